@@ -1,0 +1,211 @@
+"""The whole suite runs on real parts: PostgreSQL, Valkey and the simulator are started before Django reads its settings.
+
+Django's settings come from the environment, so `pytest_configure` below prepares it first and names the settings module
+last; pytest-django then takes over. With xdist the first process starts PostgreSQL and Valkey for all; each worker has its
+own database (pytest-django adds its name), its own Valkey database number and its own simulator.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from cardshop import embedded, outside
+from cardshop.supervisor import Child
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.help or config.option.version:
+        return
+    parts = Parts()
+    config.stash[PARTS] = parts
+    worker = getattr(config, "workerinput", {}).get("workerid", "")
+    try:
+        if not worker:
+            parts.start_servers()
+        parts.prepare_environment(number=int(worker[2:]) + 1 if worker else 0)
+    except BaseException:
+        parts.stop()
+        raise
+    switch_triggers_off_for_the_flush()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if parts := config.stash.get(PARTS, None):
+        parts.stop()
+
+
+class Parts:
+    """What this process started, and the folder where it lives."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="cardshop-test-"))
+        self.folder.chmod(0o755)  # PostgreSQL may run as another account
+        self.children: list[Child] = []
+
+    def start_servers(self) -> None:
+        """PostgreSQL and Valkey, unless DATABASE_URL and REDIS_URL name others."""
+        postgres_port, valkey_port = embedded.free_ports(2)
+        if "DATABASE_URL" not in os.environ:
+            data = self.folder / "postgres"
+            self.run(embedded.postgres(data, postgres_port, self.folder / "postgres.log"))
+            os.environ["DATABASE_URL"] = embedded.postgres_url(data, postgres_port, "postgres")
+        if "REDIS_URL" not in os.environ:
+            data = self.folder / "valkey"
+            self.run(embedded.valkey(data, valkey_port, self.folder / "valkey.log"))
+            os.environ["REDIS_URL"] = embedded.valkey_url(data, valkey_port)
+
+    def prepare_environment(self, number: int) -> None:
+        """The settings of a test process; `number` tells the workers of one run apart."""
+        keys = self.folder / "keys"
+        keys.mkdir()
+        if number:
+            os.environ["REDIS_URL"] = os.environ["REDIS_URL"].rsplit("/", 1)[0] + f"/{number}"
+        os.environ |= outside.own_keys(keys)
+        if (ROOT / "simulator" / "__main__.py").exists():
+            port = embedded.free_ports(1)[0]
+            simulator = self.folder / "simulator"
+            self.run(outside.simulator(simulator, port, speed=60, log=self.folder / "simulator.log"))
+            os.environ |= outside.simulated_channels(simulator, keys)
+        os.environ |= {
+            "DEBUG": "0",
+            "DEMO": "0",
+            "TIME_SCALE": "0.05",
+            "SITE_URL": "http://testserver",
+            "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
+            "MEDIA_ROOT": str(self.folder / "media"),
+            "STATIC_MANIFEST": "0",
+            "STATIC_ROOT": str(self.folder / "static"),
+            "EMAIL_URL": "memorymail://",
+            "DJANGO_SETTINGS_MODULE": "cardshop.settings",
+        }
+        from django.conf import settings
+
+        assert settings.DATABASES  # reads the settings; pytest-django sets Django up once they are
+
+    def run(self, child: Child) -> None:
+        self.children.append(child)
+        child.start()
+        child.wait_until_ready(30)
+
+    def stop(self) -> None:
+        for child in reversed(self.children):
+            child.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+PARTS = pytest.StashKey[Parts]()
+
+
+def switch_triggers_off_for_the_flush() -> None:
+    """Append-only tables refuse TRUNCATE, by which Django empties them after a transactional test.
+
+    The suite's database user is a superuser and switches triggers off for its own session, for the flush alone.
+    """
+    from django.db import connection
+    from django.test import TransactionTestCase
+
+    flush = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]
+
+    def flush_without_triggers(self: TransactionTestCase) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET session_replication_role = replica")
+        try:
+            flush(self)
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("RESET session_replication_role")
+
+    TransactionTestCase._fixture_teardown = flush_without_triggers  # type: ignore[attr-defined]
+
+
+# --- The outside world ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """The simulator's control plane: what buyers, banks and networks do (`/_control/…`)."""
+
+    address: str
+
+    def pay(self, out_trade_no: str) -> dict[str, Any]:
+        """The buyer pays; the notification follows."""
+        return self.post("pay", out_trade_no=out_trade_no)
+
+    def settle(self, request_no: str, status: str = "SUCCESS") -> dict[str, Any]:
+        """A refund reaches its end at the bank: SUCCESS, ABNORMAL or CLOSED."""
+        return self.post("settle", request_no=request_no, status=status)
+
+    def faults(self, fault: str, *, request_no: str = "", rate: float | None = None, times: int = 1) -> dict[str, Any]:
+        """Break something: for one refund number, or for a share of all calls."""
+        where = {"request_no": request_no} if rate is None else {"rate": rate}
+        return self.post("faults", fault=fault, times=times, **where)
+
+    def clock(self, advance_seconds: float) -> dict[str, Any]:
+        """Let its own states age; signatures keep real time."""
+        return self.post("clock", advance_seconds=advance_seconds)
+
+    def ledger(self) -> dict[str, Any]:
+        """Its own truth about every payment and refund."""
+        with urllib.request.urlopen(f"{self.address}/_control/ledger", timeout=10) as answer:
+            return json.load(answer)  # type: ignore[no-any-return]
+
+    def post(self, what: str, **body: Any) -> dict[str, Any]:
+        request = urllib.request.Request(
+            f"{self.address}/_control/{what}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read() or b"{}")  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Simulator:
+    """The simulator that this test process's settings point at. It remembers everything until the run ends."""
+    return Simulator(os.environ["SIMULATOR_CONTROL"])
+
+
+# --- Chromium -------------------------------------------------------------------------------------------------------
+
+CHROMIUM_FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+                  "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any], playwright: Any) -> dict[str, Any]:
+    """pytest-playwright's own `browser`, `context` and `page` use the Chromium that is here."""
+    sandbox = ["--no-sandbox"] if embedded.ROOT else []
+    return browser_type_launch_args | {
+        "executable_path": chromium_path(playwright.chromium.executable_path),
+        "args": CHROMIUM_FLAGS + sandbox,
+    }
+
+
+@pytest.fixture(scope="session")
+def chromium(browser: Any) -> Any:
+    """A running Chromium (Playwright's Browser), for tests that open several contexts."""
+    return browser
+
+
+def chromium_path(playwrights_own: str) -> str:
+    """$CHROMIUM_PATH, else Playwright's own, else the system's; none: skipped on a laptop, a failure in CI."""
+    system = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome", "chrome")]
+    for path in [os.environ.get("CHROMIUM_PATH"), playwrights_own, *system]:
+        if path and Path(path).exists():
+            return path
+    message = "no Chromium: install the package chromium, or set CHROMIUM_PATH"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
