@@ -1,8 +1,8 @@
 """PostgreSQL and Valkey from their wheels, as child processes, where no DATABASE_URL / REDIS_URL is given.
 
 For `make demo` and the tests. Both listen on 127.0.0.1 only and ask for a password; both keep their data through
-SIGKILL. Only the wheels' programs are used, never their Python helpers: those open parent folders to everybody (PostgreSQL)
-or delete their data at exit (Valkey).
+SIGKILL. Only the wheels' programs are used, never their Python helpers: those open parent folders to everybody
+(PostgreSQL) or delete their data at exit (Valkey).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The outside world for a demo and for the tests: the simulator as a child process, and the settings that point at it."""
+"""The outside world of a demo or a test: the simulator as a child process, and the settings that point at it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def simulator(data: Path, port: int, *, speed: float, log: Path, host: str = "12
 
 
 def simulated_channels(data: Path, keys: Path) -> dict[str, str]:
-    """The settings with which the shop talks to the simulator that keeps its books in `data`; key files go to `keys`."""
+    """Settings with which the shop talks to the simulator whose books are in `data`; key files go to `keys`."""
     credentials = json.loads((data / "credentials.json").read_text())
     wechat = credentials["wechat"]
     files = {}

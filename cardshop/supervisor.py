@@ -202,10 +202,7 @@ class Supervisor:
 
 def say_death(child: Child) -> None:
     code = child.process.returncode if child.process else None
-    print(
-        f"  ↻ {child.name} 意外退出（{code}），{child.pause_seconds / 2:.1f} 秒后重启 / died, starting it again; log: {child.log}",
-        flush=True,
-    )
+    print(f"  ↻ {child.name} 意外退出（{code}），即将重启 / died, starts again; log: {child.log}", flush=True)
 
 
 def account(user: str | None) -> dict[str, object]:

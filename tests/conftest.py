@@ -1,8 +1,8 @@
-"""The whole suite runs on real parts: PostgreSQL, Valkey and the simulator are started before Django reads its settings.
+"""The whole suite runs on real parts: PostgreSQL, Valkey, the simulator, all started before Django reads its settings.
 
 Django's settings come from the environment, so `pytest_configure` below prepares it first and names the settings module
-last; pytest-django then takes over. With xdist the first process starts PostgreSQL and Valkey for all; each worker has its
-own database (pytest-django adds its name), its own Valkey database number and its own simulator.
+last; pytest-django then takes over. With xdist the first process starts PostgreSQL and Valkey for all; each worker has
+its own database (pytest-django adds its name), its own Valkey database number and its own simulator.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cardshop import embedded, outside
+from cardshop import embedded, outside, translations
 from cardshop.supervisor import Child
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     worker = getattr(config, "workerinput", {}).get("workerid", "")
     try:
         if not worker:
+            translations.compile_all()
             parts.start_servers()
         parts.prepare_environment(number=int(worker[2:]) + 1 if worker else 0)
     except BaseException:

@@ -1,0 +1,57 @@
+# 卡盟退款 · card-shop refunds. `make help` lists everything.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+IN_PRODUCTION := $(BIN)/python tests/production.py
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo doctor test check nightly messages lock clean
+
+help: ## 列出全部命令 / list all commands
+	@echo "make …"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "变量 / variables: PORT=8000 HOST=127.0.0.1 CARDSHOP_DATA=.local RESET=1 DEMO_SPEED=60 DATABASE_URL=… REDIS_URL=…"
+
+venv: .venv/.installed ## 只建立 .venv / make the virtual environment, nothing else
+
+demo: venv ## 一键演示：商城、后台、Celery、模拟器 / run the whole shop on this machine
+	@$(BIN)/python -m cardshop.demo
+
+doctor: venv ## 体检正在运行的演示 / check the running demo and say what to do
+	@$(BIN)/python -m cardshop.demo doctor
+
+test: venv ## 全部测试（真实 PostgreSQL、Valkey、模拟器、浏览器）/ all tests, on real parts
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not stack and not nightly"
+	$(BIN)/python -m pytest -m "stack and not nightly"
+
+nightly: venv ## 耗时的测试 / the long tests
+	$(BIN)/python -m pytest -m nightly
+
+check: venv ## 风格、类型、导入方向、迁移、部署检查 / style, types, imports, migrations, deployment
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(IN_PRODUCTION) $(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(IN_PRODUCTION) $(BIN)/python manage.py makemigrations --check --dry-run
+	$(IN_PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+	$(IN_PRODUCTION) $(BIN)/python manage.py lifecycle --check
+	$(BIN)/docker-compose config -q
+	$(BIN)/docker-compose --profile demo config -q
+
+messages: venv ## 编译译文 / compile the translations
+	$(BIN)/python -m cardshop.translations
+
+lock: venv ## 重新锁定依赖 / lock the dependencies of pyproject.toml anew
+	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 --no-header pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 --no-header -c requirements.txt --extra dev pyproject.toml -o requirements-dev.txt
+
+clean: ## 删除 .venv 与缓存，保留演示数据 / delete .venv and caches, keep the demo's data
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis staticfiles test-results
+
+.venv/.installed: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { echo "✗ 需要 Python 3.11 / Python 3.11 is needed: make venv PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "✗ 缺少 venv 模块 / the venv module is missing: sudo apt install python3-venv"; exit 1; }
+	@echo "安装依赖到 .venv（约 1 分钟）/ installing into .venv (about a minute) …"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

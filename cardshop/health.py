@@ -1,0 +1,132 @@
+"""Is the shop alive, is it ready? `/healthz` and `/readyz` for machines, `manage.py doctor` for people."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import redis
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from cardshop.models import Heartbeat
+
+OLDEST_HEARTBEAT = timedelta(seconds=30)  # they come every 5 s; sooner than this a busy worker would look dead
+FULL_DISK_BYTES = 100_000_000
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that must hold; `advice` says what to do while it does not."""
+
+    name: str
+    ok: bool
+    detail: str
+    advice: str = ""
+
+
+def healthz(request: HttpRequest) -> HttpResponse:
+    """This process answers. Asks nobody else, so that a lost database restarts no web server."""
+    return HttpResponse("ok", content_type="text/plain", headers={"Cache-Control": "no-store"})
+
+
+def readyz(request: HttpRequest) -> JsonResponse:
+    """200 if every part works, else 503; `{"ready": bool, "checks": [{"name", "ok", "detail", "advice"}]}`."""
+    found = readiness()
+    ready = all(check.ok for check in found)
+    body = {"ready": ready, "checks": [asdict(check) for check in found]}
+    return JsonResponse(body, status=200 if ready else 503, headers={"Cache-Control": "no-store"})
+
+
+def readiness() -> list[Check]:
+    """All parts, the ones that others need first."""
+    return [
+        database(),
+        migrations(),
+        broker(),
+        heartbeat("worker", "celery -A cardshop worker"),
+        heartbeat("beat", "celery -A cardshop beat"),
+        keys(),
+    ]
+
+
+def database() -> Check:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as error:
+        return Check("database", False, type(error).__name__, "检查 DATABASE_URL 与 PostgreSQL / check them")
+    return Check("database", True, "连接正常 / reachable")
+
+
+def migrations() -> Check:
+    try:
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError as error:
+        return Check("migrations", False, type(error).__name__, "先恢复数据库 / bring the database back first")
+    if missing:
+        return Check("migrations", False, f"{len(missing)} 个未执行 / not applied", "python manage.py migrate")
+    return Check("migrations", True, "已全部执行 / all applied")
+
+
+def broker() -> Check:
+    try:
+        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2) as client:
+            client.ping()
+    except redis.RedisError as error:
+        return Check("broker", False, type(error).__name__, "检查 REDIS_URL 与 Redis / check them; no data are lost")
+    return Check("broker", True, "连接正常 / reachable")
+
+
+def heartbeat(name: str, command: str) -> Check:
+    try:
+        age = Heartbeat.age(name)
+    except DatabaseError as error:
+        return Check(name, False, type(error).__name__, "先恢复数据库 / bring the database back first")
+    if age is None or age > OLDEST_HEARTBEAT:
+        seen = "从未见到 / never seen" if age is None else f"{age.total_seconds():.0f} 秒前 / s ago"
+        return Check(name, False, seen, f"启动或查看日志 / start it or read its log: {command}")
+    return Check(name, True, f"{age.total_seconds():.0f} 秒前 / s ago")
+
+
+def keys() -> Check:
+    """The channel's key pair and the key file of the card codes can be read."""
+    loaders: dict[str, Callable[[], object]] = {
+        "CARD_KEYS_FILE": lambda: Path(settings.CARD_KEYS_FILE).read_bytes()[0],
+        "WECHAT_PRIVATE_KEY_FILE": lambda: load_pem_private_key(settings.WECHAT["private_key"].encode(), None),
+        "WECHAT_PUBLIC_KEY_FILE": lambda: load_pem_public_key(settings.WECHAT["public_key"].encode()),
+    }
+    broken = [name for name, load in loaders.items() if not loads(load)]
+    if broken:
+        return Check("keys", False, ", ".join(broken), "指向可读的密钥文件 / point it at a readable key file")
+    return Check("keys", True, "已载入 / loaded")
+
+
+def loads(load: Callable[[], object]) -> bool:
+    try:
+        load()
+    except (OSError, ValueError, TypeError, IndexError):
+        return False
+    return True
+
+
+def sanity() -> Iterator[Check]:
+    """Settings that start, but that an operator should know of (for `doctor`, not for `/readyz`)."""
+    live = settings.CHANNELS == "live"
+    yield Check("channels", True, "真实资金 / real money" if live else "模拟 / simulated: no real money moves")
+    https = settings.SITE_URL.startswith("https://")
+    yield Check("site", https or settings.DEMO, settings.SITE_URL, "正式环境须用 https / set SITE_URL=https://…")
+    yield Check("debug", not settings.DEBUG, f"DEBUG={settings.DEBUG}", "DEBUG=0")
+    folder = Path(settings.MEDIA_ROOT)
+    place = next((parent for parent in [folder, *folder.parents] if parent.exists()), Path("/"))
+    free = shutil.disk_usage(place).free
+    detail = f"{place}: {free // 1_000_000} MB 可用 / free"
+    yield Check("disk", free > FULL_DISK_BYTES, detail, "清理磁盘 / make room: uploads are refused on a full disk")

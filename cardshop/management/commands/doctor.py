@@ -1,0 +1,25 @@
+"""`python manage.py doctor`: what works, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from cardshop.health import readiness, sanity
+
+
+class Command(BaseCommand):
+    help = "体检：各部件与设置 / checks every part and the settings, and says what to do"
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        ill = 0
+        for check in [*readiness(), *sanity()]:
+            ill += not check.ok
+            mark = self.style.SUCCESS("✓") if check.ok else self.style.ERROR("✗")
+            self.stdout.write(f"{mark} {check.name:<11} {check.detail}")
+            if not check.ok:
+                self.stdout.write(f"    → {check.advice}")
+        if ill:
+            raise CommandError(f"{ill} 项有问题 / checks failed")
