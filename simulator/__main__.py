@@ -1,0 +1,90 @@
+"""`python -m simulator --port P --data DIR`: start the simulated WeChat Pay; Ctrl-C or SIGTERM ends it at once."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import logging
+import math
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import IO, NoReturn
+
+from simulator.books import start_timekeeper
+from simulator.notifications import Courier
+from simulator.server import Server
+from simulator.signing import load_or_make_keys, write_private
+from simulator.store import Store
+from simulator.world import World
+
+
+def main() -> None:
+    """Bind, write DIR/credentials.json, serve."""
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    arguments = _arguments()
+    logging.basicConfig(stream=sys.stderr, format="simulator: %(message)s", level=logging.INFO)
+    directory = Path(arguments.data)
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = _lock(directory)
+        world = World(load_or_make_keys(directory), Store(directory / "books.sqlite3"), arguments.speed)
+    except OSError as error:
+        _fail(f"数据目录不可用 / cannot use {directory}: {error.strerror}")
+    try:
+        server = Server((arguments.host, arguments.port), world)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        _fail(f"无法监听端口 / cannot listen on {arguments.host}:{arguments.port}: {reason}")
+    address = arguments.address or f"http://127.0.0.1:{server.server_address[1]}"
+    credentials = {"control": address, "wechat": world.keys.credentials(address)}
+    write_private(directory / "credentials.json", json.dumps(credentials, indent=1))
+    Courier(world).start()
+    start_timekeeper(world)
+    print(f"simulator: {address}  data: {directory}  speed: {arguments.speed:g}", flush=True)
+    with lock:
+        server.serve_forever(poll_interval=0.5)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m simulator", description="模拟微信支付 / a simulated WeChat Pay")
+    parser.add_argument("--port", type=int, required=True, help="端口，0 为任选 / port, 0 for any free one")
+    parser.add_argument("--data", required=True, help="数据目录：密钥与账簿 / folder of keys and books")
+    parser.add_argument("--speed", type=_speed, default=1.0, help="等待时间除以它 / waiting times are divided by it")
+    parser.add_argument("--host", default="127.0.0.1", help="监听地址 / address to listen on")
+    parser.add_argument("--address", help="写入 credentials.json 的地址 / address that others reach it at, http://…")
+    return parser.parse_args()
+
+
+def _speed(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value) or value <= 0:
+        raise argparse.ArgumentTypeError("须为正数 / must be a positive number")
+    return value
+
+
+def _lock(directory: Path) -> IO[str]:
+    """Two simulators on one folder would both send every notification."""
+    file = (directory / "lock").open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        _fail(f"另一个模拟器正在使用这个目录 / another simulator uses {directory}")
+    return file
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"simulator: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _stop(signum: int, frame: object) -> NoReturn:
+    """What is committed is safe and what is not never happened, so there is nothing to wait for."""
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

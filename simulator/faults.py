@@ -1,0 +1,71 @@
+"""Faults on order (故障注入): which call or notification goes wrong next, and how.
+
+A fault is tied to one number (the next `times` calls or notifications that concern it) or to a rate (that share of all
+refund calls or notifications, until `times` are used up; `None`: until cleared).
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Collection
+
+CALL_FAULTS = {
+    "request_lost": "连接断开，未产生任何效果 / the connection closes before any effect",
+    "answer_lost": "已生效，连接断开 / done, then the connection closes without an answer",
+    "http_500_before": "未生效，返回 500 / 500 before any effect",
+    "http_500_after": "已生效，返回 500 / done, then 500",
+    "http_429": "已受理，却返回 429 / done, yet 429 FREQUENCY_LIMITED",
+    "bad_signature": "已生效，应答签名错误 / done, answered with a wrong signature",
+    "signtest_signature": "已生效，应答为 WECHATPAY/SIGNTEST/ 探测签名 / done, answered with WeChat's own probe",
+}
+NOTIFICATION_FAULTS = {
+    "notification_lost": "通知丢失，不再重发 / never sent",
+    "notification_twice": "同一通知发送两次 / sent twice",
+    "notification_late": "通知迟到 / sent late (delay_seconds, default 600, divided by the speed)",
+    "notification_forged": "先发一条签名错误、内容为 SUCCESS 的伪造通知 / a forged SUCCESS goes first",
+    "notification_signtest": "先发一条 WECHATPAY/SIGNTEST/ 探测通知 / WeChat's own signature probe goes first",
+}
+FAULTS = CALL_FAULTS | NOTIFICATION_FAULTS
+LATE_SECONDS = 600.0
+
+
+def order(
+    db: sqlite3.Connection,
+    fault: str,
+    *,
+    request_no: str | None,
+    rate: float | None,
+    times: int | None,
+    delay_seconds: float = LATE_SECONDS,
+) -> None:
+    """Let `fault` happen from now on."""
+    db.execute(
+        "INSERT INTO fault (fault, request_no, rate, times, delay_seconds) VALUES (?, ?, ?, ?, ?)",
+        (fault, request_no, rate, times, delay_seconds),
+    )
+
+
+def clear(db: sqlite3.Connection) -> int:
+    """Forget every ordered fault; answer how many there were."""
+    return db.execute("DELETE FROM fault").rowcount
+
+
+def draw(
+    db: sqlite3.Connection, among: Collection[str], *, numbers: Collection[str], refund: bool
+) -> tuple[str, float] | None:
+    """Use up the fault that strikes now: (its name, its delay), or None. Those tied to a number go first."""
+    for row in db.execute("SELECT * FROM fault ORDER BY request_no IS NULL, id").fetchall():
+        tied = row["request_no"] in numbers
+        struck = refund and row["rate"] is not None and random.random() < row["rate"]  # noqa: S311 - not a secret
+        if row["fault"] in among and (tied or struck):
+            _use_up(db, row)
+            return row["fault"], row["delay_seconds"]
+    return None
+
+
+def _use_up(db: sqlite3.Connection, row: sqlite3.Row) -> None:
+    if row["times"] == 1:
+        db.execute("DELETE FROM fault WHERE id = ?", (row["id"],))
+    elif row["times"] is not None:
+        db.execute("UPDATE fault SET times = times - 1 WHERE id = ?", (row["id"],))

@@ -1,0 +1,111 @@
+"""The HTTP server: one thread a connection, kept alive, every answer in one packet."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, cast
+
+from simulator import control, phone, wechat
+from simulator.wire import Answer, Request
+from simulator.world import World
+
+LARGEST_BODY = 1024 * 1024
+LARGEST_CONTROL_BODY = 64 * LARGEST_BODY  # a demo's whole history comes in one piece
+
+log = logging.getLogger("simulator")
+
+
+def answer(world: World, request: Request) -> Answer:
+    """Answer any request; a mistake of ours is logged and becomes WeChat's SYSTEM_ERROR."""
+    try:
+        if request.path.startswith("/v3/"):
+            return wechat.answer(world, request)
+        if request.path.startswith("/_control/"):
+            return control.answer(world, request)
+        if request.path in ("/phone", "/phone.css") or request.path.startswith("/phone/"):
+            return phone.answer(world, request)
+        if request.path == "/healthz":
+            return Answer.json({"status": "ok"})
+        if request.path == "/":
+            return Answer(302, b"", {"Location": "/phone/"})
+        return Answer(404)
+    except Exception:
+        log.exception("%s %s", request.method, request.path)
+        return Answer.json({"code": "SYSTEM_ERROR", "message": "系统异常，请稍后重试"}, 500)
+
+
+class Server(ThreadingHTTPServer):
+    """Ends at once: threads of open connections are not waited for."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 256
+
+    def __init__(self, address: tuple[str, int], world: World) -> None:
+        self.world = world
+        super().__init__(address, Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is nobody's fault."""
+        log.debug("connection of %s broke off", client_address, exc_info=True)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "wechatpay-simulator"
+    sys_version = ""
+    timeout = 60  # of an idle connection, seconds
+    wbufsize = -1  # head and body leave together
+    disable_nagle_algorithm = True
+    server: Server
+
+    def _handle(self) -> None:
+        body = self._body()
+        if body is None:
+            return
+        words = self.requestline.split()  # `self.path` is not what was sent when it begins with //
+        request = Request(self.command, words[1], cast("Mapping[str, str]", self.headers), body)
+        self._send(answer(self.server.world, request))
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _handle
+
+    def _body(self) -> bytes | None:
+        """The whole body, or None after an error answer."""
+        length = self.headers.get("Content-Length", "0")
+        largest = LARGEST_CONTROL_BODY if self.path.startswith("/_control/") else LARGEST_BODY
+        if self.headers.get("Transfer-Encoding"):
+            self._refuse(411, "请给出 Content-Length / send a Content-Length")
+        elif not (length.isascii() and length.isdigit() and len(length) < 20):
+            self._refuse(400, "Content-Length 无效 / not a valid Content-Length")
+        elif int(length) > largest:
+            self._refuse(413, f"请求体超过 {largest} 字节 / the body is larger than {largest} bytes")
+        else:
+            body = self.rfile.read(int(length))
+            if len(body) == int(length):
+                return body
+            self.close_connection = True
+        return None
+
+    def _refuse(self, status: int, message: str) -> None:
+        self.close_connection = True
+        self._send(Answer.json({"error": message}, status))
+
+    def _send(self, result: Answer) -> None:
+        if result.status == 0:
+            self.close_connection = True
+            return
+        self.send_response(result.status)
+        for name, value in result.headers.items():
+            self.send_header(name, value)
+        if result.status != 204:
+            self.send_header("Content-Length", str(len(result.body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(result.body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        log.debug(format, *args)
