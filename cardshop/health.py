@@ -17,6 +17,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from cardshop.models import Heartbeat
+from shops import vault
 
 OLDEST_HEARTBEAT = timedelta(seconds=30)  # they come every 5 s; sooner than this a busy worker would look dead
 FULL_DISK_BYTES = 100_000_000
@@ -100,7 +101,7 @@ def heartbeat(name: str, command: str) -> Check:
 def keys() -> Check:
     """The channel's key pair and the key file of the card codes can be read."""
     loaders: dict[str, Callable[[], object]] = {
-        "CARD_KEYS_FILE": lambda: Path(settings.CARD_KEYS_FILE).read_bytes()[0],
+        "CARD_KEYS_FILE": lambda: vault.keyring(settings.CARD_KEYS_FILE),
         "WECHAT_PRIVATE_KEY_FILE": lambda: load_pem_private_key(settings.WECHAT["private_key"].encode(), None),
         "WECHAT_PUBLIC_KEY_FILE": lambda: load_pem_public_key(settings.WECHAT["public_key"].encode()),
     }
@@ -113,7 +114,7 @@ def keys() -> Check:
 def loads(load: Callable[[], object]) -> bool:
     try:
         load()
-    except (OSError, ValueError, TypeError, IndexError):
+    except (OSError, ValueError, TypeError, vault.VaultError):
         return False
     return True
 
