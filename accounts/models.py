@@ -1,0 +1,36 @@
+"""Who is who. What a role may do stands in ``refunds/lifecycle.py`` and ``accounts/roles.py``, not in group rows."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts.passwords import DEMO_PASSWORD
+from accounts.roles import Role
+
+
+class User(AbstractUser):
+    """账号. One person, one role; a staff member may still buy, but never decides on an own order (I10)."""
+
+    role = models.CharField(_("角色"), max_length=16, choices=Role.choices, default=Role.BUYER)
+    phone = models.CharField(_("手机号"), max_length=20, blank=True)
+
+    class Meta(AbstractUser.Meta):
+        verbose_name = _("账号")
+        verbose_name_plural = _("账号")
+        constraints = [
+            models.CheckConstraint(name="user_role_is_listed", condition=Q(role__in=Role.values)),
+            models.CheckConstraint(
+                name="only_staff_roles_enter_the_admin",
+                condition=Q(is_staff=False) | Q(role__in=Role.staff()),
+            ),
+        ]
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """The demo's well-known password opens nothing outside the demo, whatever the database holds."""
+        if raw_password == DEMO_PASSWORD and not settings.DEMO:
+            return False
+        return super().check_password(raw_password)

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class CardshopConfig(AppConfig):
+    name = "cardshop"
+    verbose_name = "卡盟"

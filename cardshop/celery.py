@@ -1,0 +1,20 @@
+"""Celery rings; the database row is the queue (design.md, section 4)."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cardshop.settings")
+
+app = Celery("cardshop")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+# The sweepers find whatever no bell announced: after a crash, after losing all of Redis, or because time has come.
+app.conf.beat_schedule = {
+    "sweep payments": {"task": "payments.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "sweep refunds": {"task": "refunds.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "heartbeat": {"task": "cardshop.heartbeat", "schedule": 5.0, "options": {"expires": 10}},
+}

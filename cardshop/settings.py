@@ -1,0 +1,314 @@
+"""One settings file. What differs by place comes from the environment; a missing secret is loud.
+
+`python manage.py doctor` says what is set wrong and what to do about it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from django.core.exceptions import ImproperlyConfigured
+
+env = environ.Env()
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+DEBUG = env.bool("DEBUG", False)
+DEMO = env.bool("DEMO", False)
+SITE_URL = env.str("SITE_URL", "http://127.0.0.1:8000").rstrip("/")
+
+
+def secret_file(name: str, default: str = "") -> str:
+    """The text of the file that the variable NAME points at; empty if it is not set."""
+    path = env.str(name, default)
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}={path}: {error.strerror}. Point it at a readable file.") from error
+
+
+SECRET_KEY = secret_file("SECRET_KEY_FILE") or env.str("SECRET_KEY", "")
+if not SECRET_KEY:
+    raise ImproperlyConfigured("Set SECRET_KEY_FILE to a file with a long random text (make demo makes its own).")
+
+# --- Channels: design.md 1.12 ---------------------------------------------------------------------------------------
+
+CHANNELS = env.str("CHANNELS", "simulated")
+TIME_SCALE = env.float("TIME_SCALE", 1.0)  # shortens polling and spacing; forbidden when live
+CLOCK_OFFSET_SECONDS = env.int("CLOCK_OFFSET_SECONDS", 0)
+OFFICIAL_WECHAT_HOSTS = {"api.mch.weixin.qq.com", "api2.mch.weixin.qq.com"}
+
+WECHAT = {
+    "gateway": env.str("WECHAT_GATEWAY", "").rstrip("/"),
+    "mchid": env.str("WECHAT_MCHID", ""),
+    "appid": env.str("WECHAT_APPID", ""),
+    "apiv3_key": secret_file("WECHAT_APIV3_KEY_FILE"),
+    "cert_serial_no": env.str("WECHAT_CERT_SERIAL_NO", ""),
+    "private_key": secret_file("WECHAT_PRIVATE_KEY_FILE"),
+    "public_key": secret_file("WECHAT_PUBLIC_KEY_FILE"),
+    "public_key_id": env.str("WECHAT_PUBLIC_KEY_ID", ""),
+}
+if CHANNELS not in {"simulated", "live"}:
+    raise ImproperlyConfigured("CHANNELS must be 'simulated' or 'live'.")
+_wechat_host = urlsplit(WECHAT["gateway"]).hostname or ""
+if CHANNELS == "simulated" and _wechat_host in OFFICIAL_WECHAT_HOSTS:
+    raise ImproperlyConfigured("CHANNELS=simulated refuses WeChat's own hosts. Set CHANNELS=live to move real money.")
+if CHANNELS == "simulated" and WECHAT["mchid"] and not _wechat_host:
+    raise ImproperlyConfigured("CHANNELS=simulated needs WECHAT_GATEWAY, the address of a simulator.")
+if CHANNELS == "live":
+    if _wechat_host and _wechat_host not in OFFICIAL_WECHAT_HOSTS:
+        raise ImproperlyConfigured("CHANNELS=live takes WeChat's own hosts only. Unset WECHAT_GATEWAY.")
+    if _wechat_host and not WECHAT["gateway"].startswith("https://"):
+        raise ImproperlyConfigured("CHANNELS=live: WECHAT_GATEWAY must begin with https://.")
+    if not all(value for name, value in WECHAT.items() if name != "gateway"):
+        raise ImproperlyConfigured("CHANNELS=live needs every WECHAT_… variable (see README, 真实商户号).")
+    if DEBUG or DEMO or TIME_SCALE != 1.0 or CLOCK_OFFSET_SECONDS:
+        raise ImproperlyConfigured("CHANNELS=live forbids DEBUG, DEMO, TIME_SCALE and CLOCK_OFFSET_SECONDS.")
+    if not SITE_URL.startswith("https://"):
+        raise ImproperlyConfigured("CHANNELS=live needs SITE_URL=https://…: WeChat notifies https addresses only.")
+if not 0 < TIME_SCALE <= 1:
+    raise ImproperlyConfigured("TIME_SCALE must be above 0 and at most 1.")
+
+CARD_KEYS_FILE = env.str("CARD_KEYS_FILE", "")  # key-encryption keys of the card codes: shops/vault.py
+
+# --- Parts ----------------------------------------------------------------------------------------------------------
+
+ROOT_URLCONF = "cardshop.urls"
+WSGI_APPLICATION = "cardshop.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "accounts.User"
+SITE_ID = 1
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "csp",
+    "django_htmx",
+    "pgtrigger",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "accounts",
+    "notices",
+    "ledger",
+    "shops",
+    "orders",
+    "payments",
+    "refunds",
+    "storefront",
+    "portal",
+    "api",
+    "cardshop",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "storefront.language.ChineseFirstLocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "storefront.context.shop",
+            ],
+        },
+    },
+]
+
+# --- Data -----------------------------------------------------------------------------------------------------------
+
+DATABASE_URL = secret_file("DATABASE_URL_FILE") or env.str(
+    "DATABASE_URL", "postgres://postgres@127.0.0.1:5432/cardshop"
+)
+DATABASES = {"default": env.db_url_config(DATABASE_URL)}
+DATABASES["default"] |= {
+    "CONN_MAX_AGE": env.int("CONN_MAX_AGE", 60),
+    "CONN_HEALTH_CHECKS": True,
+    "ATOMIC_REQUESTS": False,  # transactions are explicit; no channel call may stand inside one
+    "OPTIONS": {
+        "options": "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s",
+        "connect_timeout": 5,
+    },
+}
+REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
+
+# The shared cache carries login throttles: in the database, so that losing Redis opens no door.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"}}
+
+MEDIA_ROOT = Path(env.str("MEDIA_ROOT", str(BASE_DIR / ".local" / "media")))  # private: served by authorized views only
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if env.bool("STATIC_MANIFEST", not DEBUG)
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+FILE_UPLOAD_PERMISSIONS = 0o600
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+DATA_UPLOAD_MAX_NUMBER_FILES = 8
+
+# --- Language and time ----------------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "zh-hans"
+LANGUAGES = [("zh-hans", "简体中文"), ("en", "English")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "Asia/Shanghai"
+
+# --- Who is who -----------------------------------------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "accounts.passwords.NotTheDemoPassword"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGOUT_ON_GET = False
+EMAIL_CONFIG = env.email_url("EMAIL_URL", "consolemail://")
+vars().update(EMAIL_CONFIG)
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "noreply@localhost")
+
+# --- Browser safety -------------------------------------------------------------------------------------------------
+
+_https = SITE_URL.startswith("https://")
+ALLOWED_HOSTS = env.list(
+    "ALLOWED_HOSTS", default=[urlsplit(SITE_URL).hostname or "localhost", "localhost", "127.0.0.1"]
+)
+CSRF_TRUSTED_ORIGINS = [SITE_URL]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _https
+SESSION_COOKIE_NAME = "__Host-session" if _https else "sessionid"
+CSRF_COOKIE_NAME = "__Host-csrf" if _https else "csrftoken"
+LANGUAGE_COOKIE_NAME = "cardshop_language"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # asked from inside, without TLS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", False) else None
+SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"  # WeChat's H5 pay needs a Referer
+X_FRAME_OPTIONS = "DENY"
+
+CONTENT_SECURITY_POLICY = {
+    "EXCLUDE_URL_PREFIXES": ["/admin", "/api/docs"],
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    },
+}
+# Unfold (Alpine.js) evaluates expressions and styles inline: its own, wider policy for the staff desk alone.
+ADMIN_CONTENT_SECURITY_POLICY = {
+    "default-src": [NONE],
+    "script-src": [SELF, UNSAFE_EVAL, UNSAFE_INLINE],
+    "style-src": [SELF, UNSAFE_INLINE],
+    "img-src": [SELF, "data:", "blob:"],
+    "font-src": [SELF, "data:"],
+    "connect-src": [SELF],
+    "form-action": [SELF],
+    "frame-ancestors": [NONE],
+    "base-uri": [NONE],
+}
+
+# --- Celery: the bell, not the queue (design.md 4) -------------------------------------------------------------------
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 2, "socket_keepalive": True}
+CELERY_TASK_PUBLISH_RETRY = False  # a bell that cannot ring is no error: the sweeper finds the row
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = TIME_ZONE
+
+# --- REST -----------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser", "rest_framework.parsers.MultiPartParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "api.errors.problem",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.UserRateThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"user": "600/min"},
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "卡盟退款 API · Card-shop refunds API",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# --- Logs -----------------------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+}

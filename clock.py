@@ -1,0 +1,35 @@
+"""The one clock: the database's time, plus an offset that is zero when live.
+
+Doors (views, admin actions, tasks) read it once and pass ``at`` on, so that everything one request does happens at one
+moment. Signatures and notification time stamps use real time, never this clock.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection
+
+_offset = timedelta(seconds=settings.CLOCK_OFFSET_SECONDS)
+
+
+def now() -> datetime:
+    """The shop's time, timezone-aware. Inside a transaction it still moves on (``clock_timestamp``)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (moment,) = cursor.fetchone()
+    return moment + _offset
+
+
+def advance(by: timedelta) -> None:
+    """Move this process's clock, for tests and rehearsals. Refused when real money is about."""
+    global _offset
+    if settings.CHANNELS == "live":
+        raise RuntimeError("clock.advance: the clock stands still when CHANNELS=live")
+    _offset += by
+
+
+def scaled(seconds: float) -> timedelta:
+    """A polling or spacing interval, shortened by TIME_SCALE in demos and tests. Deadlines are never scaled."""
+    return timedelta(seconds=seconds * settings.TIME_SCALE)

@@ -1,0 +1,1 @@
+"""Where every fen is. `posting.py` is the only writer."""

@@ -1,0 +1,1 @@
+"""Telling people: in-site notices of every step."""

@@ -1,0 +1,38 @@
+"""What notices say. A kind here is a key in ``Notice.kind``; parameters come from the row.
+
+No notice ever carries a link to another site, nor asks for a password or a code (S4-20, P14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.utils.translation import gettext_lazy as _
+
+WORDING = {
+    "order_delivered": _("订单 %(order_no)s 已付款，卡密已发到订单页。"),
+    "refund_submit": _("退款申请 %(refund_no)s 已提交，系统正在初审。"),
+    "refund_auto_approve": _("退款 %(refund_no)s 已自动通过，正在原路退回 %(amount)s。"),
+    "refund_send_to_review": _("退款 %(refund_no)s 已转人工审核。"),
+    "refund_turn_down": _("退款 %(refund_no)s 未通过：%(note)s。"),
+    "refund_request_evidence": _("退款 %(refund_no)s 需要您补充材料：%(note)s"),
+    "refund_provide_evidence": _("退款 %(refund_no)s 已收到补充材料，审核继续。"),
+    "refund_lapse_evidence": _("退款 %(refund_no)s 补充期限已过，将按现有材料继续审核。"),
+    "refund_approve": _("退款 %(refund_no)s 审核通过，等待财务放款 %(amount)s。"),
+    "refund_reject": _("退款 %(refund_no)s 未通过：%(note)s"),
+    "refund_escalate": _("退款 %(refund_no)s 审核超时，已升级给高级审核员。"),
+    "refund_withdraw": _("退款 %(refund_no)s 已撤销。"),
+    "refund_halt": _("退款 %(refund_no)s 正在复核，暂缓放款。"),
+    "refund_disburse": _("退款 %(refund_no)s 已放款 %(amount)s，等待支付渠道处理。"),
+    "refund_cannot_send": _("退款 %(refund_no)s 无法原路退回：%(note)s。客服会联系您。"),
+    "refund_mark_paid_out": _("退款 %(refund_no)s 渠道已退款 %(amount)s，请留意到账。"),
+    "refund_confirm_arrival": _("退款 %(refund_no)s 已到账 %(amount)s。"),
+    "refund_mark_returned": _("退款 %(refund_no)s 被收款账户退回，财务正在处理。"),
+    "refund_resume": _("退款 %(refund_no)s 已恢复处理。"),
+    "refund_reissue": _("退款 %(refund_no)s 将重新原路退回。"),
+}
+
+
+def text(kind: str, params: Mapping[str, object]) -> str:
+    """The sentence in the reader's language; a kind that is gone still says something."""
+    return str(WORDING[kind] % dict(params)) if kind in WORDING else kind

@@ -1,0 +1,1 @@
+"""What was bought: placed, paid, delivered, completed or canceled."""

@@ -1,0 +1,42 @@
+"""Asking a channel about many rows at once: threads do the network, the caller's thread alone does the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
+
+from django.db import connection
+
+from payments.gateways.base import GatewayError
+
+Row = TypeVar("Row")
+Answer = TypeVar("Answer")
+
+THREADS = 16
+BATCH = 48
+
+
+def ask_all(rows: Sequence[Row], ask: Callable[[Row], Answer]) -> list[tuple[Row, Answer | GatewayError]]:
+    """Ask the channel for each row, in threads. ``ask`` touches no database. Errors of the channel are answers too."""
+    if connection.in_atomic_block and not _in_test_transaction():
+        raise RuntimeError("a channel call inside a transaction holds locks while the network waits (PM3)")
+    return list(_pool().map(lambda row: (row, _ask(row, ask)), rows))
+
+
+def _ask(row: Row, ask: Callable[[Row], Answer]) -> Answer | GatewayError:
+    try:
+        return ask(row)
+    except GatewayError as error:
+        return error
+
+
+def _in_test_transaction() -> bool:
+    """pytest-django wraps a whole test in one transaction; that one is not ours."""
+    return all(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="channel")

@@ -1,0 +1,1 @@
+"""Channels' protocols, each in one file. They return outcomes; they write nothing and know no Django."""

@@ -1,0 +1,229 @@
+"""Money in and out. A Payment is what a buyer paid; a RefundAttempt is one request to a channel to give some of it back.
+
+People move cases (``refunds``); the network moves attempts. ``refunding.py`` is the only code that writes an attempt's
+status, ``charging.py`` a payment's.
+"""
+
+from __future__ import annotations
+
+import pgtrigger
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from identifiers import public_number
+from orders.models import Order
+from workqueue import WorkItem
+
+
+def new_payment_no() -> str:
+    return public_number("P", 16)
+
+
+class ChannelAccount(models.Model):
+    """渠道商户号: whose money it is. Funds, limits and pacing belong to it."""
+
+    code = models.CharField(_("代号"), max_length=40, unique=True)  # "wechat"
+    name = models.CharField(_("名称"), max_length=60)
+    merchant_id = models.CharField(_("商户号"), max_length=40, blank=True)
+
+    class Meta:
+        verbose_name = _("渠道账户")
+        verbose_name_plural = _("渠道账户")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PaymentStatus(models.TextChoices):
+    PREPARED = "prepared", _("待下单")  # number committed; the channel may not know it yet
+    OPEN = "open", _("待支付")
+    PAID = "paid", _("已支付")
+    CLOSED = "closed", _("已关闭")  # only by the channel's word
+
+
+class Payment(WorkItem):
+    """一次收款 under its own number. An order may have several; the old one is closed before the next opens.
+
+    ``reserved_fen`` is promised to attempts under way, ``refunded_fen`` has gone back. I1 is the check below: at every
+    commit the two together never exceed what was paid.
+    """
+
+    payment_no = models.CharField(_("收款单号"), max_length=26, unique=True, default=new_payment_no, editable=False)
+    order = models.ForeignKey(Order, models.PROTECT, related_name="payments", verbose_name=_("订单"))
+    account = models.ForeignKey(ChannelAccount, models.PROTECT, related_name="payments", verbose_name=_("渠道账户"))
+    amount_fen = models.PositiveIntegerField(_("金额（分）"))
+    status = models.CharField(_("状态"), max_length=16, choices=PaymentStatus.choices, default=PaymentStatus.PREPARED)
+    is_surplus = models.BooleanField(_("多收"), default=False)  # paid twice, or too late: goes back by itself (PM13)
+    code_url = models.CharField(_("二维码内容"), max_length=500, blank=True)
+    channel_transaction_id = models.CharField(_("渠道流水号"), max_length=64, blank=True)
+    created_at = models.DateTimeField(_("创建时间"))
+    expires_at = models.DateTimeField(_("支付截止"))
+    paid_at = models.DateTimeField(_("支付时间"), null=True, blank=True)
+    reserved_fen = models.PositiveIntegerField(_("退款占用（分）"), default=0)
+    refunded_fen = models.PositiveIntegerField(_("已退（分）"), default=0)
+    last_attempt_index = models.PositiveSmallIntegerField(_("退款序号"), default=0)
+    next_refund_from = models.DateTimeField(_("下次可退时间"), null=True, blank=True)  # WeChat: 1 min between refunds
+    last_error = models.CharField(_("最近错误"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("收款")
+        verbose_name_plural = _("收款")
+        constraints = [
+            models.CheckConstraint(name="payment_status_is_listed", condition=Q(status__in=PaymentStatus.values)),
+            models.CheckConstraint(name="payment_amount_is_positive", condition=Q(amount_fen__gt=0)),
+            models.CheckConstraint(  # I1
+                name="refunds_never_exceed_payment",
+                condition=Q(amount_fen__gte=F("reserved_fen") + F("refunded_fen")),
+            ),
+            models.CheckConstraint(
+                name="only_paid_money_is_refunded",
+                condition=Q(status=PaymentStatus.PAID) | Q(reserved_fen=0, refunded_fen=0),
+            ),
+            models.CheckConstraint(
+                name="paid_payment_has_its_proof",
+                condition=~Q(status=PaymentStatus.PAID) | (Q(paid_at__isnull=False) & ~Q(channel_transaction_id="")),
+            ),
+            models.CheckConstraint(  # I4
+                name="unsettled_payment_is_due",
+                condition=Q(status__in=[PaymentStatus.PAID, PaymentStatus.CLOSED]) | Q(next_due_at__isnull=False),
+            ),
+            models.UniqueConstraint(
+                name="one_open_payment_per_order",
+                fields=["order"],
+                condition=Q(status__in=[PaymentStatus.PREPARED, PaymentStatus.OPEN]),
+            ),
+            models.UniqueConstraint(  # a second payment of an order is surplus, never counted twice
+                name="one_counted_payment_per_order",
+                fields=["order"],
+                condition=Q(status=PaymentStatus.PAID, is_surplus=False),
+            ),
+        ]
+        indexes = [
+            models.Index(name="payment_due", fields=["next_due_at", "id"], condition=Q(next_due_at__isnull=False)),
+            models.Index(name="payment_of_order", fields=["order"]),
+        ]
+        triggers = [pgtrigger.Protect(name="payment_is_never_deleted", operation=pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return self.payment_no
+
+    @property
+    def refundable_fen(self) -> int:
+        return self.amount_fen - self.reserved_fen - self.refunded_fen
+
+
+class AttemptStatus(models.TextChoices):
+    """Where one request to the channel stands. See ATTEMPT_STEPS in ``refunding.py`` for what leads where."""
+
+    PREPARED = "prepared", _("待发送")  # number and parameters committed, nothing sent
+    UNKNOWN = "unknown", _("结果未知")  # sent, or about to be; ask again under the same number
+    ACCEPTED = "accepted", _("渠道已受理")
+    SUCCEEDED = "succeeded", _("退款成功")
+    RETURNED = "returned", _("退款异常")  # the buyer's account did not take it
+    CLOSED = "closed", _("退款关闭")  # by the channel's final word, or never sent
+    WAITING_FUNDS = "waiting_funds", _("等待商户余额")
+    HELD = "held", _("待人工")  # a human must look
+    BACK_WITH_MERCHANT = "back_with_merchant", _("退回商户")
+    EXTERNAL = "external", _("渠道侧发起")  # first seen at the channel
+
+    @classmethod
+    def reserving(cls) -> list[str]:
+        """While an attempt stands here, its amount is reserved on the payment."""
+        return [cls.PREPARED, cls.UNKNOWN, cls.ACCEPTED, cls.RETURNED, cls.WAITING_FUNDS, cls.HELD]
+
+
+class RefundAttempt(WorkItem):
+    """一次渠道退款. Number and full parameters are committed before the first byte is sent; neither ever changes."""
+
+    request_no = models.CharField(_("商户退款单号"), max_length=32, unique=True, editable=False)
+    payment = models.ForeignKey(Payment, models.PROTECT, related_name="attempts", verbose_name=_("收款"))
+    amount_fen = models.PositiveIntegerField(_("金额（分）"))
+    reason = models.CharField(_("退款原因"), max_length=80, blank=True)
+    status = models.CharField(_("状态"), max_length=20, choices=AttemptStatus.choices, default=AttemptStatus.PREPARED)
+    channel_refund_id = models.CharField(_("渠道退款单号"), max_length=64, blank=True)
+    received_account = models.CharField(_("入账账户"), max_length=64, blank=True)
+    received_account_kind = models.CharField(_("入账账户类别"), max_length=16, default="unknown")
+    created_at = models.DateTimeField(_("创建时间"))
+    first_sent_at = models.DateTimeField(_("首次发送"), null=True, blank=True)
+    accepted_at = models.DateTimeField(_("受理时间"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("完成时间"), null=True, blank=True)  # the channel's own time of success
+    money_moves = models.PositiveSmallIntegerField(_("资金变动次数"), default=0)
+    news_at = models.DateTimeField(_("有新结果"), null=True, blank=True)  # set here, cleared by the app above
+    last_error = models.CharField(_("最近错误"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("渠道退款")
+        verbose_name_plural = _("渠道退款")
+        constraints = [
+            models.CheckConstraint(name="attempt_status_is_listed", condition=Q(status__in=AttemptStatus.values)),
+            models.CheckConstraint(name="attempt_amount_is_positive", condition=Q(amount_fen__gt=0)),
+            models.CheckConstraint(  # I4: whoever is under way is due; HELD waits in a human queue
+                name="moving_attempt_is_due",
+                condition=Q(status__in=["succeeded", "closed", "held", "back_with_merchant", "external"])
+                | Q(next_due_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="succeeded_attempt_has_its_proof",
+                condition=~Q(status="succeeded") | (Q(finished_at__isnull=False) & ~Q(channel_refund_id="")),
+            ),
+        ]
+        indexes = [
+            models.Index(name="attempt_due", fields=["next_due_at", "id"], condition=Q(next_due_at__isnull=False)),
+            models.Index(name="attempt_news", fields=["news_at", "id"], condition=Q(news_at__isnull=False)),
+            models.Index(name="attempt_of_payment", fields=["payment"]),
+            models.Index(name="attempt_held", fields=["id"], condition=Q(status="held")),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="attempt_is_never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.Protect(  # a repeat must be the very same request
+                name="attempt_parameters_never_change",
+                operation=pgtrigger.UpdateOf("request_no", "payment_id", "amount_fen", "reason"),
+                condition=pgtrigger.AnyChange("request_no", "payment", "amount_fen", "reason"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.request_no
+
+
+class ChannelNotification(models.Model):
+    """异步通知 that passed every check. A hint: it makes its payment or attempt due, and a query decides (I14)."""
+
+    account = models.ForeignKey(ChannelAccount, models.PROTECT, related_name="notifications")
+    notification_id = models.CharField(_("通知编号"), max_length=64)
+    kind = models.CharField(_("类别"), max_length=16)
+    payment_no = models.CharField(_("收款单号"), max_length=32)
+    request_no = models.CharField(_("商户退款单号"), max_length=64, blank=True)
+    facts = models.JSONField(_("内容"), default=dict)
+    received_at = models.DateTimeField(_("收到时间"))
+
+    class Meta:
+        verbose_name = _("渠道通知")
+        verbose_name_plural = _("渠道通知")
+        constraints = [
+            models.UniqueConstraint(name="notification_is_stored_once", fields=["account", "notification_id"])
+        ]
+        triggers = [
+            pgtrigger.Protect(
+                name="notifications_are_append_only",
+                operation=pgtrigger.Update | pgtrigger.Delete | pgtrigger.Truncate,
+            )
+        ]
+
+
+class RefusedNotification(models.Model):
+    """拒收通知, counted by check and hour, so that a flood of forgeries fills a counter and not the disk (G13)."""
+
+    account = models.ForeignKey(ChannelAccount, models.PROTECT, related_name="refused_notifications")
+    code = models.CharField(_("未通过的检查"), max_length=40)
+    hour = models.DateTimeField(_("小时"))
+    count = models.PositiveIntegerField(_("次数"), default=1)
+    last_at = models.DateTimeField(_("最近一次"))
+
+    class Meta:
+        verbose_name = _("拒收通知")
+        verbose_name_plural = _("拒收通知")
+        constraints = [
+            models.UniqueConstraint(name="one_counter_per_check_and_hour", fields=["account", "code", "hour"])
+        ]

@@ -1,0 +1,1 @@
+"""Shops' pages. They compose; they decide nothing."""

@@ -1,0 +1,1 @@
+"""The case: who asks, who decides, by when, with which proof. Start reading at lifecycle.py."""

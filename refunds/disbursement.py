@@ -1,0 +1,100 @@
+"""发款: approved → attempt opened and sent; its outcome moves the case.
+
+The network moves attempts (``payments.refunding``); this file turns their news into steps of the case.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+import workqueue
+from accounts.models import User
+from payments import refunding
+from payments.models import AttemptStatus as A
+from payments.models import RefundAttempt
+from refunds import lifecycle
+from refunds.models import Disbursement, Refund
+from refunds.models import Status as S
+
+BATCH = 100
+
+
+@dataclass(frozen=True)
+class Released:
+    """What became of each case of a release: sent on its way, or set aside with the reason (PM7)."""
+
+    sent: list[Refund]
+    set_aside: list[tuple[Refund, str]]
+
+
+def release(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Released:
+    """放款. What the channel would refuse anyway is set aside before calling (G9); the rest goes out."""
+    with transaction.atomic():
+        rows = Refund.objects.select_for_update(of=("self",)).select_related("payment")
+        locked = list(rows.filter(pk__in=workqueue.pks(refunds)).order_by("pk"))
+        reasons = {r.pk: refunding.why_not(r.payment, r.amount_fen, at=at) for r in locked}
+        sent = [refund for refund in locked if not reasons[refund.pk]]
+        set_aside = [(refund, reasons[refund.pk]) for refund in locked if reasons[refund.pk]]
+        lifecycle.disburse(sent, by=by, at=at)
+        for refund, reason in set_aside:
+            lifecycle.cannot_send([refund], at=at, note=reason)
+    return Released(sent, set_aside)
+
+
+def hear(*, at: datetime) -> int:
+    """Act on a batch of news from the channels; returns how many attempts it was about."""
+    with transaction.atomic():
+        attempts = _news()
+        _move_cases(attempts, at)
+        refunding.acknowledge(attempts)
+    return len(attempts)
+
+
+def _news() -> list[RefundAttempt]:
+    """Attempts with news, their cases locked first (lock order: refund before payment); those held by others wait."""
+    waiting = Disbursement.objects.filter(attempt__news_at__isnull=False).order_by("attempt__news_at", "pk")
+    ids = list(waiting.values_list("refund_id", flat=True)[:BATCH])
+    mine = Refund.objects.select_for_update(skip_locked=True, of=("self",)).filter(pk__in=ids).order_by("pk")
+    rows = RefundAttempt.objects.select_related("disbursement__refund__order").filter(
+        disbursement__refund__in=list(mine), news_at__isnull=False
+    )
+    return [*rows, *_surplus_news()]
+
+
+def _surplus_news() -> list[RefundAttempt]:
+    """Surplus payments go back without a case: nobody waits for their news."""
+    return list(RefundAttempt.objects.filter(news_at__isnull=False, disbursement=None)[:BATCH])
+
+
+def _move_cases(attempts: Sequence[RefundAttempt], at: datetime) -> None:
+    """Each case goes where its attempt's status leads from where the case stands; in groups, a step for many."""
+    todo: dict[str, list[Refund]] = defaultdict(list)
+    for attempt in attempts:
+        disbursement = getattr(attempt, "disbursement", None)
+        if disbursement is not None:
+            for step in _steps_for(A(attempt.status), S(disbursement.refund.status), attempt):
+                todo[step].append(disbursement.refund)
+    if todo["resume"]:
+        lifecycle.resume(todo["resume"], at=at)
+    if todo["mark_paid_out"]:
+        lifecycle.mark_paid_out(todo["mark_paid_out"], at=at)
+    if todo["confirm_arrival"]:
+        lifecycle.confirm_arrival(todo["confirm_arrival"], by=None, at=at)
+    if todo["mark_returned"]:
+        lifecycle.mark_returned(todo["mark_returned"], at=at, note="渠道未能退到原支付账户")
+
+
+def _steps_for(attempt_status: A, status: S, attempt: RefundAttempt) -> list[str]:
+    """News that the case has heard already, or that HELD waits for a human, leads to no step."""
+    if attempt_status == A.SUCCEEDED and status in {S.PROCESSING, S.RETURNED}:
+        steps = ["resume"] if status == S.RETURNED else []
+        steps += ["mark_paid_out"]
+        return [*steps, "confirm_arrival"] if attempt.received_account_kind == "wallet" else steps
+    if attempt_status in {A.RETURNED, A.CLOSED} and status in {S.PROCESSING, S.PAID_OUT, S.ARRIVED}:
+        return ["mark_returned"]
+    return []

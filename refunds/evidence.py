@@ -1,0 +1,50 @@
+"""凭证: what buyers lay before the reviewer. Images come in repainted (``images.py``), are private, and never change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+
+from accounts.models import User
+from identifiers import uuid7
+from refunds.images import Repainted as Image
+from refunds.models import Evidence, Refund
+
+MOST_IMAGES = 6
+
+
+class TooManyImages(Exception):
+    """The message is for the buyer."""
+
+
+def store(refund: Refund, *, by: User, at: datetime, note: str = "", images: Sequence[Image] = ()) -> None:
+    """In the caller's transaction. A file whose row is rolled back stays unlinked: private, and nobody's to see."""
+    if refund.evidence.exclude(image="").count() + len(images) > MOST_IMAGES:
+        raise TooManyImages(f"一张退款单最多 {MOST_IMAGES} 张图片。")
+    rows = [_image_row(refund, by, at, image) for image in images]
+    if note.strip():
+        rows.append(Evidence(refund=refund, provided_by=by, created_at=at, note=note.strip()[:500]))
+    Evidence.objects.bulk_create(rows)
+
+
+def _image_row(refund: Refund, by: User, at: datetime, image: Image) -> Evidence:
+    key = uuid7()
+    suffix = image.content_type.rsplit("/", 1)[-1]
+    name = default_storage.save(f"evidence/{refund.refund_no}/{key}.{suffix}", ContentFile(image.data))
+    return Evidence(
+        id=key,
+        refund=refund,
+        provided_by=by,
+        created_at=at,
+        image=name,
+        content_type=image.content_type,
+        width=image.width,
+        height=image.height,
+        digest=image.sha256,
+    )
+
+
+__all__ = ["Image", "TooManyImages", "store"]

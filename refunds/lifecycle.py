@@ -1,0 +1,456 @@
+"""The life of a refund: one table, one short function per step. Start reading here.
+
+`_step` is the only code that writes a status: it locks and rereads the cases (in key order), refuses what the table does
+not list, runs the step's own block, and writes status and events in the same transaction, for one case or for fifty.
+From this table come the buttons, the API's list of allowed steps, the picture in the README, and the test that every
+other (status × step × role) is refused.
+
+    submitted ─ pre-check ─→ approved ─ disburse ─→ processing ─→ paid_out ─→ arrived
+        │                       ↑                        └──→ returned ─→ (again)
+        ├─→ rejected            │
+        └─→ first_review ───────┴─→ rejected      first_review ⇄ awaiting_evidence
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+import workqueue
+from accounts.models import User
+from accounts.roles import Role as R
+from payments import refunding
+from payments.models import AttemptStatus
+from refunds import codes, evidence, followups, policy
+from refunds.models import Disbursement, Lane, Queue, Refund, RefundEvent
+from refunds.models import Status as S
+from refunds.workdays import arrival_window
+
+SWEEP = "refunds.sweep"
+BACK = "back"  # to where the case was before it waited
+MOST_EVIDENCE_REQUESTS = 2
+
+
+@dataclass(frozen=True)
+class Step:
+    """One row of the table: from where, to where, by whom, and what its button says."""
+
+    sources: frozenset[S]
+    target: S | str
+    who: frozenset[R]
+    title: object = ""  # lazy text: the button; empty for steps that no person takes
+
+
+def _row(sources: S | set[S], target: S | str, who: set[R], title: object = "") -> Step:
+    return Step(frozenset({sources} if isinstance(sources, S) else sources), target, frozenset(who), title)
+
+
+STEPS: dict[str, Step] = {
+    # system pre-check (系统初审)
+    "auto_approve": _row(S.SUBMITTED, S.APPROVED, {R.SYSTEM}),
+    "send_to_review": _row(S.SUBMITTED, S.FIRST_REVIEW, {R.SYSTEM}),
+    "turn_down": _row(S.SUBMITTED, S.REJECTED, {R.SYSTEM}),
+    # review (人工审核)
+    "request_evidence": _row(S.FIRST_REVIEW, S.AWAITING_EVIDENCE, {R.REVIEWER, R.SENIOR}, _("要求补充材料")),
+    "provide_evidence": _row(S.AWAITING_EVIDENCE, BACK, {R.BUYER}, _("补充材料")),
+    "lapse_evidence": _row(S.AWAITING_EVIDENCE, BACK, {R.SYSTEM}),
+    "approve": _row(S.FIRST_REVIEW, S.APPROVED, {R.REVIEWER, R.SENIOR}, _("通过")),
+    "reject": _row(S.FIRST_REVIEW, S.REJECTED, {R.REVIEWER, R.SENIOR}, _("驳回")),
+    "escalate": _row(S.FIRST_REVIEW, S.FIRST_REVIEW, {R.SYSTEM}),
+    "withdraw": _row(
+        {S.SUBMITTED, S.FIRST_REVIEW, S.AWAITING_EVIDENCE, S.APPROVED}, S.WITHDRAWN, {R.BUYER}, _("撤销申请")
+    ),
+    # release (放款)
+    "halt": _row(S.APPROVED, S.FIRST_REVIEW, {R.SENIOR, R.FINANCE}, _("拦截")),
+    "disburse": _row(S.APPROVED, S.PROCESSING, {R.FINANCE, R.SYSTEM}, _("放款")),
+    "cannot_send": _row(S.APPROVED, S.RETURNED, {R.SYSTEM}),
+    # arrival (到账)
+    "mark_paid_out": _row(S.PROCESSING, S.PAID_OUT, {R.SYSTEM}),
+    "confirm_arrival": _row(S.PAID_OUT, S.ARRIVED, {R.BUYER, R.SYSTEM}, _("确认到账")),
+    "mark_returned": _row({S.PROCESSING, S.PAID_OUT, S.ARRIVED}, S.RETURNED, {R.SYSTEM}),
+    "resume": _row(S.RETURNED, S.PROCESSING, {R.SYSTEM}),
+    "reissue": _row(S.RETURNED, S.APPROVED, {R.FINANCE}, _("重新原路退款")),
+}
+
+AT_REST = {S.REJECTED, S.WITHDRAWN, S.ARRIVED}
+
+# Whose turn it is in each status (I4); APPROVED depends on the lane.
+QUEUE_OF: dict[S, Queue] = {
+    S.SUBMITTED: Queue.MACHINE,
+    S.FIRST_REVIEW: Queue.REVIEWER,
+    S.AWAITING_EVIDENCE: Queue.BUYER,
+    S.APPROVED: Queue.FINANCE,
+    S.PROCESSING: Queue.MACHINE,
+    S.PAID_OUT: Queue.MACHINE,
+    S.RETURNED: Queue.FINANCE,
+    S.REJECTED: Queue.NOBODY,
+    S.WITHDRAWN: Queue.NOBODY,
+    S.ARRIVED: Queue.NOBODY,
+}
+
+
+class StepRefused(Exception):
+    """A step that cannot be taken. ``code`` is for programs; the message says what is, and what to do."""
+
+    def __init__(self, code: str, message: object) -> None:
+        super().__init__(str(message))
+        self.code = code
+
+
+# --- system pre-check -------------------------------------------------------------------------------------------------
+
+
+def auto_approve(refunds: Sequence[Refund], *, at: datetime, lane: Lane) -> None:
+    """自动通过: proved by our own records, within the caps."""
+    with _step("auto_approve", refunds, by=None, at=at) as taken:
+        for refund in taken.refunds:
+            refund.lane, refund.decided_at = lane, at
+
+
+def send_to_review(refunds: Sequence[Refund], *, at: datetime) -> None:
+    """转人工: no rule can prove it, so a person looks."""
+    with _step("send_to_review", refunds, by=None, at=at):
+        pass
+
+
+def turn_down(refunds: Sequence[Refund], *, at: datetime, note: str) -> None:
+    """初审不通过, always with the rule that failed (S1-16)."""
+    with _step("turn_down", refunds, by=None, at=at, note=note) as taken:
+        _decide(taken, at, note)
+        codes.release(taken.refunds)
+
+
+# --- review -----------------------------------------------------------------------------------------------------------
+
+
+def request_evidence(refunds: Sequence[Refund], *, by: User, at: datetime, note: str) -> None:
+    """要求补充材料, in words that the buyer reads; the review's clock stops (S1-12)."""
+    _demand_note(note, _("请写明需要买家补充什么。"))
+    with _step("request_evidence", refunds, by=by, at=at, note=note) as taken:
+        _at_most_twice(taken)
+        for refund in taken.refunds:
+            refund.evidence_request = note
+
+
+def provide_evidence(
+    refund: Refund, *, by: User, at: datetime, note: str = "", images: Sequence[evidence.Image] = ()
+) -> None:
+    """补充材料: the case goes back to its reviewer."""
+    if not note.strip() and not images:
+        raise StepRefused("evidence_is_empty", _("请写一句说明，或上传一张图片。"))
+    with _step("provide_evidence", [refund], by=by, at=at) as taken:
+        evidence.store(taken.refunds[0], by=by, at=at, note=note, images=images)
+        taken.refunds[0].evidence_request = ""
+
+
+def lapse_evidence(refunds: Sequence[Refund], *, at: datetime) -> None:
+    """补充超时: decided on what is there, never refused by silence."""
+    with _step("lapse_evidence", refunds, by=None, at=at):
+        pass
+
+
+def approve(refunds: Sequence[Refund], *, by: User, at: datetime, note: str = "") -> None:
+    """审核通过: finance may release the money."""
+    with _step("approve", refunds, by=by, at=at, note=note) as taken:
+        _may_decide_this_much(taken)
+        _decide(taken, at, note)
+
+
+def reject(refunds: Sequence[Refund], *, by: User, at: datetime, note: str) -> None:
+    """驳回, always with a reason (S1-16); the codes can be viewed again."""
+    _demand_note(note, _("请写明驳回的理由，买家会看到这段话。"))
+    with _step("reject", refunds, by=by, at=at, note=note) as taken:
+        _decide(taken, at, note)
+        codes.release(taken.refunds)
+
+
+def escalate(refunds: Sequence[Refund], *, at: datetime) -> None:
+    """超时升级: the review was late, so a senior owns it now; it never ends by silence."""
+    with _step("escalate", refunds, by=None, at=at) as taken:
+        for refund in taken.refunds:
+            refund.queue = Queue.SENIOR
+
+
+def withdraw(refund: Refund, *, by: User, at: datetime) -> None:
+    """撤销, until money is on its way (P9)."""
+    with _step("withdraw", [refund], by=by, at=at) as taken:
+        codes.release(taken.refunds)
+
+
+# --- release ----------------------------------------------------------------------------------------------------------
+
+
+def halt(refunds: Sequence[Refund], *, by: User, at: datetime, note: str) -> None:
+    """拦截 on suspicion, before money leaves: back to review."""
+    _demand_note(note, _("请写明拦截的理由。"))
+    with _step("halt", refunds, by=by, at=at, note=note) as taken:
+        for refund in taken.refunds:
+            refund.decided_at = None
+
+
+def disburse(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> None:
+    """放款: number, parameters and reserve are committed here; the payments sweeper sends them.
+
+    Doors call ``disbursement.release``, which sets aside what the channel would refuse."""
+    with _step("disburse", refunds, by=by, at=at) as taken:
+        _not_by_who_decided(taken)
+        attempts = refunding.open_attempts(
+            [refunding.Instruction(r.payment, r.amount_fen, f"订单 {r.order.order_no} 退款") for r in taken.refunds],
+            at=at,
+        )
+        Disbursement.objects.bulk_create(
+            Disbursement(refund=refund, attempt=attempt, released_by=by, created_at=at)
+            for refund, attempt in zip(taken.refunds, attempts, strict=True)
+        )
+        codes.retire(taken.refunds)
+
+
+def cannot_send(refunds: Sequence[Refund], *, at: datetime, note: str) -> None:
+    """无法原路退回, known before calling: over 365 days, 50 parts (G9)."""
+    with _step("cannot_send", refunds, by=None, at=at, note=note):
+        pass
+
+
+# --- arrival ----------------------------------------------------------------------------------------------------------
+
+
+def mark_paid_out(refunds: Sequence[Refund], *, at: datetime) -> None:
+    """渠道退款成功. Paid out is not arrived: a bank may still have to clear it, and the page says until when."""
+    with _step("mark_paid_out", refunds, by=None, at=at) as taken:
+        for refund, attempt in zip(taken.refunds, _last_attempts(taken.refunds), strict=True):
+            refund.paid_out_at = attempt.finished_at
+            refund.received_account = attempt.received_account
+            window = arrival_window(attempt.finished_at or at, attempt.received_account_kind)
+            refund.arrival_expected_from, refund.arrival_expected_until = window.earliest, window.latest
+
+
+def confirm_arrival(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> None:
+    """已到账, on the channel's own proof (a wallet) or the buyer's word; never because time has passed (P17)."""
+    with _step("confirm_arrival", refunds, by=by, at=at) as taken:
+        for refund in taken.refunds:
+            refund.arrived_at = (refund.paid_out_at if by is None else None) or at
+
+
+def mark_returned(refunds: Sequence[Refund], *, at: datetime, note: str) -> None:
+    """退款异常: the channel could not pay the buyer, or took the refund back (PM11)."""
+    with _step("mark_returned", refunds, by=None, at=at, note=note) as taken:
+        for refund in taken.refunds:
+            refund.arrived_at = refund.paid_out_at = None
+
+
+def resume(refunds: Sequence[Refund], *, at: datetime) -> None:
+    """The same attempt is under way or has succeeded after all."""
+    with _step("resume", refunds, by=None, at=at):
+        pass
+
+
+def reissue(refunds: Sequence[Refund], *, by: User, at: datetime) -> None:
+    """重新原路退款 under a new number, once the channel has closed the old one for good (G7)."""
+    with _step("reissue", refunds, by=by, at=at) as taken:
+        for refund, attempt in zip(taken.refunds, _last_attempts(taken.refunds), strict=True):
+            if attempt is not None and attempt.status != AttemptStatus.CLOSED:
+                raise StepRefused(
+                    "attempt_not_closed", _("渠道尚未关闭上一笔退款，再发一笔可能重复退款。请等渠道关闭。")
+                )
+            refund.lane = Lane.STANDARD  # money goes out by a person's release, whatever lane it came by
+
+
+# --- what may be done now ---------------------------------------------------------------------------------------------
+
+
+def allowed_steps(refund: Refund, by: User) -> list[str]:
+    """The steps that this person may take on this case now: the buttons, and the API's list."""
+    roles = roles_on(refund, by)
+    return [name for name, step in STEPS.items() if S(refund.status) in step.sources and step.who & roles]
+
+
+def roles_on(refund: Refund, by: User | None) -> frozenset[R]:
+    """Who someone is to this case. Who asked is the buyer and nothing else, whatever their job (I10, P7)."""
+    if by is None:
+        return frozenset({R.SYSTEM})
+    if by.pk in {refund.buyer_id, refund.asked_by_id}:
+        return frozenset({R.BUYER}) if by.pk == refund.buyer_id else frozenset()
+    if refund.order.shop_id in _shops_of(by):
+        return frozenset({R.MERCHANT})
+    return frozenset({R(by.role)}) - {R.BUYER, R.MERCHANT, R.SYSTEM}
+
+
+def _shops_of(user: User) -> set[int]:
+    """Asked once for each user object, however many cases are looked at."""
+    if not hasattr(user, "_shop_ids"):
+        user._shop_ids = set(user.shops.values_list("pk", flat=True))  # type: ignore[attr-defined]
+    return user._shop_ids  # type: ignore[attr-defined, no-any-return]
+
+
+# --- guards -----------------------------------------------------------------------------------------------------------
+
+
+def _may_decide_this_much(taken: _Taken) -> None:
+    """Above the policy's limit a senior decides; with finance's release that is two different people at least."""
+    for refund in taken.refunds:
+        if refund.amount_fen > refund.order.policy.second_person_above_fen and taken.roles[refund.pk] != R.SENIOR:
+            raise StepRefused("above_your_limit", _("金额超过审批线，须由高级审核员审批。"))
+
+
+def _not_by_who_decided(taken: _Taken) -> None:
+    """Who approved does not release (I10)."""
+    if taken.by is None:
+        if any(refund.lane == Lane.STANDARD for refund in taken.refunds):
+            raise StepRefused("not_automatic", _("只有自动通道的退款由系统放款。"))
+        return
+    decided = RefundEvent.objects.filter(refund__in=taken.refunds, step="approve", actor=taken.by)
+    if decided.exists():
+        raise StepRefused("same_person", _("审核人不能放款，请由另一位同事放款。"))
+
+
+def _at_most_twice(taken: _Taken) -> None:
+    for refund in taken.refunds:
+        if sum(event.step == "request_evidence" for event in taken.events[refund.pk]) >= MOST_EVIDENCE_REQUESTS:
+            raise StepRefused("asked_twice", _("已要求补充两次，请根据现有材料作出决定。"))
+
+
+def _demand_note(note: str, message: object) -> None:
+    if not note.strip():
+        raise StepRefused("note_missing", message)
+
+
+def _decide(taken: _Taken, at: datetime, note: str) -> None:
+    for refund in taken.refunds:
+        refund.decided_at, refund.decision_note = at, note
+
+
+def _last_attempts(refunds: Sequence[Refund]) -> list:
+    """The latest attempt of each case, None where there is none."""
+    rows = Disbursement.objects.filter(refund__in=refunds).select_related("attempt").order_by("pk")
+    latest = {row.refund_id: row.attempt for row in rows}
+    return [latest.get(refund.pk) for refund in refunds]
+
+
+# --- how a step is taken ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Taken:
+    """The cases of a step under way: locked, reread, in key order."""
+
+    refunds: list[Refund]
+    by: User | None
+    roles: dict[int, R]
+    events: dict[int, list[RefundEvent]]
+    where_from: dict[int, S] = field(default_factory=dict)
+
+
+def open_case(refund: Refund, *, by: User, at: datetime) -> None:
+    """提交: the first event of a new case, written with it. Called by ``applying.submit`` alone."""
+    role = R.BUYER if by.pk == refund.buyer_id else R(by.role)
+    _enter(refund, S.SUBMITTED, at)
+    refund.save()
+    _record([refund], "submit", {refund.pk: ""}, by, {refund.pk: role}, {refund.pk: []}, "", at)
+
+
+@contextmanager
+def _step(name: str, refunds: Sequence[Refund], *, by: User | None, at: datetime, note: str = "") -> Iterator[_Taken]:
+    """Lock, check against the table, let the block do the step's own work, then write status and events at once."""
+    step = STEPS[name]
+    with transaction.atomic():
+        taken = _lock(refunds, by)
+        for refund in taken.refunds:
+            _check(name, step, refund, taken)
+        yield taken
+        for refund in taken.refunds:
+            target = _came_from(taken.events[refund.pk]) if step.target == BACK else S(step.target)
+            keep_queue = refund.queue if name == "escalate" else None
+            _enter(refund, target, at)
+            refund.queue = keep_queue or refund.queue
+        Refund.objects.bulk_update(taken.refunds, _WRITTEN)
+        _record(taken.refunds, name, taken.where_from, by, taken.roles, taken.events, note, at)
+
+
+_WRITTEN = [
+    "status", "queue", "lane", "promised_by", "next_due_at", "leased_until", "tries", "evidence_request", "decision_note",
+    "decided_at", "paid_out_at", "arrival_expected_from", "arrival_expected_until", "arrived_at", "received_account",
+]  # fmt: skip
+
+
+def _lock(refunds: Sequence[Refund], by: User | None) -> _Taken:
+    """Everything a step looks at is read after the lock: status, rights, history."""
+    rows = Refund.objects.select_for_update(of=("self",)).select_related("order__policy", "payment")
+    locked = list(rows.filter(pk__in=workqueue.pks(refunds)).order_by("pk"))
+    actor = User.objects.filter(pk=by.pk, is_active=True).first() if by else None
+    if by and not actor:
+        raise StepRefused("no_such_user", _("账号已停用。"))
+    events: dict[int, list[RefundEvent]] = {refund.pk: [] for refund in locked}
+    for event in RefundEvent.objects.filter(refund__in=locked).order_by("refund_id", "sequence"):
+        events[event.refund_id].append(event)
+    return _Taken(locked, actor, {}, events, {refund.pk: S(refund.status) for refund in locked})
+
+
+def _check(name: str, step: Step, refund: Refund, taken: _Taken) -> None:
+    roles = roles_on(refund, taken.by) & step.who
+    if not roles:
+        raise StepRefused("not_yours", _("您不能对这张退款单做这一步。"))
+    if S(refund.status) not in step.sources:
+        last = taken.events[refund.pk][-1]
+        raise StepRefused(
+            "wrong_status",
+            _("退款单 %(no)s 已是“%(status)s”（%(at)s），不能再做这一步。请刷新页面。")
+            % {"no": refund.refund_no, "status": S(refund.status).label, "at": f"{last.at:%m-%d %H:%M}"},
+        )
+    taken.roles[refund.pk] = next(iter(roles))
+
+
+def _enter(refund: Refund, status: S, at: datetime) -> None:
+    """What entering a status means for the clocks: whose turn it is, until when, and when a machine looks again."""
+    terms = refund.order.policy
+    lasts = policy.promise(
+        status, Lane(refund.lane), review_hours=terms.review_hours, evidence_hours=terms.evidence_hours
+    )
+    automatic = status == S.APPROVED and refund.lane != Lane.STANDARD
+    refund.status = status
+    refund.queue = Queue.MACHINE if automatic else QUEUE_OF[status]
+    refund.promised_by = at + lasts if lasts else None
+    refund.next_due_at = at if status == S.SUBMITTED or automatic else refund.promised_by
+    refund.leased_until, refund.tries = None, 0
+    if status == S.PAID_OUT:
+        refund.next_due_at = followups.after_arrival_window(refund)
+
+
+def _came_from(events: Sequence[RefundEvent]) -> S:
+    """The status that the case waits away from, read from its own history."""
+    asked = next(event for event in reversed(events) if event.to_status == S.AWAITING_EVIDENCE)
+    return S(asked.from_status)
+
+
+def _record(
+    refunds: Sequence[Refund],
+    name: str,
+    where_from: dict[int, S | str],
+    by: User | None,
+    roles: dict[int, R],
+    events: dict[int, list[RefundEvent]],
+    note: str,
+    at: datetime,
+) -> None:
+    """Write the events, and what follows from them, in the step's own transaction."""
+    rows = RefundEvent.objects.bulk_create(
+        RefundEvent(
+            refund=refund,
+            sequence=len(events[refund.pk]) + 1,
+            step=name,
+            from_status=where_from[refund.pk],
+            to_status=refund.status,
+            actor=by,
+            role=roles[refund.pk],
+            note=note,
+            at=at,
+        )
+        for refund in refunds
+    )
+    followups.tell(rows)
+    if any(refund.queue == Queue.MACHINE for refund in refunds):
+        workqueue.ring(SWEEP)

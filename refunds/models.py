@@ -1,0 +1,250 @@
+"""The case: who asks, who decides, by when, with which proof. ``lifecycle.py`` is the only code that moves it."""
+
+from __future__ import annotations
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts.roles import Role
+from identifiers import public_number, uuid7
+from orders.models import Order, OrderLine
+from payments.models import Payment, RefundAttempt
+from workqueue import WorkItem
+
+
+def new_refund_no() -> str:
+    return public_number("R")
+
+
+class Status(models.TextChoices):
+    """状态. What leads from one to the next is the table in ``lifecycle.py``; what buyers see is ``stages.py``."""
+
+    SUBMITTED = "submitted", _("已提交")
+    FIRST_REVIEW = "first_review", _("人工审核")
+    AWAITING_EVIDENCE = "awaiting_evidence", _("待补充材料")
+    APPROVED = "approved", _("审核通过")
+    PROCESSING = "processing", _("退款处理中")
+    PAID_OUT = "paid_out", _("渠道退款成功")
+    ARRIVED = "arrived", _("已到账")
+    REJECTED = "rejected", _("未通过")
+    WITHDRAWN = "withdrawn", _("已撤销")
+    RETURNED = "returned", _("退款异常")
+
+    @classmethod
+    def active(cls) -> list[str]:
+        """Before money leaves: at most one case of an order stands here (S0-27)."""
+        return [cls.SUBMITTED, cls.FIRST_REVIEW, cls.AWAITING_EVIDENCE, cls.APPROVED]
+
+    @classmethod
+    def holding_money(cls) -> list[str]:
+        """Money of the order is promised to, or has gone out with, these cases."""
+        return [*cls.active(), cls.PROCESSING, cls.PAID_OUT, cls.ARRIVED, cls.RETURNED]
+
+
+class Lane(models.TextChoices):
+    """通道: how the decision is reached (conflict 6)."""
+
+    UNDELIVERED = "undelivered", _("未发货自动退")
+    ONE_CLICK = "one_click", _("一键退款")
+    STANDARD = "standard", _("人工审核")
+
+
+class Queue(models.TextChoices):
+    """Who must act next. Every case that is not at rest lies with exactly one (I4)."""
+
+    MACHINE = "machine", _("系统")
+    BUYER = "buyer", _("买家")
+    REVIEWER = "reviewer", _("客服")
+    SENIOR = "senior", _("高级审核员")
+    FINANCE = "finance", _("财务")
+    NOBODY = "nobody", _("无需处理")
+
+
+class Refund(WorkItem):
+    """退款单. One case of one order; its history is ``RefundEvent``, its money ``Disbursement``."""
+
+    refund_no = models.CharField(_("退款单号"), max_length=20, unique=True, default=new_refund_no, editable=False)
+    order = models.ForeignKey(Order, models.PROTECT, related_name="refunds", verbose_name=_("订单"))
+    payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds", verbose_name=_("收款"))
+    buyer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="refunds", verbose_name=_("买家"))
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("申请人"))
+    reason = models.CharField(_("退款原因"), max_length=40)  # a key of reasons.py
+    description = models.TextField(_("问题描述"), blank=True, max_length=1000)
+    contact = models.CharField(_("联系方式"), max_length=60, blank=True)
+    amount_fen = models.PositiveIntegerField(_("退款金额（分）"))
+    lane = models.CharField(_("通道"), max_length=16, choices=Lane.choices, default=Lane.STANDARD)
+    status = models.CharField(_("状态"), max_length=20, choices=Status.choices, default=Status.SUBMITTED)
+    queue = models.CharField(_("待办方"), max_length=16, choices=Queue.choices, default=Queue.MACHINE)
+    promised_by = models.DateTimeField(_("承诺时间"), null=True, blank=True)  # of the present status
+    evidence_request = models.TextField(_("补充材料要求"), blank=True, max_length=500)
+    decision_note = models.TextField(_("审核说明"), blank=True, max_length=500)  # what the buyer is told
+    submitted_at = models.DateTimeField(_("申请时间"))
+    decided_at = models.DateTimeField(_("审核时间"), null=True, blank=True)
+    paid_out_at = models.DateTimeField(_("渠道退款时间"), null=True, blank=True)
+    arrival_expected_from = models.DateField(_("预计到账（最早）"), null=True, blank=True)
+    arrival_expected_until = models.DateField(_("预计到账（最晚）"), null=True, blank=True)
+    arrived_at = models.DateTimeField(_("到账时间"), null=True, blank=True)
+    received_account = models.CharField(_("入账账户"), max_length=64, blank=True)
+
+    class Meta:
+        verbose_name = _("退款单")
+        verbose_name_plural = _("退款单")
+        constraints = [
+            models.CheckConstraint(name="refund_status_is_listed", condition=Q(status__in=Status.values)),
+            models.CheckConstraint(name="refund_amount_is_positive", condition=Q(amount_fen__gt=0)),
+            models.UniqueConstraint(  # S0-27, P1
+                name="one_active_refund_per_order",
+                fields=["order"],
+                condition=Q(status__in=["submitted", "first_review", "awaiting_evidence", "approved"]),
+            ),
+            models.CheckConstraint(  # I4: at rest, or with an owner and a time
+                name="moving_refund_has_owner_and_due_time",
+                condition=Q(status__in=["rejected", "withdrawn", "arrived"])
+                | Q(status="paid_out")
+                | (Q(next_due_at__isnull=False) & ~Q(queue="nobody")),
+            ),
+            models.CheckConstraint(
+                name="arrived_refund_has_its_time", condition=~Q(status="arrived") | Q(arrived_at__isnull=False)
+            ),
+        ]
+        indexes = [
+            models.Index(name="refund_due", fields=["next_due_at", "id"], condition=Q(next_due_at__isnull=False)),
+            models.Index(name="refund_of_buyer", fields=["buyer", "-submitted_at", "-id"]),
+            models.Index(name="refund_of_order", fields=["order"]),
+            models.Index(name="refund_to_review", fields=["promised_by", "id"], condition=Q(status="first_review")),
+            models.Index(name="refund_to_release", fields=["promised_by", "id"], condition=Q(status="approved")),
+        ]
+        triggers = [pgtrigger.Protect(name="refund_is_never_deleted", operation=pgtrigger.Delete)]  # PM6
+
+    def __str__(self) -> str:
+        return self.refund_no
+
+
+class RefundLine(models.Model):
+    """退款行: the share of one order line. The lines sum exactly to the refund (I12)."""
+
+    refund = models.ForeignKey(Refund, models.PROTECT, related_name="lines")
+    order_line = models.ForeignKey(OrderLine, models.PROTECT, related_name="refund_lines")
+    amount_fen = models.PositiveIntegerField(_("金额（分）"))
+
+    class Meta:
+        verbose_name = _("退款行")
+        verbose_name_plural = _("退款行")
+        constraints = [
+            models.UniqueConstraint(name="one_refund_line_per_order_line", fields=["refund", "order_line"]),
+            models.CheckConstraint(name="refund_line_amount_is_positive", condition=Q(amount_fen__gt=0)),
+        ]
+        triggers = [
+            pgtrigger.Protect(
+                name="refund_lines_are_append_only",
+                operation=pgtrigger.Update | pgtrigger.Delete | pgtrigger.Truncate,
+            ),
+            pgtrigger.Trigger(
+                name="refund_lines_sum_to_refund",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                timing=pgtrigger.Deferred,
+                func="""
+                IF (SELECT sum(amount_fen) FROM refunds_refundline WHERE refund_id = NEW.refund_id)
+                   <> (SELECT amount_fen FROM refunds_refund WHERE id = NEW.refund_id) THEN
+                    RAISE EXCEPTION 'lines of refund % do not sum to it', NEW.refund_id USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NULL;
+                """,
+            ),
+        ]
+
+
+class RefundEvent(models.Model):
+    """One step taken: audit trail, and the source of every notice and follow-up. Never changes (I7)."""
+
+    refund = models.ForeignKey(Refund, models.PROTECT, related_name="events")
+    sequence = models.PositiveIntegerField(_("序号"))
+    step = models.CharField(_("步骤"), max_length=32)
+    from_status = models.CharField(_("原状态"), max_length=20, blank=True)
+    to_status = models.CharField(_("新状态"), max_length=20)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    role = models.CharField(_("身份"), max_length=16, choices=Role.choices)
+    note = models.TextField(_("说明"), blank=True, max_length=500)  # may be shown to the buyer
+    at = models.DateTimeField(_("时间"))
+
+    class Meta:
+        verbose_name = _("退款记录")
+        verbose_name_plural = _("退款记录")
+        constraints = [
+            models.UniqueConstraint(name="refund_events_are_numbered", fields=["refund", "sequence"]),
+            models.CheckConstraint(
+                name="only_the_machine_acts_without_account", condition=Q(actor__isnull=False) | Q(role=Role.SYSTEM)
+            ),
+        ]
+        triggers = [
+            pgtrigger.Protect(
+                name="refund_events_are_append_only",
+                operation=pgtrigger.Update | pgtrigger.Delete | pgtrigger.Truncate,
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sequence} {self.step}"
+
+
+class PreCheck(models.Model):
+    """系统初审: every rule with its input, its result and the sentence shown, as they were when it ran."""
+
+    refund = models.OneToOneField(Refund, models.PROTECT, related_name="pre_check")
+    results = models.JSONField(_("规则结果"))  # [{"rule", "passed", "input", "sentence", "sentence_en"}]
+    verdict = models.CharField(_("结论"), max_length=32)  # the step it led to
+    at = models.DateTimeField(_("时间"))
+
+    class Meta:
+        verbose_name = _("系统初审")
+        verbose_name_plural = _("系统初审")
+        triggers = [
+            pgtrigger.Protect(name="pre_check_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
+
+
+class Evidence(models.Model):
+    """凭证: a repainted image or a sentence, laid before the reviewer. Served to those of the case alone."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    refund = models.ForeignKey(Refund, models.PROTECT, related_name="evidence")
+    provided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    image = models.FileField(_("图片"), upload_to="evidence", max_length=200, blank=True)
+    content_type = models.CharField(_("格式"), max_length=20, blank=True)
+    width = models.PositiveIntegerField(_("宽"), default=0)
+    height = models.PositiveIntegerField(_("高"), default=0)
+    digest = models.CharField(_("摘要"), max_length=64, blank=True)
+    note = models.TextField(_("说明"), blank=True, max_length=500)
+    created_at = models.DateTimeField(_("提交时间"))
+
+    class Meta:
+        verbose_name = _("凭证")
+        verbose_name_plural = _("凭证")
+        constraints = [
+            models.CheckConstraint(name="evidence_says_something", condition=~Q(image="") | ~Q(note="")),
+        ]
+        triggers = [pgtrigger.Protect(name="evidence_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+
+class Disbursement(models.Model):
+    """发款: the join between a case and one attempt at a channel. An attempt cannot point up at a case."""
+
+    refund = models.ForeignKey(Refund, models.PROTECT, related_name="disbursements", verbose_name=_("退款单"))
+    attempt = models.OneToOneField(
+        RefundAttempt, models.PROTECT, related_name="disbursement", verbose_name=_("渠道退款")
+    )
+    released_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("放款人")
+    )  # empty: an automatic lane
+    created_at = models.DateTimeField(_("时间"))
+
+    class Meta:
+        verbose_name = _("发款")
+        verbose_name_plural = _("发款")
+        triggers = [
+            pgtrigger.Protect(name="disbursement_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete)
+        ]

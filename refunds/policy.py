@@ -1,0 +1,224 @@
+"""Pure rules: may this be refunded, by which lane, how is it shared out, by when. No database, no clock.
+
+The same rules answer the application page before submitting, the API, the pre-check and the reviewer's panel. Each
+answer carries its reason, in the words that the buyer reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from refunds.models import Lane, Status
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The numbers of the policy version that the order was placed under."""
+
+    window_days: int
+    one_click_below_fen: int
+    one_click_daily_cap_fen: int
+    max_rejections: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything the rules look at, as our own records say it at ``at``."""
+
+    at: datetime
+    terms: Terms
+    paid: bool
+    delivered_at: datetime | None  # of the codes asked about; empty if none was handed over
+    delivered_count: int
+    revealed_count: int
+    amount_fen: int
+    refundable_fen: int
+    rejections: int
+    auto_refunded_today_fen: int
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """One rule's answer. ``input`` is what it looked at; the sentences are what people read."""
+
+    rule: str
+    passed: bool
+    input: str
+    sentence: str
+    sentence_en: str
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the pre-check decides: the step to take, the lane, and the sentence that tells why."""
+
+    step: str  # auto_approve, send_to_review or turn_down
+    lane: Lane
+    sentence: str
+    results: Sequence[RuleResult]
+
+
+def decide(facts: Facts) -> Verdict:
+    """系统初审. A failed hard rule turns the case down; what no rule can prove goes to a human, never to a refusal."""
+    hard = [rule(facts) for rule in HARD_RULES]
+    proofs = [rule(facts) for rule in PROOFS]
+    failed = next((result for result in hard if not result.passed), None)
+    if failed:
+        return Verdict("turn_down", Lane.STANDARD, failed.sentence, hard)
+    results = [*hard, *proofs]
+    if facts.delivered_count == 0:
+        return Verdict("auto_approve", Lane.UNDELIVERED, proofs[0].sentence, results)
+    if all(result.passed for result in proofs[1:]):
+        return Verdict("auto_approve", Lane.ONE_CLICK, proofs[1].sentence, results)
+    doubt = next(result for result in proofs[1:] if not result.passed)
+    return Verdict("send_to_review", Lane.STANDARD, doubt.sentence, results)
+
+
+# --- hard rules: one that fails turns the case down -------------------------------------------------------------------
+
+
+def is_paid(facts: Facts) -> RuleResult:
+    return _result(
+        "paid",
+        facts.paid,
+        f"paid={facts.paid}",
+        ("订单已付款", "The order is paid"),
+        ("订单没有成功的付款，无款可退", "The order has no successful payment to give back"),
+    )
+
+
+def fits_payment(facts: Facts) -> RuleResult:
+    """I1, explained before the database has to refuse."""
+    return _result(
+        "amount_fits",
+        0 < facts.amount_fen <= facts.refundable_fen,
+        f"amount_fen={facts.amount_fen}, refundable_fen={facts.refundable_fen}",
+        ("申请金额在可退范围内", "The amount is within what can be refunded"),
+        ("申请金额超过剩余可退金额", "The amount exceeds what can still be refunded"),
+    )
+
+
+def within_window(facts: Facts) -> RuleResult:
+    """S3-5, S3-23, PM18: undelivered orders know no window; a window of 0 means not refundable once delivered."""
+    days = facts.terms.window_days
+    since = facts.delivered_at
+    if since is None:
+        return _result(
+            "window", True, "not delivered", ("尚未发货，不受售后期限制", "Not delivered: no time limit"), ("", "")
+        )
+    if days == 0:
+        refusal = ("该商品购买前已注明：交付后不支持退款", "Marked before purchase as not refundable once delivered")
+        return _result("window", False, "window_days=0", ("", ""), refusal)
+    passed = facts.at <= since + timedelta(days=days)
+    return _result(
+        "window",
+        passed,
+        f"delivered_at={since.isoformat()}, window_days={days}",
+        (f"在 {days} 天售后期内", f"Within the refund window of {days} days"),
+        (f"已超过 {days} 天售后期", f"The refund window of {days} days is over"),
+    )
+
+
+def not_rejected_too_often(facts: Facts) -> RuleResult:
+    most = facts.terms.max_rejections
+    return _result(
+        "rejections",
+        facts.rejections < most,
+        f"rejections={facts.rejections}, max={most}",
+        (f"被拒次数未满 {most} 次", f"Fewer than {most} refused applications"),
+        (
+            f"同一订单已被拒 {most} 次，请联系客服或申请平台外的调解",
+            f"Refused {most} times already; please contact support",
+        ),
+    )
+
+
+HARD_RULES = [is_paid, fits_payment, within_window, not_rejected_too_often]
+
+# --- proofs: all of them open an automatic lane; a missing one asks a human --------------------------------------------
+
+
+def is_undelivered(facts: Facts) -> RuleResult:
+    """S0-4."""
+    return _result(
+        "undelivered",
+        facts.delivered_count == 0,
+        f"delivered_count={facts.delivered_count}",
+        ("商品未发货，自动全额原路退回", "Nothing was delivered: refunded automatically"),
+        ("商品已发货", "Delivered"),
+    )
+
+
+def is_unseen(facts: Facts) -> RuleResult:
+    """Design, section 5: a code never revealed is proved unused."""
+    return _result(
+        "unrevealed",
+        facts.revealed_count == 0,
+        f"revealed_count={facts.revealed_count}",
+        ("卡密从未被查看，可确认未使用", "The code was never viewed, so it is unused"),
+        ("卡密已被查看，需人工核对是否使用", "The code was viewed; a person will check whether it was used"),
+    )
+
+
+def is_small(facts: Facts) -> RuleResult:
+    """S3-25."""
+    limit = facts.terms.one_click_below_fen
+    return _result(
+        "small_amount",
+        facts.amount_fen < limit,
+        f"amount_fen={facts.amount_fen}, below_fen={limit}",
+        (f"金额低于 ¥{limit / 100:.0f}，可自动退款", f"Below ¥{limit / 100:.0f}: can be automatic"),
+        (f"金额达到 ¥{limit / 100:.0f}，由人工审核", f"¥{limit / 100:.0f} or more: reviewed by a person"),
+    )
+
+
+def is_under_daily_cap(facts: Facts) -> RuleResult:
+    """P12."""
+    cap = facts.terms.one_click_daily_cap_fen
+    return _result(
+        "daily_cap",
+        facts.auto_refunded_today_fen + facts.amount_fen <= cap,
+        f"today_fen={facts.auto_refunded_today_fen}, amount_fen={facts.amount_fen}, cap_fen={cap}",
+        ("未超过当日自动退款额度", "Within today's automatic allowance"),
+        ("已超过当日自动退款额度，由人工审核", "Beyond today's automatic allowance: reviewed by a person"),
+    )
+
+
+PROOFS = [is_undelivered, is_unseen, is_small, is_under_daily_cap]
+
+# --- amounts and deadlines --------------------------------------------------------------------------------------------
+
+
+def share_out(amount_fen: int, weights_fen: Sequence[int]) -> list[int]:
+    """Split ``amount_fen`` in proportion to the weights by largest remainder: the parts sum exactly to it (I12, P11)."""
+    total = sum(weights_fen)
+    if not 0 < amount_fen <= total:
+        raise ValueError(f"share_out: {amount_fen} does not fit into {total}")
+    parts = [amount_fen * weight // total for weight in weights_fen]
+    by_remainder = sorted(range(len(parts)), key=lambda i: (-(amount_fen * weights_fen[i] % total), i))
+    for i in by_remainder[: amount_fen - sum(parts)]:
+        parts[i] += 1
+    return parts
+
+
+def promise(status: Status, lane: Lane, *, review_hours: int, evidence_hours: int) -> timedelta | None:
+    """How long a status may last before whoever owns it is late. Calendar time; working time comes with the clocks."""
+    if status == Status.APPROVED:
+        return timedelta(hours=24 if lane == Lane.STANDARD else 2)  # S2-11
+    return {
+        Status.SUBMITTED: timedelta(hours=2),  # S3-10
+        Status.FIRST_REVIEW: timedelta(hours=review_hours),
+        Status.AWAITING_EVIDENCE: timedelta(hours=evidence_hours),
+        Status.PROCESSING: timedelta(hours=24),
+        Status.RETURNED: timedelta(hours=24),
+    }.get(status)
+
+
+def _result(rule: str, passed: bool, looked_at: str, yes: tuple[str, str], no: tuple[str, str]) -> RuleResult:
+    sentence, sentence_en = yes if passed else no
+    return RuleResult(rule, passed, looked_at, sentence, sentence_en)

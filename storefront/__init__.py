@@ -1,0 +1,1 @@
+"""Buyers' pages. They compose; they decide nothing."""

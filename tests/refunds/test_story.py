@@ -1,0 +1,62 @@
+"""The whole life of a refund, lived through with the simulator on the other side."""
+
+from __future__ import annotations
+
+import pytest
+
+import clock
+from ledger.models import Entry
+from orders.models import OrderStatus
+from payments.models import AttemptStatus
+from refunds import disbursement, lifecycle
+from refunds.models import Lane, Queue, Status
+from shops.models import CodeState
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_reviewed_refund_arrives(buy, reveal, apply, reviewer, finance, drain, simulator):
+    order = buy(price_fen=8800)
+    assert order.status == OrderStatus.DELIVERED
+    reveal(order)
+    refund = apply(order)
+    assert (refund.status, refund.queue) == (Status.FIRST_REVIEW, Queue.REVIEWER)
+
+    lifecycle.approve([refund], by=reviewer, at=clock.now())
+    disbursement.release([refund], by=finance, at=clock.now())
+    drain()
+
+    refund.refresh_from_db()
+    assert refund.status == Status.ARRIVED
+    assert refund.received_account == "支付用户零钱"
+    attempt = refund.disbursements.get().attempt
+    assert attempt.status == AttemptStatus.SUCCEEDED
+    (theirs,) = [r for r in simulator.ledger()["refunds"] if r["out_refund_no"] == attempt.request_no]
+    assert (theirs["status"], theirs["amount_fen"], theirs["effects"]) == ("SUCCESS", 8800, 1)
+    assert [event.step for event in refund.events.order_by("sequence")] == [
+        "submit", "send_to_review", "approve", "disburse", "mark_paid_out", "confirm_arrival",
+    ]  # fmt: skip
+    assert order.lines.get().delivery.code.state == CodeState.VOID
+    assert Entry.objects.count() == 4
+    refund.payment.refresh_from_db()
+    assert (refund.payment.reserved_fen, refund.payment.refunded_fen) == (0, 8800)
+
+
+def test_an_unseen_small_code_is_refunded_in_one_click(buy, apply, drain):
+    refund = apply(buy(price_fen=3000), reason="changed_mind")
+    drain()
+    refund.refresh_from_db()
+    assert (refund.status, refund.lane) == (Status.ARRIVED, Lane.ONE_CLICK)
+
+
+def test_what_was_never_delivered_is_refunded_at_any_amount(buy, apply, drain):
+    refund = apply(buy(price_fen=250_000, stock=0), reason="undelivered")
+    drain()
+    refund.refresh_from_db()
+    assert (refund.status, refund.lane) == (Status.ARRIVED, Lane.UNDELIVERED)
+
+
+def test_after_the_window_the_case_is_turned_down_with_the_reason(buy, apply):
+    refund = apply(buy(price_fen=3000, window_days=0))
+    assert refund.status == Status.REJECTED
+    assert "交付后不支持退款" in refund.decision_note

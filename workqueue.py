@@ -1,0 +1,77 @@
+"""The database row is the queue; Celery is the bell (design.md, section 4).
+
+A row that is not at rest has ``next_due_at``, ``leased_until`` and ``tries``. Any number of sweepers may claim due rows;
+a claim is a lease, so a killed worker costs nothing but time. A bell rings a sweeper at once instead of at the next
+beat; losing every bell loses only time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from typing import TypeVar
+
+import redis
+from celery import current_app
+from django.conf import settings
+from django.db import models, transaction
+
+log = logging.getLogger(__name__)
+LEASE = timedelta(seconds=30)
+BELL_SECONDS = 5
+
+Row = TypeVar("Row", bound="WorkItem")
+
+
+class WorkItem(models.Model):
+    """待办: a row that a machine must come back to, until ``next_due_at`` is empty."""
+
+    next_due_at = models.DateTimeField("下次处理", null=True, blank=True)
+    leased_until = models.DateTimeField("占用至", null=True, blank=True)
+    tries = models.PositiveIntegerField("尝试次数", default=0)
+
+    class Meta:
+        abstract = True
+
+
+def claim(rows: models.QuerySet[Row], *, at: datetime, limit: int, lease: timedelta = LEASE) -> list[Row]:
+    """Lease up to ``limit`` due rows, oldest first, that nobody else holds. Must run inside a transaction."""
+    due = rows.filter(next_due_at__lte=at).exclude(leased_until__gt=at)
+    claimed = list(due.select_for_update(skip_locked=True, of=("self",)).order_by("next_due_at", "pk")[:limit])
+    rows.model._default_manager.filter(pk__in=[row.pk for row in claimed]).update(leased_until=at + lease)
+    for row in claimed:
+        row.leased_until = at + lease
+    return claimed
+
+
+def ring(task: str) -> None:
+    """After this transaction commits, wake the sweeper ``task``. Bells are coalesced: one message until it is heard."""
+    transaction.on_commit(lambda: _ring_now(task))
+
+
+def heard(task: str) -> None:
+    """The sweeper has woken and will look: what is committed from now on may ring again."""
+    try:
+        _redis().delete(f"bell:{task}")
+    except redis.RedisError as error:
+        log.warning("bell %s: %s", task, error)
+
+
+def _ring_now(task: str) -> None:
+    try:
+        if _redis().set(f"bell:{task}", 1, nx=True, ex=BELL_SECONDS):
+            current_app.send_task(task)
+    except (redis.RedisError, OSError, current_app.connection_for_write().connection_errors) as error:  # type: ignore[misc]
+        log.warning("bell %s did not ring, the sweeper will find the row: %s", task, error)
+
+
+@cache
+def _redis() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+
+
+def pks(rows: Sequence[models.Model]) -> list[object]:
+    """The rows' keys, in the order in which everybody locks."""
+    return sorted(row.pk for row in rows)
