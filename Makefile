@@ -5,7 +5,7 @@ BIN := .venv/bin
 IN_PRODUCTION := $(BIN)/python tests/production.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo doctor test check nightly messages lock clean
+.PHONY: help venv demo doctor test check nightly messages secrets lock clean
 
 help: ## 列出全部命令 / list all commands
 	@echo "make …"
@@ -21,8 +21,8 @@ doctor: venv ## 体检正在运行的演示 / check the running demo and say wha
 	@$(BIN)/python -m cardshop.demo doctor
 
 test: venv ## 全部测试（真实 PostgreSQL、Valkey、模拟器、浏览器）/ all tests, on real parts
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not stack and not nightly"
-	$(BIN)/python -m pytest -m "stack and not nightly"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not stack and not browser and not nightly"
+	$(BIN)/python -m pytest -m "(stack or browser) and not nightly"
 
 nightly: venv ## 耗时的测试 / the long tests
 	$(BIN)/python -m pytest -m nightly
@@ -40,6 +40,9 @@ check: venv ## 风格、类型、导入方向、迁移、部署检查 / style, t
 
 messages: venv ## 编译译文 / compile the translations
 	$(BIN)/python -m cardshop.translations
+
+secrets: venv ## 为 docker compose 生成 secrets/ / make the secret files for docker compose
+	@$(BIN)/python -m cardshop.outside --secrets secrets
 
 lock: venv ## 重新锁定依赖 / lock the dependencies of pyproject.toml anew
 	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 --no-header pyproject.toml -o requirements.txt

@@ -14,7 +14,6 @@ import fcntl
 import json
 import os
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -94,7 +93,7 @@ class Options:
         """Where people find the shop; with HOST=0.0.0.0 this machine's address in its own network."""
         if site := self.given.get("SITE_URL"):
             return site.rstrip("/")
-        return f"http://{network_address() if self.host == '0.0.0.0' else self.host}:{self.port}"  # noqa: S104
+        return f"http://{outside.name_of(self.host)}:{self.port}"
 
     @property
     def local(self) -> str:
@@ -126,6 +125,7 @@ class Demo:
 
     def run(self) -> None:
         """Start all parts, say where they are, and keep them running until a signal arrives."""
+        self.supervisor.on_change = self.write_down
         say(f"卡盟退款演示 / card-shop demo — {self.options.data}")
         with self.progress("检查本机", "look at this machine"):
             self.take_folder()
@@ -163,6 +163,7 @@ class Demo:
             if any(data.iterdir()) and not (data / MARKER).exists():
                 raise CannotStart(f"{data} 里有别的文件 / holds other files: set CARDSHOP_DATA to a new folder")
             (data / MARKER).touch()
+            data.chmod(0o711)  # PostgreSQL passes through as another account when we are root
             self.lock = (data / MARKER).open("r+")
         except OSError as error:
             raise CannotStart(f"{data} 不可写 / cannot be written ({error.strerror}): set CARDSHOP_DATA") from error
@@ -173,6 +174,8 @@ class Demo:
             raise CannotStart(f"演示已在运行 / a demo already runs on {data} {where}".rstrip()) from error
         if self.options.reset:
             empty(data)
+        for private in ("logs", "keys", "media", "simulator"):
+            (data / private).mkdir(mode=0o700, exist_ok=True)
 
     def check_machine(self) -> None:
         """The usual obstacles, each with its one line, before they can turn up in some log."""
@@ -229,7 +232,8 @@ class Demo:
         if "WECHAT_GATEWAY" in self.options.given:
             return
         data, port = self.options.data / "simulator", self.options.ports["simulator"]
-        self.supervisor.add(outside.simulator(data, port, speed=self.options.speed, log=self.log("simulator")))
+        simulator = outside.simulator(data, port, self.options.speed, self.log("simulator"), self.options.host)
+        self.supervisor.add(simulator)
         self.env |= outside.simulated_channels(data, self.options.data / "keys")
 
     def start_shop(self) -> None:
@@ -240,7 +244,6 @@ class Demo:
                   "--without-gossip", "--without-mingle", "--loglevel", "INFO"]  # fmt: skip
         beat = ["celery", "-A", "cardshop", "beat", "--pidfile", "", "-s", str(self.options.data / "beat-schedule"),
                 "--loglevel", "INFO"]  # fmt: skip
-        self.supervisor.on_change = self.write_down
         self.supervisor.add(self.child("beat", beat))
         self.supervisor.add(self.child("worker", worker))
         self.supervisor.add(self.child("web", web, ready=f"{self.options.local}/healthz"))
@@ -251,12 +254,14 @@ class Demo:
             self.supervisor.interrupted()
             self.supervisor.revive()
             if time.monotonic() > deadline:
-                raise CannotStart(f"{seconds:.0f} 秒内未就绪 / not ready. 运行 / run: make doctor; logs: {self.log('*')}")
+                raise CannotStart(
+                    f"{seconds:.0f} 秒内未就绪 / not ready. 运行 / run: make doctor; logs: {self.log('*')}"
+                )
             time.sleep(0.2)
 
     def greet(self) -> None:
-        site, ports = self.options.address, self.options.ports
-        simulator = f"http://127.0.0.1:{ports['simulator']}/" if "simulator" in ports else self.env_value("WECHAT_GATEWAY")
+        site = self.options.address
+        simulator = self.env_value("SIMULATOR_CONTROL") or self.env_value("WECHAT_GATEWAY")
         say(f"""
 ✓ 就绪 / ready
 
@@ -298,13 +303,12 @@ class Demo:
 
     def write_down(self) -> None:
         """demo.json: where everything is, for `manage` below and for tests; new whenever a child is."""
-        simulator = self.env_value("SIMULATOR_CONTROL")
         facts = {
             "web": self.options.local,
             "site": self.options.address,
-            "simulator": simulator,
-            "database_url": self.env["DATABASE_URL"],
-            "redis_url": self.env["REDIS_URL"],
+            "simulator": self.env_value("SIMULATOR_CONTROL"),
+            "database_url": self.env_value("DATABASE_URL"),
+            "redis_url": self.env_value("REDIS_URL"),
             "pids": {"demo": os.getpid()} | {child.name: child.pid for child in self.supervisor.children},
             "env": self.env,
         }
@@ -357,16 +361,6 @@ def empty(data: Path) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
-
-
-def network_address() -> str:
-    """This machine's address in its own network: what a phone has to type. Nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-            return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"
 
 
 def say(text: str) -> None:

@@ -1,7 +1,7 @@
 """The outside world of a demo or a test: the simulator as a child process, and the settings that point at it.
 
-As a program, `python -m cardshop.outside COMMAND …` runs COMMAND with those settings if SIMULATOR_DATA names the
-simulator's folder (docker-compose.yml does so), and as it is if not.
+As a program it serves docker-compose.yml: `python -m cardshop.outside COMMAND …` runs COMMAND with those settings if
+SIMULATOR_DATA names the simulator's folder, and as it is if not; `--secrets FOLDER` makes the secret files.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import socket
 import sys
 import tempfile
 import urllib.error
@@ -22,19 +23,33 @@ from shops import vault
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def simulator(data: Path, port: int, *, speed: float, log: Path, host: str = "127.0.0.1", address: str = "") -> Child:
-    """The simulator on `port`, its books in `data`, its time `speed` times as fast; `address` is how others reach it."""
+def simulator(data: Path, port: int, speed: float, log: Path, host: str = "127.0.0.1") -> Child:
+    """The simulator on `port`, its books in `data`, its time `speed` times as fast.
+
+    With host 0.0.0.0 phones in this network reach it too.
+    """
     data.mkdir(parents=True, exist_ok=True)
+    address = f"http://{name_of(host)}:{port}"
+    words = ["--port", str(port), "--host", host, "--address", address, "--data", data, "--speed", f"{speed:g}"]
     return Child(
         name="simulator",
-        command=[
-            sys.executable, "-m", "simulator", "--port", str(port), "--host", host, "--data", data,
-            "--speed", f"{speed:g}", "--address", address or f"http://{host}:{port}",
-        ],  # fmt: skip
+        command=[sys.executable, "-m", "simulator", *words],
         log=log,
         cwd=ROOT,
-        ready=lambda: answers_ok(f"http://127.0.0.1:{port}/healthz"),
+        ready=lambda: answers_ok(f"{address}/healthz"),
     )
+
+
+def name_of(host: str) -> str:
+    """What others type to reach a server that listens on `host`: for 0.0.0.0 this machine's address in its network."""
+    if host != "0.0.0.0":  # noqa: S104
+        return host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: it only asks which address would be used
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
 
 
 def simulated_channels(data: Path, keys: Path) -> dict[str, str]:
@@ -88,12 +103,30 @@ def answers_ok(url: str) -> bool:
         return False
 
 
-def main(command: list[str]) -> None:
-    """Become the command."""
+def compose_secrets(folder: Path) -> None:
+    """The files that docker-compose.yml hands to its services. What exists is kept; WeChat's wait to be filled in.
+
+    The folder is closed to others; the files are not, because the account in the containers has another number.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    own_keys(folder)
+    password = made_once(folder / "postgres_password", secrets.token_urlsafe(24)).read_text()
+    made_once(folder / "database_url", f"postgres://cardshop:{password}@postgres:5432/cardshop")
+    for name in ("apiv3_key", "private_key", "public_key"):
+        made_once(folder / f"wechat_{name}", "")
+    for path in folder.iterdir():
+        path.chmod(0o644)
+
+
+def main(words: list[str]) -> None:
+    """`--secrets FOLDER`, or a command to become."""
+    if words[0] == "--secrets":
+        compose_secrets(Path(words[1]))
+        return
     env = dict(os.environ)
     if books := env.get("SIMULATOR_DATA"):
         env |= simulated_channels(Path(books), Path(tempfile.mkdtemp(prefix="cardshop-keys-")))
-    os.execvpe(command[0], command, env)  # noqa: S606 - the container's own command
+    os.execvpe(words[0], words, env)  # noqa: S606 - the container's own command
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cardshop import embedded, outside, translations
 from cardshop.supervisor import Child
+from tests.demo_stack import DemoStack, demo
 
-ROOT = Path(__file__).resolve().parent.parent
+pytest_plugins = ["tests.cast"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -76,11 +78,9 @@ class Parts:
         if number:
             os.environ["REDIS_URL"] = os.environ["REDIS_URL"].rsplit("/", 1)[0] + f"/{number}"
         os.environ |= outside.own_keys(keys)
-        if (ROOT / "simulator" / "__main__.py").exists():
-            port = embedded.free_ports(1)[0]
-            simulator = self.folder / "simulator"
-            self.run(outside.simulator(simulator, port, speed=60, log=self.folder / "simulator.log"))
-            os.environ |= outside.simulated_channels(simulator, keys)
+        simulator = self.folder / "simulator"
+        self.run(outside.simulator(simulator, embedded.free_ports(1)[0], 60, self.folder / "simulator.log"))
+        os.environ |= outside.simulated_channels(simulator, keys)
         os.environ |= {
             "DEBUG": "0",
             "DEMO": "0",
@@ -176,6 +176,17 @@ class Simulator:
 def simulator() -> Simulator:
     """The simulator that this test process's settings point at. It remembers everything until the run ends."""
     return Simulator(os.environ["SIMULATOR_CONTROL"])
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoStack]:
+    """The whole demo, ready, shared by all tests of this run that ask for it; it must end without leaving a process."""
+    data = tmp_path_factory.mktemp("stack") / "data"
+    with demo(data) as running:
+        running.wait_until_ready()
+        yield running
+        assert running.stop() == 0
+        assert running.left_over() == []
 
 
 # --- Chromium -------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from cardshop.health import readiness, sanity
 
@@ -13,9 +13,14 @@ class Command(BaseCommand):
     help = "体检：各部件与设置 / checks every part and the settings, and says what to do"
     requires_system_checks: list[str] = []
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("only", nargs="*", help="只查这些 / only these checks: database worker beat …")
+
+    def handle(self, *args: Any, only: list[str], **options: Any) -> None:
         ill = 0
         for check in [*readiness(), *sanity()]:
+            if only and check.name not in only:
+                continue
             ill += not check.ok
             mark = self.style.SUCCESS("✓") if check.ok else self.style.ERROR("✗")
             self.stdout.write(f"{mark} {check.name:<11} {check.detail}")
