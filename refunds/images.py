@@ -1,0 +1,185 @@
+"""举证图片: an upload is never kept as it came. It is decoded, painted on a fresh canvas and encoded anew (X1 to X3).
+
+Whatever was hidden in the file — scripts, archives, places, device numbers — stays behind with the original, which is
+kept nowhere. All of this happens in a child process with little time and memory, so that a picture made to hurt can
+only hurt that child. The child is this very file, run on its own: at the top it must import nothing but the standard
+library, and below only PIL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+MAX_BYTES = 8 * 1024 * 1024
+MAX_PIXELS = 40_000_000
+MAX_SIDE = 65_500  # JPEG's own limit
+FORMATS = ("JPEG", "PNG", "WEBP")
+CHILD_CPU_SECONDS = 5
+CHILD_MEMORY_BYTES = 512 * 1024 * 1024
+CHILD_SECONDS = 30  # by the wall clock: a busy machine is not the buyer's fault
+
+#: reason_code → what the buyer reads: what is wrong, and what to do.
+REASONS = {
+    "empty": "图片是空的，请重新选择一张。",
+    "too_large": "图片超过 8 MB，请压缩或只截取需要的部分，再上传。",
+    "not_an_image": "只能上传 JPG、PNG 或 WebP 图片；其他内容请截图后上传。",
+    "animated": "不能上传动图，请截取其中一个画面后上传。",
+    "too_many_pixels": "图片尺寸过大（最多 4000 万像素），请缩小或只截取需要的部分，再上传。",
+    "damaged": "图片不完整或已损坏，请重新截图或拍照后上传。",
+    "too_complex": "图片无法处理，请重新截图后上传。",
+}
+
+
+class UnusableImage(Exception):
+    """The upload cannot be used as evidence. ``message`` is for the buyer, ``reason_code`` for us."""
+
+    def __init__(self, reason_code: str) -> None:
+        super().__init__(reason_code)
+        self.reason_code = reason_code
+        self.message = REASONS[reason_code]
+
+
+@dataclass(frozen=True)
+class Repainted:
+    """A picture that we made ourselves: upright, without a word beside its pixels. ``sha256`` of ``data`` is in hex."""
+
+    data: bytes = field(repr=False)
+    content_type: str
+    width: int
+    height: int
+    sha256: str
+
+
+def repaint(data: bytes) -> Repainted:
+    """Return the picture in ``data`` painted anew as JPEG, in RGB, on white. Raises UnusableImage.
+
+    Name and content type of the upload do not matter: what it decodes to does.
+    """
+    if not data:
+        raise UnusableImage("empty")
+    if len(data) > MAX_BYTES:
+        raise UnusableImage("too_large")
+    limits = [str(CHILD_CPU_SECONDS), str(CHILD_MEMORY_BYTES)]
+    try:
+        child = subprocess.run(  # noqa: S603 - our own interpreter and file, no shell
+            [sys.executable, "-I", __file__, *limits],
+            input=data,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=CHILD_SECONDS,
+            cwd="/",
+            env={},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise UnusableImage("too_complex") from None
+    return _read(child.returncode, child.stdout)
+
+
+def _read(returncode: int, answer: bytes) -> Repainted:
+    """The child answers one line of JSON, then the picture; one that was killed answers neither."""
+    head, _, picture = answer.partition(b"\n")
+    if returncode != 0:
+        raise UnusableImage("too_complex")
+    said: dict[str, Any] = json.loads(head)
+    if "reason_code" in said:
+        raise UnusableImage(said["reason_code"])
+    if not picture.startswith(b"\xff\xd8\xff"):
+        raise UnusableImage("too_complex")
+    return Repainted(picture, "image/jpeg", said["width"], said["height"], hashlib.sha256(picture).hexdigest())
+
+
+# --- In the child ---------------------------------------------------------------------------------------------------
+
+
+def _main() -> None:
+    _limit_ourselves(cpu_seconds=int(sys.argv[1]), memory_bytes=int(sys.argv[2]))
+    try:
+        size, picture = _paint(sys.stdin.buffer.read())
+        head: dict[str, Any] = {"width": size[0], "height": size[1]}
+    except UnusableImage as unusable:
+        head, picture = {"reason_code": unusable.reason_code}, b""
+    except MemoryError:
+        head, picture = {"reason_code": "too_many_pixels"}, b""
+    sys.stdout.buffer.write(json.dumps(head).encode() + b"\n" + picture)
+
+
+def _limit_ourselves(*, cpu_seconds: int, memory_bytes: int) -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    if sys.platform == "linux":  # macOS refuses this limit
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+
+
+def _paint(data: bytes) -> tuple[tuple[int, int], bytes]:
+    from PIL import Image
+
+    upright = _upright(_decode(data))
+    canvas = Image.new("RGB", upright.size, "white")
+    if upright.has_transparency_data:
+        upright = upright.convert("RGBA")
+        canvas.paste(upright, mask=upright.getchannel("A"))
+    else:
+        canvas.paste(_rgb(upright))
+    del upright
+    picture = io.BytesIO()
+    canvas.save(picture, "JPEG", quality=88)
+    return canvas.size, picture.getvalue()
+
+
+def _decode(data: bytes) -> Any:
+    """Return the loaded picture (a PIL image). Raises UnusableImage."""
+    import warnings
+
+    from PIL import Image, UnidentifiedImageError
+
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    warnings.simplefilter("error", Image.DecompressionBombWarning)  # PIL only warns up to twice the limit
+    try:
+        source = Image.open(io.BytesIO(data), formats=FORMATS)
+        # A phone's JPEG may carry a preview or a depth map behind it (MPO): its first picture is the photograph.
+        if source.format != "MPO" and getattr(source, "n_frames", 1) > 1:
+            raise UnusableImage("animated")
+        if max(source.size) > MAX_SIDE:
+            raise UnusableImage("too_many_pixels")
+        source.load()
+    except (UnusableImage, MemoryError):
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise UnusableImage("too_many_pixels") from None
+    except UnidentifiedImageError:
+        raise UnusableImage("not_an_image") from None
+    except Exception:  # decoders raise OSError, SyntaxError, ValueError, struct.error, EOFError …
+        raise UnusableImage("damaged") from None
+    return source
+
+
+def _upright(source: Any) -> Any:
+    """Apply the camera's orientation; one that cannot be read is worth nothing, but spoils nothing."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(source)
+    except MemoryError:
+        raise
+    except Exception:
+        return source
+
+
+def _rgb(picture: Any) -> Any:
+    if picture.mode.startswith("I"):  # 16 bits of grey; a plain conversion would clip all but the darkest to white
+        picture = picture.convert("I").point(lambda grey: grey / 256).convert("L")
+    return picture.convert("RGB")
+
+
+if __name__ == "__main__":
+    _main()
