@@ -241,9 +241,9 @@ class Demo:
         web = ["gunicorn", "cardshop.wsgi", "--bind", bind, "--no-control-socket", "--worker-class", "gthread",
                "--workers", "2", "--threads", "8", "--timeout", "60", "--graceful-timeout", "10"]  # fmt: skip
         worker = ["celery", "-A", "cardshop", "worker", "--pool", "prefork", "-c", "2", "-Q", "celery",
-                  "--without-gossip", "--without-mingle", "--loglevel", "INFO"]  # fmt: skip
+                  "--without-gossip", "--without-mingle", "--loglevel", "WARNING"]  # fmt: skip
         beat = ["celery", "-A", "cardshop", "beat", "--pidfile", "", "-s", str(self.options.data / "beat-schedule"),
-                "--loglevel", "INFO"]  # fmt: skip
+                "--loglevel", "WARNING"]  # fmt: skip
         self.supervisor.add(self.child("beat", beat))
         self.supervisor.add(self.child("worker", worker))
         self.supervisor.add(self.child("web", web, ready=f"{self.options.local}/healthz"))
