@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from append_only import append_only
+
 
 class AccountKind(models.TextChoices):
     CHANNEL = "channel", _("渠道资金")  # what the channel holds for us
@@ -37,12 +39,7 @@ class Posting(models.Model):
     class Meta:
         verbose_name = _("记账")
         verbose_name_plural = _("记账")
-        triggers = [
-            pgtrigger.Protect(
-                name="postings_are_append_only",
-                operation=pgtrigger.Update | pgtrigger.Delete | pgtrigger.Truncate,
-            )
-        ]
+        triggers = append_only("postings_are_append_only")
 
     def __str__(self) -> str:
         return self.ref
@@ -69,10 +66,7 @@ class Entry(models.Model):
             models.CheckConstraint(name="entry_side_is_listed", condition=Q(side__in=Side.values)),
         ]
         triggers = [
-            pgtrigger.Protect(
-                name="entries_are_append_only",
-                operation=pgtrigger.Update | pgtrigger.Delete | pgtrigger.Truncate,
-            ),
+            *append_only("entries_are_append_only"),
             pgtrigger.Trigger(
                 name="posting_sums_to_zero",
                 when=pgtrigger.After,

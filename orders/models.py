@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from append_only import append_only
 from identifiers import public_number
 from shops.models import CardCode, Product, RefundPolicy, Shop
 
@@ -91,6 +92,4 @@ class Delivery(models.Model):
     class Meta:
         verbose_name = _("交付")
         verbose_name_plural = _("交付")
-        triggers = [
-            pgtrigger.Protect(name="delivery_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
-        ]
+        triggers = append_only("delivery_is_append_only")

@@ -71,7 +71,8 @@ def present(payment: Payment, *, at: datetime) -> Payment:
 
 def look(payments: Sequence[Payment], *, at: datetime) -> None:
     """Ask the channel about these payments, and record what it says."""
-    answers = ask_all(payments, lambda payment: _ask(payment, at))
+    whole = Payment.objects.select_related("order", "account").filter(pk__in=workqueue.pks(payments))
+    answers = ask_all(list(whole), lambda payment: _ask(payment, at))  # threads read no database: all is loaded
     with transaction.atomic():
         locked = {row.pk: row for row in _locked(payments)}
         for payment, answer in answers:
@@ -82,7 +83,7 @@ def look(payments: Sequence[Payment], *, at: datetime) -> None:
 def sweep(*, at: datetime) -> int:
     """Look at a batch of due payments; returns how many."""
     with transaction.atomic():
-        due = workqueue.claim(Payment.objects.select_related("order", "account"), at=at, limit=BATCH)
+        due = workqueue.claim(Payment.objects.all(), at=at, limit=BATCH)
     if due:
         look(due, at=at)
     return len(due)

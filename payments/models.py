@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from append_only import append_only
 from identifiers import public_number
 from orders.models import Order
 from workqueue import WorkItem
@@ -204,12 +205,7 @@ class ChannelNotification(models.Model):
         constraints = [
             models.UniqueConstraint(name="notification_is_stored_once", fields=["account", "notification_id"])
         ]
-        triggers = [
-            pgtrigger.Protect(
-                name="notifications_are_append_only",
-                operation=pgtrigger.Update | pgtrigger.Delete | pgtrigger.Truncate,
-            )
-        ]
+        triggers = append_only("notifications_are_append_only")
 
 
 class RefusedNotification(models.Model):

@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.roles import Role
+from append_only import append_only
 from identifiers import public_number, uuid7
 from orders.models import Order, OrderLine
 from payments.models import Payment, RefundAttempt
@@ -138,10 +139,7 @@ class RefundLine(models.Model):
             models.CheckConstraint(name="refund_line_amount_is_positive", condition=Q(amount_fen__gt=0)),
         ]
         triggers = [
-            pgtrigger.Protect(
-                name="refund_lines_are_append_only",
-                operation=pgtrigger.Update | pgtrigger.Delete | pgtrigger.Truncate,
-            ),
+            *append_only("refund_lines_are_append_only"),
             pgtrigger.Trigger(
                 name="refund_lines_sum_to_refund",
                 when=pgtrigger.After,
@@ -180,12 +178,7 @@ class RefundEvent(models.Model):
                 name="only_the_machine_acts_without_account", condition=Q(actor__isnull=False) | Q(role=Role.SYSTEM)
             ),
         ]
-        triggers = [
-            pgtrigger.Protect(
-                name="refund_events_are_append_only",
-                operation=pgtrigger.Update | pgtrigger.Delete | pgtrigger.Truncate,
-            )
-        ]
+        triggers = append_only("refund_events_are_append_only")
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.step}"
@@ -202,9 +195,7 @@ class PreCheck(models.Model):
     class Meta:
         verbose_name = _("系统初审")
         verbose_name_plural = _("系统初审")
-        triggers = [
-            pgtrigger.Protect(name="pre_check_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
-        ]
+        triggers = append_only("pre_check_is_append_only")
 
 
 class Evidence(models.Model):
@@ -227,7 +218,7 @@ class Evidence(models.Model):
         constraints = [
             models.CheckConstraint(name="evidence_says_something", condition=~Q(image="") | ~Q(note="")),
         ]
-        triggers = [pgtrigger.Protect(name="evidence_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = append_only("evidence_is_append_only")
 
 
 class Disbursement(models.Model):
@@ -245,6 +236,4 @@ class Disbursement(models.Model):
     class Meta:
         verbose_name = _("发款")
         verbose_name_plural = _("发款")
-        triggers = [
-            pgtrigger.Protect(name="disbursement_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete)
-        ]
+        triggers = append_only("disbursement_is_append_only")

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from append_only import append_only
 from identifiers import uuid7
 
 
@@ -48,9 +49,7 @@ class RefundPolicy(models.Model):
         verbose_name = _("退款政策")
         verbose_name_plural = _("退款政策")
         constraints = [models.UniqueConstraint(name="policy_version_is_unique", fields=["code", "version"])]
-        triggers = [
-            pgtrigger.Protect(name="published_policy_never_changes", operation=pgtrigger.Update | pgtrigger.Delete)
-        ]
+        triggers = append_only("published_policy_never_changes")
 
     def __str__(self) -> str:
         return f"{self.name} v{self.version}"
@@ -165,9 +164,4 @@ class CodeEvent(models.Model):
         verbose_name = _("卡密记录")
         verbose_name_plural = _("卡密记录")
         indexes = [models.Index(name="code_event_of_code", fields=["code", "id"])]
-        triggers = [
-            pgtrigger.Protect(
-                name="code_events_are_append_only",
-                operation=pgtrigger.Update | pgtrigger.Delete | pgtrigger.Truncate,
-            )
-        ]
+        triggers = append_only("code_events_are_append_only")
