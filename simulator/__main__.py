@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import signal
+import sqlite3
 import sys
 from pathlib import Path
 from typing import IO, NoReturn
@@ -32,14 +33,14 @@ def main() -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = _lock(directory)
         world = World(load_or_make_keys(directory), Store(directory / "books.sqlite3"), arguments.speed)
-    except OSError as error:
-        _fail(f"数据目录不可用 / cannot use {directory}: {error.strerror}")
+    except (OSError, sqlite3.Error, ValueError, TypeError) as error:
+        _fail(f"数据目录不可用 / cannot use {directory}: {error}")
     try:
         server = Server((arguments.host, arguments.port), world)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         _fail(f"无法监听端口 / cannot listen on {arguments.host}:{arguments.port}: {reason}")
-    address = arguments.address or f"http://127.0.0.1:{server.server_address[1]}"
+    address = (arguments.address or f"http://127.0.0.1:{server.server_address[1]}").rstrip("/")
     credentials = {"control": address, "wechat": world.keys.credentials(address)}
     write_private(directory / "credentials.json", json.dumps(credentials, indent=1))
     Courier(world).start()

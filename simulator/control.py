@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import sqlite3
 from collections.abc import Callable
@@ -169,10 +168,8 @@ def _flag(data: dict[str, Any], name: str) -> bool:
 
 def _number(data: dict[str, Any], name: str, least: float, most: float, default: float | None = None) -> float:
     value = data.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise BadInput(f"{name} 须为数字 / {name} must be a number from {least} to {most}")
-    if not least <= value <= most:
-        raise BadInput(f"{name} 超出范围 / {name} must be from {least} to {most}")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise BadInput(f"{name} 须为范围内的数字 / {name} must be a number from {least} to {most}")
     return float(value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
@@ -49,7 +50,8 @@ class Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is nobody's fault."""
-        log.debug("connection of %s broke off", client_address, exc_info=True)
+        if not isinstance(sys.exception(), OSError):
+            log.exception("a connection could not be served")
 
 
 class Handler(BaseHTTPRequestHandler):

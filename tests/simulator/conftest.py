@@ -8,6 +8,7 @@ import json
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from wechatpayv3 import WeChatPay, WeChatPayType
@@ -156,6 +158,12 @@ class Gateway:
         finally:
             connection.close()
 
+    def decrypt(self, resource: dict[str, str]) -> bytes:
+        """What stands in a notification, whoever may have signed it."""
+        aes = AESGCM(self.keys["apiv3_key"].encode())
+        sealed, context = base64.b64decode(resource["ciphertext"]), resource["associated_data"].encode()
+        return aes.decrypt(resource["nonce"].encode(), sealed, context)
+
     # --- what everybody else does ---
 
     def control(self, act: str, data: dict[str, Any], *, expect: int = 200) -> dict[str, Any]:
@@ -255,6 +263,13 @@ def ear() -> Iterator[Ear]:
 def deaf_url() -> str:
     """An address where nobody listens, for notifications that do not matter to a test."""
     return "http://127.0.0.1:9/nobody"
+
+
+@pytest.fixture
+def hanging_url() -> Iterator[str]:
+    """An address where somebody listens and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        yield f"http://127.0.0.1:{silent.getsockname()[1]}/silence"
 
 
 @pytest.fixture(name="until")
