@@ -43,7 +43,9 @@ def readyz(request: HttpRequest) -> JsonResponse:
     found = readiness()
     ready = all(check.ok for check in found)
     body = {"ready": ready, "checks": [asdict(check) for check in found]}
-    return JsonResponse(body, status=200 if ready else 503, headers={"Cache-Control": "no-store"})
+    plain = {"ensure_ascii": False}
+    headers = {"Cache-Control": "no-store"}
+    return JsonResponse(body, status=200 if ready else 503, headers=headers, json_dumps_params=plain)
 
 
 def readiness() -> list[Check]:

@@ -22,6 +22,7 @@ FIRST_PAUSE_SECONDS = 0.2  # before a dead child is started again; doubles up to
 LONGEST_PAUSE_SECONDS = 10.0
 STEADY_SECONDS = 20.0  # a child that lived this long is forgiven its earlier deaths
 LOG_LIMIT_BYTES = 5_000_000
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ChildFailed(Exception):
@@ -130,12 +131,13 @@ class Supervisor:
         self.signals = 0
 
     def __enter__(self) -> Supervisor:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._remember)
+        self.handlers = {number: signal.signal(number, self._remember) for number in ENDING_SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
 
     def add(self, child: Child, ready_within: float = 60.0) -> Child:
         """Start a child, wait until it is ready, keep it running from now on."""

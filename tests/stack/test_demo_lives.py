@@ -40,9 +40,12 @@ def test_its_secrets_are_for_its_owner_alone(stack: DemoStack) -> None:
 @pytest.mark.parametrize("name", sorted(CHILDREN))
 def test_a_killed_part_comes_back(stack: DemoStack, name: str) -> None:
     old = stack.facts["pids"][name]
+    [(killed_at,)] = query(stack, "SELECT now()")
     os.kill(old, signal.SIGKILL)
     eventually(lambda: stack.facts["pids"][name] != old, 30, f"{name} was not started again")
     eventually(lambda: stack.get("/readyz")[0] == 200, 60, f"not ready again after {name} was killed")
+    heartbeats = f"SELECT count(*) FROM cardshop_heartbeat WHERE at > timestamptz '{killed_at}'"
+    eventually(lambda: query(stack, heartbeats) == [(2,)], 60, f"worker or beat is silent after {name} was killed")
 
 
 def test_doctor_finds_it_well(stack: DemoStack) -> None:
