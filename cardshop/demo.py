@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psycopg2
 
@@ -343,10 +343,10 @@ def manage(options: Options, arguments: list[str]) -> int:
     os.execve(sys.executable, [sys.executable, "manage.py", *arguments], {**os.environ, **facts["env"]})  # noqa: S606
 
 
-def running_demo(data: Path) -> dict:
+def running_demo(data: Path) -> dict[str, Any]:
     """What `write_down` wrote, or nothing."""
     try:
-        return json.loads((data / "demo.json").read_text())  # type: ignore[no-any-return]
+        return json.loads((data / "demo.json").read_text())
     except (OSError, ValueError):
         return {}
 

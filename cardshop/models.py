@@ -18,13 +18,13 @@ class Heartbeat(models.Model):
     def __str__(self) -> str:
         return f"{self.name} {self.at:%Y-%m-%d %H:%M:%S}"
 
-    @classmethod
-    def record(cls, name: str) -> None:
+    @staticmethod
+    def record(name: str) -> None:
         """`name` is at work now."""
-        beat = cls(name=name, at=Now())
-        cls.objects.bulk_create([beat], update_conflicts=True, unique_fields=["name"], update_fields=["at"])
+        beat = Heartbeat(name=name, at=Now())
+        Heartbeat.objects.bulk_create([beat], update_conflicts=True, unique_fields=["name"], update_fields=["at"])
 
-    @classmethod
-    def age(cls, name: str) -> timedelta | None:
+    @staticmethod
+    def age(name: str) -> timedelta | None:
         """How long ago `name` was last seen; None if it never was."""
-        return cls.objects.filter(name=name).values_list(Now() - F("at"), flat=True).first()
+        return Heartbeat.objects.filter(name=name).values_list(Now() - F("at"), flat=True).first()

@@ -30,7 +30,7 @@ def simulator(data: Path, port: int, speed: float, log: Path, host: str = "127.0
     """
     data.mkdir(parents=True, exist_ok=True)
     address = f"http://{name_of(host)}:{port}"
-    words = ["--port", str(port), "--host", host, "--address", address, "--data", data, "--speed", f"{speed:g}"]
+    words = ["--port", str(port), "--host", host, "--address", address, "--data", str(data), "--speed", f"{speed:g}"]
     return Child(
         name="simulator",
         command=[sys.executable, "-m", "simulator", *words],

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 POLL_SECONDS = 0.05
 FIRST_PAUSE_SECONDS = 0.2  # before a dead child is started again; doubles up to the longest
@@ -207,7 +208,7 @@ def say_death(child: Child) -> None:
     print(f"  ↻ {child.name} 意外退出（{code}），即将重启 / died, starts again; log: {child.log}", flush=True)
 
 
-def account(user: str | None) -> dict[str, object]:
+def account(user: str | None) -> dict[str, Any]:
     """Popen's arguments that drop root's rights for those of `user`."""
     if user is None:
         return {}
@@ -235,7 +236,7 @@ def dies_with_parent(number: signal.Signals) -> Callable[[], None] | None:
 
 
 PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+LIBC = ctypes.CDLL(None)
 
 
 @contextlib.contextmanager
