@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from django.db import connection
 
-from payments.gateways.base import GatewayError
+from payments.gateways.base import GatewayError, NeverSent
 
 Row = TypeVar("Row")
 Answer = TypeVar("Answer")
@@ -30,6 +30,8 @@ def _ask(row: Row, ask: Callable[[Row], Answer]) -> Answer | GatewayError:
         return ask(row)
     except GatewayError as error:
         return error
+    except ValueError as error:  # what a gateway refuses to send: this row waits for a human, the others go on (F12)
+        return NeverSent("never_sent", str(error))
 
 
 def _in_test_transaction() -> bool:

@@ -26,6 +26,7 @@ from payments.models import Payment, PaymentStatus
 from shops.models import Product
 
 SWEEP = "payments.sweep"
+Answer = str | PaymentOutcome | GatewayError  # the QR code's text, where it stands, or what went wrong
 OPEN = [PaymentStatus.PREPARED, PaymentStatus.OPEN]
 
 
@@ -72,9 +73,13 @@ def present(payment: Payment, *, at: datetime) -> Payment:
 def look(payments: Sequence[Payment], *, at: datetime) -> None:
     """Ask the channel about these payments, and record what it says."""
     whole = Payment.objects.select_related("order", "account").filter(pk__in=workqueue.pks(payments))
-    answers = ask_all(list(whole), lambda payment: _ask(payment, at))  # threads read no database: all is loaded
+    record(ask_all(list(whole), lambda payment: _ask(payment, at)), at=at)  # threads read no database: all is loaded
+
+
+def record(answers: Sequence[tuple[Payment, Answer]], *, at: datetime) -> None:
+    """Write down what the channel said about each payment: paid goes to its order, late or double money goes back."""
     with transaction.atomic():
-        locked = {row.pk: row for row in _locked(payments)}
+        locked = {row.pk: row for row in _locked([payment for payment, _ in answers])}
         for payment, answer in answers:
             if locked[payment.pk].leased_until == payment.leased_until:  # else somebody else is asking by now
                 _record(locked[payment.pk], answer, at)
@@ -123,7 +128,7 @@ def _locked(payments: Sequence[Payment]) -> list[Payment]:
     return list(rows.filter(pk__in=workqueue.pks(payments)).order_by("pk"))
 
 
-def _record(payment: Payment, answer: str | PaymentOutcome | GatewayError, at: datetime) -> None:
+def _record(payment: Payment, answer: Answer, at: datetime) -> None:
     payment.leased_until = None
     if payment.status not in OPEN:
         payment.next_due_at = None  # somebody else has heard the answer already

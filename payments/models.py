@@ -141,6 +141,7 @@ class RefundAttempt(WorkItem):
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="attempts", verbose_name=_("收款"))
     amount_fen = models.PositiveIntegerField(_("金额（分）"))
     reason = models.CharField(_("退款原因"), max_length=80, blank=True)
+    notify_url = models.CharField(_("通知地址"), max_length=256)
     status = models.CharField(_("状态"), max_length=20, choices=AttemptStatus.choices, default=AttemptStatus.PREPARED)
     channel_refund_id = models.CharField(_("渠道退款单号"), max_length=64, blank=True)
     received_account = models.CharField(_("入账账户"), max_length=64, blank=True)
@@ -179,8 +180,8 @@ class RefundAttempt(WorkItem):
             pgtrigger.Protect(name="attempt_is_never_deleted", operation=pgtrigger.Delete),
             pgtrigger.Protect(  # a repeat must be the very same request
                 name="attempt_parameters_never_change",
-                operation=pgtrigger.UpdateOf("request_no", "payment_id", "amount_fen", "reason"),
-                condition=pgtrigger.AnyChange("request_no", "payment", "amount_fen", "reason"),
+                operation=pgtrigger.UpdateOf("request_no", "payment_id", "amount_fen", "reason", "notify_url"),
+                condition=pgtrigger.AnyChange("request_no", "payment", "amount_fen", "reason", "notify_url"),
             ),
         ]
 

@@ -7,6 +7,7 @@ status, and with it the payment's reserve and the ledger, in one transaction.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +21,11 @@ from ledger import posting
 from ledger.posting import Transfer
 from payments import channels
 from payments.asking import BATCH, ask_all
-from payments.gateways.base import GatewayError, OutcomeUnknown, RefundOutcome, RefundRequest, RefundState
+from payments.gateways.base import GatewayError, GatewayMisconfigured, NeverSent, OutcomeUnknown, RefundOutcome, RefundRequest, RefundState
 from payments.models import AttemptStatus as A
 from payments.models import Payment, PaymentStatus, RefundAttempt
 
+log = logging.getLogger(__name__)
 SWEEP = "payments.sweep"
 REFUNDABLE_FOR = timedelta(days=365)  # WeChat: TRADE_OVERDUE afterwards
 MOST_ATTEMPTS = 50  # WeChat: partial refunds of one payment
@@ -130,6 +132,7 @@ def _open(payment: Payment, order: Instruction, at: datetime) -> RefundAttempt:
         payment=payment,
         amount_fen=order.amount_fen,
         reason=order.reason[:80],
+        notify_url=channels.notify_url(payment.account.code, "refund"),
         created_at=at,
         next_due_at=starts,
     )
@@ -142,7 +145,7 @@ def sweep(*, at: datetime) -> int:
     """Send or ask about a batch of due attempts; returns how many."""
     due = _claim(at)
     if due:
-        _apply(ask_all(due, _ask), at)
+        record(ask_all(due, _ask), at=at)
     return len(due)
 
 
@@ -175,12 +178,12 @@ def _request(attempt: RefundAttempt) -> RefundRequest:
         amount_fen=attempt.amount_fen,
         payment_total_fen=payment.amount_fen,
         reason=attempt.reason,
-        notify_url=channels.notify_url(payment.account.code, "refund"),
+        notify_url=attempt.notify_url,
     )
 
 
-def _apply(answers: Sequence[tuple[RefundAttempt, RefundOutcome | GatewayError]], at: datetime) -> None:
-    """Record what the channel said, with reserve, ledger and news, in one transaction."""
+def record(answers: Sequence[tuple[RefundAttempt, RefundOutcome | GatewayError]], *, at: datetime) -> None:
+    """Write down what the channel said, with reserve, ledger and news, in one transaction."""
     with transaction.atomic():
         payments = {row.pk: row for row in _locked_payments([attempt.payment_id for attempt, _ in answers])}
         attempts = {row.pk: row for row in _locked_attempts([attempt.pk for attempt, _ in answers])}
@@ -284,9 +287,13 @@ def _transfer(attempt: RefundAttempt, ref: str, *, back: bool = False) -> Transf
 
 
 def _still_unknown(attempt: RefundAttempt, error: GatewayError, at: datetime) -> None:
-    attempt.tries += 1
     attempt.last_error = str(error)[:200]
-    if attempt.status == A.UNKNOWN and attempt.tries >= MOST_TRIES:
+    if isinstance(error, GatewayMisconfigured):  # our keys, not this refund: nothing works until they are mended
+        log.error("channel %s is misconfigured: %s", attempt.payment.account.code, error)
+        attempt.next_due_at = at + timedelta(seconds=60)
+        return
+    attempt.tries += 1
+    if attempt.status == A.UNKNOWN and (attempt.tries >= MOST_TRIES or isinstance(error, NeverSent)):
         attempt.status, attempt.news_at, attempt.next_due_at = A.HELD, at, None
         return
     pause = min(5 * 2 ** min(attempt.tries, 8), 600) * random.uniform(0.8, 1.2)  # noqa: S311  jitter, no secret

@@ -63,7 +63,8 @@ def receive(account: ChannelAccount, notification: Notification, *, at: datetime
 
 def _body(request: HttpRequest) -> bytes:
     """At most MAX_BYTES are ever read, whatever the sender announces."""
-    if int(request.headers.get("Content-Length") or 0) > MAX_BYTES:
+    announced = request.headers.get("Content-Length", "")
+    if not announced.isdecimal() or int(announced) > MAX_BYTES:
         raise NotificationRefused("too_large")
     return request.body
 

@@ -227,6 +227,7 @@ def mark_paid_out(refunds: Sequence[Refund], *, at: datetime) -> None:
             refund.received_account = attempt.received_account
             window = arrival_window(attempt.finished_at or at, attempt.received_account_kind)
             refund.arrival_expected_from, refund.arrival_expected_until = window.earliest, window.latest
+            refund.arrival_is_estimate = not window.official
 
 
 def confirm_arrival(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> None:
@@ -373,7 +374,8 @@ def _step(name: str, refunds: Sequence[Refund], *, by: User | None, at: datetime
 
 _WRITTEN = [
     "status", "queue", "lane", "promised_by", "next_due_at", "leased_until", "tries", "evidence_request", "decision_note",
-    "decided_at", "paid_out_at", "arrival_expected_from", "arrival_expected_until", "arrived_at", "received_account",
+    "decided_at", "paid_out_at", "arrival_expected_from", "arrival_expected_until", "arrival_is_estimate", "arrived_at",
+    "received_account",
 ]  # fmt: skip
 
 

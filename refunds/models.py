@@ -87,6 +87,7 @@ class Refund(WorkItem):
     paid_out_at = models.DateTimeField(_("渠道退款时间"), null=True, blank=True)
     arrival_expected_from = models.DateField(_("预计到账（最早）"), null=True, blank=True)
     arrival_expected_until = models.DateField(_("预计到账（最晚）"), null=True, blank=True)
+    arrival_is_estimate = models.BooleanField(_("到账日按未公布的放假安排估计"), default=False)
     arrived_at = models.DateTimeField(_("到账时间"), null=True, blank=True)
     received_account = models.CharField(_("入账账户"), max_length=64, blank=True)
 

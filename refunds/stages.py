@@ -71,6 +71,7 @@ class Track:
     tone: str
     arrival_from: date | None
     arrival_until: date | None
+    arrival_is_estimate: bool
     is_moving: bool
 
 
@@ -87,6 +88,7 @@ def track(refund: Refund, events: Sequence[RefundEvent], *, at: datetime) -> Tra
         tone=TONE_OF.get(status, "progress"),
         arrival_from=refund.arrival_expected_from,
         arrival_until=refund.arrival_expected_until,
+        arrival_is_estimate=refund.arrival_is_estimate,
         is_moving=status not in {S.REJECTED, S.WITHDRAWN, S.ARRIVED},
     )
 

@@ -40,6 +40,10 @@ class GatewayMisconfigured(GatewayError):
     """Our key, serial, merchant number or permission is wrong: nothing can work until a human mends it."""
 
 
+class NeverSent(GatewayError):
+    """The request must not be sent as it is (a number or an address that no channel may see): nothing left us."""
+
+
 class NotificationRefused(GatewayError):
     """A notification that must not be believed. ``code`` names the check that failed, e.g. ``bad_signature``."""
 
