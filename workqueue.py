@@ -11,8 +11,9 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import kombu.exceptions
 import redis
 from celery import current_app
 from django.conf import settings
@@ -63,7 +64,7 @@ def _ring_now(task: str) -> None:
     try:
         if _redis().set(f"bell:{task}", 1, nx=True, ex=BELL_SECONDS):
             current_app.send_task(task)
-    except (redis.RedisError, OSError, current_app.connection_for_write().connection_errors) as error:  # type: ignore[misc]
+    except (redis.RedisError, kombu.exceptions.KombuError, OSError) as error:
         log.warning("bell %s did not ring, the sweeper will find the row: %s", task, error)
 
 
@@ -72,6 +73,6 @@ def _redis() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
 
 
-def pks(rows: Sequence[models.Model]) -> list[object]:
+def pks(rows: Sequence[models.Model]) -> list[Any]:
     """The rows' keys, in the order in which everybody locks."""
     return sorted(row.pk for row in rows)

@@ -19,8 +19,8 @@ class User(AbstractUser):
     phone = models.CharField(_("手机号"), max_length=20, blank=True)
 
     class Meta(AbstractUser.Meta):
-        verbose_name = _("账号")
-        verbose_name_plural = _("账号")
+        verbose_name = _("账号")  # type: ignore[assignment]
+        verbose_name_plural = _("账号")  # type: ignore[assignment]
         constraints = [
             models.CheckConstraint(name="user_role_is_listed", condition=Q(role__in=Role.values)),
             models.CheckConstraint(

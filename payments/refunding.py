@@ -117,9 +117,8 @@ def hint(request_no: str, *, at: datetime) -> None:
 
 
 def acknowledge(attempts: Sequence[RefundAttempt]) -> None:
-    """The app above has acted on this news. News that came in the meantime stays."""
-    for attempt in attempts:
-        RefundAttempt.objects.filter(pk=attempt.pk, news_at=attempt.news_at).update(news_at=None)
+    """The app above has acted on this news; it holds the rows locked, so that none is newer."""
+    RefundAttempt.objects.filter(pk__in=workqueue.pks(attempts)).update(news_at=None)
 
 
 def _open(payment: Payment, order: Instruction, at: datetime) -> RefundAttempt:
@@ -314,10 +313,10 @@ def _due(attempt: RefundAttempt, at: datetime) -> datetime | None:
     return at + scaled(10)
 
 
-def _locked_payments(ids: Sequence[object]) -> list[Payment]:
+def _locked_payments(ids: Sequence[int]) -> list[Payment]:
     rows = Payment.objects.select_for_update(of=("self",)).select_related("account", "order")
     return list(rows.filter(pk__in=ids).order_by("pk"))
 
 
-def _locked_attempts(ids: Sequence[object]) -> list[RefundAttempt]:
+def _locked_attempts(ids: Sequence[int]) -> list[RefundAttempt]:
     return list(RefundAttempt.objects.select_for_update().filter(pk__in=ids).order_by("pk"))

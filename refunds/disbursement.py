@@ -41,8 +41,8 @@ def release(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Rele
         sent = [refund for refund in locked if not reasons[refund.pk]]
         set_aside = [(refund, reasons[refund.pk]) for refund in locked if reasons[refund.pk]]
         lifecycle.disburse(sent, by=by, at=at)
-        for refund, reason in set_aside:
-            lifecycle.cannot_send([refund], at=at, note=reason)
+        for reason in sorted({reason for _, reason in set_aside}):
+            lifecycle.cannot_send([refund for refund, why in set_aside if why == reason], at=at, note=reason)
     return Released(sent, set_aside)
 
 
@@ -60,15 +60,15 @@ def _news() -> list[RefundAttempt]:
     waiting = Disbursement.objects.filter(attempt__news_at__isnull=False).order_by("attempt__news_at", "pk")
     ids = list(waiting.values_list("refund_id", flat=True)[:BATCH])
     mine = Refund.objects.select_for_update(skip_locked=True, of=("self",)).filter(pk__in=ids).order_by("pk")
-    rows = RefundAttempt.objects.select_related("disbursement__refund__order").filter(
-        disbursement__refund__in=list(mine), news_at__isnull=False
-    )
+    attempts = RefundAttempt.objects.select_for_update(of=("self",)).select_related("disbursement__refund__order")
+    rows = attempts.filter(disbursement__refund__in=list(mine), news_at__isnull=False).order_by("pk")
     return [*rows, *_surplus_news()]
 
 
 def _surplus_news() -> list[RefundAttempt]:
     """Surplus payments go back without a case: nobody waits for their news."""
-    return list(RefundAttempt.objects.filter(news_at__isnull=False, disbursement=None)[:BATCH])
+    waiting = RefundAttempt.objects.select_for_update(skip_locked=True, of=("self",))
+    return list(waiting.filter(news_at__isnull=False, disbursement=None).order_by("pk")[:BATCH])
 
 
 def _move_cases(attempts: Sequence[RefundAttempt], at: datetime) -> None:

@@ -13,7 +13,7 @@ other (status × step × role) is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -253,6 +253,7 @@ def resume(refunds: Sequence[Refund], *, at: datetime) -> None:
 def reissue(refunds: Sequence[Refund], *, by: User, at: datetime) -> None:
     """重新原路退款 under a new number, once the channel has closed the old one for good (G7)."""
     with _step("reissue", refunds, by=by, at=at) as taken:
+        _no_other_active(taken)
         for refund, attempt in zip(taken.refunds, _last_attempts(taken.refunds), strict=True):
             if attempt is not None and attempt.status != AttemptStatus.CLOSED:
                 raise StepRefused(
@@ -285,7 +286,7 @@ def _shops_of(user: User) -> set[int]:
     """Asked once for each user object, however many cases are looked at."""
     if not hasattr(user, "_shop_ids"):
         user._shop_ids = set(user.shops.values_list("pk", flat=True))  # type: ignore[attr-defined]
-    return user._shop_ids  # type: ignore[attr-defined, no-any-return]
+    return user._shop_ids  # type: ignore[attr-defined]
 
 
 # --- guards -----------------------------------------------------------------------------------------------------------
@@ -307,6 +308,14 @@ def _not_by_who_decided(taken: _Taken) -> None:
     decided = RefundEvent.objects.filter(refund__in=taken.refunds, step="approve", actor=taken.by)
     if decided.exists():
         raise StepRefused("same_person", _("审核人不能放款，请由另一位同事放款。"))
+
+
+def _no_other_active(taken: _Taken) -> None:
+    """The order's other case goes first; the unique index would refuse a second active one."""
+    orders = [refund.order_id for refund in taken.refunds]
+    other = Refund.objects.filter(order__in=orders, status__in=S.active()).first()
+    if other:
+        raise StepRefused("already_active", _("订单还有进行中的退款 %(no)s，请先处理它。") % {"no": other.refund_no})
 
 
 def _at_most_twice(taken: _Taken) -> None:
@@ -431,7 +440,7 @@ def _came_from(events: Sequence[RefundEvent]) -> S:
 def _record(
     refunds: Sequence[Refund],
     name: str,
-    where_from: dict[int, S | str],
+    where_from: Mapping[int, str],
     by: User | None,
     roles: dict[int, R],
     events: dict[int, list[RefundEvent]],

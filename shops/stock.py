@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -55,7 +56,7 @@ def take(product_id: int, count: int, *, at: datetime) -> list[CardCode]:
     return codes
 
 
-def reveal(code_id: object, *, viewer: Viewer, at: datetime) -> str:
+def reveal(code_id: UUID, *, viewer: Viewer, at: datetime) -> str:
     """查看卡密. The record of the look is written before the code is opened. In a transaction.
 
     Raises CodeIsFrozen. Only ``orders.delivery.reveal``, which knows whose code it is, calls this.
@@ -83,9 +84,10 @@ def freeze(codes: Sequence[CardCode]) -> None:
     _move([code for code in codes if code.state == CodeState.DELIVERED], CodeState.FROZEN)
 
 
-def unfreeze(codes: Sequence[CardCode]) -> None:
-    """解冻: the refund came to nothing; the buyer may look again."""
-    _move([code for code in codes if code.state == CodeState.FROZEN], CodeState.DELIVERED)
+def give_back(codes: Sequence[CardCode]) -> None:
+    """解冻: the refund came to nothing, so the buyer has the code again, unseen or seen as it was."""
+    _move([code for code in codes if code.state in {CodeState.FROZEN, CodeState.QUARANTINED}], CodeState.DELIVERED)
+    _move([code for code in codes if code.state == CodeState.VOID], CodeState.REVEALED)
 
 
 def retire(codes: Sequence[CardCode]) -> None:
