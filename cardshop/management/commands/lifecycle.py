@@ -1,0 +1,63 @@
+"""`manage.py lifecycle`: the picture of a refund's life, drawn from the table in ``refunds/lifecycle.py``.
+
+``--write`` puts it into the READMEs between their marks; ``--check`` fails when they no longer show the table.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import translation
+
+from accounts.roles import Role
+from refunds.lifecycle import BACK, STEPS, Step
+from refunds.models import Status
+
+READMES = {"README.md": "zh-hans", "README.en.md": "en"}
+MARKS = re.compile(r"(<!-- lifecycle: .*? -->\n).*?(<!-- /lifecycle -->)", re.S)
+
+
+class Command(BaseCommand):
+    help = "退款的一生，由步骤表画成 / the life of a refund, drawn from the table of steps"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--write", action="store_true", help="写入 README / put it into the READMEs")
+        parser.add_argument("--check", action="store_true", help="README 过时则失败 / fail if the READMEs are stale")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not (options["write"] or options["check"]):
+            self.stdout.write(picture())
+            return
+        for name, language in READMES.items():
+            file = Path(settings.BASE_DIR) / name
+            before = file.read_text()
+            with translation.override(language):
+                after = MARKS.sub(lambda mark: mark[1] + picture() + mark[2], before)
+            if options["write"]:
+                file.write_text(after)
+            elif after != before or not MARKS.search(before):
+                raise CommandError(f"{name} 中的流程图已过时 / is stale: python manage.py lifecycle --write")
+
+
+def picture() -> str:
+    """A Mermaid state diagram with a line for each step."""
+    names = [f'    state "{status.label}" as {status.value}' for status in Status]
+    arrows = [
+        f"    {source} --> {target}: {name} ({_who(step)})" for name, step in STEPS.items() for source, target in _ends(step)
+    ]
+    lines = ["```mermaid", "stateDiagram-v2", *names, "    [*] --> submitted: submit", *arrows, "```", ""]
+    return "\n".join(lines)
+
+
+def _ends(step: Step) -> list[tuple[str, str]]:
+    """Sources in the order of the statuses; a way back is drawn to where cases come from."""
+    target = Status.FIRST_REVIEW.value if step.target == BACK else str(Status(step.target).value)
+    return [(status.value, target) for status in Status if status in step.sources]
+
+
+def _who(step: Step) -> str:
+    return " / ".join(str(role.label) for role in Role if role in step.who)
