@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import Sum
+from django.db.models import Count, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -32,7 +32,7 @@ class AlreadyActive(StepRefused):
 
 @dataclass(frozen=True)
 class Application:
-    """What the buyer asks for. ``amount_fen`` None means all that can be refunded for ``line_ids`` (None: all lines)."""
+    """What the buyer asks for. ``amount_fen`` None means all that is left of ``line_ids`` (None: of all lines)."""
 
     reason: str
     description: str = ""
@@ -40,6 +40,17 @@ class Application:
     amount_fen: int | None = None
     line_ids: Sequence[int] | None = None
     images: Sequence[evidence.Image] = ()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One case as the rules see it. ``left_fen``: what no other case has taken of its lines' price."""
+
+    order: Order
+    payment: Payment | None
+    delivered: Sequence[CardCode]
+    amount_fen: int
+    left_fen: int
 
 
 @dataclass(frozen=True)
@@ -68,19 +79,16 @@ def submit(order: Order, application: Application, *, by: User, at: datetime) ->
 def preview(order: Order, application: Application, *, at: datetime) -> Verdict:
     """What the pre-check would say now, before anything is submitted: same rules, same sentences."""
     refundable = _chosen(refundable_lines(order), application)
-    amount_fen = application.amount_fen or sum(item.amount_fen for item in refundable)
+    left_fen = sum(item.amount_fen for item in refundable)
     line_ids = [item.line.pk for item in refundable]
     delivered = list(CardCode.objects.filter(delivery__line__in=line_ids))
-    return policy.decide(gather(order, paid_payment(order), delivered, amount_fen, at=at))
+    asked = Asked(order, paid_payment(order), delivered, application.amount_fen or left_fen, left_fen)
+    return policy.decide(gather([asked], at=at)[0])
 
 
 def refundable_lines(order: Order) -> list[Refundable]:
     """The order's lines with what is left of each."""
-    taken = dict(
-        RefundLine.objects.filter(order_line__order=order, refund__status__in=Status.holding_money())
-        .values_list("order_line")
-        .annotate(Sum("amount_fen"))
-    )
+    taken = promised_fen(RefundLine.objects.filter(order_line__order=order))
     rows = [
         Refundable(line, line.price_fen - taken.get(line.pk, 0))
         for line in order.lines.select_related("delivery__code", "product").order_by("position")
@@ -88,28 +96,37 @@ def refundable_lines(order: Order) -> list[Refundable]:
     return [row for row in rows if row.amount_fen > 0]
 
 
+def promised_fen(lines: QuerySet[RefundLine]) -> dict[int, int]:
+    """What cases have taken, or will take, of each order line that ``lines`` are about."""
+    holding = lines.filter(refund__status__in=Status.holding_money())
+    return dict(holding.values_list("order_line").annotate(Sum("amount_fen")))
+
+
 def paid_payment(order: Order) -> Payment | None:
     """The payment that the order stands on; surplus ones go back by themselves."""
     return order.payments.filter(status=PaymentStatus.PAID, is_surplus=False).first()
 
 
-def gather(
-    order: Order, payment: Payment | None, delivered: Sequence[CardCode], amount_fen: int, *, at: datetime
-) -> Facts:
-    """Look up, once, everything the rules want to know about these codes of this order."""
-    terms = order.policy
-    return Facts(
-        at=at,
-        terms=Terms(terms.window_days, terms.one_click_below_fen, terms.one_click_daily_cap_fen, terms.max_rejections),
-        paid=payment is not None,
-        delivered_at=max((code.delivered_at for code in delivered if code.delivered_at), default=None),
-        delivered_count=len(delivered),
-        revealed_count=sum(code.revealed_at is not None for code in delivered),
-        amount_fen=amount_fen,
-        refundable_fen=payment.refundable_fen if payment else 0,
-        rejections=order.refunds.filter(status=Status.REJECTED).count(),
-        auto_refunded_today_fen=_automatic_today(order.buyer_id, at),
-    )
+def gather(asked: Sequence[Asked], *, at: datetime) -> list[Facts]:
+    """Look up, once for all of them, everything the rules want to know."""
+    rejections = _rejections([each.order for each in asked])
+    given_fen = _automatic_today({each.order.buyer_id for each in asked}, at)
+    return [
+        Facts(
+            at=at,
+            terms=_terms(each.order),
+            paid=each.payment is not None,
+            delivered_at=max((code.delivered_at for code in each.delivered if code.delivered_at), default=None),
+            delivered_count=len(each.delivered),
+            revealed_count=sum(code.revealed_at is not None for code in each.delivered),
+            amount_fen=each.amount_fen,
+            left_fen=each.left_fen,
+            refundable_fen=each.payment.refundable_fen if each.payment else 0,
+            rejections=rejections.get(each.order.pk, 0),
+            auto_refunded_today_fen=given_fen.get(each.order.buyer_id, 0),
+        )
+        for each in asked
+    ]
 
 
 def _submit(order: Order, application: Application, by: User, at: datetime) -> Refund:
@@ -124,7 +141,8 @@ def _submit(order: Order, application: Application, by: User, at: datetime) -> R
         raise AlreadyActive(active.refund_no)
     chosen = _chosen(refundable_lines(order), application)
     amount_fen = _amount(application, chosen, payment)
-    stock.freeze(codes.of_lines([item.line.pk for item in chosen]))
+    shares = _shares(amount_fen, chosen)
+    stock.freeze(codes.of_lines([line.pk for line, _ in shares]))
     refund = Refund(
         order=order,
         payment=payment,
@@ -137,7 +155,7 @@ def _submit(order: Order, application: Application, by: User, at: datetime) -> R
         submitted_at=at,
     )
     lifecycle.open_case(refund, by=by, at=at)
-    _share_out(refund, chosen)
+    RefundLine.objects.bulk_create(RefundLine(refund=refund, order_line=line, amount_fen=fen) for line, fen in shares)
     evidence.store(refund, by=by, at=at, images=application.images)
     return refund
 
@@ -174,20 +192,30 @@ def _amount(application: Application, chosen: Sequence[Refundable], payment: Pay
     return amount_fen
 
 
-def _share_out(refund: Refund, chosen: Sequence[Refundable]) -> None:
-    parts = policy.share_out(refund.amount_fen, [item.amount_fen for item in chosen])
-    RefundLine.objects.bulk_create(
-        RefundLine(refund=refund, order_line=item.line, amount_fen=part)
-        for item, part in zip(chosen, parts, strict=True)
-        if part
-    )
+def _shares(amount_fen: int, chosen: Sequence[Refundable]) -> list[tuple[OrderLine, int]]:
+    """The lines that the refund takes of, and how much; a line whose share is no whole fen is left alone."""
+    parts = policy.share_out(amount_fen, [item.amount_fen for item in chosen])
+    return [(item.line, part) for item, part in zip(chosen, parts, strict=True) if part]
 
 
 def _active(order: Order) -> Refund | None:
     return Refund.objects.filter(order=order, status__in=Status.active()).first()
 
 
-def _automatic_today(buyer_id: int, at: datetime) -> int:
-    """What the one-click lane has given this buyer in the last 24 hours (P12)."""
-    recent = Refund.objects.filter(buyer_id=buyer_id, lane=Lane.ONE_CLICK, decided_at__gt=at - timedelta(hours=24))
-    return recent.filter(status__in=Status.holding_money()).aggregate(total=Sum("amount_fen"))["total"] or 0
+def _terms(order: Order) -> Terms:
+    terms = order.policy
+    return Terms(terms.window_days, terms.one_click_below_fen, terms.one_click_daily_cap_fen, terms.max_rejections)
+
+
+def _rejections(orders: Sequence[Order]) -> dict[int, int]:
+    rejected = Refund.objects.filter(order__in=orders, status=Status.REJECTED)
+    return dict(rejected.values_list("order").annotate(Count("pk")))
+
+
+def _automatic_today(buyer_ids: Collection[int], at: datetime) -> dict[int, int]:
+    """What the one-click lane has given each buyer in the last 24 hours (P12)."""
+    recent = Refund.objects.filter(
+        buyer__in=buyer_ids, lane=Lane.ONE_CLICK, decided_at__gt=at - timedelta(hours=24),
+        status__in=Status.holding_money(),
+    )  # fmt: skip
+    return dict(recent.values_list("buyer").annotate(Sum("amount_fen")))

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from django.db.models import F, Q
+from django.db.models import F, Sum
 
-from refunds.models import Refund, RefundLine
+from refunds.models import Refund, RefundLine, Status
 from shops import stock
 from shops.models import CardCode
 
 
-def of_lines(line_ids: Sequence[int]) -> list[CardCode]:
-    """The codes delivered for these order lines, locked until the transaction ends."""
-    return stock.lock(CardCode.objects.filter(delivery__line__in=line_ids))
+def of_lines(line_ids: Iterable[int]) -> list[CardCode]:
+    """The codes delivered for these order lines, each with its ``delivery``, locked until the transaction ends."""
+    return stock.lock(CardCode.objects.select_related("delivery").filter(delivery__line__in=list(line_ids)))
 
 
 def release(refunds: Sequence[Refund]) -> None:
-    """解冻: the case came to nothing."""
-    stock.unfreeze(_codes(Q(refund__in=refunds)))
+    """解冻: the case came to nothing, also if money had been on its way and came back."""
+    stock.give_back(of_lines(_lines(refunds)))
 
 
 def retire(refunds: Sequence[Refund]) -> None:
-    """Money goes back: codes refunded in full are out of the buyer's reach; of a part refund the buyer keeps them."""
-    in_full = Q(refund__in=refunds, amount_fen=F("order_line__price_fen"))
-    stock.retire(_codes(in_full))
-    stock.unfreeze(_codes(Q(refund__in=refunds) & ~in_full))
+    """Money goes back. A line refunded in full, at once or bit by bit, loses its code; else the buyer keeps it."""
+    lines = _lines(refunds)
+    in_full = _refunded_in_full(lines)
+    locked = of_lines(lines)
+    stock.retire([code for code in locked if code.delivery.line_id in in_full])
+    stock.give_back([code for code in locked if code.delivery.line_id not in in_full])
 
 
-def _codes(lines: Q) -> list[CardCode]:
-    return of_lines(RefundLine.objects.filter(lines).values_list("order_line_id", flat=True))  # type: ignore[arg-type]
+def _lines(refunds: Sequence[Refund]) -> list[int]:
+    return list(RefundLine.objects.filter(refund__in=refunds).values_list("order_line_id", flat=True))
+
+
+def _refunded_in_full(line_ids: Sequence[int]) -> set[int]:
+    """Those of which nothing is left to the shop, over all cases that took of them."""
+    promised = RefundLine.objects.filter(order_line__in=line_ids, refund__status__in=Status.holding_money())
+    sums = promised.values("order_line_id", price_fen=F("order_line__price_fen")).annotate(taken_fen=Sum("amount_fen"))
+    return {row["order_line_id"] for row in sums if row["taken_fen"] >= row["price_fen"]}

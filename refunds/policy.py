@@ -34,7 +34,8 @@ class Facts:
     delivered_count: int
     revealed_count: int
     amount_fen: int
-    refundable_fen: int
+    left_fen: int  # of the lines asked about, before this refund
+    refundable_fen: int  # of the whole payment
     rejections: int
     auto_refunded_today_fen: int
 
@@ -140,7 +141,7 @@ def not_rejected_too_often(facts: Facts) -> RuleResult:
 
 HARD_RULES = [is_paid, fits_payment, within_window, not_rejected_too_often]
 
-# --- proofs: all of them open an automatic lane; a missing one asks a human --------------------------------------------
+# --- proofs: all of them open an automatic lane; a missing one asks a human -------------------------------------------
 
 
 def is_undelivered(facts: Facts) -> RuleResult:
@@ -162,6 +163,17 @@ def is_unseen(facts: Facts) -> RuleResult:
         f"revealed_count={facts.revealed_count}",
         ("卡密从未被查看，可确认未使用", "The code was never viewed, so it is unused"),
         ("卡密已被查看，需人工核对是否使用", "The code was viewed; a person will check whether it was used"),
+    )
+
+
+def is_whole(facts: Facts) -> RuleResult:
+    """Of a part refund the buyer keeps the code: a person weighs that, else nearly all of the price could come back."""
+    return _result(
+        "whole",
+        facts.amount_fen == facts.left_fen,
+        f"amount_fen={facts.amount_fen}, left_fen={facts.left_fen}",
+        ("申请退还所选商品的全部剩余金额", "All that is left of the price is asked for"),
+        ("申请部分退款，退款后卡密仍归买家，由人工审核", "A part refund: you keep the code, so a person reviews it"),
     )
 
 
@@ -189,13 +201,13 @@ def is_under_daily_cap(facts: Facts) -> RuleResult:
     )
 
 
-PROOFS = [is_undelivered, is_unseen, is_small, is_under_daily_cap]
+PROOFS = [is_undelivered, is_unseen, is_whole, is_small, is_under_daily_cap]
 
 # --- amounts and deadlines --------------------------------------------------------------------------------------------
 
 
 def share_out(amount_fen: int, weights_fen: Sequence[int]) -> list[int]:
-    """Split ``amount_fen`` in proportion to the weights by largest remainder: the parts sum exactly to it (I12, P11)."""
+    """Split ``amount_fen`` in proportion to the weights, by largest remainder: the parts sum exactly (I12, P11)."""
     total = sum(weights_fen)
     if not 0 < amount_fen <= total:
         raise ValueError(f"share_out: {amount_fen} does not fit into {total}")
