@@ -116,8 +116,9 @@ def demo(data: Path, port: int | None = None, **env: str) -> Iterator[DemoStack]
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        for name, pid in stack.facts.get("pids", {}).items():
-            if name != "demo" and group_lives(pid):
+        pids = stack.facts.get("pids", {})
+        if pids.get("demo") == process.pid:  # else they are another demo's
+            for pid in pids.values():
                 with suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)
         stack.output_file.unlink()
