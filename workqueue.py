@@ -1,8 +1,8 @@
 """The database row is the queue; Celery is the bell (design.md, section 4).
 
-A row that is not at rest has ``next_due_at``, ``leased_until`` and ``tries``. Any number of sweepers may claim due rows;
-a claim is a lease, so a killed worker costs nothing but time. A bell rings a sweeper at once instead of at the next
-beat; losing every bell loses only time.
+A row that is not at rest has ``next_due_at``, ``leased_until`` and ``tries``. Any number of sweepers may claim due
+rows; a claim is a lease, so a killed worker costs nothing but time. A bell rings a sweeper at once instead of at the
+next beat; losing every bell loses only time.
 """
 
 from __future__ import annotations
@@ -45,6 +45,17 @@ def claim(rows: models.QuerySet[Row], *, at: datetime, limit: int, lease: timede
     for row in claimed:
         row.leased_until = at + lease
     return claimed
+
+
+def is_unchanged(row: Row, asked: Row) -> bool:
+    """Whether nobody has written an answer into ``row`` since ``asked`` was claimed.
+
+    A lease that ran out while the channel was slow is no reason to throw an answer away: were it one, two sweepers at a
+    slow channel would take turns for ever. Whoever writes first empties the lease and moves the due time.
+    """
+    return row.leased_until == asked.leased_until or (
+        row.leased_until is not None and row.next_due_at == asked.next_due_at
+    )
 
 
 def ring(task: str) -> None:

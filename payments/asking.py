@@ -30,7 +30,7 @@ def _ask(row: Row, ask: Callable[[Row], Answer]) -> Answer | GatewayError:
         return ask(row)
     except GatewayError as error:
         return error
-    except ValueError as error:  # what a gateway refuses to send: this row waits for a human, the others go on (F12)
+    except (ValueError, LookupError) as error:  # refused before sending: this row waits for a human, others go on (F12)
         return NeverSent("never_sent", str(error))
 
 

@@ -1,8 +1,8 @@
 """原路退款: one attempt at a channel, from a committed number to the channel's final word.
 
-Three phases, always: commit the intent, call with no transaction open, commit the outcome. No answer is UNKNOWN, never a
-failure: ask again under the same number, since a new one could pay the buyer twice. Only this module writes an attempt's
-status, and with it the payment's reserve and the ledger, in one transaction.
+Three phases, always: commit the intent, call with no transaction open, commit the outcome. No answer is UNKNOWN, never
+a failure: ask again under the same number, since a new one could pay the buyer twice. Only this module writes an
+attempt's status, and with it the payment's reserve and the ledger, in one transaction.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 import workqueue
 from clock import scaled
@@ -21,7 +21,15 @@ from ledger import posting
 from ledger.posting import Transfer
 from payments import channels
 from payments.asking import BATCH, ask_all
-from payments.gateways.base import GatewayError, GatewayMisconfigured, NeverSent, OutcomeUnknown, RefundOutcome, RefundRequest, RefundState
+from payments.gateways.base import (
+    GatewayError,
+    GatewayMisconfigured,
+    NeverSent,
+    OutcomeUnknown,
+    RefundOutcome,
+    RefundRequest,
+    RefundState,
+)
 from payments.models import AttemptStatus as A
 from payments.models import Payment, PaymentStatus, RefundAttempt
 
@@ -137,14 +145,21 @@ def _open(payment: Payment, order: Instruction, at: datetime) -> RefundAttempt:
     )
 
 
-# --- sending and asking: phase one commits, phase two calls, phase three commits ----------------------------------------
+# --- sending and asking: phase one commits, phase two calls, phase three commits --------------------------------------
 
 
 def sweep(*, at: datetime) -> int:
     """Send or ask about a batch of due attempts; returns how many."""
     due = _claim(at)
-    if due:
-        record(ask_all(due, _ask), at=at)
+    answers = ask_all(due, _ask)
+    try:
+        record(answers, at=at)
+    except OperationalError:
+        raise  # the database is away: leases run out, and everything is asked again
+    except Exception:
+        log.exception("a batch of answers could not be written down, each is now written alone")
+        for answer in answers:
+            _record_alone(answer, at)
     return len(due)
 
 
@@ -159,7 +174,7 @@ def _claim(at: datetime) -> list[RefundAttempt]:
 
 
 def _ask(attempt: RefundAttempt) -> RefundOutcome:
-    """Send what is new; ask about what may be there already, and send it again only if the channel never heard of it."""
+    """Send what is new; ask about what may be there, and send it again only if the channel never heard of it."""
     gateway = channels.gateway(attempt.payment.account.code)
     if attempt.status != A.PREPARED:  # as it was when claimed
         outcome = gateway.query_refund(attempt.request_no)
@@ -189,8 +204,8 @@ def record(answers: Sequence[tuple[RefundAttempt, RefundOutcome | GatewayError]]
         transfers: list[Transfer] = []
         for asked, answer in answers:
             attempt = attempts[asked.pk]
-            if attempt.leased_until != asked.leased_until:
-                continue  # our lease ran out and somebody else is asking: a late answer must not undo a newer one
+            if not workqueue.is_unchanged(attempt, asked):
+                continue  # somebody else asked after us and was faster: a late answer must not undo a newer one
             attempt.payment = payments[attempt.payment_id]
             hinted = attempt.next_due_at != asked.next_due_at  # a notification came while we asked
             attempt.leased_until = None
@@ -201,6 +216,20 @@ def record(answers: Sequence[tuple[RefundAttempt, RefundOutcome | GatewayError]]
         RefundAttempt.objects.bulk_update(attempts.values(), _WRITTEN)
     if any(attempt.news_at for attempt in attempts.values()):
         workqueue.ring("refunds.sweep")
+
+
+def _record_alone(answer: tuple[RefundAttempt, RefundOutcome | GatewayError], at: datetime) -> None:
+    """One answer that cannot be written down waits for a human, its reserve kept; the others go on (F12)."""
+    try:
+        record([answer], at=at)
+    except OperationalError:
+        raise
+    except Exception:
+        attempt = RefundAttempt.objects.filter(pk=answer[0].pk)
+        log.exception("refund %s: the answer could not be written down", answer[0].request_no)
+        attempt.update(next_due_at=at + timedelta(days=1), leased_until=None, last_error="渠道答复无法入账，详见日志")
+        undecided = attempt.filter(status__in=[A.UNKNOWN, A.ACCEPTED])
+        undecided.update(status=A.HELD, next_due_at=None, news_at=at)
 
 
 _WRITTEN = [
@@ -250,7 +279,8 @@ def _move(attempt: RefundAttempt, status: A, answer: RefundOutcome, at: datetime
         attempt.last_error = f"{before} → {status}: 渠道答复与记录不符"[:200]
         return []
     attempt.status, attempt.tries = status, 0
-    attempt.accepted_at = attempt.accepted_at or at
+    if status in {A.ACCEPTED, A.SUCCEEDED, A.RETURNED, A.CLOSED}:
+        attempt.accepted_at = attempt.accepted_at or at
     if status == A.SUCCEEDED:
         attempt.finished_at = answer.succeeded_at or at
     if status in NEWS:

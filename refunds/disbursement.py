@@ -18,7 +18,7 @@ from payments import refunding
 from payments.models import AttemptStatus as A
 from payments.models import RefundAttempt
 from refunds import lifecycle
-from refunds.models import Disbursement, Refund
+from refunds.models import Disbursement, Queue, Refund
 from refunds.models import Status as S
 
 BATCH = 100
@@ -79,6 +79,7 @@ def _move_cases(attempts: Sequence[RefundAttempt], at: datetime) -> None:
         if disbursement is not None:
             for step in _steps_for(A(attempt.status), S(disbursement.refund.status), attempt):
                 todo[step].append(disbursement.refund)
+    Refund.objects.filter(pk__in=workqueue.pks(todo["held"])).update(queue=Queue.FINANCE)  # no machine goes on (I4)
     if todo["resume"]:
         lifecycle.resume(todo["resume"], at=at)
     if todo["mark_paid_out"]:
@@ -90,7 +91,9 @@ def _move_cases(attempts: Sequence[RefundAttempt], at: datetime) -> None:
 
 
 def _steps_for(attempt_status: A, status: S, attempt: RefundAttempt) -> list[str]:
-    """News that the case has heard already, or that HELD waits for a human, leads to no step."""
+    """News that the case has heard already leads to no step; neither does HELD, but a person owns the case then."""
+    if attempt_status == A.HELD and status == S.PROCESSING:
+        return ["held"]
     if attempt_status == A.SUCCEEDED and status in {S.PROCESSING, S.RETURNED}:
         steps = ["resume"] if status == S.RETURNED else []
         steps += ["mark_paid_out"]

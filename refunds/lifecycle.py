@@ -191,6 +191,7 @@ def halt(refunds: Sequence[Refund], *, by: User, at: datetime, note: str) -> Non
     with _step("halt", refunds, by=by, at=at, note=note) as taken:
         for refund in taken.refunds:
             refund.decided_at = None
+            refund.lane = Lane.STANDARD  # whatever lane it came by, people decide and release it now
 
 
 def disburse(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> None:
