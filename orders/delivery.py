@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from notices.models import Notice
 from orders.models import Delivery, Order, OrderLine, OrderStatus
 from shops import stock
 from shops.models import CodeState
@@ -35,6 +36,7 @@ def deliver(order: Order, *, at: datetime) -> None:
     if len(codes) == len(waiting):
         order.status, order.delivered_at = OrderStatus.DELIVERED, at
         order.save(update_fields=["status", "delivered_at"])
+        _tell(order, at)
 
 
 def reveal(line: OrderLine, *, viewer: stock.Viewer, at: datetime) -> str:
@@ -47,6 +49,17 @@ def reveal(line: OrderLine, *, viewer: stock.Viewer, at: datetime) -> str:
         text = stock.reveal(delivery.code_id, viewer=viewer, at=at)
         _complete_if_all_seen(order, at)
         return text
+
+
+def _tell(order: Order, at: datetime) -> None:
+    Notice.objects.create(
+        recipient_id=order.buyer_id,
+        kind="order_delivered",
+        params={"order_no": order.order_no},
+        path=f"/orders/{order.order_no}/",
+        source=f"order-delivered:{order.pk}",
+        created_at=at,
+    )
 
 
 def _complete_if_all_seen(order: Order, at: datetime) -> None:
