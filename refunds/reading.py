@@ -1,0 +1,80 @@
+"""A case as people read it: its progress, its log, its checks, in the reader's language. For every door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import get_language
+
+from notices import wording
+from payments.models import RefundAttempt
+from refunds import stages
+from refunds.models import Disbursement, Evidence, PreCheck, Refund, RefundEvent
+from refunds.policy import Verdict
+from refunds.reasons import REASONS
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Everything that a page about one case shows. ``version`` changes whenever any of it does."""
+
+    refund: Refund
+    track: stages.Track
+    events: list[RefundEvent]
+    log: list[tuple[datetime, str]]
+    attempt: RefundAttempt | None
+    checks: list[tuple[bool, str]]
+    evidence: list[Evidence]
+    reason: str
+    version: str
+
+
+def progress(refund: Refund, *, at: datetime) -> Progress:
+    """The case as its buyer, its shop or support sees it."""
+    events = list(refund.events.order_by("sequence"))
+    evidence = list(refund.evidence.order_by("created_at", "pk"))
+    row = Disbursement.objects.filter(refund=refund).select_related("attempt").order_by("-pk").first()
+    attempt = row.attempt if row else None
+    track = stages.track(refund, events, at=at)
+    marks = [len(events), refund.queue, int(track.is_late), len(evidence), attempt.status if attempt else "none"]
+    return Progress(
+        refund=refund,
+        track=track,
+        events=events,
+        log=[(event.at, _told(refund, event)) for event in reversed(events)],
+        attempt=attempt,
+        checks=_checks(refund),
+        evidence=evidence,
+        reason=reason_title(refund.reason),
+        version="-".join(str(mark) for mark in marks),
+    )
+
+
+def reason_title(code: str) -> str:
+    reason = REASONS.get(code)
+    return localized(reason.title, reason.title_en) if reason else code
+
+
+def in_language(verdict: Verdict) -> str:
+    """The verdict's sentence in the reader's language: the rule that it comes from has both."""
+    for result in verdict.results:
+        if result.sentence == verdict.sentence:
+            return localized(result.sentence, result.sentence_en)
+    return verdict.sentence
+
+
+def localized(chinese: str, english: str) -> str:
+    return english if (get_language() or "").startswith("en") and english else chinese
+
+
+def _told(refund: Refund, event: RefundEvent) -> str:
+    """The step in the words of its notice."""
+    params = {"refund_no": refund.refund_no, "amount": f"¥{refund.amount_fen / 100:.2f}", "note": event.note}
+    return wording.text(f"refund_{event.step}", params)
+
+
+def _checks(refund: Refund) -> list[tuple[bool, str]]:
+    pre_check = PreCheck.objects.filter(refund=refund).first()
+    results = pre_check.results if pre_check else []
+    return [(result["passed"], localized(result["sentence"], result["sentence_en"])) for result in results]

@@ -1,0 +1,166 @@
+"""What buyers type in: read, never judged. What may be done with it is the domain's word."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from orders.placing import MAX_QUANTITY
+from refunds import evidence, images
+from refunds import reading as case
+from refunds.applying import Application, Refundable
+from refunds.reasons import REASONS
+from shops.models import RefundPolicy
+
+
+class BuyForm(forms.Form):
+    """How many, and the consent to a named version of the policy (B2)."""
+
+    quantity = forms.IntegerField(label=_("数量"), min_value=1, max_value=MAX_QUANTITY, initial=1)
+    consent = forms.BooleanField(error_messages={"required": _("请先勾选同意退款政策，再下单。")})
+    checkout_key = forms.UUIDField(widget=forms.HiddenInput)  # a double tap makes one order (P1)
+
+    def __init__(self, *args: Any, policy: RefundPolicy, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial.setdefault("checkout_key", uuid.uuid4())
+        self.fields["quantity"].widget.attrs["inputmode"] = "numeric"
+        self.fields["consent"].label = gettext("我已阅读并同意退款政策“%(policy)s”") % {
+            "policy": case.localized(str(policy), f"{policy.name_en} v{policy.version}")
+        }
+
+
+class YuanField(forms.CharField):
+    """An amount typed in yuan, read exactly into an int of fen. Empty is None."""
+
+    def to_python(self, value: Any) -> Any:
+        text = unicodedata.normalize("NFKC", super().to_python(value)).replace(",", "").strip()
+        if not text:
+            return None
+        match = re.fullmatch(r"¥?\s*([0-9]{1,7})(?:\.([0-9]{1,2}))?\s*元?", text)
+        if not match:
+            raise forms.ValidationError(_("请填写金额，最多两位小数，例如 12.50。"), code="amount")
+        yuan, fraction = match.groups()
+        return int(yuan) * 100 + int((fraction or "").ljust(2, "0"))
+
+    def validate(self, value: Any) -> None:
+        if value is None and self.required:
+            raise forms.ValidationError(self.error_messages["required"], code="required")
+        if value == 0:
+            raise forms.ValidationError(_("金额须大于 0。"), code="amount")
+
+    def run_validators(self, value: Any) -> None:
+        """What matters was checked while reading."""
+
+
+class PicturesInput(forms.ClearableFileInput):
+    allow_multiple_selected = True
+
+
+class PicturesField(forms.FileField):
+    """Evidence images: each is repainted before anybody keeps it (X1). Gives a list of ``evidence.Image``."""
+
+    widget = PicturesInput(attrs={"accept": "image/*"})
+
+    def clean(self, data: Any, initial: Any = None) -> Any:
+        uploads: Sequence[UploadedFile] = [upload for upload in data or [] if upload]
+        if len(uploads) > evidence.MOST_IMAGES:
+            raise forms.ValidationError(
+                _("最多 %(most)d 张图片，请少选几张。") % {"most": evidence.MOST_IMAGES}, code="too_many"
+            )
+        return [_repainted(upload) for upload in uploads]
+
+
+def _repainted(upload: UploadedFile) -> evidence.Image:
+    try:
+        if (upload.size or 0) > images.MAX_BYTES:
+            raise images.UnusableImage("too_large")
+        return images.repaint(upload.read())
+    except images.UnusableImage as unusable:
+        said = gettext(unusable.message)
+        name = (upload.name or "")[:40]
+        raise forms.ValidationError(f"{name}: {said}" if name else said, code=unusable.reason_code) from None
+
+
+class ApplicationForm(forms.Form):
+    """退款申请: reason first, then what it is about, then how much (B5)."""
+
+    reason = forms.ChoiceField(
+        label=_("退款原因"), widget=forms.RadioSelect, error_messages={"required": _("请选择退款原因。")}
+    )
+    lines = forms.TypedMultipleChoiceField(
+        label=_("退哪几件"),
+        coerce=int,
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": _("请至少选择一件商品。")},
+    )
+    amount = YuanField(label=_("退款金额（元）"), required=False)
+    description = forms.CharField(
+        label=_("问题描述"),
+        required=False,
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=_("按“时间 + 经过 + 结果”写，例如：11月20日晚8点兑换，提示卡密已使用。"),
+    )
+    contact = forms.CharField(
+        label=_("联系方式（选填）"),
+        required=False,
+        max_length=60,
+        help_text=_("审核有疑问时联系您，手机或微信均可。"),
+    )
+    images = PicturesField(
+        label=_("凭证图片（选填）"),
+        required=False,
+        help_text=_("最多 6 张，每张 8 MB 以内。请让订单号、时间、金额清晰可见。"),
+    )
+
+    def __init__(self, *args: Any, refundable: Sequence[Refundable], most_fen: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.refundable = refundable
+        self.fields["reason"].choices = [(code, case.reason_title(code)) for code in REASONS]  # type: ignore[attr-defined]
+        self._offer_lines(most_fen)
+
+    def _offer_lines(self, most_fen: int) -> None:
+        """One line needs no choice. With several, an empty amount means all that is left of those chosen."""
+        most = f"{most_fen / 100:.2f}"
+        amount = self.fields["amount"]
+        amount.widget.attrs |= {"inputmode": "decimal", "autocomplete": "off"}
+        if len(self.refundable) == 1:
+            del self.fields["lines"]
+            self.initial.setdefault("amount", most)
+            amount.help_text = gettext("可退 ¥%(most)s。部分退款请改小。") % {"most": most}
+            return
+        self.fields["lines"].choices = [(item.line.pk, str(item.line.position)) for item in self.refundable]  # type: ignore[attr-defined]
+        self.initial.setdefault("lines", [item.line.pk for item in self.refundable])
+        amount.widget.attrs["placeholder"] = gettext("留空即全额")
+        amount.help_text = gettext("留空即退所选商品的全部可退金额（全部选中为 ¥%(most)s）。") % {"most": most}
+
+    def application(self) -> Application:
+        """What was asked for. Of a form that is not valid, as much of it as can be read: enough for a preview."""
+        said = self.cleaned_data
+        return Application(
+            reason=said.get("reason", ""),
+            description=said.get("description", ""),
+            contact=said.get("contact", ""),
+            amount_fen=said.get("amount"),
+            line_ids=said.get("lines"),
+            images=said.get("images", ()),
+        )
+
+
+class EvidenceForm(forms.Form):
+    """补充材料 (B7)."""
+
+    note = forms.CharField(
+        label=_("补充说明"), required=False, max_length=500, widget=forms.Textarea(attrs={"rows": 3})
+    )
+    images = PicturesField(
+        label=_("凭证图片"), required=False, help_text=_("最多 6 张，每张 8 MB 以内，JPG、PNG 或 WebP。")
+    )

@@ -1,0 +1,98 @@
+"""Notices, policy, help, language: the pages around the shop."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.shortcuts import get_object_or_404, redirect, render
+from django.templatetags.static import static
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+import clock
+import paging
+from accounts.visitors import SignedIn
+from notices import reading, wording
+from shops.models import RefundPolicy
+from storefront import policies
+
+ROBOTS = """User-agent: *
+Disallow: /accounts/
+Disallow: /admin/
+Disallow: /api/
+Disallow: /evidence/
+Disallow: /notices/
+Disallow: /orders/
+Disallow: /refunds/
+Disallow: /shop/
+"""
+
+
+@login_required
+def notice_list(request: SignedIn) -> HttpResponse:
+    page = paging.newest_first(reading.of(request.user), by="created_at", after=request.GET.get("after", ""))
+    rows = [(notice, wording.text(notice.kind, notice.params)) for notice in page.rows]
+    return render(request, "storefront/notices.html", {"page": page, "rows": rows})
+
+
+@login_required
+def open_notice(request: SignedIn, notice_id: int) -> HttpResponse:
+    """Read it, and go where it points: always a page of our own."""
+    notice = get_object_or_404(reading.of(request.user), pk=notice_id)
+    if request.method == "POST":
+        reading.mark_read(reading.of(request.user).filter(pk=notice.pk), at=clock.now())
+    return redirect(notice.path or "storefront:notices")
+
+
+@login_required
+def read_all(request: SignedIn) -> HttpResponse:
+    if request.method == "POST":
+        reading.mark_read(reading.of(request.user), at=clock.now())
+    return redirect("storefront:notices")
+
+
+def policy_page(request: HttpRequest, code: str, version: int) -> HttpResponse:
+    policy = get_object_or_404(RefundPolicy, code=code, version=version)
+    facts = {"policy": policy, "title": policies.title(policy), "sections": policies.sections(policy)}
+    return render(request, "storefront/policy.html", facts)
+
+
+def policy_text(request: HttpRequest, code: str, version: int) -> HttpResponse:
+    policy = get_object_or_404(RefundPolicy, code=code, version=version)
+    answer = HttpResponse(policies.as_text(policy), content_type="text/plain; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="refund-policy-{policy.code}-v{policy.version}.txt"'
+    return answer
+
+
+def help_page(request: HttpRequest) -> HttpResponse:
+    return render(request, "storefront/help.html", {"anti_phishing": policies.anti_phishing()})
+
+
+@require_POST
+def choose_language(request: HttpRequest) -> HttpResponse:
+    """Chinese or English, kept in a cookie; back to where the reader was, if that is here."""
+    back = request.POST.get("next", "/")
+    if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
+        back = "/"
+    answer = redirect(back)
+    chosen = request.POST.get("language", "")
+    if chosen in dict(settings.LANGUAGES):
+        answer.set_cookie(
+            settings.LANGUAGE_COOKIE_NAME,
+            chosen,
+            max_age=365 * 24 * 3600,
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",
+        )
+    return answer
+
+
+def robots(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(ROBOTS, content_type="text/plain")
+
+
+def favicon(request: HttpRequest) -> HttpResponse:
+    """For those who ask at the old place."""
+    return HttpResponsePermanentRedirect(static("favicon.svg"))

@@ -1,0 +1,144 @@
+"""退款政策 in words, made from a version's own numbers: the page, the download and the badge never say two things."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from refunds.reading import localized
+from shops.models import Product, RefundPolicy
+
+FORM_WAS_USED = gettext_lazy("这张订单已经处理过了，请在订单列表查看。")
+
+
+@dataclass(frozen=True)
+class Badge:
+    """退款保障标识 (S0-30). ``tone`` is good or bad; the icon and the word say it without colour."""
+
+    word: str
+    tone: str
+    icon: str
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    points: Sequence[str]
+
+
+def badge(policy: RefundPolicy, price_fen: int) -> Badge:
+    if policy.window_days == 0:
+        return Badge(_("不可退"), "bad", "ban")  # PM18
+    if price_fen < policy.one_click_below_fen:
+        return Badge(_("一键退款"), "good", "bolt")
+    return Badge(_("可退"), "good", "shield")
+
+
+def title(policy: RefundPolicy) -> str:
+    return localized(policy.name, policy.name_en)
+
+
+def not_refundable(product: Product) -> list[str]:
+    """不可退款情形, before paying and without a tap (S1-20)."""
+    own = [line.strip() for line in product.not_refundable_note.splitlines() if line.strip()]
+    return own + _not_refundable(product.policy)
+
+
+def sections(policy: RefundPolicy) -> list[Section]:
+    """The fixed sections, readable in three minutes (S4-28)."""
+    return [
+        Section(_("售后期"), _window(policy)),
+        Section(_("自动退款"), _automatic(policy)),
+        Section(_("无理由退款"), _cooling_off(policy)),
+        Section(_("费用与违约金"), _fees()),
+        Section(_("审核与放款时间"), _times(policy)),
+        Section(_("到账时间"), _arrival()),
+        Section(_("不可退款情形"), _not_refundable(policy)),
+        Section(_("防骗提醒"), anti_phishing()),
+    ]
+
+
+def as_text(policy: RefundPolicy) -> str:
+    """The same, to keep (S4-17)."""
+    lines = [f"{title(policy)} v{policy.version}", _("发布于 %(at)s") % {"at": f"{policy.published_at:%Y-%m-%d}"}, ""]
+    for number, section in enumerate(sections(policy), start=1):
+        lines += [f"{number}. {section.title}", *(f"   - {point}" for point in section.points), ""]
+    return "\n".join(lines)
+
+
+def anti_phishing() -> list[str]:
+    """S4-20, S4-28."""
+    return [
+        _("退款只在本站“退款”页办理。客服不会发站外链接，不会加私人微信办理。"),
+        _("退款永远不需要您的密码、短信验证码、银行卡号或转账。索要的都是诈骗。"),
+        _("遇到诈骗请拨打 110 或反诈专线 96110，并在本站联系客服核实。"),
+    ]
+
+
+def _window(policy: RefundPolicy) -> list[str]:
+    undelivered = _("未发货的订单不受售后期限制，可随时申请全额退款。")
+    if policy.window_days == 0:
+        return [_("交付后不支持退款，购买前已注明。"), undelivered]
+    return [_("自交付起 %(days)d 天内可申请退款。") % {"days": policy.window_days}, undelivered]
+
+
+def _automatic(policy: RefundPolicy) -> list[str]:
+    points = [_("未发货：系统核对后自动全额原路退回，金额不限。")]
+    if policy.window_days:
+        limits = {
+            "below": _yuan(policy.one_click_below_fen),
+            "cap": _yuan(policy.one_click_daily_cap_fen),
+        }
+        points.append(
+            _("一键退款：低于 %(below)s 且卡密从未查看，自动退款，无需凭证；每人每 24 小时不超过 %(cap)s。") % limits
+        )
+    return points
+
+
+def _cooling_off(policy: RefundPolicy) -> list[str]:
+    if policy.window_days == 0:
+        return [_("本商品没有无理由退款期。")]
+    limits = {"hours": policy.cooling_off_hours}
+    return [_("下单后 %(hours)d 小时内、卡密未查看的，选择“不想要了”即可，无需说明理由。") % limits]
+
+
+def _fees() -> list[str]:
+    return [
+        _("原路退回不收任何手续费：审核通过的金额是多少，退回就是多少。"),
+        _("多件商品部分退款时，按每件实付金额计算，精确到分，不会多退也不会少退。"),
+        _("本版本不收取取消费，也没有违约金条款。"),
+    ]
+
+
+def _times(policy: RefundPolicy) -> list[str]:
+    return [
+        _("系统初审：通常几秒，最迟 2 小时。"),
+        _("人工审核：%(hours)d 小时内给出结果，超时自动升级给高级审核员。") % {"hours": policy.review_hours},
+        _("补充材料：您有 %(hours)d 小时；到期按现有材料审核，不会因此直接拒绝。") % {"hours": policy.evidence_hours},
+        _("放款：自动通过的 2 小时内，人工通过的 24 小时内。"),
+        _("同一订单最多被拒 %(most)d 次，每次都会说明理由。") % {"most": policy.max_rejections},
+    ]
+
+
+def _arrival() -> list[str]:
+    return [
+        _("款项原路退回您的微信支付账户：零钱通常几分钟，银行卡 1–3 个工作日。"),
+        _("放款以前是我们的时间，放款以后是支付渠道和银行的清算时间；进度页会分别写明。"),
+    ]
+
+
+def _not_refundable(policy: RefundPolicy) -> list[str]:
+    if policy.window_days == 0:
+        return [_("已交付的商品（购买前已注明）。")]
+    return [
+        _("卡密已兑换、充值已到账或会员已使用，且我们有记录为证。"),
+        _("交付已超过 %(days)d 天。") % {"days": policy.window_days},
+        _("您自己的设备或网络原因造成的无法使用。"),
+    ]
+
+
+def _yuan(amount_fen: int) -> str:
+    return f"¥{amount_fen / 100:.2f}"

@@ -1,0 +1,72 @@
+"""What is for sale, and buying it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+
+import clock
+import paging
+from accounts.visitors import SignedIn
+from orders.placing import CannotPlace
+from payments import charging
+from shops import stock
+from shops.models import Product
+from storefront import policies, reading
+from storefront.forms import BuyForm
+
+
+def product_list(request: HttpRequest) -> HttpResponse:
+    page = paging.newest_first(reading.products(), by="created_at", after=request.GET.get("after", ""), size=24)
+    badges = {product.pk: policies.badge(product.policy, product.price_fen) for product in page.rows}
+    goods = [(product, badges[product.pk]) for product in page.rows]
+    return render(request, "storefront/products.html", {"page": page, "goods": goods})
+
+
+def product_page(request: HttpRequest, product_id: int) -> HttpResponse:
+    product = _product(product_id)
+    return _show(request, product, BuyForm(policy=product.policy))
+
+
+@login_required
+def buy(request: SignedIn, product_id: int) -> HttpResponse:
+    """下单. The order and its payment number are one commit; the QR code is asked for before the page is shown."""
+    product = _product(product_id)
+    if request.method != "POST":  # back from logging in
+        return redirect("storefront:product", product_id)
+    form = BuyForm(request.POST, policy=product.policy)
+    if not form.is_valid():
+        return _show(request, product, form)
+    at = clock.now()
+    said = form.cleaned_data
+    try:
+        payment = charging.checkout(
+            product, quantity=said["quantity"], buyer=request.user, checkout_key=said["checkout_key"], at=at
+        )
+    except CannotPlace as refusal:
+        form.add_error(None, str(refusal))
+        return _show(request, product, form)
+    except charging.OrderIsNotPayable:  # the same form sent again, after its order was paid or canceled
+        messages.info(request, policies.FORM_WAS_USED)
+        return redirect("storefront:orders")
+    charging.present(payment, at=at)
+    return redirect("storefront:pay", payment.order.order_no)
+
+
+def _product(product_id: int) -> Product:
+    return get_object_or_404(reading.products(), pk=product_id)
+
+
+def _show(request: HttpRequest, product: Product, form: BuyForm) -> HttpResponse:
+    facts: dict[str, Any] = {
+        "product": product,
+        "form": form,
+        "badge": policies.badge(product.policy, product.price_fen),
+        "not_refundable": policies.not_refundable(product),
+        "stock_count": stock.available(product.pk),
+    }
+    return render(request, "storefront/product.html", facts)

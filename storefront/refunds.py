@@ -1,0 +1,248 @@
+"""Asking for a refund, and watching it until the money is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import FileResponse, Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+
+import clock
+import paging
+from accounts.visitors import SignedIn
+from orders.models import Order
+from refunds import applying, lifecycle
+from refunds import reading as case
+from refunds.applying import AlreadyActive
+from refunds.evidence import TooManyImages
+from refunds.lifecycle import StepRefused
+from refunds.models import Evidence, Queue, Refund, Status
+from refunds.policy import Verdict
+from refunds.reasons import REASONS
+from storefront import reading
+from storefront.forms import ApplicationForm, EvidenceForm
+
+# --- asking -----------------------------------------------------------------------------------------------------------
+
+
+@login_required
+@never_cache
+def apply(request: SignedIn, order_no: str) -> HttpResponse:
+    """申请退款. What the pre-check will say stands on the page before anything is sent (B5)."""
+    order = reading.orders_of(request.user).filter(order_no=order_no).first()
+    if order is None:
+        raise Http404(order_no)
+    at = clock.now()
+    entry = reading.refund_entry(order, at=at)
+    if entry.running:
+        messages.info(request, entry.reason)
+        return redirect("storefront:refund", entry.running.refund_no)
+    if entry.verdict is None:  # unpaid, or nothing left of it
+        messages.info(request, entry.reason)
+        return redirect("storefront:order", order_no)
+    form = _application_form(request, order)
+    if request.method == "POST" and "check" not in request.POST and form.is_valid():
+        return _submit(request, order, form)
+    facts = _eligibility(order, form, at)
+    if request.htmx:  # type: ignore[attr-defined]
+        return render(request, "storefront/_verdict.html", facts)
+    return _show_form(request, order, form, facts)
+
+
+def _application_form(request: SignedIn, order: Order) -> ApplicationForm:
+    refundable = applying.refundable_lines(order)
+    payment = applying.paid_payment(order)
+    left = sum(item.amount_fen for item in refundable)
+    most_fen = min(left, payment.refundable_fen) if payment else left
+    if request.method != "POST":
+        return ApplicationForm(refundable=refundable, most_fen=most_fen)
+    files = None if "check" in request.POST else request.FILES  # a check looks at no image
+    return ApplicationForm(request.POST, files, refundable=refundable, most_fen=most_fen)
+
+
+def _submit(request: SignedIn, order: Order, form: ApplicationForm) -> HttpResponse:
+    at = clock.now()
+    try:
+        refund = applying.submit(order, form.application(), by=request.user, at=at)
+    except AlreadyActive as active:
+        messages.info(request, str(active))
+        return redirect("storefront:refund", active.refund_no)
+    except (StepRefused, TooManyImages) as refusal:
+        form.add_error(_field_of(refusal), str(refusal))
+        return _show_form(request, order, form, _eligibility(order, form, at))
+    messages.success(request, _("已提交。单号 %(no)s，请在本页查看进度。") % {"no": refund.refund_no})
+    return redirect("storefront:refund", refund.refund_no)
+
+
+def _field_of(refusal: Exception) -> str | None:
+    """Beside which field the domain's refusal is shown."""
+    code = getattr(refusal, "code", "")
+    return {"description_missing": "description", "amount_out_of_range": "amount", "unknown_reason": "reason"}.get(code)
+
+
+def _preview(order: Order, form: ApplicationForm, at: datetime) -> tuple[Verdict | None, str]:
+    """The pre-check's answer to what is chosen so far, or why there is none."""
+    if form.is_bound:
+        form.is_valid()  # reads what can be read
+        if "amount" in form.errors or "lines" in form.errors:
+            return None, _("请先更正金额或商品，再看预审结果。")
+        application = form.application()
+    else:
+        application = applying.Application(reason="")
+    try:
+        return applying.preview(order, application, at=at), ""
+    except StepRefused as refusal:
+        return None, str(refusal)
+
+
+def _eligibility(order: Order, form: ApplicationForm, at: datetime) -> dict[str, Any]:
+    verdict, refusal = _preview(order, form, at)
+    if verdict is None:
+        return {"verdict": None, "refusal": refusal}
+    rules = [(rule.passed, case.localized(rule.sentence, rule.sentence_en)) for rule in verdict.results]
+    return {"verdict": {"step": verdict.step, "sentence": case.in_language(verdict), "rules": rules}}
+
+
+def _show_form(request: SignedIn, order: Order, form: ApplicationForm, facts: dict[str, Any]) -> HttpResponse:
+    chosen = {str(key) for key in form["lines"].value() or []} if "lines" in form.fields else set()
+    facts |= {
+        "order": order,
+        "form": form,
+        "chosen": [(item, str(item.line.pk) in chosen) for item in form.refundable],
+        "reasons": [
+            (reason.code, case.localized(reason.title, reason.title_en), case.localized(reason.helps, reason.helps_en))
+            for reason in REASONS.values()
+        ],
+    }
+    return render(request, "storefront/apply.html", facts)
+
+
+# --- watching ---------------------------------------------------------------------------------------------------------
+
+
+@login_required
+def refund_list(request: SignedIn) -> HttpResponse:
+    page = paging.newest_first(reading.refunds_of(request.user), by="submitted_at", after=request.GET.get("after", ""))
+    return render(request, "storefront/refunds.html", {"page": page})
+
+
+@login_required
+@never_cache
+def refund_page(request: SignedIn, refund_no: str) -> HttpResponse:
+    refund = _refund(request, refund_no)
+    return render(request, "storefront/refund.html", _progress(request, refund))
+
+
+@login_required
+@never_cache
+def track(request: SignedIn, refund_no: str) -> HttpResponse:
+    """The changing part of the progress page, for htmx: 204 while nothing has changed since ``seen``."""
+    refund = _refund(request, refund_no)
+    if not request.htmx:  # type: ignore[attr-defined]
+        return redirect("storefront:refund", refund_no)
+    facts = _progress(request, refund)
+    if request.GET.get("seen") == facts["progress"].version:
+        return HttpResponse(status=204)
+    return render(request, "storefront/_case.html", facts)
+
+
+@login_required
+def provide_evidence(request: SignedIn, refund_no: str) -> HttpResponse:
+    """补充材料 (B7)."""
+    refund = _refund(request, refund_no)
+    if request.method != "POST":
+        return redirect("storefront:refund", refund_no)
+    form = EvidenceForm(request.POST, request.FILES)
+    if form.is_valid():
+        try:
+            lifecycle.provide_evidence(refund, by=request.user, at=clock.now(), **form.cleaned_data)
+        except (StepRefused, TooManyImages) as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            messages.success(request, _("材料已收到，审核继续。"))
+            return redirect("storefront:refund", refund_no)
+    refund = _refund(request, refund_no)
+    return render(request, "storefront/refund.html", _progress(request, refund, form))
+
+
+@login_required
+@never_cache
+def withdraw(request: SignedIn, refund_no: str) -> HttpResponse:
+    """撤销: the page says what it means, the button does it (B9)."""
+    refund = _refund(request, refund_no)
+    if request.method == "POST":
+        return _take(request, refund, lifecycle.withdraw, _("申请已撤销。"))
+    if "withdraw" not in lifecycle.allowed_steps(refund, request.user):
+        messages.info(request, _("这张退款单现在不能撤销。"))
+        return redirect("storefront:refund", refund_no)
+    return render(request, "storefront/withdraw.html", {"refund": refund})
+
+
+@login_required
+def confirm_arrival(request: SignedIn, refund_no: str) -> HttpResponse:
+    refund = _refund(request, refund_no)
+    if request.method != "POST":
+        return redirect("storefront:refund", refund_no)
+    return _take(request, refund, _confirm, _("已确认到账，感谢您的反馈。"))
+
+
+@login_required
+def evidence_image(request: SignedIn, evidence_id: Any) -> HttpResponse | FileResponse:
+    """An image of a case, for its buyer, its shop and staff; for others it is not there (X7)."""
+    row = Evidence.objects.exclude(image="").select_related("refund__order").filter(pk=evidence_id).first()
+    if row is None or not lifecycle.roles_on(row.refund, request.user):
+        raise Http404(evidence_id)
+    try:
+        picture = FileResponse(row.image.open("rb"), content_type=row.content_type)
+    except FileNotFoundError:
+        raise Http404(evidence_id) from None
+    headers = {
+        "Cache-Control": "private, no-store",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Disposition": f'inline; filename="{row.pk}.jpg"',
+    }
+    for name, value in headers.items():
+        picture.headers[name] = value
+    return picture
+
+
+def _refund(request: SignedIn, refund_no: str) -> Refund:
+    """Somebody else's case is not there (X8)."""
+    mine = Refund.objects.filter(buyer=request.user).select_related("order__shop", "order__policy", "payment")
+    refund = mine.filter(refund_no=refund_no).first()
+    if refund is None:
+        raise Http404(refund_no)
+    return refund
+
+
+def _progress(request: SignedIn, refund: Refund, form: EvidenceForm | None = None) -> dict[str, Any]:
+    return {
+        "refund": refund,
+        "progress": case.progress(refund, at=clock.now()),
+        "lines": refund.lines.select_related("order_line").order_by("order_line__position"),
+        "steps": lifecycle.allowed_steps(refund, request.user),
+        "form": form or EvidenceForm(),
+        "poll_seconds": 5 if refund.queue == Queue.MACHINE else 15,
+        "can_apply_again": refund.status in {Status.REJECTED, Status.WITHDRAWN},
+    }
+
+
+def _take(request: SignedIn, refund: Refund, step: Callable[..., None], done: str) -> HttpResponse:
+    try:
+        step(refund, by=request.user, at=clock.now())
+    except StepRefused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, done)
+    return redirect("storefront:refund", refund.refund_no)
+
+
+def _confirm(refund: Refund, *, by: Any, at: Any) -> None:
+    lifecycle.confirm_arrival([refund], by=by, at=at)

@@ -1,0 +1,52 @@
+"""Buyers' addresses."""
+
+from __future__ import annotations
+
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
+
+from storefront import orders, pages, products, refunds
+
+
+class PublicNumber(StringConverter):
+    """An order's or a refund's number: letters and digits, nothing that a database would stumble over."""
+
+    regex = "[0-9A-Z]{8,20}"
+
+
+class PolicyCode(StringConverter):
+    regex = "[a-z0-9_-]{1,40}"
+
+
+register_converter(PublicNumber, "no")
+register_converter(PolicyCode, "policy")
+
+app_name = "storefront"
+urlpatterns = [
+    path("", products.product_list, name="products"),
+    path("p/<int:product_id>/", products.product_page, name="product"),
+    path("p/<int:product_id>/buy/", products.buy, name="buy"),
+    path("orders/", orders.order_list, name="orders"),
+    path("orders/<no:order_no>/", orders.order_page, name="order"),
+    path("orders/<no:order_no>/pay/", orders.pay, name="pay"),
+    path("orders/<no:order_no>/check/", orders.check, name="check"),
+    path("orders/<no:order_no>/voucher/", orders.voucher, name="voucher"),
+    path("orders/<no:order_no>/lines/<int:position>/reveal/", orders.reveal, name="reveal"),
+    path("orders/<no:order_no>/refund/", refunds.apply, name="apply"),
+    path("refunds/", refunds.refund_list, name="refunds"),
+    path("refunds/<no:refund_no>/", refunds.refund_page, name="refund"),
+    path("refunds/<no:refund_no>/track/", refunds.track, name="track"),
+    path("refunds/<no:refund_no>/evidence/", refunds.provide_evidence, name="provide_evidence"),
+    path("refunds/<no:refund_no>/withdraw/", refunds.withdraw, name="withdraw"),
+    path("refunds/<no:refund_no>/confirm/", refunds.confirm_arrival, name="confirm_arrival"),
+    path("evidence/<uuid:evidence_id>/", refunds.evidence_image, name="evidence"),
+    path("notices/", pages.notice_list, name="notices"),
+    path("notices/read/", pages.read_all, name="read_all"),
+    path("notices/<int:notice_id>/", pages.open_notice, name="notice"),
+    path("policies/<policy:code>/<int:version>/", pages.policy_page, name="policy"),
+    path("policies/<policy:code>/<int:version>.txt", pages.policy_text, name="policy_text"),
+    path("help/", pages.help_page, name="help"),
+    path("language/", pages.choose_language, name="language"),
+    path("robots.txt", pages.robots, name="robots"),
+    path("favicon.ico", pages.favicon, name="favicon"),
+]
