@@ -293,6 +293,7 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.UserRateThrottle"],
     "DEFAULT_THROTTLE_RATES": {"user": "600/min"},
+    "NUM_PROXIES": 1 if env.bool("BEHIND_PROXY", False) else 0,  # else a visitor names its own address
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "卡盟退款 API · Card-shop refunds API",
@@ -301,6 +302,12 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "OrderStatus": "orders.models.OrderStatus",
+        "PaymentStatus": "payments.models.PaymentStatus",
+        "AttemptStatus": "payments.models.AttemptStatus",
+        "RefundStatus": "refunds.models.Status",
+    },
 }
 
 # --- Logs -----------------------------------------------------------------------------------------------------------
