@@ -35,8 +35,9 @@ class Released:
 def release(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Released:
     """放款. What the channel would refuse anyway is set aside before calling (G9); the rest goes out."""
     with transaction.atomic():
-        rows = Refund.objects.select_for_update(of=("self",)).select_related("payment")
+        rows = Refund.objects.select_for_update(of=("self",)).select_related("payment", "order")
         locked = list(rows.filter(pk__in=workqueue.pks(refunds)).order_by("pk"))
+        lifecycle.demand_right("disburse", locked, by=by)  # setting aside moves a case too
         reasons = {r.pk: refunding.why_not(r.payment, r.amount_fen, at=at) for r in locked}
         sent = [refund for refund in locked if not reasons[refund.pk]]
         set_aside = [(refund, reasons[refund.pk]) for refund in locked if reasons[refund.pk]]

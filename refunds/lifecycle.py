@@ -272,6 +272,13 @@ def allowed_steps(refund: Refund, by: User) -> list[str]:
     return [name for name, step in STEPS.items() if S(refund.status) in step.sources and step.who & roles]
 
 
+def demand_right(name: str, refunds: Sequence[Refund], *, by: User | None) -> None:
+    """Refuse who may not take this step, before anything is done in its name. In the caller's transaction."""
+    actor = _reread(by)
+    for refund in refunds:
+        _demand_role(STEPS[name], refund, actor)
+
+
 def roles_on(refund: Refund, by: User | None) -> frozenset[R]:
     """Who someone is to this case. Who asked is the buyer and nothing else, whatever their job (I10, P7)."""
     if by is None:
@@ -393,19 +400,22 @@ def _lock(refunds: Sequence[Refund], by: User | None) -> _Taken:
     """Everything a step looks at is read after the lock: status, rights, history."""
     rows = Refund.objects.select_for_update(of=("self",)).select_related("order__policy", "payment")
     locked = list(rows.filter(pk__in=workqueue.pks(refunds)).order_by("pk"))
-    actor = User.objects.filter(pk=by.pk, is_active=True).first() if by else None
-    if by and not actor:
-        raise StepRefused("no_such_user", _("账号已停用。"))
+    actor = _reread(by)
     events: dict[int, list[RefundEvent]] = {refund.pk: [] for refund in locked}
     for event in RefundEvent.objects.filter(refund__in=locked).order_by("refund_id", "sequence"):
         events[event.refund_id].append(event)
     return _Taken(locked, actor, {}, events, {refund.pk: S(refund.status) for refund in locked})
 
 
+def _reread(by: User | None) -> User | None:
+    actor = User.objects.filter(pk=by.pk, is_active=True).first() if by else None
+    if by and not actor:
+        raise StepRefused("no_such_user", _("账号已停用。"))
+    return actor
+
+
 def _check(name: str, step: Step, refund: Refund, taken: _Taken) -> None:
-    roles = roles_on(refund, taken.by) & step.who
-    if not roles:
-        raise StepRefused("not_yours", _("您不能对这张退款单做这一步。"))
+    roles = _demand_role(step, refund, taken.by)
     if S(refund.status) not in step.sources:
         last = taken.events[refund.pk][-1]
         raise StepRefused(
@@ -414,6 +424,13 @@ def _check(name: str, step: Step, refund: Refund, taken: _Taken) -> None:
             % {"no": refund.refund_no, "status": S(refund.status).label, "at": f"{last.at:%m-%d %H:%M}"},
         )
     taken.roles[refund.pk] = next(iter(roles))
+
+
+def _demand_role(step: Step, refund: Refund, actor: User | None) -> frozenset[R]:
+    roles = roles_on(refund, actor) & step.who
+    if not roles:
+        raise StepRefused("not_yours", _("您不能对这张退款单做这一步。"))
+    return roles
 
 
 def _enter(refund: Refund, status: S, at: datetime) -> None:
