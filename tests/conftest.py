@@ -81,6 +81,8 @@ class Parts:
         simulator = self.folder / "simulator"
         self.run(outside.simulator(simulator, embedded.free_ports(1)[0], 60, self.folder / "simulator.log"))
         os.environ |= outside.simulated_channels(simulator, keys)
+        static = self.folder / "static"
+        static.mkdir()  # WhiteNoise warns of a folder that is not there
         os.environ |= {
             "DEBUG": "0",
             "DEMO": "0",
@@ -89,7 +91,7 @@ class Parts:
             "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
             "MEDIA_ROOT": str(self.folder / "media"),
             "STATIC_MANIFEST": "0",
-            "STATIC_ROOT": str(self.folder / "static"),
+            "STATIC_ROOT": str(static),
             "EMAIL_URL": "memorymail://",
             "DJANGO_SETTINGS_MODULE": "cardshop.settings",
         }

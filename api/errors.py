@@ -1,0 +1,252 @@
+"""What the API answers when it cannot do what was asked: a code for programs, a sentence that says what to do.
+
+Shaped after RFC 9457 (``application/problem+json``): ``type``, ``code``, ``title``, ``status``, ``detail`` (Chinese),
+``detail_en``, ``fields`` ({name: [what is wrong]}), and what else helps, e.g. ``refund_no`` and ``url``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.http import Http404
+from rest_framework import exceptions as drf
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from refunds.evidence import TooManyImages
+from refunds.images import UnusableImage
+from refunds.lifecycle import StepRefused
+
+MEDIA_TYPE = "application/problem+json"
+MOST_FIELDS = 20
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One row of the table: how a code is answered. ``field`` is the one to blame.
+
+    ``detail`` is for what this app refuses by itself; the house says its own refusals better.
+    """
+
+    status: int
+    title: str
+    detail_en: str
+    detail: str = ""
+    field: str = ""
+
+
+KINDS: dict[str, Kind] = {
+    # the request itself
+    "invalid": Kind(
+        400,
+        "内容有误",
+        "Some fields are wrong: correct those in `fields` and send again.",
+        detail="有字段填写有误，请按 fields 的提示修改后重发。",
+    ),
+    "malformed": Kind(
+        400,
+        "格式有误",
+        "The body cannot be read: check its JSON or form format.",
+        detail="无法读取请求内容，请检查 JSON 或表单格式。",
+    ),
+    "login_required": Kind(
+        401,
+        "需要登录",
+        "Log in first, then send the session cookie along.",
+        detail="请先登录，再带着会话 Cookie 重发。",
+    ),
+    "csrf_failed": Kind(
+        403,
+        "CSRF 校验未通过",
+        "Send the header X-CSRFToken with the value of the csrftoken cookie; over https also a Referer.",
+        detail="请带上 X-CSRFToken 请求头（值为 csrftoken Cookie），https 下还要带 Referer。",
+    ),
+    "forbidden": Kind(403, "无权操作", "Your account may not do this.", detail="您的账号无权做这一步。"),
+    "not_found": Kind(
+        404,
+        "找不到",
+        "No such number among the records that are yours to see: check it.",
+        detail="找不到这个编号，请核对后重试；只能查看与自己有关的记录。",
+    ),
+    "no_such_step": Kind(
+        404,
+        "没有这一步",
+        "There is no such step: see `allowed_steps` of the refund.",
+        detail="没有这一步，请看退款单的 allowed_steps。",
+    ),
+    "method_not_allowed": Kind(
+        405,
+        "方法不支持",
+        "This address does not take that method: see the Allow header.",
+        detail="这个地址不支持该请求方法，请看 Allow 响应头。",
+    ),
+    "not_acceptable": Kind(
+        406,
+        "格式不支持",
+        "Only application/json can be returned: change the Accept header.",
+        detail="只能返回 application/json，请修改 Accept 请求头。",
+    ),
+    "too_large": Kind(
+        413,
+        "内容过大",
+        "Too large: at most 1 MB of JSON, 12 MB for a form with an image.",
+        detail="请求过大：JSON 不超过 1 MB，带图片的表单不超过 12 MB。",
+    ),
+    "unsupported_media_type": Kind(
+        415,
+        "内容类型不支持",
+        "Send application/json; upload images as multipart/form-data.",
+        detail="请用 application/json 发送；上传图片请用 multipart/form-data。",
+    ),
+    "throttled": Kind(
+        429,
+        "请求太频繁",
+        "Too many requests: wait for the seconds in Retry-After.",
+        detail="请求太频繁，请按 Retry-After 的秒数稍后再试。",
+    ),
+    # asking for a refund
+    "already_active": Kind(409, "已有进行中的退款", "This order has an active refund already: go on there, see `url`."),
+    "unknown_reason": Kind(400, "退款原因有误", "Choose a reason from the list.", field="reason"),
+    "description_missing": Kind(
+        400,
+        "缺少情况说明",
+        "This reason needs a description: when, what happened, with what result.",
+        field="description",
+    ),
+    "unknown_line": Kind(
+        400, "商品有误", "A line is not of this order, or has been refunded: read the order again.", field="line_ids"
+    ),
+    "amount_out_of_range": Kind(
+        400, "金额有误", "The amount must be between 1 fen and what is refundable.", field="amount_fen"
+    ),
+    "not_paid": Kind(409, "订单未付款", "The order has no successful payment, so there is nothing to give back."),
+    "nothing_left": Kind(409, "没有可退金额", "All of this order's money has gone back, or is on its way."),
+    # taking a step
+    "not_yours": Kind(403, "无权操作", "You may not take this step on this refund: see `allowed_steps`."),
+    "same_person": Kind(403, "须由另一人操作", "Who approved a refund may not release it: ask a colleague."),
+    "above_your_limit": Kind(403, "超过审批线", "Above the approval limit: a senior reviewer must decide."),
+    "no_such_user": Kind(403, "账号已停用", "The account has been disabled."),
+    "not_automatic": Kind(403, "须由人放款", "Only refunds of an automatic lane are released by the system."),
+    "wrong_status": Kind(409, "状态已变", "The refund has moved on: read it again and see `allowed_steps`."),
+    "asked_twice": Kind(409, "已要求补充两次", "Evidence was requested twice already: decide on what is there."),
+    "attempt_not_closed": Kind(
+        409, "上一笔尚未关闭", "The channel has not closed the last attempt: a new one could pay twice. Wait."
+    ),
+    "note_missing": Kind(400, "缺少说明", "Write a note: the buyer reads it.", field="note"),
+    # evidence
+    "evidence_is_empty": Kind(400, "没有内容", "Write a sentence or upload an image.", field="note"),
+    "evidence_not_asked": Kind(
+        409,
+        "现在不需要补充材料",
+        "Evidence is taken when support asks for it. To correct the application now, withdraw and apply again.",
+        detail="客服要求补充材料时会通知您，那时再提交；想现在更正申请，可先撤销再重新申请。",
+    ),
+    "too_many_images": Kind(409, "图片已满", "The refund holds as many images as it may.", field="image"),
+    "unusable_image": Kind(
+        400,
+        "图片无法使用",
+        "The image cannot be used: send a JPEG, PNG or WebP of at most 8 MB and 40 megapixels.",
+        field="image",
+    ),
+}
+
+
+class Problem(drf.APIException):
+    """A refusal under one of the codes of ``KINDS``; ``more`` stands beside the usual members."""
+
+    def __init__(self, code: str, detail: str = "", fields: Mapping[str, Any] | None = None, **more: Any) -> None:
+        super().__init__(detail or KINDS[code].detail)
+        self.kind_code, self.fields, self.more = code, fields or {}, more
+        self.status_code = KINDS[code].status
+
+
+def problem(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """EXCEPTION_HANDLER: every refusal becomes one body; None (a 500) for what is our own mistake."""
+    found = _as_problem(error)
+    if found is None:
+        return None
+    set_rollback()
+    kind = KINDS[found.kind_code]
+    detail = str(found.detail)
+    fields = dict(found.fields) or ({kind.field: [detail]} if kind.field else {})
+    body = {
+        "type": f"urn:cardshop:problem:{found.kind_code}",
+        "code": found.kind_code,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "detail_en": kind.detail_en,
+        "fields": fields,
+        **found.more,
+    }
+    return Response(_printable(body), kind.status, headers=_headers(error), content_type=MEDIA_TYPE)
+
+
+def _as_problem(error: Exception) -> Problem | None:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, StepRefused):
+        code = error.code if error.code in KINDS else "wrong_status"
+        return Problem(code, str(error))
+    if isinstance(error, drf.ValidationError):
+        return Problem("invalid", fields=dict(list(_flat(error.detail))[:MOST_FIELDS]))
+    if isinstance(error, TooManyImages):
+        return Problem("too_many_images", str(error))
+    if isinstance(error, UnusableImage):
+        return Problem("unusable_image", error.message)
+    for kind, code in _CODE_OF.items():
+        if isinstance(error, kind):
+            return Problem(code)
+    return None
+
+
+# The first that fits: CSRF is the only PermissionDenied that our views do not raise themselves.
+_CODE_OF: dict[type[Exception], str] = {
+    drf.ParseError: "malformed",
+    drf.NotAuthenticated: "login_required",
+    drf.AuthenticationFailed: "login_required",
+    drf.PermissionDenied: "csrf_failed",
+    PermissionDenied: "forbidden",
+    drf.NotFound: "not_found",
+    Http404: "not_found",
+    drf.MethodNotAllowed: "method_not_allowed",
+    drf.NotAcceptable: "not_acceptable",
+    drf.UnsupportedMediaType: "unsupported_media_type",
+    drf.Throttled: "throttled",
+    RequestDataTooBig: "too_large",
+    SuspiciousOperation: "malformed",
+}
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    headers = {}
+    if seconds := getattr(error, "wait", None):
+        headers["Retry-After"] = str(int(seconds) + 1)
+    if auth_header := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = auth_header
+    return headers
+
+
+def _flat(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
+    """{"line_ids": {0: [...]}} → ("line_ids.0", [...])."""
+    if isinstance(detail, Mapping):
+        for name, inner in detail.items():
+            yield from _flat(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(detail, Sequence) and not isinstance(detail, str):
+        yield path or "non_field_errors", [str(message) for message in detail]
+    else:
+        yield path or "non_field_errors", [str(detail)]
+
+
+def _printable(value: Any) -> Any:
+    """Names and values that came from outside may hold lone surrogates, which no answer can be encoded with."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()[:2000]
+    if isinstance(value, Mapping):
+        return {_printable(name): _printable(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_printable(inner) for inner in value]
+    return value
