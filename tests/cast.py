@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,10 +25,21 @@ def person(username: str, role: str) -> User:
     from accounts.models import User
     from accounts.roles import Role
 
-    user = User(username=username, role=role, email=f"{username}@example.com", is_staff=role in Role.staff())
-    user.set_password(PASSWORD)
-    user.save()
-    return user
+    return User.objects.create(
+        username=username,
+        role=role,
+        email=f"{username}@example.com",
+        is_staff=role in Role.staff(),
+        password=hashed_password(),
+    )
+
+
+@cache
+def hashed_password() -> str:
+    """A good hash is slow on purpose; one serves the whole cast."""
+    from django.contrib.auth.hashers import make_password
+
+    return make_password(PASSWORD)
 
 
 @pytest.fixture
