@@ -1,0 +1,401 @@
+"""客服台的底座: the site, the list and the page that every table of the staff desk builds on, and dialogs for acts.
+
+All that the house uses of Unfold comes through this file, so that another version of it is met in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import cached_property, wraps
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import urlencode
+
+from allauth.account.decorators import secure_admin_login
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db import OperationalError
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, URLResolver, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import action
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+from unfold.sites import UnfoldAdminSite
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from accounts import rights
+from accounts.models import User
+
+MOST_COUNTED = 1000
+MOST_CHOSEN = 200
+SOON = timedelta(hours=4)
+
+
+class StaffDesk(UnfoldAdminSite):
+    """The admin site. Staff roles enter, whatever else an account is marked as; only our own tables stand in it."""
+
+    index_title = "工作台"
+    enable_nav_sidebar = True
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """What libraries would register (groups, e-mail addresses, second factors) stays out of the desk."""
+        if admin_class is not None and issubclass(admin_class, Desk):
+            super().register(model_or_iterable, admin_class, **options)
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return rights.is_staff(request.user)
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """By allauth, which knows about second factors and counts failures; back to where one wanted to go."""
+        return secure_admin_login(self._enter)(request)  # type: ignore[no-any-return]
+
+    def _enter(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_permission(request):
+            raise PermissionDenied
+        target = request.GET.get("next", "")
+        safe = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
+        return HttpResponseRedirect(target if safe else reverse("admin:index"))
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        """Without Unfold's search: it would keep results in the cache on a GET."""
+        return [url for url in super().get_urls() if getattr(url, "name", "") != "search"]
+
+
+class CappedPaginator(Paginator):
+    """Counts no further than ``MOST_COUNTED`` and pages no further: a long table is narrowed, not leafed through."""
+
+    @cached_property
+    def count(self) -> int:
+        return min(self._counted, MOST_COUNTED)
+
+    @property
+    def is_capped(self) -> bool:
+        return self._counted > MOST_COUNTED
+
+    @cached_property
+    def _counted(self) -> int:
+        rows: QuerySet[Model] = self.object_list  # type: ignore[assignment]
+        return rows.order_by()[: MOST_COUNTED + 1].count()
+
+
+class Desk(ModelAdmin):
+    """One table on the desk: seen by those whom ``rights.TABLE`` names, changed by nearly nobody, never deleted."""
+
+    list_per_page = 30
+    list_max_show_all = 30
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    paginator = CappedPaginator
+    actions = None
+    view_on_site = False
+    compressed_fields = True
+    list_fullwidth = True
+    change_form_template = "admin/desk/change_form.html"
+    change_list_template = "admin/desk/change_list.html"
+    exact_search: ClassVar[tuple[str, ...]] = ()  # columns that hold the searched number itself, each with an index
+    chosen_acts: ClassVar[tuple[str, ...]] = ()  # list acts that take the ticked rows
+
+    # --- rights, all from the one table
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self._may(request, "see")
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self._may(request, "see")
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self._may(request, "add")
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self._may(request, "edit")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def may_act(self, request: HttpRequest, act: str) -> bool:
+        """May this person do the act at all? Whether the row allows it now, the domain decides under its lock."""
+        return self._may(request, act)
+
+    def _may(self, request: HttpRequest, act: str) -> bool:
+        return rights.may(request.user, act, self.opts.label_lower)
+
+    # --- lists
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return self.exact_search
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Numbers are looked up whole, by their index; one column after the other, so that each index is used."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if request.resolver_match and request.resolver_match.url_name == "autocomplete":
+            return queryset.filter(**{f"{self.exact_search[0]}__startswith": term}), False
+        for column in self.exact_search:
+            for spelling in dict.fromkeys((term, term.upper())):
+                found = queryset.filter(**{column: spelling})
+                if found.exists():
+                    return found, False
+        return queryset.none(), False
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        columns = list(super().get_list_display(request))
+        return ["action_checkbox", *columns] if self.chosen_acts_of(request) else columns
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {"chosen_acts": self.chosen_acts_of(request)} | (extra_context or {})
+        return super().changelist_view(request, context)  # type: ignore[no-any-return]
+
+    def chosen_acts_of(self, request: HttpRequest) -> list[dict[str, Any]]:
+        """The buttons that appear once rows are ticked."""
+        acts = [self.get_unfold_action(name) for name in self.chosen_acts if self.may_act(request, name)]
+        return [
+            {"title": act.description, "icon": act.icon, "look": "primary", "url": reverse(f"admin:{act.action_name}")}
+            for act in acts
+        ]
+
+    def get_actions_list(self, request: HttpRequest) -> list[Any]:
+        """Acts on ticked rows stand beside the rows, not at the head of the page."""
+        return []
+
+    @property
+    def actions_list(self) -> tuple[str, ...]:
+        return self.chosen_acts
+
+
+def chosen_keys(request: HttpRequest) -> list[int]:
+    """Keys of the ticked rows; the dialog's address carries them from its preview to its submit."""
+    ticked = dict.fromkeys(request.GET.getlist(admin.helpers.ACTION_CHECKBOX_NAME))
+    return [int(key) for key in ticked if key.isascii() and key.isdigit() and len(key) < 19][:MOST_CHOSEN]
+
+
+class DeskInline(TabularInline):
+    """Rows that belong to the page's row, to look at."""
+
+    extra = max_num = 0
+    can_delete = False
+    show_change_link = False
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return True  # who may see the page sees what belongs to it
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+# --- acts: always a dialog ------------------------------------------------------------------------------------------
+
+
+class DialogForm(BaseDialogForm):
+    """A dialog. ``refusal`` tells instead of the form why the act cannot be done now; ``facts`` are shown above it."""
+
+    template = ""  # rendered above the fields
+    warning = ""
+    reads_aloud = ""  # the sentence that the buyer will read, with a place for the note
+
+    @cached_property
+    def refusal(self) -> str:
+        return ""
+
+    def facts(self) -> dict[str, Any]:
+        return {}
+
+    def render_before_template(self) -> str:
+        self.form_before_template = self.template or None
+        return super().render_before_template()  # type: ignore[no-any-return]
+
+    def get_before_template_context(self, request: HttpRequest, object_id: object = None) -> dict[str, Any]:
+        return self.facts()
+
+
+def note_field(*, required: bool, label: str, help_text: str = "", placeholder: str = "") -> forms.CharField:
+    widget = UnfoldAdminTextareaWidget({"rows": 4, "placeholder": placeholder, "autofocus": True})
+    return forms.CharField(
+        label=label,
+        required=required,
+        max_length=500,
+        help_text=help_text,
+        widget=widget,
+        error_messages={"required": "请填写，不能为空。"},
+    )
+
+
+Admin = TypeVar("Admin", bound=Desk)
+Act = Callable[..., str]  # (desk, request, form, object_id?) → where to go afterwards
+
+
+def staff_act(
+    form_class: type[DialogForm],
+    *,
+    title: str,
+    description: str = "",
+    submit: str,
+    icon: str = "",
+    danger: bool = False,
+    refused_by: tuple[type[Exception], ...] = (),
+    explain: Callable[[Exception, str | None], str] | None = None,
+) -> Callable[[Act], Callable[..., HttpResponse]]:
+    """An act of the staff, behind a dialog. A GET can only ever show the form; a valid POST runs the function once.
+
+    The function returns the address to go to. What the domain refuses is told in a message, on the page as it now is.
+    Unfold runs an act without a dialog on a plain GET: here there is no way to leave the dialog out.
+    """
+    if not issubclass(form_class, DialogForm):
+        raise TypeError("staff_act: an act needs a dialog form")
+
+    def decorate(function: Act) -> Callable[..., HttpResponse]:
+        dialog = {
+            "title": title,
+            "description": description,
+            "form_class": form_class,
+            "form_submit_text": submit,
+            "danger": danger,
+        }
+        variant = ActionVariant.DANGER if danger else ActionVariant.DEFAULT
+
+        @action(description=title, icon=icon, variant=variant, dialog=dialog)  # type: ignore[untyped-decorator, unused-ignore]
+        @wraps(function)
+        def run(desk: Desk, request: HttpRequest, form: DialogForm, object_id: str | None = None) -> HttpResponse:
+            home = _home(desk, object_id)
+            if request.method != "POST":
+                raise PermissionDenied
+            if form.refusal:
+                messages.error(request, form.refusal)
+                return go(request, home)
+            try:
+                arguments = (object_id,) if object_id is not None else ()
+                return go(request, function(desk, request, form, *arguments) or home)
+            except refused_by as refusal:
+                text = explain(refusal, object_id) if explain else str(refusal)
+                messages.error(request, text)
+            except OperationalError:
+                messages.error(request, "同事正在处理同一张单，请刷新后再试。")
+            return go(request, home)
+
+        @wraps(run)
+        def guarded(desk: Desk, request: HttpRequest, object_id: str | None = None) -> HttpResponse:
+            if not desk.may_act(request, function.__name__):
+                raise PermissionDenied
+            if request.method != "POST" and "HX-Request" not in request.headers:
+                return HttpResponseRedirect(_home(desk, object_id))  # opened by itself: a dialog needs its page
+            arguments = {"object_id": object_id} if object_id is not None else {}
+            return run(desk, request, **arguments)  # type: ignore[no-any-return]
+
+        guarded.is_staff_act = True  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def go(request: HttpRequest, address: str) -> HttpResponse:
+    """Leave a dialog: htmx follows a header, everybody else a redirect."""
+    if "HX-Request" in request.headers:
+        return HttpResponse(headers={"HX-Redirect": address})
+    return HttpResponseRedirect(address)
+
+
+def _home(desk: Desk, object_id: str | None) -> str:
+    name = f"admin:{desk.opts.app_label}_{desk.opts.model_name}"
+    return reverse(f"{name}_change", args=[object_id]) if object_id else reverse(f"{name}_changelist")
+
+
+def list_url(model: type[Model], **query: object) -> str:
+    address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    return f"{address}?{urlencode(query)}" if query else address
+
+
+def page_url(row: Model) -> str:
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+
+
+# --- how things look ------------------------------------------------------------------------------------------------
+
+
+def yuan(amount_fen: int) -> str:
+    """¥1,234.05"""
+    sign = "-" if amount_fen < 0 else ""
+    return f"{sign}¥{abs(amount_fen) // 100:,}.{abs(amount_fen) % 100:02d}"
+
+
+def money(column: str, title: str) -> Callable[..., SafeString]:
+    """A column of fen, shown as yuan, right-aligned figures."""
+
+    @admin.display(description=title, ordering=column)
+    def show(self: object, row: Model) -> SafeString:
+        value = row
+        for part in column.split("__"):
+            value = getattr(value, part)
+        return format_html('<span class="desk-money">{}</span>', yuan(int(value)))  # type: ignore[call-overload]
+
+    return show
+
+
+def badge(text: object, tone: str = "quiet") -> SafeString:
+    """Status by word and colour. ``tone`` is progress, attention, good, bad or quiet."""
+    return format_html('<span class="desk-badge desk-badge--{}">{}</span>', tone, text)
+
+
+def link(row: Model | None, text: object = "", *, seen_by: object = None) -> SafeString | str:
+    """To a row's page; plain text for those who may not see it."""
+    if row is None:
+        return "–"
+    words = text or str(row)
+    if seen_by is not None and not rights.may(seen_by, "see", row._meta.label_lower):
+        return str(words)
+    return format_html('<a class="desk-link" href="{}">{}</a>', page_url(row), words)
+
+
+def tone_badge(column: str, title: str, tones: dict[str, str]) -> Callable[..., SafeString]:
+    """A choices column as a badge."""
+
+    @admin.display(description=title, ordering=column)
+    def show(self: object, row: Model) -> SafeString:
+        return badge(getattr(row, f"get_{column}_display")(), tones.get(getattr(row, column), "quiet"))
+
+    return show
+
+
+def until(moment: datetime | None, at: datetime) -> str:
+    """How long is left, or by how much it is late: 剩 5 小时, 超时 2 天."""
+    if moment is None:
+        return ""
+    seconds = abs(int((moment - at).total_seconds()))
+    size, unit = next(((s, u) for s, u in ((86400, "天"), (3600, "小时")) if seconds >= 2 * s), (60, "分钟"))
+    return f"{'超时' if moment < at else '剩'} {seconds // size} {unit}"
+
+
+def deadline(moment: datetime | None, at: datetime) -> SafeString | str:
+    """The promised time with what is left of it; late ones by word and colour."""
+    if moment is None:
+        return "–"
+    local = timezone.localtime(moment)
+    tone = "bad" if moment < at else "attention" if moment - at < SOON else "quiet"
+    template = '{} <time class="desk-time" datetime="{}">{}</time>'
+    return format_html(template, badge(until(moment, at), tone), local.isoformat(), f"{local:%m-%d %H:%M}")
+
+
+def called(person: User | None) -> str:
+    """What a colleague is called on the desk."""
+    return (person.get_full_name() or person.username) if person else "系统"
+
+
+__all__ = [
+    "Desk", "DeskInline", "DialogForm", "StaffDesk", "badge", "called", "chosen_keys", "deadline", "go", "link",
+    "list_url", "money", "note_field", "page_url", "staff_act", "tone_badge", "until", "yuan",
+]  # fmt: skip

@@ -1,0 +1,75 @@
+"""权限表: which role sees what on the staff desk, and what it may change there. The only place that says so (X14).
+
+Who may take which step of a refund stands in ``refunds/lifecycle.py``: the desk asks there. Group rows, permission rows
+and ``is_superuser`` are never looked at, and nothing is ever deleted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from accounts.models import User
+from accounts.roles import Role
+
+REVIEWER, SENIOR, FINANCE, OPERATOR = Role.REVIEWER, Role.SENIOR, Role.FINANCE, Role.OPERATOR
+EVERYBODY = frozenset({REVIEWER, SENIOR, FINANCE, OPERATOR})
+SUPPORT = frozenset({REVIEWER, SENIOR, OPERATOR})
+MONEY = frozenset({FINANCE, OPERATOR})
+NOBODY: frozenset[Role] = frozenset()
+
+
+@dataclass(frozen=True)
+class Rights:
+    """One row: who sees the list and the page, who may add, who may edit, and who may do each named act."""
+
+    see: frozenset[Role]
+    add: frozenset[Role] = NOBODY
+    edit: frozenset[Role] = NOBODY
+    acts: dict[str, frozenset[Role]] = field(default_factory=dict)
+
+
+ONLY_OPERATOR = frozenset({OPERATOR})
+
+TABLE: dict[str, Rights] = {
+    # 审核
+    "refunds.refund": Rights(see=EVERYBODY),
+    "refunds.refundevent": Rights(see=EVERYBODY),
+    # 放款
+    "refunds.disbursement": Rights(see=MONEY),
+    # 渠道
+    "payments.refundattempt": Rights(see=MONEY, acts={"ask_again": frozenset({FINANCE})}),
+    "payments.payment": Rights(see=MONEY),
+    "payments.channelnotification": Rights(see=MONEY),
+    "payments.refusednotification": Rights(see=MONEY),
+    "payments.channelaccount": Rights(see=MONEY),
+    # 订单
+    "orders.order": Rights(see=EVERYBODY),
+    "notices.notice": Rights(see=SUPPORT),
+    # 商品
+    "shops.shop": Rights(see=EVERYBODY, add=ONLY_OPERATOR, edit=ONLY_OPERATOR),
+    "shops.product": Rights(see=EVERYBODY, add=ONLY_OPERATOR, edit=ONLY_OPERATOR),
+    "shops.refundpolicy": Rights(see=EVERYBODY),
+    "shops.cardcode": Rights(see=SUPPORT),
+    "shops.codeevent": Rights(see=SUPPORT),
+    # 账本
+    "ledger.account": Rights(see=MONEY),
+    "ledger.posting": Rights(see=MONEY),
+    "ledger.entry": Rights(see=MONEY),
+    # 账号
+    "accounts.user": Rights(see=ONLY_OPERATOR, edit=ONLY_OPERATOR),
+    "admin.logentry": Rights(see=ONLY_OPERATOR),
+}
+
+
+def is_staff(user: object) -> bool:
+    """May enter the desk at all: by role, with the account in use."""
+    return isinstance(user, User) and user.is_active and user.is_staff and user.role in Role.staff()
+
+
+def may(user: object, act: str, model: str) -> bool:
+    """May this person ``see``, ``add``, ``edit`` or do the named act on ``model`` ("app.model")?"""
+    rights = TABLE.get(model)
+    if rights is None or not isinstance(user, User) or not is_staff(user):
+        return False
+    granted = rights.acts.get(act, NOBODY) if act not in {"see", "add", "edit"} else getattr(rights, act)
+    return user.role in granted

@@ -1,0 +1,213 @@
+"""客服台 as a whole: its sidebar by task, its start page, and the wider content policy that Unfold needs.
+
+Composes what the apps register in their own ``admin.py``; named by dotted path in ``settings.UNFOLD``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.templatetags.static import static
+
+import clock
+from accounts import rights
+from accounts.desk import list_url
+from accounts.models import User
+from payments.models import AttemptStatus as A
+from refunds import worklist
+from refunds.models import Refund
+
+PREFIX = "/admin/"
+
+
+class DeskContentPolicy:
+    """Unfold's Alpine evaluates expressions: the desk gets its own policy, everything else keeps the strict one."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.path_info.startswith(PREFIX):
+            response._csp_config = settings.ADMIN_CONTENT_SECURITY_POLICY  # type: ignore[attr-defined]
+        return response
+
+
+# --- sidebar --------------------------------------------------------------------------------------------------------
+
+SIDEBAR: list[tuple[str, list[tuple[str, str, str, str]]]] = [
+    # group: (title, icon, model, queue of the worklist)
+    (
+        "审核",
+        [
+            ("待审核", "rule", "refunds.refund", "review"),
+            ("全部退款单", "receipt_long", "refunds.refund", "all"),
+            ("退款记录", "history", "refunds.refundevent", ""),
+        ],
+    ),
+    (
+        "放款",
+        [
+            ("待放款", "payments", "refunds.refund", "release"),
+            ("退款异常", "report", "refunds.refund", "returned"),
+            ("发款", "outbox", "refunds.disbursement", ""),
+        ],
+    ),
+    (
+        "渠道",
+        [
+            ("渠道退款", "sync_alt", "payments.refundattempt", ""),
+            ("收款", "account_balance_wallet", "payments.payment", ""),
+            ("渠道通知", "notifications", "payments.channelnotification", ""),
+            ("拒收通知", "gpp_bad", "payments.refusednotification", ""),
+            ("渠道账户", "store", "payments.channelaccount", ""),
+        ],
+    ),
+    ("订单", [("订单", "shopping_bag", "orders.order", ""), ("站内通知", "mail", "notices.notice", "")]),
+    (
+        "商品",
+        [
+            ("商品", "sell", "shops.product", ""),
+            ("店铺", "storefront", "shops.shop", ""),
+            ("退款政策", "policy", "shops.refundpolicy", ""),
+            ("卡密", "key", "shops.cardcode", ""),
+            ("卡密记录", "visibility", "shops.codeevent", ""),
+        ],
+    ),
+    (
+        "账本",
+        [
+            ("账户", "account_balance", "ledger.account", ""),
+            ("记账", "menu_book", "ledger.posting", ""),
+            ("分录", "list_alt", "ledger.entry", ""),
+        ],
+    ),
+    ("账号", [("账号", "group", "accounts.user", ""), ("操作日志", "manage_history", "admin.logentry", "")]),
+]
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """Groups by task; what somebody may not see is not there."""
+    backlog = worklist.backlog(at=clock.now())
+    groups = [
+        {
+            "title": title,
+            "items": [_item(request, *row, backlog) for row in rows if rights.may(request.user, "see", row[2])],
+        }
+        for title, rows in SIDEBAR
+    ]
+    start = {"title": "工作台", "icon": "space_dashboard", "link": _index(), "active": request.path == _index()}
+    return [{"title": None, "items": [start]}, *(group for group in groups if group["items"])]
+
+
+def _item(
+    request: HttpRequest, title: str, icon: str, label: str, queue: str, backlog: worklist.Backlog
+) -> dict[str, Any]:
+    model = apps.get_model(label)
+    address = list_url(model, queue=queue) if queue else list_url(model)
+    item: dict[str, Any] = {"title": title, "icon": icon, "link": address, "active": _is_here(request, address, queue)}
+    if waiting := backlog.of(queue).count if queue in worklist.COUNTED else 0:
+        item |= {"badge": str(waiting), "badge_variant": "danger" if backlog.of(queue).late else "info"}
+    return item
+
+
+def _is_here(request: HttpRequest, address: str, queue: str) -> bool:
+    path = address.split("?")[0]
+    if not queue:
+        return request.path.startswith(path)
+    return request.path == path and worklist.queue_of(request.GET, request.user) == queue
+
+
+def _index() -> str:
+    return f"{PREFIX}"
+
+
+# --- start page -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number on the start page: how much waits, how much of it is late, and where it waits."""
+
+    title: str
+    count: int
+    late: int
+    url: str
+    hint: str
+    share: int  # of the longest tile of its row, in percent
+
+    @property
+    def late_share(self) -> int:
+        return round(self.late * self.share / self.count) if self.count else 0
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """The start page: what waits for whom. Plain numbers, each a link."""
+    at = clock.now()
+    rows = [("退款单", "等谁处理", _cases(at))]
+    if rights.may(request.user, "see", "payments.refundattempt"):
+        rows.append(("渠道退款", "已放款，渠道侧的情况", _attempts()))
+    user = request.user
+    return context | {
+        "tile_rows": rows,
+        "looked_at": at,
+        "my_role": user.get_role_display() if isinstance(user, User) else "",
+        "my_queue": list_url(Refund),
+    }
+
+
+def _cases(at: Any) -> list[Tile]:
+    backlog = worklist.backlog(at=at)
+    found = [(name, backlog.of(name)) for name in worklist.COUNTED]
+    longest = max((waiting.count for _, waiting in found), default=0) or 1
+    return [
+        Tile(
+            worklist.QUEUES[name].title,
+            waiting.count,
+            waiting.late,
+            list_url(Refund, queue=name),
+            worklist.QUEUES[name].hint,
+            round(100 * waiting.count / longest),
+        )
+        for name, waiting in found
+    ]
+
+
+ATTEMPT_TILES = [
+    (A.HELD, "需要财务核对后再次询问渠道"),
+    (A.WAITING_FUNDS, "商户余额不足，充值后再次询问"),
+    (A.RETURNED, "收款账户没有收下，钱还在渠道"),
+    (A.UNKNOWN, "正在用同一单号询问，不会重复退款"),
+    (A.ACCEPTED, "渠道处理中"),
+]
+
+
+def _attempts() -> list[Tile]:
+    model = apps.get_model("payments.refundattempt")
+    counts = worklist.attempts_by_status([status for status, _ in ATTEMPT_TILES])
+    longest = max(counts.values(), default=0) or 1
+    return [
+        Tile(
+            str(status.label),
+            counts.get(status, 0),
+            0,
+            list_url(model, status__exact=status.value),
+            hint,
+            round(100 * counts.get(status, 0) / longest),
+        )
+        for status, hint in ATTEMPT_TILES
+    ]
+
+
+def environment(request: HttpRequest) -> list[str] | None:
+    """A mark at the head of every page while no real money moves."""
+    return None if settings.CHANNELS == "live" else ["模拟渠道", "warning"]
+
+
+def stylesheet(request: HttpRequest) -> str:
+    return static("desk/desk.css")
