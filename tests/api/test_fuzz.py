@@ -1,0 +1,89 @@
+"""Requests drawn from the schema itself, valid and broken, as two roles: nothing ends in 5xx (X15)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.core import signals
+from django.db import close_old_connections
+from hypothesis import HealthCheck, Phase, given, settings
+from rest_framework.throttling import UserRateThrottle
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),  # the fuzzer's own libraries
+]
+
+
+@pytest.mark.parametrize("role", ["buyer", "finance"])
+def test_no_request_from_the_schema_ends_in_a_500(fuzz, role):
+    answers = fuzz(role, examples=8)
+    assert answers.total() > 200
+    assert answers[200] > 20
+    assert not answers[401]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("role", ["buyer", "stranger", "merchant", "reviewer", "senior", "finance", "operator"])
+def test_no_request_of_many_ends_in_a_500(fuzz, role):
+    assert fuzz(role, examples=150).total() > 4000
+
+
+@pytest.fixture
+def one_connection() -> Iterator[None]:
+    """As Django's test client does: a request does not close the connection that the test's transaction is on."""
+    for signal in (signals.request_started, signals.request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (signals.request_started, signals.request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture
+def fuzz(request, one_connection, api, buy, reveal, apply, monkeypatch) -> Callable[..., Counter[int]]:
+    """`fuzz("buyer", examples=8)` sends as many requests of each kind to each operation; counts answers by status."""
+    monkeypatch.setattr(UserRateThrottle, "THROTTLE_RATES", {"user": None})
+    order = buy(price_fen=8800)
+    reveal(order)
+    real = {"order_no": order.order_no, "refund_no": apply(order).refund_no}
+
+    def run(role: str, examples: int) -> Counter[int]:
+        import schemathesis
+        from django.core.wsgi import get_wsgi_application
+        from schemathesis import GenerationMode
+
+        schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", get_wsgi_application())
+        caller = api(request.getfixturevalue(role))
+        cookies = {name: morsel.value for name, morsel in caller.client.cookies.items()}
+        answers: Counter[int] = Counter()
+        for found in schema.get_all_operations():
+            operation = found.ok()
+            ours = {name: number for name, number in real.items() if f"{{{name}}}" in operation.path}
+            for numbers in [None, ours] if ours else [None]:
+                for mode in GenerationMode:
+                    cases = operation.as_strategy(generation_mode=mode, path_parameters=numbers)
+                    _send_many(cases, examples, cookies, caller.token, answers)
+        return answers
+
+    return run
+
+
+def _send_many(cases: Any, examples: int, cookies: dict[str, str], token: str, answers: Counter[int]) -> None:
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=cases)
+    def send(case: Any) -> None:
+        answer = case.call(base_url="http://testserver", cookies=cookies, headers={"X-CSRFToken": token})
+        answers[answer.status_code] += 1
+        assert answer.status_code < 500, f"{case.method} {case.formatted_path} {case.query} {case.body!r}"
+
+    send()
