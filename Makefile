@@ -54,6 +54,7 @@ clean: ## 删除 .venv 与缓存，保留演示数据 / delete .venv and caches,
 .venv/.installed: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { echo "✗ 需要 Python 3.11 / Python 3.11 is needed: make venv PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "✗ 缺少 venv 模块 / the venv module is missing: sudo apt install python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import shutil, sys; sys.exit(shutil.disk_usage(".").free < 1_500_000_000)' || { echo "✗ 磁盘空间不足 / disk full: .venv needs 1.5 GB"; exit 1; }
 	@echo "安装依赖到 .venv（约 1 分钟）/ installing into .venv (about a minute) …"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt

@@ -130,6 +130,7 @@ class Supervisor:
         self.children: list[Child] = []
         self.on_change = on_change
         self.signals = 0
+        self.asked_at = 0.0
 
     def __enter__(self) -> Supervisor:
         self.handlers = {number: signal.signal(number, self._remember) for number in ENDING_SIGNALS}
@@ -192,13 +193,14 @@ class Supervisor:
             raise Stopped
 
     def stop(self) -> None:
-        """End the children, the last one first; a second signal meanwhile ends them by force."""
+        """End the children, the last one first; another Ctrl-C meanwhile ends them by force."""
         for child in reversed(self.children):
             child.stop()
 
     def _remember(self, number: int, frame: object) -> None:
         self.signals += 1
-        if self.signals > 1:
+        self.asked_at = self.asked_at or time.monotonic()
+        if time.monotonic() - self.asked_at > 1:  # sooner, it is the same wish: make passes on what it gets itself
             for child in self.children:
                 child.sweep_group()
 

@@ -26,7 +26,7 @@ from cardshop import embedded, outside, translations
 from cardshop.supervisor import Child
 from tests.demo_stack import DemoStack, demo
 
-pytest_plugins = ["tests.cast"]
+pytest_plugins = ["tests.cast", "tests.cases"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -93,6 +93,7 @@ class Parts:
             "STATIC_MANIFEST": "0",
             "STATIC_ROOT": str(static),
             "EMAIL_URL": "memorymail://",
+            "DJANGO_ALLOW_ASYNC_UNSAFE": "1",  # Playwright keeps an event loop in this thread; no test here is async
             "DJANGO_SETTINGS_MODULE": "cardshop.settings",
         }
         from django.conf import settings

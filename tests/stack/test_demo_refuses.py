@@ -74,8 +74,9 @@ def test_real_money(tmp_path: Path) -> None:
     [
         ('case "$2" in *version_info*) exit 0;; *) exit 1;; esac', "python3-venv"),
         ("exit 1", "Python 3.11"),
+        ('case "$2" in *disk_usage*) exit 1;; *) exit 0;; esac', "disk full"),
     ],
-    ids=["no venv module", "another Python"],
+    ids=["no venv module", "another Python", "full disk"],
 )
 def test_make_venv_on_a_machine_that_lacks_something(tmp_path: Path, script: str, line: str) -> None:
     for name in ("Makefile", "requirements-dev.txt"):
