@@ -10,4 +10,4 @@ from accounts.models import User
 class SignedIn(HttpRequest):
     """A request by somebody who is logged in."""
 
-    user: User  # type: ignore[assignment]
+    user: User

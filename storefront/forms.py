@@ -33,7 +33,7 @@ class BuyForm(forms.Form):
         self.initial.setdefault("checkout_key", uuid.uuid4())
         self.fields["quantity"].widget.attrs["inputmode"] = "numeric"
         self.fields["consent"].label = gettext("我已阅读并同意退款政策“%(policy)s”") % {
-            "policy": case.localized(str(policy), f"{policy.name_en} v{policy.version}")
+            "policy": f"{case.localized(policy.name, policy.name_en)} v{policy.version}"
         }
 
 
@@ -41,7 +41,7 @@ class YuanField(forms.CharField):
     """An amount typed in yuan, read exactly into an int of fen. Empty is None."""
 
     def to_python(self, value: Any) -> Any:
-        text = unicodedata.normalize("NFKC", super().to_python(value)).replace(",", "").strip()
+        text = unicodedata.normalize("NFKC", super().to_python(value) or "").replace(",", "").strip()
         if not text:
             return None
         match = re.fullmatch(r"¥?\s*([0-9]{1,7})(?:\.([0-9]{1,2}))?\s*元?", text)

@@ -54,7 +54,7 @@ def read_all(request: SignedIn) -> HttpResponse:
 
 def policy_page(request: HttpRequest, code: str, version: int) -> HttpResponse:
     policy = get_object_or_404(RefundPolicy, code=code, version=version)
-    facts = {"policy": policy, "title": policies.title(policy), "sections": policies.sections(policy)}
+    facts = {"policy": policy, "sections": policies.sections(policy)}
     return render(request, "storefront/policy.html", facts)
 
 

@@ -37,10 +37,6 @@ def badge(policy: RefundPolicy, price_fen: int) -> Badge:
     return Badge(_("可退"), "good", "shield")
 
 
-def title(policy: RefundPolicy) -> str:
-    return localized(policy.name, policy.name_en)
-
-
 def not_refundable(product: Product) -> list[str]:
     """不可退款情形, before paying and without a tap (S1-20)."""
     own = [line.strip() for line in product.not_refundable_note.splitlines() if line.strip()]
@@ -63,7 +59,11 @@ def sections(policy: RefundPolicy) -> list[Section]:
 
 def as_text(policy: RefundPolicy) -> str:
     """The same, to keep (S4-17)."""
-    lines = [f"{title(policy)} v{policy.version}", _("发布于 %(at)s") % {"at": f"{policy.published_at:%Y-%m-%d}"}, ""]
+    lines = [
+        f"{localized(policy.name, policy.name_en)} v{policy.version}",
+        _("发布于 %(at)s") % {"at": f"{policy.published_at:%Y-%m-%d}"},
+        "",
+    ]
     for number, section in enumerate(sections(policy), start=1):
         lines += [f"{number}. {section.title}", *(f"   - {point}" for point in section.points), ""]
     return "\n".join(lines)

@@ -56,11 +56,11 @@ class RefundEntry:
 def refund_entry(order: Order, *, at: datetime) -> RefundEntry:
     running = next((refund for refund in order.refunds.all() if refund.status in Status.active()), None)
     if running:
-        return RefundEntry(False, _("已有进行中的退款，请在那里继续。"), running)
+        return RefundEntry(False, _("已有进行中的退款，请在那里继续"), running)
     if order.status in {OrderStatus.PLACED, OrderStatus.CANCELED}:
-        return RefundEntry(False, _("订单没有成功的付款，无款可退。"))
+        return RefundEntry(False, _("订单没有成功的付款，无款可退"))
     if not applying.refundable_lines(order):
-        return RefundEntry(False, _("这张订单的款项已全部退回或正在退回。"))
+        return RefundEntry(False, _("这张订单的款项已全部退回或正在退回"))
     verdict = applying.preview(order, applying.Application(reason=""), at=at)
     return RefundEntry(verdict.step != "turn_down", in_language(verdict), verdict=verdict)
 

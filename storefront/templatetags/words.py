@@ -13,6 +13,8 @@ from django.utils.translation import get_language
 from orders.models import OrderStatus
 from refunds import stages
 from refunds.models import Status
+from refunds.reading import localized
+from shops.models import RefundPolicy
 
 register = template.Library()
 
@@ -47,6 +49,12 @@ def day(when: date | None) -> str:
     if (get_language() or "").startswith("en"):
         return f"{when.day} {MONTHS[when.month - 1]}"
     return f"{when.month}月{when.day}日"
+
+
+@register.filter
+def policy_name(policy: RefundPolicy) -> str:
+    """标准 v3."""
+    return f"{localized(policy.name, policy.name_en)} v{policy.version}"
 
 
 @register.filter

@@ -1,0 +1,81 @@
+"""Every page for buyers and shops, in light and dark: no WCAG 2.2 AA violation, a strict CSP, nothing from elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.browser.conftest import DESKTOP, PHONE
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+FOR_STRANGERS = {"login", "signup", "reset"}
+
+
+@pytest.mark.parametrize(("scheme", "size"), [("light", PHONE), ("dark", PHONE), ("light", DESKTOP), ("dark", DESKTOP)])
+def test_every_page_is_accessible_and_stays_at_home(scheme, size, world, chromium, enter, keep):
+    faults: list[str] = []
+    contexts = {who: _context(chromium, scheme, size) for who in ["buyer", "merchant", "stranger"]}
+    enter(contexts["buyer"], world["buyer"])
+    enter(contexts["merchant"], world["merchant"])
+    pages = {who: _watched(context, world["url"], faults) for who, context in contexts.items()}
+    for name, path in world["paths"].items():
+        who = "stranger" if name in FOR_STRANGERS else "merchant" if name.startswith("shop") else "buyer"
+        page = pages[who]
+        page.goto(world["url"] + path)
+        keep(page, f"{name}-{scheme}-{size['width']}")
+        faults += [f"{name}: {fault}" for fault in _accessibility(page)]
+        if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+            faults.append(f"{name}: wider than the screen")
+    page = pages["buyer"]
+    page.goto(world["url"] + world["paths"]["reveal"])
+    page.locator("main form button").click()
+    page.locator("#code").wait_for()
+    keep(page, f"revealed-{scheme}-{size['width']}")
+    faults += [f"revealed: {fault}" for fault in _accessibility(page)]
+    page.goto(world["url"] + world["paths"]["apply"])
+    with page.expect_response("**/refund/"):  # the eligibility, live
+        page.locator("input[name=reason][value=other]").check()
+    page.locator("input[name=amount]").fill("abc")
+    with page.expect_response("**/refund/"):
+        page.keyboard.press("Tab")
+    page.locator(".bar button").click()
+    page.locator("#errors").wait_for()
+    keep(page, f"apply_errors-{scheme}-{size['width']}")
+    faults += [f"apply_errors: {fault}" for fault in _accessibility(page)]
+    for context in contexts.values():
+        context.close()
+    assert faults == []
+
+
+def _context(chromium: Any, scheme: str, size: dict[str, int]) -> Any:
+    return chromium.new_context(color_scheme=scheme, viewport=size, locale="zh-CN", device_scale_factor=1)
+
+
+def _watched(context: Any, home: str, faults: list[str]) -> Any:
+    """A page whose console errors (the CSP speaks there) and requests to other places are written down."""
+    page = context.new_page()
+    page.on("console", lambda said: faults.append(f"console: {said.text}") if _is_a_fault(said) else None)
+    page.on("pageerror", lambda error: faults.append(f"script: {error}"))
+
+    def outward(request: Any) -> None:
+        if urlsplit(request.url).netloc != urlsplit(home).netloc and not request.url.startswith("data:"):
+            faults.append(f"request to {request.url}")
+
+    page.on("request", outward)
+    return page
+
+
+def _is_a_fault(said: Any) -> bool:
+    return said.type in {"error", "warning"} and "404" not in said.text
+
+
+def _accessibility(page: Any) -> list[str]:
+    found = Axe().run(page, options=RULES).response["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:160]} {node['failureSummary'][:300]}" for rule in found for node in rule["nodes"]
+    ]
