@@ -24,6 +24,7 @@ from PIL import Image, ImageDraw
 from accounts.models import User
 from accounts.passwords import DEMO_PASSWORD
 from accounts.roles import Role
+from notices.models import Notice
 from orders import delivery
 from orders.models import Order
 from payments import channels, charging, refunding
@@ -66,6 +67,7 @@ def seed(*, at: datetime) -> str:
     control = _simulator_control()
     stories = _stories() if control else []
     _live_through(stories, people, products, control, at)
+    Notice.objects.filter(created_at__lt=at - timedelta(days=2)).update(read_at=at)
     _people(LOGINS[-1:])  # last: says that all the rest is there
     return f"{len(products)} 件商品 / products, {len(stories)} 张订单 / orders"
 
