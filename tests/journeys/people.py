@@ -1,0 +1,124 @@
+"""People at their browsers: a buyer on the phone, support and finance at the desk. They see pages, no tables."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from PIL import Image
+from playwright.sync_api import BrowserContext, Page, expect
+
+PASSWORD = "cardshop-demo"  # noqa: S105
+ARRIVES_WITHIN_MS = 60_000
+
+
+@dataclass
+class Person:
+    """Someone logged in, in a browser window of their own."""
+
+    page: Page
+    shop: str
+    javascript: bool = True
+
+    def log_in(self, username: str, start: str = "/") -> None:
+        self.page.goto(f"{self.shop}/accounts/login/?next={start}")
+        self.page.fill("input[name=login]", username)
+        self.page.fill("input[name=password]", PASSWORD)
+        self.page.locator("main form button").first.click()
+        self.page.wait_for_url(self.shop + start)
+
+
+class Buyer(Person):
+    def buy(self, product: str) -> str:
+        """Buy one, pay on the simulated phone, come back; returns the order's address."""
+        page = self.page
+        page.goto(self.shop)
+        page.get_by_text(product, exact=True).first.click()
+        page.get_by_role("checkbox").check()
+        page.get_by_role("button", name="去付款").click()
+        page.wait_for_url(re.compile(r"/orders/\w+/pay/$"))
+        self.pay_on_the_phone(page.get_by_role("link", name="在模拟手机上付款").get_attribute("href") or "")
+        order = page.url.removesuffix("pay/")
+        page.goto(order)
+        while not page.get_by_text("卡密已发到本页").is_visible():  # found by the notification, or by the poller
+            page.wait_for_timeout(300)
+            page.goto(order)
+        return order
+
+    def pay_on_the_phone(self, address: str) -> None:
+        phone = self.page.context.new_page()
+        phone.goto(address)
+        phone.get_by_role("button", name="确认支付").click()
+        expect(phone.get_by_text("支付成功").first).to_be_visible()
+        phone.close()
+
+    def look_at_the_code(self, order: str) -> str:
+        self.page.goto(order)
+        self.page.get_by_role("link", name="查看卡密").click()
+        self.page.get_by_role("button", name=re.compile("查看")).click()
+        code = self.page.get_by_text(re.compile(r"^[0-9A-F]{4}(-[0-9A-F]{4}){3}$"))
+        expect(code).to_be_visible()
+        return code.inner_text()
+
+    def ask_for_a_refund(self, order: str, reason: str, words: str = "", picture: Path | None = None) -> str:
+        """Returns the address of the case's page."""
+        self.page.goto(order + "refund/")
+        self.page.get_by_role("radio", name=re.compile(re.escape(reason))).check()
+        self.page.get_by_label("问题描述").fill(words)
+        if picture:
+            self.page.set_input_files("input[type=file]", picture)
+        self.page.get_by_role("button", name="提交申请").click()
+        self.page.wait_for_url(re.compile(r"/refunds/\w+/$"))
+        return self.page.url
+
+    def waits_to_read(self, words: str) -> None:
+        """With JavaScript the page reloads itself; without it the buyer does."""
+        if self.javascript:
+            expect(self.page.get_by_text(words).first).to_be_visible(timeout=ARRIVES_WITHIN_MS)
+            return
+        for _ in range(ARRIVES_WITHIN_MS // 500):
+            if self.page.get_by_text(words).first.is_visible():
+                return
+            self.page.wait_for_timeout(500)
+            self.page.reload()
+        raise AssertionError(f"the page never said {words!r}: {self.page.inner_text('main')}")
+
+
+class Staff(Person):
+    def open_case(self, refund: str) -> None:
+        """Find the case by its number, as one would who was given it on the phone."""
+        number = urlsplit(refund).path.split("/")[2]
+        self.page.goto(f"{self.shop}/admin/refunds/refund/?queue=all&q={number}")
+        self.page.locator("tbody a[href*='/change/']").first.click()
+        expect(self.page.get_by_text(number).first).to_be_visible()
+
+    def decide(self, button: str, note: str = "") -> None:
+        """Press a button of the decision bar, fill the dialog, confirm."""
+        self.page.get_by_role("button", name=button, exact=True).click()
+        dialog = self.page.get_by_role("dialog")
+        if note:
+            dialog.get_by_role("textbox").fill(note)
+        dialog.locator("button[type=submit]").click()
+        expect(dialog).not_to_be_visible()
+
+
+def screenshot_of_an_error(folder: Path) -> Path:
+    """A picture as a buyer would send one."""
+    path = folder / "error.png"
+    Image.linear_gradient("L").resize((640, 400)).save(path)
+    return path
+
+
+def foreign_requests(context: BrowserContext, own: set[str]) -> list[str]:
+    """Collects every request that leaves the given origins."""
+    seen: list[str] = []
+
+    def look(url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https", "ws", "wss"} and f"{parts.scheme}://{parts.netloc}" not in own:
+            seen.append(url)
+
+    context.on("request", lambda request: look(request.url))
+    return seen
