@@ -80,6 +80,7 @@ class OrderLine(models.Model):
             models.UniqueConstraint(name="order_line_position_is_unique", fields=["order", "position"]),
             models.CheckConstraint(name="order_line_price_is_positive", condition=Q(price_fen__gt=0)),
         ]
+        triggers = append_only("order_lines_are_append_only")  # S0-24, PM19
 
 
 class Delivery(models.Model):

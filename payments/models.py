@@ -104,7 +104,21 @@ class Payment(WorkItem):
             models.Index(name="payment_due", fields=["next_due_at", "id"], condition=Q(next_due_at__isnull=False)),
             models.Index(name="payment_of_order", fields=["order"]),
         ]
-        triggers = [pgtrigger.Protect(name="payment_is_never_deleted", operation=pgtrigger.Delete)]
+        triggers = [
+            pgtrigger.Protect(name="payment_is_never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.Trigger(
+                name="paid_is_paid",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition(
+                    "OLD.status = 'paid' AND (OLD.status, OLD.payment_no, OLD.order_id, OLD.account_id, OLD.amount_fen,"
+                    " OLD.is_surplus, OLD.channel_transaction_id, OLD.paid_at) IS DISTINCT FROM (NEW.status,"
+                    " NEW.payment_no, NEW.order_id, NEW.account_id, NEW.amount_fen, NEW.is_surplus,"
+                    " NEW.channel_transaction_id, NEW.paid_at)"
+                ),
+                func="RAISE EXCEPTION 'what was paid stays paid';",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.payment_no

@@ -119,7 +119,14 @@ class Refund(WorkItem):
             models.Index(name="refund_to_review", fields=["promised_by", "id"], condition=Q(status="first_review")),
             models.Index(name="refund_to_release", fields=["promised_by", "id"], condition=Q(status="approved")),
         ]
-        triggers = [pgtrigger.Protect(name="refund_is_never_deleted", operation=pgtrigger.Delete)]  # PM6
+        triggers = [
+            pgtrigger.Protect(name="refund_is_never_deleted", operation=pgtrigger.Delete),  # PM6
+            pgtrigger.Protect(  # decided on, released and sent is what was asked for
+                name="refund_terms_never_change",
+                operation=pgtrigger.UpdateOf("order_id", "payment_id", "buyer_id", "asked_by_id", "amount_fen"),
+                condition=pgtrigger.AnyChange("order", "payment", "buyer", "asked_by", "amount_fen"),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.refund_no

@@ -144,7 +144,7 @@ class CardCode(models.Model):
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Q(old__revealed_at__isnull=False)
-                & ~pgtrigger.Q(old__revealed_at=pgtrigger.F("new__revealed_at")),
+                & pgtrigger.Q(old__revealed_at__df=pgtrigger.F("new__revealed_at")),
                 func="RAISE EXCEPTION 'a revealed code stays revealed';",
             ),
         ]

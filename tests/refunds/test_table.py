@@ -14,7 +14,7 @@ from refunds import disbursement, lifecycle
 from refunds.lifecycle import BACK, STEPS, StepRefused
 from refunds.models import Lane, Queue, Status
 from shops.models import CodeState
-from tests.refunds.conftest import attempt_of, everything
+from tests.cases import attempt_of, everything
 
 pytestmark = pytest.mark.django_db
 

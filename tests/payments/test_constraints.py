@@ -1,0 +1,355 @@
+"""SQL against every rule about money, cases, codes and the record: the database itself refuses, whoever asks."""
+
+from __future__ import annotations
+
+import uuid
+
+import pgtrigger
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+import clock
+from cardshop import invariants
+from payments import charging
+from refunds import disbursement, lifecycle
+from refunds.models import Refund
+from tests.cases import attempt_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def books(approved, reviewed, senior, finance, drain):
+    """One case that has arrived, one under way, one under review, and a second buyer's order: rows in every table."""
+    from payments.models import RefusedNotification
+    from payments.webhooks import receive
+    from tests.payments.notifications import a_notification
+
+    done, moving = approved(price_fen=8800), approved(price_fen=6600)
+    disbursement.release([done], by=finance, at=clock.now())
+    drain()
+    disbursement.release([moving], by=finance, at=clock.now())
+    open_case = reviewed()
+    lifecycle.request_evidence([open_case], by=senior, at=clock.now(), note="请补截图")
+    lifecycle.provide_evidence(open_case, by=open_case.buyer, at=clock.now(), note="已补")
+    account = done.payment.account
+    receive(account, a_notification(attempt_of(done).request_no, done.payment.payment_no), at=clock.now())
+    RefusedNotification.objects.create(account=account, code="bad_signature", hour=clock.now(), last_at=clock.now())
+    line = done.order.lines.get()
+    unpaid = charging.checkout(line.product, quantity=1, buyer=done.buyer, checkout_key=uuid.uuid4(), at=clock.now())
+    return {
+        "done": done.pk,
+        "moving": moving.pk,
+        "open": open_case.pk,
+        "order": done.order_id,
+        "line": line.pk,
+        "payment": done.payment_id,
+        "unpaid": unpaid.pk,
+        "attempt": attempt_of(done).pk,
+        "moving_attempt": attempt_of(moving).pk,
+        "event": done.events.first().pk,
+        "code": f"'{line.delivery.code_id}'",
+        "fresh_code": f"'{line.product.codes.filter(state='in_stock').first().pk}'",
+        "open_code": f"'{open_case.order.lines.get().delivery.code_id}'",
+        "user": done.buyer_id,
+        "uuid": f"'{uuid.uuid4()}'",
+        "product": line.product_id,
+    }
+
+
+PAYMENT = "payments_payment"
+ATTEMPT = "payments_refundattempt"
+REFUND = "refunds_refund"
+CODE = "shops_cardcode"
+COLUMNS = ", ".join(field.column for field in Refund._meta.fields if field.column != "id")
+A_COPY = COLUMNS.replace("refund_no", "'R2'")
+
+# What is tried, and the name in the refusal.
+ATTACKS = {
+    # I1: money never goes back twice, nor more than came
+    "reserve more than was paid": (
+        f"UPDATE {PAYMENT} SET reserved_fen = amount_fen + 1, refunded_fen = 0 WHERE id = {{payment}}",
+        "refunds_never_exceed_payment",
+    ),
+    "refund more than was paid": (
+        f"UPDATE {PAYMENT} SET refunded_fen = refunded_fen + 1 WHERE id = {{payment}}",
+        "refunds_never_exceed_payment",
+    ),
+    "shrink a payment that was paid": (
+        f"UPDATE {PAYMENT} SET amount_fen = 1, refunded_fen = 0 WHERE id = {{payment}}",
+        "what was paid stays paid",
+    ),
+    "undo a payment": (
+        f"UPDATE {PAYMENT} SET status = 'closed', refunded_fen = 0 WHERE id = {{payment}}",
+        "what was paid stays paid",
+    ),
+    "a negative reserve": (f"UPDATE {PAYMENT} SET reserved_fen = -1 WHERE id = {{payment}}", "reserved_fen"),
+    "a negative refund": (f"UPDATE {PAYMENT} SET refunded_fen = -1 WHERE id = {{payment}}", "refunded_fen"),
+    "a payment of nothing": (
+        f"UPDATE {PAYMENT} SET amount_fen = 0 WHERE id = {{unpaid}}",
+        "payment_amount_is_positive",
+    ),
+    "refund what is not paid": (f"UPDATE {PAYMENT} SET refunded_fen = 1 WHERE id = {{unpaid}}", "only_paid_money"),
+    "reserve what is not paid": (f"UPDATE {PAYMENT} SET reserved_fen = 1 WHERE id = {{unpaid}}", "only_paid_money"),
+    "paid without proof": (
+        f"UPDATE {PAYMENT} SET status = 'paid' WHERE id = {{unpaid}}",
+        "paid_payment_has_its_proof",
+    ),
+    "an open payment that nobody looks at": (
+        f"UPDATE {PAYMENT} SET next_due_at = NULL WHERE id = {{unpaid}}",
+        "unsettled_payment_is_due",
+    ),
+    "an invented payment status": (
+        f"UPDATE {PAYMENT} SET status = 'gift' WHERE id = {{unpaid}}",
+        "payment_status_is_listed",
+    ),
+    "a second counted payment of an order": (
+        f"INSERT INTO {PAYMENT} (payment_no, order_id, account_id, amount_fen, status, is_surplus, code_url,"
+        " channel_transaction_id, created_at, expires_at, paid_at, reserved_fen, refunded_fen, last_attempt_index,"
+        " last_error, tries) SELECT 'P2', order_id, account_id, amount_fen, 'paid', false, '', 'T2', now(), now(),"
+        f" now(), 0, 0, 0, '', 0 FROM {PAYMENT} WHERE id = {{payment}}",
+        "one_counted_payment_per_order",
+    ),
+    "a second open payment of an order": (
+        f"INSERT INTO {PAYMENT} (payment_no, order_id, account_id, amount_fen, status, is_surplus, code_url,"
+        " channel_transaction_id, created_at, expires_at, reserved_fen, refunded_fen, last_attempt_index, last_error,"
+        " tries, next_due_at) SELECT n, order_id, account_id, amount_fen, 'open', false, '', '', now(), now(), 0, 0, 0,"
+        f" '', 0, now() FROM {PAYMENT}, unnest(ARRAY['P3', 'P4']) AS n WHERE {PAYMENT}.id = {{payment}}",
+        "one_open_payment_per_order",
+    ),
+    "a number used twice": (
+        f"UPDATE {PAYMENT} SET payment_no = (SELECT payment_no FROM {PAYMENT} WHERE id = {{payment}})"
+        " WHERE id = {unpaid}",
+        "payment_no",
+    ),
+    "delete a payment": (f"DELETE FROM {PAYMENT} WHERE id = {{payment}}", "Cannot delete"),
+    # parameters of an attempt
+    "another amount under the same number": (
+        f"UPDATE {ATTEMPT} SET amount_fen = amount_fen - 1 WHERE id = {{moving_attempt}}",
+        "Cannot update",
+    ),
+    "another number": (f"UPDATE {ATTEMPT} SET request_no = 'P0R01' WHERE id = {{moving_attempt}}", "Cannot update"),
+    "another payment": (
+        f"UPDATE {ATTEMPT} SET payment_id = {{payment}} WHERE id = {{moving_attempt}}",
+        "Cannot update",
+    ),
+    "another reason": (f"UPDATE {ATTEMPT} SET reason = 'x' WHERE id = {{moving_attempt}}", "Cannot update"),
+    "another address to notify": (
+        f"UPDATE {ATTEMPT} SET notify_url = 'http://evil' WHERE id = {{moving_attempt}}",
+        "Cannot update",
+    ),
+    "an attempt that nobody asks about": (
+        f"UPDATE {ATTEMPT} SET next_due_at = NULL WHERE id = {{moving_attempt}}",
+        "moving_attempt_is_due",
+    ),
+    "success without proof": (
+        f"UPDATE {ATTEMPT} SET status = 'succeeded' WHERE id = {{moving_attempt}}",
+        "succeeded_attempt_has_its_proof",
+    ),
+    "an invented attempt status": (
+        f"UPDATE {ATTEMPT} SET status = 'maybe' WHERE id = {{moving_attempt}}",
+        "attempt_status_is_listed",
+    ),
+    "delete an attempt": (f"DELETE FROM {ATTEMPT} WHERE id = {{attempt}}", "Cannot delete"),
+    "one attempt for two cases": (
+        "INSERT INTO refunds_disbursement (refund_id, attempt_id, created_at) VALUES ({open}, {attempt}, now())",
+        "attempt_id",
+    ),
+    "a notification stored twice": (
+        "INSERT INTO payments_channelnotification (account_id, notification_id, kind, payment_no, request_no, facts,"
+        " received_at) SELECT account_id, notification_id, kind, payment_no, request_no, facts, now()"
+        " FROM payments_channelnotification",
+        "notification_is_stored_once",
+    ),
+    # the ledger (I6)
+    "a posting twice": ("INSERT INTO ledger_posting (ref, posted_at) SELECT ref, now() FROM ledger_posting", "ref"),
+    "half a posting": (
+        "WITH p AS (INSERT INTO ledger_posting (ref, posted_at) VALUES ('gift', now()) RETURNING id)"
+        " INSERT INTO ledger_entry (posting_id, account_id, side, amount_fen)"
+        " SELECT p.id, a.id, 'debit', 100 FROM p, ledger_account a LIMIT 1",
+        "does not sum to zero",
+    ),
+    "one fen more on an old posting": (
+        "INSERT INTO ledger_entry (posting_id, account_id, side, amount_fen)"
+        " SELECT posting_id, account_id, side, 1 FROM ledger_entry LIMIT 1",
+        "does not sum to zero",
+    ),
+    "an entry of nothing": (
+        "INSERT INTO ledger_entry (posting_id, account_id, side, amount_fen)"
+        " SELECT posting_id, account_id, side, 0 FROM ledger_entry LIMIT 1",
+        "entry_amount_is_positive",
+    ),
+    "a negative entry": (
+        "INSERT INTO ledger_entry (posting_id, account_id, side, amount_fen)"
+        " SELECT posting_id, account_id, side, -5 FROM ledger_entry LIMIT 1",
+        "amount",
+    ),
+    "a third side": (
+        "INSERT INTO ledger_entry (posting_id, account_id, side, amount_fen)"
+        " SELECT posting_id, account_id, 'left', 5 FROM ledger_entry LIMIT 1",
+        "entry_side_is_listed",
+    ),
+    # the case
+    "two active cases of an order": (
+        f"INSERT INTO {REFUND} ({COLUMNS}) SELECT {A_COPY} FROM {REFUND} WHERE id = {{open}}",
+        "one_active_refund_per_order",
+    ),
+    "another amount than was asked for": (
+        f"UPDATE {REFUND} SET amount_fen = amount_fen - 1 WHERE id = {{open}}",
+        "Cannot update",
+    ),
+    "another payment than was asked for": (
+        f"UPDATE {REFUND} SET payment_id = {{payment}} WHERE id = {{open}}",
+        "Cannot update",
+    ),
+    "another price of an old order": ("UPDATE orders_orderline SET price_fen = 1 WHERE id = {line}", "Cannot update"),
+    "a case of nothing": (
+        f"INSERT INTO {REFUND} ({COLUMNS}) SELECT"
+        f" {A_COPY.replace('amount_fen', '0')} FROM {REFUND} WHERE id = {{done}}",
+        "refund_amount_is_positive",
+    ),
+    "an invented status": (f"UPDATE {REFUND} SET status = 'lost' WHERE id = {{open}}", "refund_status_is_listed"),
+    "a case that lies with nobody": (
+        f"UPDATE {REFUND} SET queue = 'nobody' WHERE id = {{open}}",
+        "moving_refund_has_owner_and_due_time",
+    ),
+    "a case that nobody looks at": (
+        f"UPDATE {REFUND} SET next_due_at = NULL WHERE id = {{open}}",
+        "moving_refund_has_owner_and_due_time",
+    ),
+    "arrived at no time": (f"UPDATE {REFUND} SET arrived_at = NULL WHERE id = {{done}}", "arrived_refund_has_its_time"),
+    "delete a case": (f"DELETE FROM {REFUND} WHERE id = {{open}}", "Cannot delete"),
+    "one more line in a case": (
+        "INSERT INTO refunds_refundline (refund_id, order_line_id, amount_fen) VALUES ({open}, {line}, 1)",
+        "do not sum to it",
+    ),
+    "the same line twice in a case": (
+        "INSERT INTO refunds_refundline (refund_id, order_line_id, amount_fen) VALUES ({done}, {line}, 1)",
+        "one_refund_line_per_order_line",
+    ),
+    "an event with a used number": (
+        "INSERT INTO refunds_refundevent (refund_id, sequence, step, from_status, to_status, role, note, at)"
+        " VALUES ({done}, 1, 'approve', '', 'approved', 'system', '', now())",
+        "refund_events_are_numbered",
+    ),
+    "an event by nobody": (
+        "INSERT INTO refunds_refundevent (refund_id, sequence, step, from_status, to_status, role, note, at)"
+        " VALUES ({done}, 99, 'approve', '', 'approved', 'senior', '', now())",
+        "only_the_machine_acts_without_account",
+    ),
+    "empty evidence": (
+        "INSERT INTO refunds_evidence (id, refund_id, provided_by_id, image, content_type, width, height, digest, note,"
+        " created_at) VALUES ({uuid}, {open}, {user}, '', '', 0, 0, '', '', now())",
+        "evidence_says_something",
+    ),
+    "delete an order": ("DELETE FROM orders_order WHERE id = {order}", "Cannot delete"),
+    # what happens to codes
+    "sell a code again that was looked at": (
+        f"UPDATE {CODE} SET state = 'in_stock', delivered_at = NULL WHERE id = {{open_code}}",
+        "revealed_code_is_revealed_or_void",
+    ),
+    "forget that a code was looked at": (
+        f"UPDATE {CODE} SET state = 'quarantined', revealed_at = NULL WHERE id = {{open_code}}",
+        "a revealed code stays revealed",
+    ),
+    "look at a code before it was delivered": (
+        f"UPDATE {CODE} SET state = 'revealed', delivered_at = now(), revealed_at = now() - interval '1 day'"
+        " WHERE id = {fresh_code}",
+        "code_is_revealed_after_delivery",
+    ),
+    "hand a code over at no time": (
+        f"UPDATE {CODE} SET state = 'delivered' WHERE id = {{fresh_code}}",
+        "undelivered_code_has_no_delivery",
+    ),
+    "an invented state": (
+        f"UPDATE {CODE} SET state = 'gone', delivered_at = now() WHERE id = {{fresh_code}}",
+        "code_state_is_listed",
+    ),
+    "deliver a code twice": (
+        "INSERT INTO orders_delivery (line_id, code_id, delivered_at)"
+        " SELECT line_id, {code}, now() FROM orders_delivery WHERE code_id = {open_code}",
+        "orders_delivery",
+    ),
+    "the same code in stock twice": (
+        f"INSERT INTO {CODE} (id, product_id, sealed, key_id, fingerprint, state, created_at)"
+        f" SELECT {{uuid}}, product_id, sealed, key_id, fingerprint, 'in_stock', now() FROM {CODE} WHERE id = {{code}}",
+        "fingerprint",
+    ),
+    "delete a code": (f"DELETE FROM {CODE} WHERE id = {{code}}", "Cannot delete"),
+}
+
+
+def test_every_attack_is_refused_by_name(books):
+    for what, (sql, name) in ATTACKS.items():
+        assert name in refusal(sql.format(**books)), what
+    assert invariants.broken() == []
+
+
+def refusal(sql: str) -> str:
+    """What the database says to it. Deferred constraints speak now instead of at the commit."""
+    with transaction.atomic():
+        mark = transaction.savepoint()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # nothing pending of what came before
+                cursor.execute(sql)
+                changed = cursor.rowcount
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        except DatabaseError as error:
+            return str(error)
+        else:
+            return f"NOT REFUSED, {changed} rows: {sql}"
+        finally:
+            transaction.savepoint_rollback(mark)
+
+
+def append_only_models():
+    return {model for model, trigger in pgtrigger.registered() if trigger.name.endswith("_whole")}
+
+
+def test_what_is_written_once_never_changes(books):
+    """I7: no row of an append-only table is changed, deleted or truncated."""
+    assert len(append_only_models()) >= 9
+    for model in append_only_models():
+        table, column = model._meta.db_table, model._meta.fields[-1].column
+        assert model.objects.exists(), f"{table}: nothing to try it on"
+        assert "Cannot update" in refusal(f"UPDATE {table} SET {column} = {column}"), table
+        assert "Cannot" in refusal(f"DELETE FROM {table}"), table
+        assert "never removed" in refusal(f"TRUNCATE {table} CASCADE"), table
+
+
+def test_nothing_that_has_a_history_is_truncated(books):
+    """PM6: emptying such a table would empty an append-only one with it."""
+    for table in (REFUND, PAYMENT, ATTEMPT, CODE, "orders_order", "orders_orderline", "ledger_account"):
+        assert "never removed" in refusal(f"TRUNCATE {table} CASCADE"), table
+
+
+def test_a_broken_row_would_be_noticed(books):
+    """The invariants are no formality: with the guards off, each kind of damage is named."""
+    damage = {
+        f"UPDATE {PAYMENT} SET refunded_fen = 1 WHERE id = {{payment}}": "I1",
+        "UPDATE ledger_posting SET ref = ref || '?' WHERE ref LIKE 'payment:%'": "I2",
+        f"UPDATE {ATTEMPT} SET request_no = 'P0R09' WHERE id = {{attempt}}": "I3",
+        f"UPDATE {REFUND} SET status = 'rejected' WHERE id = {{done}}": "I5 I8",
+        "UPDATE refunds_refundevent SET role = 'finance' WHERE step = 'approve'": "I5 I8",
+        "DELETE FROM ledger_entry WHERE id = (SELECT min(id) FROM ledger_entry)": "I6",
+        "ALTER TABLE refunds_refundevent DISABLE TRIGGER USER": "I7",
+        f"UPDATE {CODE} SET state = 'revealed' WHERE id = {{code}}": "I9",
+        "DELETE FROM shops_codeevent": "I9",
+        f"UPDATE {REFUND} SET asked_by_id = (SELECT actor_id FROM refunds_refundevent"
+        " WHERE step = 'approve' AND refund_id = {done}) WHERE id = {done}": "I10",
+        "UPDATE refunds_disbursement SET refund_id = {open}": "I11",
+        "UPDATE refunds_refundline SET amount_fen = 1": "I12",
+    }
+    for sql, name in damage.items():
+        with transaction.atomic():
+            mark = transaction.savepoint()
+            with connection.cursor() as cursor:
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                if "ALTER" not in sql:
+                    cursor.execute("SET LOCAL session_replication_role = replica")
+                cursor.execute(sql.format(**books))
+                cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+            found = invariants.broken()
+            transaction.savepoint_rollback(mark)
+        assert any(line.startswith(f"{name}:") for line in found), (sql, found)
