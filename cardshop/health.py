@@ -49,9 +49,12 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 
 def readiness() -> list[Check]:
-    """All parts, the ones that others need first."""
+    """All parts, the ones that others need first; without a database nothing is asked of it again."""
+    reachable = database()
+    if not reachable.ok:
+        return [reachable, broker(), keys()]
     return [
-        database(),
+        reachable,
         migrations(),
         broker(),
         heartbeat("worker", "celery -A cardshop worker"),
