@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils import translation
 from django.utils.dateparse import parse_datetime
 from drf_spectacular.authentication import SessionScheme
@@ -14,6 +14,7 @@ from rest_framework import serializers
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -112,6 +113,15 @@ class Door(APIView):
     def caller(self) -> User:
         """Who acts: the session's user, whatever the body says (PM5)."""
         return cast(User, self.request.user)
+
+
+class NoSuchAddress(Door):
+    """Everything else below /api/ answers like the rest of it."""
+
+    permission_classes = [AllowAny]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        raise Http404
 
 
 def checked(serializer: type[Strict], data: Any) -> dict[str, Any]:

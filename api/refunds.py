@@ -22,6 +22,7 @@ from api.door import Door, PageQuery, Strict, checked, newest_first
 from api.errors import Problem
 from api.orders import MOST_FEN, Rule
 from api.parsing import BoundedForm
+from notices.wording import WORDING
 from orders.models import Order
 from payments.models import AttemptStatus, RefundAttempt
 from refunds import applying, images, lifecycle, stages
@@ -116,11 +117,17 @@ class PreCheckOfRefund(serializers.Serializer):
 
 
 class EventOfRefund(serializers.ModelSerializer):
-    """Who acted is told by role; the name stays inside the house."""
+    """Who acted is told by role; the name stays inside the house, and so does a note that no notice quotes."""
+
+    note = serializers.SerializerMethodField()
 
     class Meta:
         model = RefundEvent
         fields = ["sequence", "step", "from_status", "to_status", "role", "note", "at"]
+
+    def get_note(self, event: RefundEvent) -> str:
+        is_told = "%(note)s" in str(WORDING.get(f"refund_{event.step}", ""))
+        return event.note if is_told or rights.is_staff(self.context["request"].user) else ""
 
 
 class AttemptOfRefund(serializers.ModelSerializer):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from django.urls import path, register_converter
+from django.urls import path, re_path, register_converter
 
 from api import docs, orders, products, refunds
+from api.door import NoSuchAddress
 
 
 class OrderNo:
@@ -42,4 +43,5 @@ urlpatterns = [
     path("refunds/<refund_no:refund_no>/evidence/", refunds.EvidenceOfCase.as_view(), name="evidence"),
     path("schema/", docs.Schema.as_view(), name="schema"),
     path("docs/", docs.Docs.as_view(), name="docs"),
+    re_path(r"^(?:.*/)?$", NoSuchAddress.as_view(), name="none"),
 ]

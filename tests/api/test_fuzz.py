@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.core import signals
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from hypothesis import HealthCheck, Phase, given, settings
 from rest_framework.throttling import UserRateThrottle
 
@@ -29,12 +29,14 @@ def test_no_request_from_the_schema_ends_in_a_500(fuzz, role):
 @pytest.mark.nightly
 @pytest.mark.parametrize("role", ["buyer", "stranger", "merchant", "reviewer", "senior", "finance", "operator"])
 def test_no_request_of_many_ends_in_a_500(fuzz, role):
-    assert fuzz(role, examples=150).total() > 4000
+    assert fuzz(role, examples=100).total() > 2000
 
 
 @pytest.fixture
-def one_connection() -> Iterator[None]:
-    """As Django's test client does: a request does not close the connection that the test's transaction is on."""
+def one_connection(db) -> Iterator[None]:
+    """A request closes not the connection that the test's transaction is on, nor does thinking for half a minute."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
     for signal in (signals.request_started, signals.request_finished):
         signal.disconnect(close_old_connections)
     yield
@@ -55,9 +57,8 @@ def fuzz(request, one_connection, api, buy, reveal, apply, monkeypatch) -> Calla
         from django.core.wsgi import get_wsgi_application
         from schemathesis import GenerationMode
 
-        schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", get_wsgi_application())
-        caller = api(request.getfixturevalue(role))
-        cookies = {name: morsel.value for name, morsel in caller.client.cookies.items()}
+        app = in_session_of(api(request.getfixturevalue(role)), get_wsgi_application())
+        schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", app)
         answers: Counter[int] = Counter()
         for found in schema.get_all_operations():
             operation = found.ok()
@@ -65,13 +66,23 @@ def fuzz(request, one_connection, api, buy, reveal, apply, monkeypatch) -> Calla
             for numbers in [None, ours] if ours else [None]:
                 for mode in GenerationMode:
                     cases = operation.as_strategy(generation_mode=mode, path_parameters=numbers)
-                    _send_many(cases, examples, cookies, caller.token, answers)
+                    _send_many(cases, examples, answers)
         return answers
 
     return run
 
 
-def _send_many(cases: Any, examples: int, cookies: dict[str, str], token: str, answers: Counter[int]) -> None:
+def in_session_of(caller: Any, app: Any) -> Any:
+    """However broken a request is, it comes with this person's session and CSRF token."""
+    cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in caller.client.cookies.items())
+
+    def with_session(environ: dict[str, Any], start_response: Any) -> Any:
+        return app(environ | {"HTTP_COOKIE": cookies, "HTTP_X_CSRFTOKEN": caller.token}, start_response)
+
+    return with_session
+
+
+def _send_many(cases: Any, examples: int, answers: Counter[int]) -> None:
     @settings(
         max_examples=examples,
         derandomize=True,
@@ -82,7 +93,7 @@ def _send_many(cases: Any, examples: int, cookies: dict[str, str], token: str, a
     )
     @given(case=cases)
     def send(case: Any) -> None:
-        answer = case.call(base_url="http://testserver", cookies=cookies, headers={"X-CSRFToken": token})
+        answer = case.call(base_url="http://testserver")
         answers[answer.status_code] += 1
         assert answer.status_code < 500, f"{case.method} {case.formatted_path} {case.query} {case.body!r}"
 

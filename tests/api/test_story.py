@@ -209,3 +209,12 @@ def test_a_reviewers_own_case_is_the_buyers_and_nothing_else(api, buy, reveal, a
     path = f"/api/refunds/{case.refund_no}/"
     assert api(reviewer).get(path).json()["allowed_steps"] == ["withdraw"]
     assert api(reviewer).post(f"{path}steps/approve/").status_code == 403
+
+
+def test_a_suspicion_stays_among_colleagues(api, in_review, buyer, reviewer, senior):
+    """The desk promises: 同事可见；买家只会看到“正在复核，暂缓放款”."""
+    path = f"/api/refunds/{in_review.refund_no}/"
+    api(reviewer).post(f"{path}steps/approve/", {"note": "兑换记录显示未使用"})
+    assert api(senior).post(f"{path}steps/halt/", {"note": "疑似盗号"}).status_code == 200
+    assert "疑似盗号" not in api(buyer).get(path).content.decode()
+    assert "疑似盗号" in api(reviewer).get(path).content.decode()
