@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from orders.models import Order, OrderLine, OrderStatus
@@ -35,7 +36,10 @@ def place(product: Product, *, quantity: int, buyer: User, checkout_key: uuid.UU
         with transaction.atomic():
             return _create(product, quantity, buyer, checkout_key, at)
     except IntegrityError:
-        return Order.objects.get(checkout_key=checkout_key, buyer=buyer)
+        known = Order.objects.filter(checkout_key=checkout_key, buyer=buyer).first()
+        if known is None:  # somebody else's key: never their order
+            raise CannotPlace("checkout_key", _("这张下单页已失效，请刷新后再下单。")) from None
+        return known
 
 
 def cancel(orders: Sequence[Order], *, at: datetime) -> None:
@@ -46,11 +50,11 @@ def cancel(orders: Sequence[Order], *, at: datetime) -> None:
 
 def _check(product: Product, quantity: int) -> None:
     if not product.is_listed:
-        raise CannotPlace("not_listed", "商品已下架。")
+        raise CannotPlace("not_listed", _("商品已下架。"))
     if not 1 <= quantity <= MAX_QUANTITY:
-        raise CannotPlace("quantity", f"一次可买 1 到 {MAX_QUANTITY} 件。")
+        raise CannotPlace("quantity", _("一次可买 1 到 %(most)d 件。") % {"most": MAX_QUANTITY})
     if stock.available(product.pk) < quantity:
-        raise CannotPlace("sold_out", "库存不足，请减少数量或稍后再来。")
+        raise CannotPlace("sold_out", _("库存不足，请减少数量或稍后再来。"))
 
 
 def _create(product: Product, quantity: int, buyer: User, checkout_key: uuid.UUID, at: datetime) -> Order:

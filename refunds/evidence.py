@@ -1,4 +1,4 @@
-"""凭证: what buyers lay before the reviewer. Images come in repainted (``images.py``), are private, and never change."""
+"""凭证: what buyers lay before the reviewer. Images are repainted (``images.py``), private, and never change."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from identifiers import uuid7
@@ -23,7 +24,7 @@ class TooManyImages(Exception):
 def store(refund: Refund, *, by: User, at: datetime, note: str = "", images: Sequence[Image] = ()) -> None:
     """In the caller's transaction. A file whose row is rolled back stays unlinked: private, and nobody's to see."""
     if refund.evidence.exclude(image="").count() + len(images) > MOST_IMAGES:
-        raise TooManyImages(f"一张退款单最多 {MOST_IMAGES} 张图片。")
+        raise TooManyImages(_("一张退款单最多 %(most)d 张图片。") % {"most": MOST_IMAGES})
     rows = [_image_row(refund, by, at, image) for image in images]
     if note.strip():
         rows.append(Evidence(refund=refund, provided_by=by, created_at=at, note=note.strip()[:500]))

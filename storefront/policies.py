@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from refunds.reading import localized
 from shops.models import Product, RefundPolicy
-
-FORM_WAS_USED = gettext_lazy("这张订单已经处理过了，请在订单列表查看。")
 
 
 @dataclass(frozen=True)
@@ -59,11 +57,8 @@ def sections(policy: RefundPolicy) -> list[Section]:
 
 def as_text(policy: RefundPolicy) -> str:
     """The same, to keep (S4-17)."""
-    lines = [
-        f"{localized(policy.name, policy.name_en)} v{policy.version}",
-        _("发布于 %(at)s") % {"at": f"{policy.published_at:%Y-%m-%d}"},
-        "",
-    ]
+    published = _("发布于 %(at)s") % {"at": f"{timezone.localtime(policy.published_at):%Y-%m-%d}"}
+    lines = [f"{localized(policy.name, policy.name_en)} v{policy.version}", published, ""]
     for number, section in enumerate(sections(policy), start=1):
         lines += [f"{number}. {section.title}", *(f"   - {point}" for point in section.points), ""]
     return "\n".join(lines)

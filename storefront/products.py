@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 
 import clock
 import paging
@@ -51,8 +52,9 @@ def buy(request: SignedIn, product_id: int) -> HttpResponse:
         form.add_error(None, str(refusal))
         return _show(request, product, form)
     except charging.OrderIsNotPayable:  # the same form sent again, after its order was paid or canceled
-        messages.info(request, policies.FORM_WAS_USED)
-        return redirect("storefront:orders")
+        order = reading.orders_of(request.user).get(checkout_key=said["checkout_key"])
+        messages.info(request, _("这张订单已经处理过了，没有重复下单。"))
+        return redirect("storefront:order", order.order_no)
     charging.present(payment, at=at)
     return redirect("storefront:pay", payment.order.order_no)
 

@@ -62,9 +62,7 @@ def world(
         not_refundable_note="已在 Steam 兑换的不退。\n区服选错请在兑换前联系客服。",
     )  # fmt: skip
     strict = make_product(price_fen=19900, window_days=0)
-    Product.objects.filter(pk=strict.pk).update(
-        name="视频会员年卡（官方激活码）", face_value="12 个月", kind="membership"
-    )
+    Product.objects.filter(pk=strict.pk).update(name="视频会员年卡", face_value="12 个月", kind="membership")
     sold_out = make_product(price_fen=64800, stock=0)
     Product.objects.filter(pk=sold_out.pk).update(name="手游点券 6480", face_value="6480 点券")
     paths |= {"products": "/", "product": f"/p/{goods.pk}/", "product_strict": f"/p/{strict.pk}/"}
@@ -94,9 +92,7 @@ def world(
     paths["shop_refund"] = f"/shop/refunds/{review.refund_no}/"
     asked = case("awaiting")
     lifecycle.request_evidence([asked], by=reviewer, at=now(), note="请上传兑换时的报错截图，要看得清时间。")
-    lifecycle.reject(
-        [case("rejected")], by=reviewer, at=now(), note="兑换记录显示该卡密已于 11 月 20 日兑换到您的账号。"
-    )
+    lifecycle.reject([case("rejected")], by=reviewer, at=now(), note="兑换记录显示该卡密已兑换到您的账号。")
     lifecycle.withdraw(case("withdrawn"), by=buyer, at=now())
     approved("approved")
     arrived = released("arrived", "SUCCESS")

@@ -1,4 +1,4 @@
-"""Every page for buyers and shops, in light and dark: no WCAG 2.2 AA violation, a strict CSP, nothing from elsewhere."""
+"""Every page for buyers and shops, light and dark: no WCAG 2.2 AA violation, a strict CSP, nothing from elsewhere."""
 
 from __future__ import annotations
 

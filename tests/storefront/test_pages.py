@@ -32,11 +32,12 @@ def test_every_page_answers(language, client, visit, buy, reveal, apply, make_pr
     fresh = buy(price_fen=3000)
     reveal(order)
     refund = apply(order)
+    policy = f"/policies/{order.policy.code}/{order.policy.version}"
     for path in [
         "/", f"/p/{product.pk}/", "/orders/", f"/orders/{order.order_no}/", f"/orders/{order.order_no}/voucher/",
         f"/orders/{fresh.order_no}/lines/1/reveal/", f"/orders/{fresh.order_no}/refund/", "/refunds/",
         f"/refunds/{refund.refund_no}/", f"/refunds/{refund.refund_no}/withdraw/", "/notices/", "/help/",
-        f"/policies/{order.policy.code}/{order.policy.version}/", f"/policies/{order.policy.code}/{order.policy.version}.txt",
+        f"{policy}/", f"{policy}.txt",
         "/accounts/password/change/", "/robots.txt",
     ]:  # fmt: skip
         assert "Traceback" not in visit(path)
