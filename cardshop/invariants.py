@@ -268,9 +268,6 @@ def _payments_differ(ours: Iterable[Payment], theirs: Mapping[str, Mapping[str, 
             row["amount_fen"], row["transaction_id"],
         ):  # fmt: skip
             lines.append(f"{payment}: {payment.amount_fen} fen here, {row['amount_fen']} there")
-        elif paid and row and payment.reserved_fen + payment.refunded_fen != row["refunded_fen"]:
-            ours_fen = payment.reserved_fen + payment.refunded_fen
-            lines.append(f"{payment}: {ours_fen} fen on their way back here, {row['refunded_fen']} there")
     return lines
 
 
