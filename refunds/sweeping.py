@@ -78,7 +78,11 @@ def _alone(at: datetime) -> int:
 
 
 def _set_aside(refund: Refund, at: datetime) -> None:
+    """Later, each time after a longer pause; a case that no rule can judge goes to a reviewer, the rest to a senior."""
     tries = refund.tries + 1
+    if tries >= MOST_TRIES and refund.status == S.SUBMITTED:
+        lifecycle.send_to_review([refund], at=at)
+        return
     queue = Queue.SENIOR if tries >= MOST_TRIES else refund.queue
     pause = timedelta(days=1) if tries >= MOST_TRIES else timedelta(seconds=5 * 2**tries)
     Refund.objects.filter(pk=refund.pk).update(tries=tries, queue=queue, next_due_at=at + pause, leased_until=None)
