@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -79,3 +80,31 @@ def _accessibility(page: Any) -> list[str]:
     return [
         f"{rule['id']}: {node['html'][:160]} {node['failureSummary'][:300]}" for rule in found for node in rule["nodes"]
     ]
+
+
+def test_pages_in_english_hold_no_chinese_of_ours(world, chromium, enter, keep):
+    """Names of goods and what people wrote stay as they are; everything that the shop itself says is English."""
+    context = _context(chromium, "light", PHONE)
+    enter(context, world["buyer"])
+    context.add_cookies([{"name": "cardshop_language", "value": "en", "url": world["url"]}])
+    page = context.new_page()
+    said_by_people = re.compile("|".join(BY_PEOPLE))
+    faults = []
+    for name, path in world["paths"].items():
+        if name in FOR_STRANGERS or name.startswith("shop"):
+            continue
+        page.goto(world["url"] + path)
+        keep(page, f"{name}-english-375")
+        text = said_by_people.sub("", page.inner_text("body"))
+        faults += [f"{name}: {found}" for found in re.findall(r".*[\u4e00-\u9fff].*", text)]
+        if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+            faults.append(f"{name}: wider than the screen")
+    context.close()
+    assert faults == []
+
+
+BY_PEOPLE = [
+    "测试点卡店", "点卡", "充值卡 30 元", "30 元", "官方直供，兑换码为 15 位字母数字。", "已在 Steam 兑换的不退。",
+    "区服选错请在兑换前联系客服。", "视频会员年卡", "12 个月", "手游点券", "6480 点券", "支付用户零钱", "中文",
+    "11月20日兑换，提示卡密已使用", "请上传兑换时的报错截图，要看得清时间。", "兑换记录显示该卡密已兑换到您的账号。",
+]  # fmt: skip

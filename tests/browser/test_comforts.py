@@ -1,0 +1,134 @@
+"""What the scripts add, what works without them, and that nothing stands in the way of a thumb or a keyboard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from playwright.sync_api import expect
+
+import clock
+from refunds import lifecycle
+from refunds.models import Refund
+from tests.browser.conftest import PHONE
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def phone(chromium: Any, enter: Any, buyer: Any, live_server: Any) -> Any:
+    """The buyer's phone: a page, logged in."""
+    context = chromium.new_context(viewport=PHONE, locale="zh-CN", base_url=live_server.url)
+    enter(context, buyer)
+    yield context.new_page()
+    context.close()
+
+
+def test_the_pay_page_notices_the_payment_by_itself(phone, make_product, simulator):
+    product = make_product(price_fen=3000)
+    phone.goto(f"/p/{product.pk}/")
+    phone.get_by_label("我已阅读并同意").check()
+    phone.get_by_role("button", name="去付款").click()
+    expect(phone.get_by_text("剩余")).to_be_visible()
+    simulator.pay(product.order_lines.get().order.payments.get().payment_no)
+    phone.wait_for_url("**/orders/D*/")
+    expect(phone.get_by_role("heading", name="已交付")).to_be_visible()
+
+
+def test_a_code_can_be_copied(phone, buy):
+    phone.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    order = buy(price_fen=3000)
+    phone.goto(f"/orders/{order.order_no}/")
+    phone.get_by_role("link", name="查看卡密").click()
+    phone.get_by_role("button", name="确认查看").click()
+    phone.get_by_role("button", name="复制卡密").click()
+    expect(phone.get_by_role("button", name="已复制")).to_be_visible()
+    assert phone.evaluate("navigator.clipboard.readText()") == phone.locator("#code").inner_text()
+
+
+def test_the_progress_page_follows_the_case(phone, buy, apply, reviewer):
+    refund = apply(buy(price_fen=8800))
+    phone.goto(f"/refunds/{refund.refund_no}/")
+    expect(phone.get_by_role("heading", name="客服正在审核")).to_be_visible()
+    lifecycle.request_evidence([refund], by=reviewer, at=clock.now(), note="请上传报错截图")
+    poll = phone.locator("#case").get_attribute("hx-get")
+    phone.evaluate(f"htmx.ajax('GET', '{poll}', {{target: '#case', swap: 'outerHTML'}})")  # fifteen seconds later
+    expect(phone.get_by_role("heading", name="需要您补充材料")).to_be_visible()
+    phone.get_by_label("补充说明").fill("截图见附件")
+    phone.get_by_role("button", name="提交补充材料").click()
+    expect(phone.get_by_text("材料已收到")).to_be_visible()
+
+
+def test_everything_works_without_scripts(chromium, enter, buyer, live_server, make_product, simulator):
+    """Buy, pay, view, apply, withdraw: by plain links and buttons."""
+    context = chromium.new_context(viewport=PHONE, locale="zh-CN", base_url=live_server.url, java_script_enabled=False)
+    enter(context, buyer)
+    page = context.new_page()
+    product = make_product(price_fen=8800)
+    page.goto(f"/p/{product.pk}/")
+    page.get_by_label("我已阅读并同意").check()
+    page.get_by_role("button", name="去付款").click()
+    page.get_by_role("button", name="我已支付，刷新").click()
+    expect(page.get_by_text("还没有收到付款")).to_be_visible()
+    simulator.pay(product.order_lines.get().order.payments.get().payment_no)
+    cache.clear()  # two seconds later
+    page.get_by_role("button", name="我已支付，刷新").click()
+    expect(page.get_by_role("heading", name="已交付")).to_be_visible()
+    page.get_by_role("link", name="申请退款").click()
+    page.get_by_label("卡密无效 / 已被使用").check()
+    page.get_by_label("退款金额").fill("20")
+    page.get_by_role("button", name="重新预审").click()
+    expect(page.get_by_text("预审：将由人工审核")).to_be_visible()
+    expect(page.get_by_label("卡密无效 / 已被使用")).to_be_checked()
+    page.get_by_role("button", name="提交申请").click()
+    expect(page.get_by_text("已提交。单号")).to_be_visible()
+    assert Refund.objects.get().amount_fen == 2000
+    page.get_by_role("link", name="撤销申请").click()
+    page.get_by_role("button", name="确认撤销").click()
+    expect(page.get_by_role("heading", name="申请已撤销")).to_be_visible()
+    context.close()
+
+
+def test_the_bar_hides_neither_the_end_of_a_page_nor_the_focus(phone, buy):
+    """WCAG 2.4.11: whatever the keyboard reaches can be seen; at the end of the page the bar lies over nothing."""
+    order = buy(price_fen=3000, quantity=3)
+    for path in [f"/orders/{order.order_no}/", f"/orders/{order.order_no}/refund/"]:
+        phone.goto(path)
+        phone.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+        over = phone.evaluate(COVERED_AT_THE_END)
+        assert over == [], path
+        phone.evaluate("window.scrollTo(0, 0)")
+        phone.locator("main").focus()
+        hidden = []
+        for _ in range(30):
+            phone.keyboard.press("Tab")
+            hidden += phone.evaluate(FOCUS_IS_HIDDEN)
+        assert hidden == [], path
+
+
+def test_text_twice_as_large_still_fits(phone, buy, apply):
+    """WeChat's own setting enlarges the text: rem everywhere, no page grows wider than the screen."""
+    refund = apply(buy(price_fen=8800))
+    order_no = refund.order.order_no
+    for path in ["/", "/orders/", f"/orders/{order_no}/", "/refunds/", f"/refunds/{refund.refund_no}/", "/notices/"]:
+        phone.goto(path)
+        phone.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
+        assert phone.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
+
+
+COVERED_AT_THE_END = """() => {
+    const bar = document.querySelector('.bar').getBoundingClientRect();
+    return [...document.querySelectorAll('main *, footer *')]
+        .filter(each => !each.closest('.bar') && !each.contains(document.querySelector('.bar')))
+        .filter(each => { const box = each.getBoundingClientRect();
+            return box.width && box.top < bar.bottom - 1 && box.bottom > bar.top + 1; })
+        .map(each => each.outerHTML.slice(0, 80));
+}"""
+FOCUS_IS_HIDDEN = """() => {
+    const here = document.activeElement, bar = document.querySelector('.bar');
+    if (here === document.body || bar.contains(here)) { return []; }
+    const box = here.getBoundingClientRect(), lid = bar.getBoundingClientRect();
+    const hidden = box.bottom > window.innerHeight || box.top < 0 || (box.top < lid.bottom && box.bottom > lid.top);
+    return hidden ? [here.outerHTML.slice(0, 80)] : [];
+}"""
