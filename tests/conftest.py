@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cardshop import embedded, outside, translations
 from cardshop.supervisor import Child
-from tests.demo_stack import DemoStack, demo
+from tests.demo_stack import DemoStack, demo, demo_folder
 
 pytest_plugins = ["tests.cast", "tests.cases"]
 
@@ -182,10 +182,9 @@ def simulator() -> Simulator:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoStack]:
+def stack() -> Iterator[DemoStack]:
     """The whole demo, ready, shared by all tests of this run that ask for it; it must end without leaving a process."""
-    data = tmp_path_factory.mktemp("stack") / "data"
-    with demo(data) as running:
+    with demo_folder() as data, demo(data) as running:
         running.wait_until_ready()
         yield running
         assert running.stop() == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,6 +91,18 @@ class DemoStack:
     def left_over(self) -> list[str]:
         """Children of which any process is still there: each leads a process group of its own."""
         return [name for name, pid in self.facts.get("pids", {}).items() if name != "demo" and group_lives(pid)]
+
+
+@contextmanager
+def demo_folder() -> Iterator[Path]:
+    """A folder for a demo's data that PostgreSQL's account may enter (pytest's own are closed to others)."""
+    folder = Path(tempfile.mkdtemp(prefix="cardshop-stack-"))
+    folder.chmod(0o711)
+    try:
+        yield folder / "data"
+    finally:
+        embedded.remove_postgres(folder / "data" / "postgres")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg2
 import pytest
 
-from tests.demo_stack import CHILDREN, DemoStack, demo, eventually, run_demo
+from tests.demo_stack import CHILDREN, DemoStack, demo, demo_folder, eventually, run_demo
 
 pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    with demo_folder() as folder:
+        yield folder
 
 
 def query(stack: DemoStack, sql: str) -> list[tuple]:
@@ -59,8 +66,7 @@ def test_a_second_demo_on_the_same_data_gets_one_line(stack: DemoStack) -> None:
     assert stack.get("/readyz")[0] == 200
 
 
-def test_the_second_start_keeps_the_data_and_reset_begins_anew(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def test_the_second_start_keeps_the_data_and_reset_begins_anew(data: Path) -> None:
     with demo(data) as first:
         first.wait_until_ready()
         key = (data / "keys" / "secret_key").read_text()
@@ -85,8 +91,8 @@ def test_the_second_start_keeps_the_data_and_reset_begins_anew(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("step", [2, 5, 8])
-def test_sigterm_in_the_middle_of_the_start_leaves_nothing(tmp_path: Path, step: int) -> None:
-    with demo(tmp_path / "data") as stack:
+def test_sigterm_in_the_middle_of_the_start_leaves_nothing(data: Path, step: int) -> None:
+    with demo(data) as stack:
         eventually(lambda: f"[{step}/9]" in stack.output or stack.process.poll() is not None, 120)
         assert stack.stop() == 0
         assert stack.left_over() == []
