@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -115,3 +116,14 @@ def everything() -> dict[str, list[tuple]]:
     models = [Refund, RefundEvent, RefundLine, Evidence, PreCheck, Disbursement, RefundAttempt, Payment, Order,
               CardCode, CodeEvent, Entry, Notice]  # fmt: skip
     return {model.__name__: sorted(model.objects.values_list(), key=repr) for model in models}
+
+
+@contextmanager
+def scripted_channel(credentials: Any, settings: Any) -> Iterator[None]:
+    """Inside, the shop's channel is the one of these credentials: it answers as the test says."""
+    from payments import channels
+
+    settings.WECHAT = {name: getattr(credentials, name) for name in credentials.__dataclass_fields__}
+    channels.gateway.cache_clear()
+    yield
+    channels.gateway.cache_clear()

@@ -10,7 +10,9 @@ from django.db import DatabaseError, connection, transaction
 
 import clock
 from cardshop import invariants
-from payments import charging
+from payments import charging, webhooks
+from payments.gateways.base import Notification, NotificationKind
+from payments.models import RefusedNotification
 from refunds import disbursement, lifecycle
 from refunds.models import Refund
 from tests.cases import attempt_of
@@ -21,9 +23,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def books(approved, reviewed, senior, finance, drain):
     """One case that has arrived, one under way, one under review, and a second buyer's order: rows in every table."""
-    from payments.models import RefusedNotification
-    from payments.webhooks import receive
-    from tests.payments.notifications import a_notification
 
     done, moving = approved(price_fen=8800), approved(price_fen=6600)
     disbursement.release([done], by=finance, at=clock.now())
@@ -33,7 +32,7 @@ def books(approved, reviewed, senior, finance, drain):
     lifecycle.request_evidence([open_case], by=senior, at=clock.now(), note="请补截图")
     lifecycle.provide_evidence(open_case, by=open_case.buyer, at=clock.now(), note="已补")
     account = done.payment.account
-    receive(account, a_notification(attempt_of(done).request_no, done.payment.payment_no), at=clock.now())
+    webhooks.receive(account, a_notification(attempt_of(done)), at=clock.now())
     RefusedNotification.objects.create(account=account, code="bad_signature", hour=clock.now(), last_at=clock.now())
     line = done.order.lines.get()
     unpaid = charging.checkout(line.product, quantity=1, buyer=done.buyer, checkout_key=uuid.uuid4(), at=clock.now())
@@ -55,6 +54,13 @@ def books(approved, reviewed, senior, finance, drain):
         "uuid": f"'{uuid.uuid4()}'",
         "product": line.product_id,
     }
+
+
+def a_notification(attempt):
+    payment_no = attempt.payment.payment_no
+    return Notification(
+        NotificationKind.REFUND, str(uuid.uuid4()), payment_no, attempt.request_no, {"status": "SUCCESS"}
+    )
 
 
 PAYMENT = "payments_payment"

@@ -10,13 +10,13 @@ from django.db import transaction
 import clock
 import workqueue
 from cardshop import invariants
-from payments import channels, refunding
+from payments import refunding
 from payments.asking import ask_all
 from payments.gateways.wechat import Call
 from payments.models import AttemptStatus, RefundAttempt
 from refunds import disbursement
 from refunds.models import Queue, Status
-from tests.cases import attempt_of
+from tests.cases import attempt_of, scripted_channel
 from tests.gateways.test_wechat import (  # noqa: F401  a channel that answers as it is told
     REFUND_BODY,
     Reply,
@@ -177,10 +177,8 @@ def test_what_is_closed_is_never_asked_for_again(released, ends_as):
 def scripted(released, channel, credentials, settings):  # noqa: F811
     """A released case, its attempt, and the channel that the shop asks about it: one that answers as the test says."""
     refund = released()
-    settings.WECHAT = {name: getattr(credentials, name) for name in credentials.__dataclass_fields__}
-    channels.gateway.cache_clear()
-    yield refund, attempt_of(refund), channel
-    channels.gateway.cache_clear()
+    with scripted_channel(credentials, settings):
+        yield refund, attempt_of(refund), channel
 
 
 def says(attempt, **changes) -> Reply:
