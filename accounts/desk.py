@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from allauth.account.decorators import secure_admin_login
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import OperationalError
@@ -29,6 +30,7 @@ from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.sites import UnfoldAdminSite
+from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts import rights
@@ -55,7 +57,7 @@ class StaffDesk(UnfoldAdminSite):
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """By allauth, which knows about second factors and counts failures; back to where one wanted to go."""
-        return secure_admin_login(self._enter)(request)  # type: ignore[no-any-return]
+        return secure_admin_login(self._enter)(request)
 
     def _enter(self, request: HttpRequest) -> HttpResponse:
         if not self.has_permission(request):
@@ -84,6 +86,14 @@ class CappedPaginator(Paginator):
     def _counted(self) -> int:
         rows: QuerySet[Model] = self.object_list  # type: ignore[assignment]
         return rows.order_by()[: MOST_COUNTED + 1].count()
+
+
+class DeskList(ChangeList):
+    """Knows one count, the capped one: there is no second, of the whole table, to tell beside it."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.full_result_count = self.result_count
 
 
 class Desk(ModelAdmin):
@@ -148,13 +158,16 @@ class Desk(ModelAdmin):
                     return found, False
         return queryset.none(), False
 
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        return DeskList
+
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         columns = list(super().get_list_display(request))
         return ["action_checkbox", *columns] if self.chosen_acts_of(request) else columns
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         context = {"chosen_acts": self.chosen_acts_of(request)} | (extra_context or {})
-        return super().changelist_view(request, context)  # type: ignore[no-any-return]
+        return super().changelist_view(request, context)
 
     def chosen_acts_of(self, request: HttpRequest) -> list[dict[str, Any]]:
         """The buttons that appear once rows are ticked."""
@@ -175,7 +188,7 @@ class Desk(ModelAdmin):
 
 def chosen_keys(request: HttpRequest) -> list[int]:
     """Keys of the ticked rows; the dialog's address carries them from its preview to its submit."""
-    ticked = dict.fromkeys(request.GET.getlist(admin.helpers.ACTION_CHECKBOX_NAME))
+    ticked = dict.fromkeys(request.GET.getlist(ACTION_CHECKBOX_NAME))
     return [int(key) for key in ticked if key.isascii() and key.isdigit() and len(key) < 19][:MOST_CHOSEN]
 
 
@@ -185,6 +198,7 @@ class DeskInline(TabularInline):
     extra = max_num = 0
     can_delete = False
     show_change_link = False
+    hide_title = True
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return True  # who may see the page sees what belongs to it
@@ -218,7 +232,7 @@ class DialogForm(BaseDialogForm):
 
     def render_before_template(self) -> str:
         self.form_before_template = self.template or None
-        return super().render_before_template()  # type: ignore[no-any-return]
+        return super().render_before_template()
 
     def get_before_template_context(self, request: HttpRequest, object_id: object = None) -> dict[str, Any]:
         return self.facts()
@@ -295,7 +309,7 @@ def staff_act(
             if request.method != "POST" and "HX-Request" not in request.headers:
                 return HttpResponseRedirect(_home(desk, object_id))  # opened by itself: a dialog needs its page
             arguments = {"object_id": object_id} if object_id is not None else {}
-            return run(desk, request, **arguments)  # type: ignore[no-any-return]
+            return run(desk, request, **arguments)
 
         guarded.is_staff_act = True  # type: ignore[attr-defined]
         return guarded

@@ -101,15 +101,16 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         }
         for title, rows in SIDEBAR
     ]
-    start = {"title": "工作台", "icon": "space_dashboard", "link": _index(), "active": request.path == _index()}
-    return [{"title": None, "items": [start]}, *(group for group in groups if group["items"])]
+    start = {"title": "工作台", "icon": "space_dashboard", "link": PREFIX, "active": request.path == PREFIX}
+    mine = _item(request, "我的待办", "inbox", "refunds.refund", "mine", backlog)
+    return [{"title": None, "items": [start, mine]}, *(group for group in groups if group["items"])]
 
 
 def _item(
     request: HttpRequest, title: str, icon: str, label: str, queue: str, backlog: worklist.Backlog
 ) -> dict[str, Any]:
     model = apps.get_model(label)
-    address = list_url(model, queue=queue) if queue else list_url(model)
+    address = list_url(model, queue=queue) if queue not in {"", "mine"} else list_url(model)
     item: dict[str, Any] = {"title": title, "icon": icon, "link": address, "active": _is_here(request, address, queue)}
     if waiting := backlog.of(queue).count if queue in worklist.COUNTED else 0:
         item |= {"badge": str(waiting), "badge_variant": "danger" if backlog.of(queue).late else "info"}
@@ -121,10 +122,6 @@ def _is_here(request: HttpRequest, address: str, queue: str) -> bool:
     if not queue:
         return request.path.startswith(path)
     return request.path == path and worklist.queue_of(request.GET, request.user) == queue
-
-
-def _index() -> str:
-    return f"{PREFIX}"
 
 
 # --- start page -----------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ class EntryInline(DeskInline):
     amount = money("amount_fen", "金额")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Entry]:
-        return super().get_queryset(request).select_related("account").order_by("pk")  # type: ignore[no-any-return]
+        return super().get_queryset(request).select_related("account").order_by("pk")
 
     @admin.display(description="账户")
     def account_link(self, entry: Entry) -> SafeString | str:
@@ -46,10 +46,11 @@ class AccountDesk(Desk):
         rows: QuerySet[Account] = super().get_queryset(request)
         return rows.annotate(debit_fen=_sum(Side.DEBIT), credit_fen=_sum(Side.CREDIT))
 
-    @admin.display(description="余额（借 − 贷）")
+    @admin.display(description="余额")
     def balance(self, account: Account) -> SafeString:
         fen = account.debit_fen - account.credit_fen  # type: ignore[attr-defined]
-        return format_html('<span class="desk-money">{}</span>', yuan(fen))
+        side = Side.DEBIT if fen > 0 else Side.CREDIT
+        return format_html('<span class="desk-money">{} {}</span>', side.label if fen else "平", yuan(abs(fen)))
 
 
 @admin.register(Posting)

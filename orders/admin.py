@@ -27,7 +27,7 @@ class LineInline(DeskInline):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OrderLine]:
         rows = super().get_queryset(request).select_related("delivery__code").order_by("position")
-        return rows.defer("product_page", "delivery__code__sealed")  # type: ignore[no-any-return]
+        return rows.defer("product_page", "delivery__code__sealed")
 
     @admin.display(description="卡密")
     def code_state(self, line: OrderLine) -> SafeString:
@@ -50,8 +50,8 @@ class OrderDesk(Desk):
     sortable_by = ()
     list_select_related = ("buyer", "shop")
     fields = (
-        "order_no", "buyer_name", "shop_link", "policy_link", "total", "state", "placed_at", "expires_at", "paid_at",
-        "delivered_at", "completed_at", "canceled_at",
+        ("order_no", "state"), ("buyer_name", "shop_link"), ("total", "policy_link"), ("placed_at", "expires_at"),
+        ("paid_at", "delivered_at"), ("completed_at", "canceled_at"),
     )  # fmt: skip
     readonly_fields = ("buyer_name", "shop_link", "policy_link", "total", "state")
     inlines = (LineInline,)

@@ -57,9 +57,7 @@ class AskAgainForm(DialogForm):
     def refusal(self) -> str:
         if not self.rows:
             return "请先在列表中勾选渠道退款。"
-        return (
-            "" if self.ready else "只有“待人工”和“等待商户余额”的渠道退款需要再次询问；所选的已不在这两种状态，请刷新。"
-        )
+        return "" if self.ready else "所选的渠道退款已不在“待人工”或“等待商户余额”状态，无需再次询问。请刷新。"
 
     def facts(self) -> dict[str, Any]:
         total_fen = sum(row.amount_fen for row in self.ready)
@@ -127,7 +125,7 @@ class PaymentDesk(Desk):
         "reserved",
         "refunded",
         "state",
-        "is_surplus",
+        "surplus",
         "paid_at",
     )
     list_filter = ("status", "is_surplus", "account")
@@ -144,6 +142,11 @@ class PaymentDesk(Desk):
     readonly_fields = ("order_link", "amount", "reserved", "refunded", "state")
 
     amount = money("amount_fen", "金额")
+
+    @admin.display(description="多收")
+    def surplus(self, row: Payment) -> SafeString | str:
+        return badge("多收待退", "attention") if row.is_surplus else "–"
+
     reserved = money("reserved_fen", "退款占用")
     refunded = money("refunded_fen", "已退")
     state = tone_badge("status", "状态", PAYMENT_TONES)

@@ -177,7 +177,7 @@ def told_who_was_first(refund: Refund) -> str:
     now = S(refund.status).label
     if last is None:
         return f"退款单现为“{now}”。"
-    who = f"{called(last.actor)}（{last.get_role_display()}）" if last.actor else "系统"  # type: ignore[attr-defined]
+    who = f"{called(last.actor)}（{last.get_role_display()}）" if last.actor else "系统"
     when = timezone.localtime(last.at)
     return f"{who}已于 {when:%m-%d %H:%M:%S} 处理：{step_words(last.step)}。退款单现为“{now}”，您的操作没有执行。"
 
@@ -529,7 +529,7 @@ class DisbursementDesk(Desk):
 
     @admin.display(description="渠道状态")
     def state(self, row: Disbursement) -> str:
-        return str(row.attempt.get_status_display())  # type: ignore[attr-defined]
+        return str(row.attempt.get_status_display())
 
     @admin.display(description="放款人")
     def who(self, row: Disbursement) -> str:

@@ -76,9 +76,21 @@ class CaseFile:
     history: History
 
     @property
-    def needs_senior(self) -> bool:
-        """Above the policy's limit (the domain decides; this is for the words on the page)."""
-        return self.refund.amount_fen > self.refund.order.policy.second_person_above_fen
+    def open_checks(self) -> list[dict[str, object]]:
+        """What kept the case from being decided by the machine: what a person has to look at."""
+        return [result for result in self._results if not result["passed"]]
+
+    @property
+    def met_checks(self) -> list[dict[str, object]]:
+        return [result for result in self._results if result["passed"]]
+
+    @property
+    def verdict(self) -> str:
+        return step_words(self.checks.verdict) if self.checks else ""
+
+    @property
+    def _results(self) -> list[dict[str, object]]:
+        return self.checks.results if self.checks else []
 
 
 def open_file(refund: Refund, *, at: datetime) -> CaseFile:

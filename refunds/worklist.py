@@ -44,7 +44,7 @@ COUNTED = ["review", "escalated", "evidence", "release", "returned", "processing
 MINE: dict[str, Worklist] = {
     Role.REVIEWER: Worklist("我的待办", IN_REVIEW),
     Role.SENIOR: Worklist("我的待办", IN_REVIEW | Q(queue=Queue.SENIOR)),
-    Role.FINANCE: Worklist("我的待办", TO_RELEASE | RETURNED),
+    Role.FINANCE: Worklist("我的待办", TO_RELEASE | RETURNED | Q(queue=Queue.FINANCE)),
     Role.OPERATOR: Worklist("我的待办", Q(status__in=[*S.active(), S.PROCESSING, S.RETURNED])),
 }
 

@@ -93,22 +93,26 @@ class RefundPolicyDesk(Desk):
 class CardCodeDesk(Desk):
     """卡密: state and times. The sealed text, its key and its fingerprint are not even read from the database."""
 
-    list_display = ("id", "product", "state_badge", "created_at", "delivered_at", "revealed_at")
-    list_display_links = ("id",)
+    list_display = ("number", "product", "state_badge", "created_at", "delivered_at", "revealed_at")
+    list_display_links = ("number",)
     list_filter = ("state",)
     exact_search = ("delivery__line__order__order_no",)
     search_help_text = "订单号"
     ordering = ("-pk",)
     sortable_by = ()
     list_select_related = ("product",)
-    fields = ("id", "product_link", "state_badge", "created_at", "delivered_at", "revealed_at")
-    readonly_fields = ("id", "product_link", "state_badge")
+    fields = ("number", "product_link", "state_badge", "created_at", "delivered_at", "revealed_at")
+    readonly_fields = ("number", "product_link", "state_badge")
 
     state_badge = tone_badge("state", "状态", CODE_TONES)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CardCode]:
         rows = super().get_queryset(request).select_related("product")
-        return rows.defer("sealed", "key_id", "fingerprint")  # type: ignore[no-any-return]
+        return rows.defer("sealed", "key_id", "fingerprint")
+
+    @admin.display(description="编号")
+    def number(self, code: CardCode) -> str:
+        return str(code.pk)
 
     @admin.display(description="商品")
     def product_link(self, code: CardCode) -> SafeString | str:
@@ -130,7 +134,7 @@ class CodeEventDesk(Desk):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CodeEvent]:
         rows = super().get_queryset(request).select_related("code", "actor")
-        return rows.defer("code__sealed", "code__key_id", "code__fingerprint")  # type: ignore[no-any-return]
+        return rows.defer("code__sealed", "code__key_id", "code__fingerprint")
 
     @admin.display(description="卡密")
     def code_link(self, event: CodeEvent) -> SafeString | str:

@@ -1,0 +1,182 @@
+"""Who sees and may do what at the desk comes from one table in code, and from nothing else (X14, P7)."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib import admin
+from django.urls import reverse
+
+from accounts.rights import TABLE
+from accounts.roles import Role
+from refunds.lifecycle import STEPS
+from refunds.models import Refund, Status
+
+pytestmark = pytest.mark.django_db
+
+MONEY = {"payments.payment", "payments.refundattempt", "ledger.account", "ledger.posting", "ledger.entry"}
+UNTOUCHABLE = MONEY | {
+    "refunds.refund",
+    "refunds.refundevent",
+    "refunds.disbursement",
+    "orders.order",
+    "shops.cardcode",
+}
+
+
+def desks():
+    return [(model, desk) for model, desk in admin.site._registry.items()]
+
+
+def test_every_table_of_the_desk_has_its_row_and_nothing_else_is_there():
+    assert {model._meta.label_lower for model, _ in desks()} == set(TABLE)
+
+
+def test_each_role_sees_the_lists_of_its_row(sits, staff):
+    for role, person in staff.items():
+        seat = sits(person)
+        for model, desk in desks():
+            path = reverse(f"admin:{desk.opts.app_label}_{desk.opts.model_name}_changelist")
+            expected = 200 if role in TABLE[model._meta.label_lower].see else 403
+            assert seat.get(path).status_code == expected, (role, path)
+
+
+def test_money_is_seen_by_finance_and_operators_only():
+    for label in MONEY:
+        assert TABLE[label].see == {Role.FINANCE, Role.OPERATOR}
+
+
+def test_nobody_adds_edits_or_deletes_what_is_decided_or_paid(sits, staff, approved):
+    refund = approved()
+    before = Refund.objects.values().get()
+    for label in UNTOUCHABLE:
+        assert not TABLE[label].add
+        assert not TABLE[label].edit
+    for person in staff.values():
+        seat = sits(person)
+        person.is_superuser = True
+        person.save()
+        for model, desk in desks():
+            name = f"admin:{desk.opts.app_label}_{desk.opts.model_name}"
+            row = model._default_manager.first()
+            key = row.pk if row else 1
+            assert seat.get(reverse(f"{name}_delete", args=[key])).status_code == 403
+            assert seat.client.post(reverse(f"{name}_delete", args=[key]), {"post": "yes"}).status_code == 403
+            if model._meta.label_lower in UNTOUCHABLE:
+                assert seat.get(reverse(f"{name}_add")).status_code == 403
+                assert seat.client.post(reverse(f"{name}_change", args=[key]), {"status": "arrived"}).status_code == 403
+    assert Refund.objects.values().get(pk=refund.pk) == before
+
+
+def test_operators_keep_products_and_everybody_else_looks(sits, staff, make_product):
+    product = make_product(price_fen=3000)
+    path = reverse("admin:shops_product_change", args=[product.pk])
+    form = {
+        "name": "新名字", "kind": "card_code", "face_value": "", "description": "", "not_refundable_note": "",
+        "price_fen": "2800", "policy": product.policy_id, "delivery_promise_minutes": "5", "is_listed": "on",
+        "shop": "999",
+    }  # fmt: skip
+    for role in ("reviewer", "senior", "finance"):
+        assert sits(staff[role]).client.post(path, form).status_code == 403
+    assert sits(staff["operator"]).client.post(path, form).status_code == 302
+    shop = product.shop_id
+    product.refresh_from_db()
+    assert (product.name, product.price_fen, product.shop_id) == ("新名字", 2800, shop)
+
+
+def test_an_operator_gives_others_a_role_but_nobody_an_own_one(sits, operator, stranger):
+    seat = sits(operator)
+    change = "admin:accounts_user_change"
+    assert (
+        seat.client.post(reverse(change, args=[operator.pk]), {"role": "finance", "is_active": "on"}).status_code == 403
+    )
+    answer = seat.client.post(
+        reverse(change, args=[stranger.pk]), {"role": "finance", "is_active": "on", "is_superuser": "on"}
+    )
+    assert answer.status_code == 302
+    operator.refresh_from_db()
+    stranger.refresh_from_db()
+    assert (operator.role, stranger.role, stranger.is_staff, stranger.is_superuser) == (
+        "operator", "finance", True, False,
+    )  # fmt: skip
+
+
+def test_buyers_and_merchants_stay_outside_even_as_superusers(sits, buyer, merchant):
+    for person in (buyer, merchant):
+        person.is_superuser = True
+        person.save()
+        assert sits(person).get("/admin/").status_code == 302
+        assert sits(person).get("/admin/login/").status_code == 403
+
+
+def test_a_visitor_logs_in_at_the_shops_own_door_and_comes_back(client, sits, finance):
+    door = client.get("/admin/refunds/refund/")
+    assert door.headers["Location"] == "/admin/login/?next=/admin/refunds/refund/"
+    assert (
+        client.get(door.headers["Location"]).headers["Location"]
+        == "/accounts/login/?next=%2Fadmin%2Frefunds%2Frefund%2F"
+    )
+    assert sits(finance).get(door.headers["Location"]).headers["Location"] == "/admin/refunds/refund/"
+    assert sits(finance).get("/admin/login/?next=https://evil.example/").headers["Location"] == "/admin/"
+
+
+# --- steps: role × step, through the desk -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["approve", "reject", "request_evidence", "disburse", "halt", "reissue"])
+def test_a_step_is_taken_by_its_roles_and_refused_to_all_others(
+    step, sits, staff, reviewed, approved, released, ends_as
+):
+    for role, person in staff.items():
+        person.is_superuser = True  # opens nothing
+        person.save()
+        if STEPS[step].sources == {Status.FIRST_REVIEW}:
+            refund = reviewed()
+        elif STEPS[step].sources == {Status.APPROVED}:
+            refund = approved()
+        else:
+            refund = ends_as(released(), "CLOSED")
+        before = (refund.status, refund.events.count())
+
+        answer = sits(person).does(step, refund, note="因为")
+
+        refund.refresh_from_db()
+        if role in STEPS[step].who:
+            assert answer.status_code == 200, (role, step)
+            assert refund.status == STEPS[step].target, (role, step)
+            assert refund.events.latest("sequence").actor == person
+        else:
+            assert answer.status_code == 403, (role, step)
+            assert (refund.status, refund.events.count()) == before
+
+
+def test_who_bought_never_decides_whatever_their_job(sits, buy, reveal, apply, reviewer, finance, senior):
+    own = apply(_seen(buy(price_fen=8800, by=reviewer), reveal))
+    seat = sits(reviewer)
+    assert "您自己的申请" in text_of(seat.dialog("approve", own))
+    assert "您自己的申请" in seat.reads(seat.does("approve", own))
+    page = seat.get(reverse("admin:refunds_refund_change", args=[own.pk])).content.decode()
+    assert "须由其他同事处理" in page
+    assert 'hx-get="' not in page
+    own.refresh_from_db()
+    assert own.status == Status.FIRST_REVIEW
+
+
+def test_above_the_limit_a_senior_decides(sits, reviewed, reviewer, senior):
+    refund = reviewed(price_fen=66_600)
+    assert "须由高级审核员审批" in text_of(sits(reviewer).dialog("approve", refund))
+    sits(reviewer).does("approve", refund)
+    refund.refresh_from_db()
+    assert refund.status == Status.FIRST_REVIEW
+    sits(senior).does("approve", refund)
+    refund.refresh_from_db()
+    assert refund.status == Status.APPROVED
+
+
+def text_of(answer):
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def _seen(order, reveal):
+    reveal(order)
+    return order
