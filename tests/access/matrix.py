@@ -1,0 +1,208 @@
+"""Who gets what at which address. A new address without a row fails the test, and so does a row without an address.
+
+`owner` bought the goods and asked for the refunds; `stranger` is another buyer; `merchant` belongs to the shop that
+sold them, `rival` to another shop. Somebody else's things are not there: 404, never 403 (X7).
+
+Outcomes: a status code; `login`: sent to log in; `go`: sent somewhere else, as it should be; `done`: 200 or `go`.
+Words after the name: `@approved` is the case that it is about (else one under review), `@unpaid` the order (else one
+that was paid for and never asked back), a bare word the step.
+"""
+
+from __future__ import annotations
+
+ROLES = ["nobody", "owner", "stranger", "merchant", "rival", "reviewer", "senior", "finance", "operator"]
+
+PAGES = """
+#                                                 nobody owner stranger merchant rival reviewer senior finance operator
+
+# --- the shop: for everybody ---
+GET  storefront:products                          200    200   200      200      200   200      200    200     200
+GET  storefront:product                           200    200   200      200      200   200      200    200     200
+GET  storefront:policy                            200    200   200      200      200   200      200    200     200
+GET  storefront:policy_text                       200    200   200      200      200   200      200    200     200
+GET  storefront:help                              200    200   200      200      200   200      200    200     200
+GET  storefront:robots                            200    200   200      200      200   200      200    200     200
+GET  storefront:favicon                           go     go    go       go       go    go       go     go      go
+GET  storefront:language                          405    405   405      405      405   405      405    405     405
+POST storefront:language                          go     go    go       go       go    go       go     go      go
+
+# --- buying: whoever is logged in may, and sees their own ---
+POST storefront:buy                               login  go    go       go       go    go       go     go      go
+GET  storefront:buy                               login  go    go       go       go    go       go     go      go
+GET  storefront:orders                            login  200   200      200      200   200      200    200     200
+GET  storefront:order                             login  200   404      404      404   404      404    404     404
+GET  storefront:pay                 @unpaid       login  200   404      404      404   404      404    404     404
+POST storefront:pay                 @unpaid       login  go    404      404      404   404      404    404     404
+GET  storefront:check               @unpaid       login  go    404      404      404   404      404    404     404
+POST storefront:check               @unpaid       login  go    404      404      404   404      404    404     404
+GET  storefront:voucher                           login  200   404      404      404   404      404    404     404
+GET  storefront:reveal                            login  200   404      404      404   404      404    404     404
+POST storefront:reveal                            login  200   404      404      404   404      404    404     404
+
+# --- asking for money back, and watching it ---
+GET  storefront:apply                             login  200   404      404      404   404      404    404     404
+POST storefront:apply                             login  go    404      404      404   404      404    404     404
+GET  storefront:refunds                           login  200   200      200      200   200      200    200     200
+GET  storefront:refund                            login  200   404      404      404   404      404    404     404
+GET  storefront:track                             login  go    404      404      404   404      404    404     404
+GET  storefront:provide_evidence    @waiting      login  go    404      404      404   404      404    404     404
+POST storefront:provide_evidence    @waiting      login  go    404      404      404   404      404    404     404
+GET  storefront:withdraw                          login  200   404      404      404   404      404    404     404
+POST storefront:withdraw                          login  go    404      404      404   404      404    404     404
+GET  storefront:confirm_arrival     @paid_out     login  go    404      404      404   404      404    404     404
+POST storefront:confirm_arrival     @paid_out     login  go    404      404      404   404      404    404     404
+GET  storefront:evidence                          login  200   404      200      404   200      200    200     200
+GET  storefront:notices                           login  200   200      200      200   200      200    200     200
+GET  storefront:notice                            login  go    404      404      404   404      404    404     404
+POST storefront:notice                            login  go    404      404      404   404      404    404     404
+GET  storefront:read_all                          login  go    go       go       go    go       go     go      go
+POST storefront:read_all                          login  go    go       go       go    go       go     go      go
+
+# --- a shop's pages: to its members, to read ---
+GET  portal:orders                                login  403   403      200      200   403      403    403     403
+GET  portal:refunds                               login  403   403      200      200   403      403    403     403
+GET  portal:refund                                login  403   403      200      404   403      403    403     403
+
+# --- accounts: one's own, whoever one is ---
+GET  account_login                                200    go    go       go       go    go       go     go      go
+GET  account_signup                               200    go    go       go       go    go       go     go      go
+GET  account_logout                               go     200   200      200      200   200      200    200     200
+POST account_logout                               go     go    go       go       go    go       go     go      go
+GET  account_inactive                             200    200   200      200      200   200      200    200     200
+GET  account_reauthenticate                       login  200   200      200      200   200      200    200     200
+GET  account_email                                login  200   200      200      200   200      200    200     200
+GET  account_email_verification_sent              200    200   200      200      200   200      200    200     200
+GET  account_confirm_email                        200    200   200      200      200   200      200    200     200
+GET  account_change_password                      login  200   200      200      200   200      200    200     200
+GET  account_set_password                         login  go    go       go       go    go       go     go      go
+GET  account_reset_password                       200    200   200      200      200   200      200    200     200
+GET  account_reset_password_done                  200    200   200      200      200   200      200    200     200
+GET  account_reset_password_from_key              200    200   200      200      200   200      200    200     200
+GET  account_reset_password_from_key_done         200    200   200      200      200   200      200    200     200
+GET  account_confirm_login_code                   login  go    go       go       go    go       go     go      go
+GET  mfa_index                                    login  200   200      200      200   200      200    200     200
+GET  mfa_authenticate                             login  go    go       go       go    go       go     go      go
+GET  mfa_reauthenticate                           login  go    go       go       go    go       go     go      go
+GET  mfa_activate_totp                            login  go    go       go       go    go       go     go      go
+GET  mfa_deactivate_totp                          login  404   404      404      404   404      404    404     404
+GET  mfa_view_recovery_codes                      login  404   404      404      404   404      404    404     404
+GET  mfa_generate_recovery_codes                  login  go    go       go       go    go       go     go      go
+GET  mfa_download_recovery_codes                  login  404   404      404      404   404      404    404     404
+
+# --- machines ---
+GET  healthz                                      200    200   200      200      200   200      200    200     200
+GET  readyz                                       503    503   503      503      503   503      503    503     503
+GET  notify_wechat                                405    405   405      405      405   405      405    405     405
+POST notify_wechat                                400    400   400      400      400   400      400    400     400
+"""
+
+API = """
+#                                                 nobody owner stranger merchant rival reviewer senior finance operator
+
+GET  api:products                                 200    200   200      200      200   200      200    200     200
+GET  api:schema                                   200    200   200      200      200   200      200    200     200
+GET  api:docs                                     200    200   200      200      200   200      200    200     200
+GET  api:none                                     404    404   404      404      404   404      404    404     404
+POST api:none                                     404    404   404      404      404   404      404    404     404
+
+GET  api:orders                                   401    200   200      200      200   200      200    200     200
+GET  api:order                                    401    200   404      404      404   404      404    404     404
+GET  api:eligibility                              401    200   404      404      404   404      404    404     404
+GET  api:refunds                                  401    200   200      200      200   200      200    200     200
+POST api:refunds                                  401    201   404      404      404   404      404    404     404
+GET  api:refund                                   401    200   404      200      404   200      200    200     200
+POST api:evidence                   @waiting      401    201   404      403      404   403      403    403     403
+POST api:release                    @approved     401    403   403      403      403   403      403    200     403
+
+# --- every step that a person may take, on a case where it is due ---
+POST api:step   request_evidence                  401    403   404      403      404   200      200    403     403
+POST api:step   provide_evidence   @waiting       401    200   404      403      404   403      403    403     403
+POST api:step   approve                           401    403   404      403      404   200      200    403     403
+POST api:step   reject                            401    403   404      403      404   200      200    403     403
+POST api:step   withdraw                          401    200   404      403      404   403      403    403     403
+POST api:step   halt               @approved      401    403   404      403      404   403      200    200     403
+POST api:step   disburse           @approved      401    403   404      403      404   403      403    200     403
+POST api:step   confirm_arrival    @paid_out      401    200   404      403      404   403      403    403     403
+POST api:step   reissue            @returned      401    403   404      403      404   403      403    200     403
+# the machine's steps have no address
+POST api:step   auto_approve                      401    404   404      404      404   404      404    404     404
+POST api:step   mark_paid_out      @approved      401    404   404      404      404   404      404    404     404
+"""
+
+# Those who are no staff are sent to log in at every address below /admin/, whatever their own login says.
+DESK = """
+#                                                 nobody owner stranger merchant rival reviewer senior finance operator
+
+GET  admin:index                                  login  login login    login    login 200      200    200     200
+GET  admin:login                                  login  403   403      403      403   go       go     go      go
+GET  admin:logout                                 go     go    go       go       go    405      405    405     405
+POST admin:logout                                 go     go    go       go       go    go       go     go      go
+GET  admin:password_change                        login  login login    login    login 200      200    200     200
+GET  admin:password_change_done                   login  login login    login    login 200      200    200     200
+GET  admin:autocomplete                           login  login login    login    login 403      403    403     403
+GET  admin:jsi18n                                 login  login login    login    login 200      200    200     200
+GET  admin:view_on_site                           login  login login    login    login 404      404    404     404
+GET  admin:app_list                               login  login login    login    login 200      200    200     200
+GET  admin:admin/(?P<url>.*)$                     login  login login    login    login 404      404    404     404
+
+GET  admin:refunds_refund_evidence                login  login login    login    login 200      200    200     200
+GET  admin:refunds_refund_approve                 login  login login    login    login 200      200    403     403
+POST admin:refunds_refund_approve                 login  login login    login    login done     done   403     403
+GET  admin:refunds_refund_reject                  login  login login    login    login 200      200    403     403
+POST admin:refunds_refund_reject                  login  login login    login    login done     done   403     403
+GET  admin:refunds_refund_request_evidence        login  login login    login    login 200      200    403     403
+POST admin:refunds_refund_request_evidence        login  login login    login    login done     done   403     403
+GET  admin:refunds_refund_disburse  @approved     login  login login    login    login 403      403    200     403
+POST admin:refunds_refund_disburse  @approved     login  login login    login    login 403      403    done    403
+GET  admin:refunds_refund_release_chosen @approved login  login login    login    login 403      403    200     403
+POST admin:refunds_refund_release_chosen @approved login  login login    login    login 403      403    done    403
+GET  admin:refunds_refund_halt      @approved     login  login login    login    login 403      200    200     403
+POST admin:refunds_refund_halt      @approved     login  login login    login    login 403      done   done    403
+GET  admin:refunds_refund_reissue   @returned     login  login login    login    login 403      403    200     403
+POST admin:refunds_refund_reissue   @returned     login  login login    login    login 403      403    done    403
+GET  admin:payments_refundattempt_ask_again       login  login login    login    login 403      403    200     403
+POST admin:payments_refundattempt_ask_again       login  login login    login    login 403      403    done    403
+GET  admin:payments_refundattempt_ask_again_one   login  login login    login    login 403      403    200     403
+POST admin:payments_refundattempt_ask_again_one   login  login login    login    login 403      403    done    403
+"""
+
+# The desk's tables. `-`: not there; `see`: list, page and history, to read; `edit`: changes rows; `keep`: adds too.
+# Nobody deletes anything.
+TABLES = """
+#                               reviewer senior finance operator
+refunds.refund                  see      see    see     see
+refunds.refundevent             see      see    see     see
+refunds.disbursement            -        -      see     see
+payments.refundattempt          -        -      see     see
+payments.payment                -        -      see     see
+payments.channelnotification    -        -      see     see
+payments.refusednotification    -        -      see     see
+payments.channelaccount         -        -      see     see
+orders.order                    see      see    see     see
+notices.notice                  see      see    -       see
+shops.shop                      see      see    see     keep
+shops.product                   see      see    see     keep
+shops.refundpolicy              see      see    see     see
+shops.cardcode                  see      see    -       see
+shops.codeevent                 see      see    -       see
+ledger.account                  -        -      see     see
+ledger.posting                  -        -      see     see
+ledger.entry                    -        -      see     see
+accounts.user                   -        -      -       edit
+admin.logentry                  -        -      -       see
+"""
+
+# What each of a table's pages answers, by GET and by an empty POST, to each right.
+TABLE_PAGES = """
+#               -      see    edit   keep
+GET  changelist 403    200    200    200
+GET  add        403    403    403    200
+GET  change     403    200    200    200
+GET  history    403    200    200    200
+GET  delete     403    403    403    403
+GET  short      go     go     go     go
+POST changelist 403    done   done   done
+POST add        403    403    403    200
+POST change     403    403    200    200
+POST delete     403    403    403    403
+"""

@@ -1,0 +1,165 @@
+"""The stage of the access matrix: one of everything that an address can be about, all of it the owner's."""
+
+from __future__ import annotations
+
+import io
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from tests.access.matrix import ROLES
+from tests.access.walker import Address
+
+
+@dataclass
+class World:
+    """People by role, cases by status, orders, and the rows that pages of the desk show."""
+
+    people: dict[str, Any]
+    cases: dict[str, Any] = field(default_factory=dict)
+    orders: dict[str, Any] = field(default_factory=dict)
+    evidence: Any = None
+
+    def path(self, address: Address, about: dict[str, str]) -> str:
+        """The address of the owner's own thing."""
+        if address.name == "admin:admin/(?P<url>.*)$":
+            return "/admin/no/such/page/"
+        if address.name == "api:none":
+            return "/api/no/such/thing/"
+        known = self._parameters(address, about)
+        if address.name.endswith("/<path:object_id>/"):
+            app, model = address.route.split("/")[1:3]
+            return f"/admin/{app}/{model}/{known['object_id']}/"
+        return reverse(address.name, kwargs={name: known[name] for name in address.parameters})
+
+    def body(self, name: str, about: dict[str, str]) -> dict[str, Any]:
+        """What somebody sends who means it."""
+        case, order = self.cases[about.get("case", "reviewed")], self.orders[about.get("order", "paid")]
+        if name == "api:step":
+            return {"note": "说明"} if about["step"] in NEEDS_NOTE else {}
+        bodies: dict[str, dict[str, Any]] = {
+            "api:refunds": {"order_no": order.order_no, "reason": "late"},
+            "api:release": {"refund_nos": [case.refund_no]},
+            "api:evidence": {"note": "说明"},
+            "storefront:buy": {"quantity": 1, "consent": "on", "checkout_key": str(uuid.uuid4())},
+            "storefront:apply": {
+                "reason": "late",
+                "description": "超时",
+                "lines": [line.pk for line in order.lines.all()],
+            },
+            "storefront:provide_evidence": {"note": "说明"},
+            "storefront:language": {"language": "en"},
+        }
+        if name.startswith("admin:") and name.rsplit("_", 1)[-1] not in {"changelist", "add", "change", "delete"}:
+            return {"_form_submitted": "True", "note": "说明"}
+        return bodies.get(name, {})
+
+    def query(self, name: str, about: dict[str, str]) -> str:
+        if name == "api:eligibility":
+            return "?reason=late"
+        if name == "admin:refunds_refund_release_chosen":
+            return f"?_selected_action={self.cases[about['case']].pk}"
+        if name == "admin:payments_refundattempt_ask_again":
+            return f"?_selected_action={self.row('payments.refundattempt').pk}"
+        return ""
+
+    def row(self, label: str, case: str = "reviewed") -> Any:
+        """A row of a table of the desk."""
+        from django.apps import apps
+
+        if label == "refunds.refund":
+            return self.cases[case]
+        if label == "accounts.user":
+            return self.people["stranger"]
+        return apps.get_model(label)._default_manager.order_by("pk").first()
+
+    def _parameters(self, address: Address, about: dict[str, str]) -> dict[str, Any]:
+        case, order = self.cases[about.get("case", "reviewed")], self.orders[about.get("order", "paid")]
+        product = order.lines.first().product
+        known = {
+            "order_no": order.order_no,
+            "position": 1,
+            "product_id": product.pk,
+            "code": product.policy.code,
+            "version": product.policy.version,
+            "refund_no": case.refund_no,
+            "step": about.get("step", "approve"),
+            "evidence_id": self.evidence.pk,
+            "notice_id": case.buyer.notices.first().pk,
+            "kind": "payment",
+            "key": self.evidence.pk if address.name.startswith("admin:") else "nothing",
+            "uidb36": "1",
+            "app_label": "refunds",
+            "content_type_id": 1,
+            "object_id": 1,
+        }
+        if "object_id" in address.parameters and address.name != "admin:view_on_site":
+            known["object_id"] = self.row(".".join(address.route.split("/")[1:3]), about.get("case", "reviewed")).pk
+        return known
+
+
+NEEDS_NOTE = {"reject", "request_evidence", "halt", "provide_evidence"}
+
+
+@pytest.fixture
+def world(
+    buyer, stranger, merchant, reviewer, senior, finance, operator,
+    buy, make_product, reviewed, approved, released, ends_as, buy_by_card,
+) -> World:  # fmt: skip
+    """Every thing has lived its way to where it stands."""
+    import clock
+    from payments import charging
+    from refunds import lifecycle
+    from shops.models import Shop
+    from tests.cast import person
+
+    rival = person("rival", "merchant")
+    Shop.objects.create(name="另一家店", created_at=clock.now()).members.add(rival)
+    everybody = [None, buyer, stranger, merchant, rival, reviewer, senior, finance, operator]
+    here = World(dict(zip(ROLES, everybody, strict=True)))
+    here.orders["paid"] = buy(price_fen=3000)
+    here.orders["unpaid"] = charging.checkout(
+        make_product(), quantity=1, buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now()
+    ).order
+    for name in ("reviewed", "waiting"):
+        here.cases[name] = reviewed()
+        lifecycle.request_evidence([here.cases[name]], by=reviewer, at=clock.now(), note="请补充")
+    lifecycle.provide_evidence(here.cases["reviewed"], by=buyer, at=clock.now(), images=[_picture()])
+    here.evidence = here.cases["reviewed"].evidence.get()
+    here.cases["approved"] = approved()
+    here.cases["paid_out"] = ends_as(released(buy_by_card()), "SUCCESS")
+    here.cases["returned"] = ends_as(released(), "CLOSED")
+    for case in here.cases.values():
+        case.refresh_from_db()
+    assert {name: str(case.status) for name, case in here.cases.items()} == {
+        "reviewed": "first_review", "waiting": "awaiting_evidence", "approved": "approved", "paid_out": "paid_out",
+        "returned": "returned",
+    }  # fmt: skip
+    _rows_of_the_desk(operator)
+    return here
+
+
+def _picture() -> Any:
+    from PIL import Image
+
+    from refunds import images
+
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8), "orange").save(picture, "PNG")
+    return images.repaint(picture.getvalue())
+
+
+def _rows_of_the_desk(operator: Any) -> None:
+    """What these stories leave empty: the log of the desk, and what a channel sent."""
+    from django.contrib.admin.models import CHANGE, LogEntry
+
+    import clock
+    from payments.models import ChannelAccount, ChannelNotification, RefusedNotification
+
+    at, account = clock.now(), ChannelAccount.objects.get()
+    LogEntry.objects.log_actions(operator.pk, [operator], CHANGE, "改动")
+    ChannelNotification.objects.create(account=account, notification_id="N1", kind="payment", received_at=at)
+    RefusedNotification.objects.create(account=account, code="signature", hour=at, last_at=at)
