@@ -103,6 +103,7 @@ def world(
     paths["refund_submitted"] = f"/refunds/{submitted.refund_no}/"
     sweeping.sweep(at=now())
     paths |= {"orders": "/orders/", "refunds": "/refunds/", "notices": "/notices/", "help": "/help/"}
+    paths |= {"emails": "/accounts/email/", "mfa": "/accounts/2fa/", "mfa_totp": "/accounts/2fa/totp/activate/"}
     paths |= {"password": "/accounts/password/change/", "missing": "/orders/D0000000000000/"}
     paths |= {"shop_orders": "/shop/", "shop_refunds": "/shop/refunds/"}
     paths |= {"login": "/accounts/login/", "signup": "/accounts/signup/", "reset": "/accounts/password/reset/"}

@@ -17,27 +17,33 @@ RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "
 FOR_STRANGERS = {"login", "signup", "reset"}
 
 
-@pytest.mark.parametrize(("scheme", "size"), [("light", PHONE), ("dark", PHONE), ("light", DESKTOP), ("dark", DESKTOP)])
-def test_every_page_is_accessible_and_stays_at_home(scheme, size, world, chromium, enter, keep):
+LOOKS = [("light", PHONE), ("dark", PHONE), ("light", DESKTOP)]  # dark on a desktop has nothing of its own
+
+
+def test_every_page_is_accessible_and_stays_at_home(world, chromium, enter, keep):
     faults: list[str] = []
-    contexts = {who: _context(chromium, scheme, size) for who in ["buyer", "merchant", "stranger"]}
-    enter(contexts["buyer"], world["buyer"])
-    enter(contexts["merchant"], world["merchant"])
-    pages = {who: _watched(context, world["url"], faults) for who, context in contexts.items()}
-    for name, path in world["paths"].items():
-        who = "stranger" if name in FOR_STRANGERS else "merchant" if name.startswith("shop") else "buyer"
-        page = pages[who]
-        page.goto(world["url"] + path)
-        keep(page, f"{name}-{scheme}-{size['width']}")
-        faults += [f"{name}: {fault}" for fault in _accessibility(page)]
-        if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
-            faults.append(f"{name}: wider than the screen")
-    page = pages["buyer"]
+    for scheme, size in LOOKS:
+        look = f"{scheme}-{size['width']}"
+        contexts = {who: _context(chromium, scheme, size) for who in ["buyer", "merchant", "stranger"]}
+        enter(contexts["buyer"], world["buyer"])
+        enter(contexts["merchant"], world["merchant"])
+        pages = {who: _watched(context, world["url"], faults) for who, context in contexts.items()}
+        for name, path in world["paths"].items():
+            who = "stranger" if name in FOR_STRANGERS else "merchant" if name.startswith("shop") else "buyer"
+            pages[who].goto(world["url"] + path)
+            faults += _look_at(pages[who], f"{name}-{look}", keep)
+        faults += _answers_to_posts(pages["buyer"], world, look, keep)
+        for context in contexts.values():
+            context.close()
+    assert faults == []
+
+
+def _answers_to_posts(page: Any, world: dict[str, Any], look: str, keep: Any) -> list[str]:
+    """A code on the screen, and a form with errors: pages that no address leads to."""
     page.goto(world["url"] + world["paths"]["reveal"])
     page.locator("main form button").click()
     page.locator("#code").wait_for()
-    keep(page, f"revealed-{scheme}-{size['width']}")
-    faults += [f"revealed: {fault}" for fault in _accessibility(page)]
+    faults = _look_at(page, f"revealed-{look}", keep)
     page.goto(world["url"] + world["paths"]["apply"])
     with page.expect_response("**/refund/"):  # the eligibility, live
         page.locator("input[name=reason][value=other]").check()
@@ -46,11 +52,15 @@ def test_every_page_is_accessible_and_stays_at_home(scheme, size, world, chromiu
         page.keyboard.press("Tab")
     page.locator(".bar button").click()
     page.locator("#errors").wait_for()
-    keep(page, f"apply_errors-{scheme}-{size['width']}")
-    faults += [f"apply_errors: {fault}" for fault in _accessibility(page)]
-    for context in contexts.values():
-        context.close()
-    assert faults == []
+    return faults + _look_at(page, f"apply_errors-{look}", keep)
+
+
+def _look_at(page: Any, name: str, keep: Any) -> list[str]:
+    keep(page, name)
+    faults = [f"{name}: {fault}" for fault in _accessibility(page)]
+    if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+        faults.append(f"{name}: wider than the screen")
+    return faults
 
 
 def _context(chromium: Any, scheme: str, size: dict[str, int]) -> Any:
@@ -97,8 +107,6 @@ def test_pages_in_english_hold_no_chinese_of_ours(world, chromium, enter, keep):
         keep(page, f"{name}-english-375")
         text = said_by_people.sub("", page.inner_text("body"))
         faults += [f"{name}: {found}" for found in re.findall(r".*[\u4e00-\u9fff].*", text)]
-        if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
-            faults.append(f"{name}: wider than the screen")
     context.close()
     assert faults == []
 
