@@ -137,13 +137,10 @@ class Demo:
             self.start_valkey()
         with self.progress("微信支付模拟器", "WeChat Pay simulator"):
             self.start_simulator()
-        with self.progress("建表", "migrate"):
-            self.manage("migrate", "--noinput", "-v", "1")
-            self.manage("createcachetable")
-            self.forget_heartbeats()
-        with self.progress("静态文件", "static files"):
+        with self.progress("建表与静态文件", "migrations, static files"):
             translations.compile_all()
-            self.manage("collectstatic", "--noinput", "-v", "0")
+            self.manage("prepare")
+            self.forget_heartbeats()
         with self.progress("演示数据", "demo data"):
             self.manage("seed")
         with self.progress("网站、Celery worker、beat", "web, worker, beat"):
@@ -238,8 +235,9 @@ class Demo:
 
     def start_shop(self) -> None:
         bind = f"{self.options.host}:{self.options.port}"
-        web = ["gunicorn", "cardshop.wsgi", "--bind", bind, "--no-control-socket", "--worker-class", "gthread",
-               "--workers", "2", "--threads", "8", "--timeout", "60", "--graceful-timeout", "10"]  # fmt: skip
+        web = ["gunicorn", "cardshop.wsgi", "--bind", bind, "--no-control-socket", "--preload",
+               "--worker-class", "gthread", "--workers", "2", "--threads", "8",
+               "--timeout", "60", "--graceful-timeout", "10"]  # fmt: skip
         worker = ["celery", "-A", "cardshop", "worker", "--pool", "prefork", "-c", "2", "-Q", "celery",
                   "--without-gossip", "--without-mingle", "--loglevel", "WARNING"]  # fmt: skip
         beat = ["celery", "-A", "cardshop", "beat", "--pidfile", "", "-s", str(self.options.data / "beat-schedule"),
@@ -325,7 +323,7 @@ class Demo:
         """Say what goes on, and how long it took."""
         self.step += 1
         started = time.monotonic()
-        print(f"[{self.step}/9] {chinese} / {english} … ", end="", flush=True)
+        print(f"[{self.step}/8] {chinese} / {english} … ", end="", flush=True)
         try:
             yield
         except BaseException:

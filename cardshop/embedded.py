@@ -153,8 +153,8 @@ def initialize(programs: Path, files: Path, data: Path, user: str | None) -> Non
     ctype = "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8"
     try:
         subprocess.run(  # noqa: S603 - commands are ours
-            [str(programs / "initdb"), "-D", str(unfinished), "-U", SUPERUSER, "-A", "scram-sha-256", f"--pwfile={handover}",
-             "-E", "UTF8", *locale, f"--lc-ctype={ctype}", "--lc-messages=C"],
+            [str(programs / "initdb"), "-D", str(unfinished), "-U", SUPERUSER, "-A", "scram-sha-256",
+             f"--pwfile={handover}", "-E", "UTF8", *locale, f"--lc-ctype={ctype}", "--lc-messages=C"],
             check=True, capture_output=True, text=True, cwd="/", env={"PATH": os.defpath}, **account(user),
         )  # fmt: skip
     except subprocess.CalledProcessError as error:
