@@ -246,7 +246,7 @@ class Demo:
         self.supervisor.add(self.child("worker", worker))
         self.supervisor.add(self.child("web", web, ready=f"{self.options.local}/healthz"))
 
-    def wait_until_ready(self, seconds: float = 90) -> None:
+    def wait_until_ready(self, seconds: float = 180) -> None:
         deadline = time.monotonic() + seconds
         while not outside.answers_ok(f"{self.options.local}/readyz"):
             self.supervisor.interrupted()

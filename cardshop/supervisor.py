@@ -141,7 +141,7 @@ class Supervisor:
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
 
-    def add(self, child: Child, ready_within: float = 60.0) -> Child:
+    def add(self, child: Child, ready_within: float = 120.0) -> Child:
         """Start a child, wait until it is ready, keep it running from now on."""
         self.interrupted()
         self.children.append(child)

@@ -22,7 +22,7 @@ from typing import Any
 from cardshop import embedded
 
 ROOT = Path(__file__).resolve().parent.parent
-READY_SECONDS = 180
+READY_SECONDS = 300
 STOP_SECONDS = 90
 CHILDREN = {"PostgreSQL", "Valkey", "simulator", "beat", "worker", "web"}
 # What tests/conftest.py sets for the test process must not reach the demo: it makes its own.

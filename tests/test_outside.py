@@ -44,7 +44,7 @@ def test_a_command_gets_the_simulators_credentials(tmp_path: Path) -> None:
     program = "import os; print(os.environ['WECHAT_MCHID'], open(os.environ['WECHAT_PUBLIC_KEY_FILE']).read())"
     show = [sys.executable, "-c", program]
     expected = Path(os.environ["WECHAT_PUBLIC_KEY_FILE"]).read_text()
-    shown = outside(*show, SIMULATOR_DATA=books, WECHAT_MCHID="", WECHAT_PUBLIC_KEY_FILE="")
+    shown = outside(*show, TMPDIR=str(tmp_path), SIMULATOR_DATA=books, WECHAT_MCHID="", WECHAT_PUBLIC_KEY_FILE="")
     assert shown.strip() == f"{os.environ['WECHAT_MCHID']} {expected}".strip()
 
 
