@@ -239,7 +239,7 @@ class DialogForm(BaseDialogForm):
 
 
 def note_field(*, required: bool, label: str, help_text: str = "", placeholder: str = "") -> forms.CharField:
-    widget = UnfoldAdminTextareaWidget({"rows": 4, "placeholder": placeholder, "autofocus": True})
+    widget = UnfoldAdminTextareaWidget({"rows": 4, "placeholder": placeholder})
     return forms.CharField(
         label=label,
         required=required,

@@ -93,7 +93,7 @@ SIDEBAR: list[tuple[str, list[tuple[str, str, str, str]]]] = [
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Groups by task; what somebody may not see is not there."""
-    backlog = worklist.backlog(at=clock.now())
+    backlog = worklist.backlog_now(request)
     groups = [
         {
             "title": title,
@@ -146,7 +146,7 @@ class Tile:
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The start page: what waits for whom. Plain numbers, each a link."""
     at = clock.now()
-    rows = [("退款单", "等谁处理", _cases(at))]
+    rows = [("退款单", "等谁处理", _cases(worklist.backlog_now(request)))]
     if rights.may(request.user, "see", "payments.refundattempt"):
         rows.append(("渠道退款", "已放款，渠道侧的情况", _attempts()))
     user = request.user
@@ -158,8 +158,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _cases(at: Any) -> list[Tile]:
-    backlog = worklist.backlog(at=at)
+def _cases(backlog: worklist.Backlog) -> list[Tile]:
     found = [(name, backlog.of(name)) for name in worklist.COUNTED]
     longest = max((waiting.count for _, waiting in found), default=0) or 1
     return [

@@ -65,17 +65,25 @@ class PostingDesk(Desk):
 
 @admin.register(Entry)
 class EntryDesk(Desk):
-    list_display = ("id", "posting_link", "account", "side", "amount")
+    list_display = ("number", "posting_link", "account_link", "side", "amount")
     list_filter = ("side", "account__kind")
     exact_search = ("account__code", "posting__ref")
     search_help_text = "账户 / 凭据"
     ordering = ("-pk",)
     sortable_by = ()
     list_select_related = ("posting", "account")
-    fields = ("posting_link", "account", "side", "amount")
-    readonly_fields = ("posting_link", "amount")
+    fields = ("posting_link", "account_link", "side", "amount")
+    readonly_fields = ("posting_link", "account_link", "amount")
 
     amount = money("amount_fen", "金额")
+
+    @admin.display(description="序号")
+    def number(self, entry: Entry) -> int:
+        return entry.pk
+
+    @admin.display(description="账户")
+    def account_link(self, entry: Entry) -> SafeString | str:
+        return link(entry.account)
 
     @admin.display(description="记账")
     def posting_link(self, entry: Entry) -> SafeString | str:

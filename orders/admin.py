@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from accounts.desk import Desk, DeskInline, badge, link, money, tone_badge
@@ -35,9 +36,9 @@ class LineInline(DeskInline):
         return badge(delivery.code.get_state_display() if delivery else "未发货")
 
     @admin.display(description="交付时间")
-    def delivered_at(self, line: OrderLine) -> object:
+    def delivered_at(self, line: OrderLine) -> str:
         delivery = getattr(line, "delivery", None)
-        return delivery.delivered_at if delivery else None
+        return f"{timezone.localtime(delivery.delivered_at):%Y-%m-%d %H:%M:%S}" if delivery else "–"
 
 
 @admin.register(Order)

@@ -74,9 +74,9 @@ class RefundAttemptDesk(Desk):
     sortable_by = ()
     list_select_related = ("payment__account",)
     fields = (
-        "request_no", "channel_refund_id", "payment_link", "amount", "reason", "state", "last_error",
-        "received_account", "created_at", "first_sent_at", "accepted_at", "finished_at", "next_due_at", "tries",
-        "money_moves",
+        ("request_no", "state"), ("channel_refund_id", "payment_link"), ("amount", "reason"),
+        ("received_account", "last_error"), ("created_at", "first_sent_at"), ("accepted_at", "finished_at"),
+        ("next_due_at", "tries"),
     )  # fmt: skip
     readonly_fields = ("payment_link", "amount", "state")
     chosen_acts = ("ask_again",)
@@ -135,11 +135,11 @@ class PaymentDesk(Desk):
     sortable_by = ()
     list_select_related = ("order", "account")
     fields = (
-        "payment_no", "channel_transaction_id", "order_link", "account", "amount", "reserved", "refunded", "state",
-        "is_surplus", "created_at", "expires_at", "paid_at", "last_attempt_index", "next_refund_from", "next_due_at",
-        "last_error",
+        ("payment_no", "state"), ("order_link", "account"), ("channel_transaction_id", "amount"),
+        ("reserved", "refunded"), ("created_at", "expires_at"), ("paid_at", "surplus"),
+        ("next_refund_from", "next_due_at"), "last_error",
     )  # fmt: skip
-    readonly_fields = ("order_link", "amount", "reserved", "refunded", "state")
+    readonly_fields = ("order_link", "amount", "reserved", "refunded", "surplus", "state")
 
     amount = money("amount_fen", "金额")
 
@@ -156,26 +156,38 @@ class PaymentDesk(Desk):
         return link(row.order, row.order.order_no)
 
 
+class FromChannel(Desk):
+    """What a channel sent us."""
+
+    @admin.display(description="渠道账户")
+    def channel(self, row: ChannelNotification | RefusedNotification) -> str:
+        return row.account.name
+
+
 @admin.register(ChannelNotification)
-class ChannelNotificationDesk(Desk):
+class ChannelNotificationDesk(FromChannel):
     """渠道通知 that passed every check. What they say is a hint; a query decided (I14)."""
 
-    list_display = ("received_at", "account", "kind", "payment_no", "request_no", "notification_id")
+    list_display = ("received_at", "channel", "kind", "payment_no", "request_no", "notification_id")
     list_filter = ("kind", "account")
     exact_search = ("payment_no", "request_no", "notification_id")
     search_help_text = "收款单号 / 商户退款单号 / 通知编号"
     ordering = ("-pk",)
     sortable_by = ()
     list_select_related = ("account",)
+    fields = ("received_at", "channel", "kind", "payment_no", "request_no", "notification_id", "facts")
+    readonly_fields = ("channel",)
 
 
 @admin.register(RefusedNotification)
-class RefusedNotificationDesk(Desk):
-    list_display = ("hour", "account", "code", "times", "last_at")
+class RefusedNotificationDesk(FromChannel):
+    list_display = ("hour", "channel", "code", "times", "last_at")
     list_filter = ("account",)
     ordering = ("-hour", "-pk")
     sortable_by = ()
     list_select_related = ("account",)
+    fields = ("hour", "channel", "code", "times", "last_at")
+    readonly_fields = ("channel", "times")
 
     @admin.display(description="次数")
     def times(self, row: RefusedNotification) -> SafeString:

@@ -564,7 +564,7 @@ def _with_link(refund: Refund, words: str) -> SafeString:
 
 def _tabs(request: HttpRequest) -> list[dict[str, Any]]:
     here = worklist.queue_of(request.GET, request.user)
-    backlog = worklist.backlog(at=clock.now())
+    backlog = worklist.backlog_now(request)
     return [
         {
             "title": worklist.worklist(name, request.user).title,

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db.models import Count, Q
+from django.http import HttpRequest
 
+import clock
 from accounts.models import User
 from accounts.roles import Role
 from payments.models import RefundAttempt
@@ -85,6 +87,13 @@ def backlog(*, at: datetime) -> Backlog:
     late = {f"{name}_late": Count("pk", filter=QUEUES[name].rows & Q(promised_by__lt=at)) for name in COUNTED}
     found = open_cases.aggregate(**sums, **late)
     return Backlog({name: Waiting(found[name], found[f"{name}_late"]) for name in COUNTED})
+
+
+def backlog_now(request: HttpRequest) -> Backlog:
+    """The backlog for a page of the desk: asked once, however many parts of the page show it."""
+    if not hasattr(request, "_backlog"):
+        request._backlog = backlog(at=clock.now())  # type: ignore[attr-defined]
+    return request._backlog  # type: ignore[attr-defined]
 
 
 def attempts_by_status(statuses: Sequence[str]) -> dict[str, int]:

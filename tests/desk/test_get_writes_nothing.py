@@ -11,7 +11,10 @@ from django.db import connection
 from django.urls import NoReverseMatch, reverse
 from PIL import Image
 
+from accounts.roles import Role
 from refunds import images
+from refunds.admin import DESK_STEPS
+from refunds.lifecycle import STEPS
 from refunds.models import Evidence
 from shops.models import CardCode
 from tests.desk.conftest import HTMX
@@ -104,6 +107,11 @@ def test_no_get_writes_and_no_page_shows_a_code(lived_in, sits, staff, buyer):
                 assert not [secret for secret in secrets if secret in page], path
     assert {200, 302, 403, 404} <= answered
     assert rows_of_everything() == before
+
+
+def test_every_step_that_staff_take_has_its_dialog():
+    taken = {name for name, step in STEPS.items() if step.who & {Role(role) for role in Role.staff()}}
+    assert taken == set(DESK_STEPS)
 
 
 def test_every_act_of_the_desk_stands_behind_a_dialog():

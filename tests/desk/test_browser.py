@@ -1,0 +1,146 @@
+"""The desk in a real Chromium: steps through their dialogs, and nothing that the content policy stops."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connections
+from django.urls import reverse
+from playwright.sync_api import expect
+
+from refunds.models import Status
+
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright's own loop runs in the thread in which the tests query
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+DESK_POLICY = (
+    "base-uri 'none'; connect-src 'self'; default-src 'none'; font-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; img-src 'self' data:; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'"
+)
+
+
+@pytest.fixture
+def sit_down(live_server: Any, browser: Any, client: Any, monkeypatch: pytest.MonkeyPatch):
+    """``sit_down(reviewer, color_scheme="dark")``: a page of somebody logged in. Complaints end in failure."""
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)  # the server's threads leave none behind
+    own = urlsplit(live_server.url).netloc
+    complaints: list[str] = []
+    contexts = []
+
+    def open_page(user: Any, **options: Any) -> Any:
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        context = browser.new_context(base_url=live_server.url, viewport={"width": 1280, "height": 800}, **options)
+        contexts.append(context)
+        context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
+        context.on("request", lambda request: complaints.append(request.url) if _foreign(request.url, own) else None)
+        page = context.new_page()
+        page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: dialog.dismiss())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def _foreign(url: str, own: str) -> bool:
+    return urlsplit(url).scheme in {"http", "https", "ws", "wss"} and urlsplit(url).netloc != own
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_case_is_approved_through_its_dialog(scheme, sit_down, reviewer, reviewed):
+    refund = reviewed()
+    page = sit_down(reviewer, color_scheme=scheme)
+    answer = page.goto("/admin/refunds/refund/")
+    assert "; ".join(sorted(answer.headers["content-security-policy"].split("; "))) == DESK_POLICY
+    page.get_by_role("link", name=refund.refund_no).click()
+
+    page.get_by_role("button", name="通过", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox").fill("卡密确已失效")
+    dialog.get_by_role("button", name="确认通过").click()
+
+    page.get_by_text("已通过，等待财务放款").wait_for()
+    assert urlsplit(page.url).path == "/admin/refunds/refund/"
+    refund.refresh_from_db()
+    assert (refund.status, refund.decision_note) == (Status.APPROVED, "卡密确已失效")
+
+
+def test_a_rejection_shows_the_buyers_words_while_they_are_written(sit_down, reviewer, reviewed):
+    refund = reviewed()
+    page = sit_down(reviewer)
+    page.goto(reverse("admin:refunds_refund_change", args=[refund.pk]))
+    page.get_by_role("button", name="驳回", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("驳回理由")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("button", name="驳回", exact=True)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_label("驳回理由")).to_be_focused()
+    for _ in range(12):
+        page.keyboard.press("Tab")  # the page behind is out of reach
+        assert page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('#dialog')")
+    dialog.get_by_role("button", name="确认驳回").click()
+    dialog.get_by_text("请填写，不能为空。").wait_for()
+    dialog.get_by_label("驳回理由").fill("兑换记录显示已使用")
+    dialog.get_by_text(f"退款 {refund.refund_no} 未通过：兑换记录显示已使用").wait_for()
+    dialog.get_by_role("button", name="确认驳回").click()
+    page.get_by_text("已驳回，理由已告知买家").wait_for()
+    refund.refresh_from_db()
+    assert refund.status == Status.REJECTED
+
+
+def test_ticked_cases_are_released_together(sit_down, finance, approved):
+    refunds = [approved(price_fen=price) for price in (8800, 6600, 5500)]
+    page = sit_down(finance)
+    page.goto("/admin/refunds/refund/")
+    for refund in refunds[:2]:
+        page.get_by_role("row", name=refund.refund_no).get_by_role("checkbox").check()
+    page.get_by_role("button", name="放款").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("¥154.00").wait_for()
+    dialog.get_by_role("button", name="确认放款").click()
+    page.get_by_text("已放款 2 笔，共 ¥154.00").wait_for()
+    for refund in refunds:
+        refund.refresh_from_db()
+    assert [refund.status for refund in refunds] == [Status.PROCESSING, Status.PROCESSING, Status.APPROVED]
+
+
+def test_without_javascript_the_desk_says_what_it_needs(sit_down, reviewer, reviewed):
+    refund = reviewed()
+    page = sit_down(reviewer, java_script_enabled=False)
+    page.goto(reverse("admin:refunds_refund_change", args=[refund.pk]))
+    assert page.locator(".desk-noscript").is_visible()
+    assert page.get_by_text("11月20日兑换，提示卡密已使用").is_visible()
+    assert page.get_by_role("button", name="通过", exact=True).count() == 0
+
+
+def test_every_page_of_the_desk_stays_within_its_policy(sit_down, operator, reviewed, approved, released, ends_as):
+    reviewed()
+    approved()
+    ends_as(released(), "SUCCESS")
+    page = sit_down(operator)
+    page.goto("/admin/")
+    for address in page.eval_on_selector_all(
+        "#nav-sidebar a", "links => links.map(link => link.pathname + link.search)"
+    ):
+        page.goto(address)
+        first = page.locator("#result_list tbody th a, #result_list tbody td a").first
+        if first.count():
+            page.goto(first.get_attribute("href"))
+    for address in ("/admin/shops/product/add/", "/admin/shops/shop/add/"):
+        page.goto(address)
+
+
+def test_only_the_desk_has_the_wider_policy(client, buyer):
+    for path in ("/administration/", "/", "/accounts/login/"):
+        assert "unsafe" not in client.get(path).headers["Content-Security-Policy"]
+    for path in ("/admin/", "/admin/nothing/", "/admin/login/"):
+        assert "'unsafe-eval'" in client.get(path).headers["Content-Security-Policy"]
