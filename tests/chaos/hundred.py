@@ -1,0 +1,80 @@
+"""A hundred refunds in a running demo, from outside its processes: `python -m tests.chaos.hundred ask|release TAG`.
+
+`ask` lets the buyer pay for a hundred codes, look at them and ask for the money back; `release` lets support approve
+and finance release what was asked for, five at a time, for as long as it takes.
+"""
+
+from __future__ import annotations
+
+import sys
+import urllib.request
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import django
+
+HUNDRED = 100
+AT_A_TIME = 5
+
+
+def ask(tag: str) -> None:
+    """Orders really paid at the simulator, codes looked at, refunds applied for; the machine does the rest."""
+    import clock
+    from accounts.models import User
+    from orders import delivery
+    from payments import charging
+    from refunds import applying
+    from shops import stock
+    from shops.models import Product
+    from shops.stock import Viewer
+
+    buyer = User.objects.get(username="buyer2")
+    model = Product.objects.filter(shop__members__isnull=False).first()
+    product = Product.objects.create(
+        shop=model.shop, policy=model.policy, name=f"混沌点卡 {tag}", price_fen=100, created_at=clock.now()
+    )
+    stock.add(product, [f"CHAOS-{uuid.uuid4()}" for _ in range(HUNDRED)], at=clock.now())
+    payments = [
+        charging.checkout(product, quantity=1, buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
+        for _ in range(HUNDRED)
+    ]
+    charging.look(payments, at=clock.now())  # all QR codes
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(pay, [payment.payment_no for payment in payments]))
+    for payment in payments:
+        payment.refresh_from_db()
+    charging.look([payment for payment in payments if payment.status == "open"], at=clock.now())
+    for payment in payments:
+        viewer = Viewer(buyer, "203.0.113.7", "chaos")
+        delivery.reveal(payment.order.lines.get(), viewer=viewer, at=clock.now())
+        words = applying.Application("invalid_code", description=f"{tag}：提示卡密已使用")
+        applying.submit(payment.order, words, by=buyer, at=clock.now())
+
+
+def release(tag: str) -> None:
+    """Support approves, finance releases, a few at a time, while things break around them."""
+    import clock
+    from accounts.models import User
+    from refunds import disbursement, lifecycle
+    from refunds.models import Refund, Status
+
+    support, finance = User.objects.get(username="support"), User.objects.get(username="finance")
+    waiting = list(Refund.objects.filter(description__startswith=tag, status=Status.FIRST_REVIEW).order_by("pk"))
+    for start in range(0, len(waiting), AT_A_TIME):
+        few = waiting[start : start + AT_A_TIME]
+        lifecycle.approve(few, by=support, at=clock.now())
+        disbursement.release(few, by=finance, at=clock.now())
+
+
+def pay(payment_no: str) -> None:
+    from django.conf import settings
+
+    address = f"{settings.WECHAT['gateway']}/_control/pay"
+    body = f'{{"out_trade_no": "{payment_no}"}}'.encode()
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+    urllib.request.urlopen(request, timeout=30).close()
+
+
+if __name__ == "__main__":
+    django.setup()
+    {"ask": ask, "release": release}[sys.argv[1]](sys.argv[2])
