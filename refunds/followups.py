@@ -1,4 +1,4 @@
-"""After this step, do these things: who is told, and when a machine looks again. Made from events, in their transaction."""
+"""After this step, do these things: who is told, and when a machine looks again. Made with the events themselves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
 def tell(events: Sequence[RefundEvent]) -> None:
-    """在站内通知 of every step, to the buyer. One notice per event, however often this runs."""
+    """站内通知 of every step, to the buyer. One notice per event, however often this runs."""
     Notice.objects.bulk_create(
         [
             Notice(

@@ -1,9 +1,9 @@
 """The life of a refund: one table, one short function per step. Start reading here.
 
-`_step` is the only code that writes a status: it locks and rereads the cases (in key order), refuses what the table does
-not list, runs the step's own block, and writes status and events in the same transaction, for one case or for fifty.
-From this table come the buttons, the API's list of allowed steps, the picture in the README, and the test that every
-other (status × step × role) is refused.
+`_step` is the only code that writes a status: it locks and rereads the cases (in key order), refuses what the table
+does not list, runs the step's own block, and writes status and events in the same transaction, for one case or for
+fifty. From this table come the buttons, the API's list of allowed steps, the picture in the README, and the test that
+every other (status × step × role) is refused.
 
     submitted ─ pre-check ─→ approved ─ disburse ─→ processing ─→ paid_out ─→ arrived
         │                       ↑                        └──→ returned ─→ (again)
@@ -51,11 +51,11 @@ def _row(sources: S | set[S], target: S | str, who: set[R], title: object = "") 
 
 
 STEPS: dict[str, Step] = {
-    # system pre-check (系统初审)
+    # 系统初审, the pre-check
     "auto_approve": _row(S.SUBMITTED, S.APPROVED, {R.SYSTEM}),
     "send_to_review": _row(S.SUBMITTED, S.FIRST_REVIEW, {R.SYSTEM}),
     "turn_down": _row(S.SUBMITTED, S.REJECTED, {R.SYSTEM}),
-    # review (人工审核)
+    # 人工审核, by people
     "request_evidence": _row(S.FIRST_REVIEW, S.AWAITING_EVIDENCE, {R.REVIEWER, R.SENIOR}, _("要求补充材料")),
     "provide_evidence": _row(S.AWAITING_EVIDENCE, BACK, {R.BUYER}, _("补充材料")),
     "lapse_evidence": _row(S.AWAITING_EVIDENCE, BACK, {R.SYSTEM}),
@@ -65,11 +65,11 @@ STEPS: dict[str, Step] = {
     "withdraw": _row(
         {S.SUBMITTED, S.FIRST_REVIEW, S.AWAITING_EVIDENCE, S.APPROVED}, S.WITHDRAWN, {R.BUYER}, _("撤销申请")
     ),
-    # release (放款)
+    # 放款, money leaves
     "halt": _row(S.APPROVED, S.FIRST_REVIEW, {R.SENIOR, R.FINANCE}, _("拦截")),
     "disburse": _row(S.APPROVED, S.PROCESSING, {R.FINANCE, R.SYSTEM}, _("放款")),
     "cannot_send": _row(S.APPROVED, S.RETURNED, {R.SYSTEM}),
-    # arrival (到账)
+    # 到账, by the channel's word
     "mark_paid_out": _row(S.PROCESSING, S.PAID_OUT, {R.SYSTEM}),
     "confirm_arrival": _row(S.PAID_OUT, S.ARRIVED, {R.BUYER, R.SYSTEM}, _("确认到账")),
     "mark_returned": _row({S.PROCESSING, S.PAID_OUT, S.ARRIVED}, S.RETURNED, {R.SYSTEM}),
@@ -390,9 +390,9 @@ def _step(name: str, refunds: Sequence[Refund], *, by: User | None, at: datetime
 
 
 _WRITTEN = [
-    "status", "queue", "lane", "promised_by", "next_due_at", "leased_until", "tries", "evidence_request", "decision_note",
-    "decided_at", "paid_out_at", "arrival_expected_from", "arrival_expected_until", "arrival_is_estimate", "arrived_at",
-    "received_account",
+    "status", "queue", "lane", "promised_by", "next_due_at", "leased_until", "tries", "evidence_request",
+    "decision_note", "decided_at", "paid_out_at", "arrival_expected_from", "arrival_expected_until",
+    "arrival_is_estimate", "arrived_at", "received_account",
 ]  # fmt: skip
 
 

@@ -156,7 +156,8 @@ class RefundLine(models.Model):
                 func="""
                 IF (SELECT sum(amount_fen) FROM refunds_refundline WHERE refund_id = NEW.refund_id)
                    <> (SELECT amount_fen FROM refunds_refund WHERE id = NEW.refund_id) THEN
-                    RAISE EXCEPTION 'lines of refund % do not sum to it', NEW.refund_id USING ERRCODE = 'check_violation';
+                    RAISE EXCEPTION 'lines of refund % do not sum to it', NEW.refund_id
+                        USING ERRCODE = 'check_violation';
                 END IF;
                 RETURN NULL;
                 """,

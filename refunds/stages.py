@@ -115,7 +115,9 @@ def next_step(refund: Refund) -> str:
         S.SUBMITTED: _("初审通常几秒完成，之后自动退款或转人工审核。"),
         S.FIRST_REVIEW: _("客服核对订单与卡密记录后给出结果，届时会通知您。"),
         S.AWAITING_EVIDENCE: _("请按要求补充；到期未补充将按现有材料审核，不会因此直接拒绝。"),
-        S.APPROVED: _("系统将自动放款。") if refund.lane != Lane.STANDARD else _("财务放款后，款项原路退回您的支付账户。"),
+        S.APPROVED: _("财务放款后，款项原路退回您的支付账户。")
+        if refund.lane == Lane.STANDARD
+        else _("系统将自动放款。"),
         S.PROCESSING: _("微信支付受理后退回原账户：零钱通常几分钟，银行卡 1–3 个工作日。"),
         S.PAID_OUT: _("微信已退款成功，银行清算中；到账以银行入账为准。"),
         S.ARRIVED: _("已完成，无需操作。"),

@@ -47,7 +47,9 @@ def picture() -> str:
     """A Mermaid state diagram with a line for each step."""
     names = [f'    state "{status.label}" as {status.value}' for status in Status]
     arrows = [
-        f"    {source} --> {target}: {name} ({_who(step)})" for name, step in STEPS.items() for source, target in _ends(step)
+        f"    {source} --> {target}: {name} ({_who(step)})"
+        for name, step in STEPS.items()
+        for source, target in _ends(step)
     ]
     lines = ["```mermaid", "stateDiagram-v2", *names, "    [*] --> submitted: submit", *arrows, "```", ""]
     return "\n".join(lines)
