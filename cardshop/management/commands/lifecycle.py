@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import translation
 
 from accounts.roles import Role
+from cardshop import translations
 from refunds.lifecycle import BACK, STEPS, Step
 from refunds.models import Status
 
@@ -32,6 +33,7 @@ class Command(BaseCommand):
         if not (options["write"] or options["check"]):
             self.stdout.write(picture())
             return
+        translations.compile_all()  # a fresh clone has no compiled catalogue yet
         for name, language in READMES.items():
             file = Path(settings.BASE_DIR) / name
             before = file.read_text()
