@@ -51,7 +51,7 @@ def _work(due: Sequence[Refund], at: datetime) -> None:
 
 
 def _look_again_later(late: Sequence[Refund], at: datetime) -> None:
-    """With a person, or with the channel, beyond the promised time: stays in their queue, shown as late; looked at daily.
+    """Late with a person or with the channel: stays in their queue, shown as late, and is looked at daily.
 
     Paid-out cases whose arrival window is over come to rest here."""
     waiting = [refund.pk for refund in late if refund.status != S.PAID_OUT]
