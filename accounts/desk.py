@@ -35,6 +35,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts import rights
 from accounts.models import User
+from money import yuan
 
 MOST_COUNTED = 1000
 MOST_CHOSEN = 200
@@ -339,12 +340,6 @@ def page_url(row: Model) -> str:
 
 
 # --- how things look ------------------------------------------------------------------------------------------------
-
-
-def yuan(amount_fen: int) -> str:
-    """¥1,234.05"""
-    sign = "-" if amount_fen < 0 else ""
-    return f"{sign}¥{abs(amount_fen) // 100:,}.{abs(amount_fen) % 100:02d}"
 
 
 def money(column: str, title: str) -> Callable[..., SafeString]:

@@ -1,4 +1,4 @@
-"""Who is who. What a role may do stands in ``refunds/lifecycle.py`` and ``accounts/roles.py``, not in group rows."""
+"""Who is who. What a role may do stands in ``refunds/lifecycle.py`` and ``accounts/rights.py``, not in group rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from accounts.roles import Role
 
 
 class User(AbstractUser):
-    """账号. One person, one role; a staff member may still buy, but never decides on an own order (I10)."""
+    """账号. One person, one role; a staff member may still buy, but never decides on their own order (I10)."""
 
     role = models.CharField(_("角色"), max_length=16, choices=Role.choices, default=Role.BUYER)
     phone = models.CharField(_("手机号"), max_length=20, blank=True)

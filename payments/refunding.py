@@ -48,7 +48,7 @@ ATTEMPT_STEPS: dict[A, set[A]] = {
     A.SUCCEEDED: {A.RETURNED},  # late failure after success (PM11)
     A.RETURNED: {A.UNKNOWN, A.SUCCEEDED, A.CLOSED, A.BACK_WITH_MERCHANT},
     A.WAITING_FUNDS: {A.UNKNOWN},  # the same number, after topping up (PM15)
-    A.HELD: {A.UNKNOWN},  # by a human
+    A.HELD: {A.UNKNOWN},  # by a human, or by news from the channel
     A.CLOSED: set(),  # final: only a new number can try again
     A.BACK_WITH_MERCHANT: set(),
     A.EXTERNAL: set(),
@@ -91,14 +91,14 @@ def why_not(payment: Payment, amount_fen: int, *, at: datetime) -> str:
     return ""
 
 
-def open_attempts(orders: Sequence[Instruction], *, at: datetime) -> list[RefundAttempt]:
+def open_attempts(instructions: Sequence[Instruction], *, at: datetime) -> list[RefundAttempt]:
     """Commit number, parameters and reserve of each refund, in the caller's transaction; the sweeper sends them.
 
     The database refuses more than was paid (I1). Numbers are the payment's own plus a running index, so that after a
     lost commit they can be found again by counting up (F6).
     """
-    payments = {row.pk: row for row in _locked_payments([order.payment.pk for order in orders])}
-    attempts = [_open(payments[order.payment.pk], order, at) for order in orders]
+    payments = {row.pk: row for row in _locked_payments([each.payment.pk for each in instructions])}
+    attempts = [_open(payments[each.payment.pk], each, at) for each in instructions]
     Payment.objects.bulk_update(payments.values(), ["reserved_fen", "last_attempt_index", "next_refund_from"])
     RefundAttempt.objects.bulk_create(attempts)
     workqueue.ring(SWEEP)
@@ -129,16 +129,16 @@ def acknowledge(attempts: Sequence[RefundAttempt]) -> None:
     RefundAttempt.objects.filter(pk__in=workqueue.pks(attempts)).update(news_at=None)
 
 
-def _open(payment: Payment, order: Instruction, at: datetime) -> RefundAttempt:
+def _open(payment: Payment, instruction: Instruction, at: datetime) -> RefundAttempt:
     payment.last_attempt_index += 1
-    payment.reserved_fen += order.amount_fen
+    payment.reserved_fen += instruction.amount_fen
     starts = max(at, payment.next_refund_from or at)
     payment.next_refund_from = starts + scaled(BETWEEN_REFUNDS_SECONDS)
     return RefundAttempt(
         request_no=f"{payment.payment_no}R{payment.last_attempt_index:02d}",
         payment=payment,
-        amount_fen=order.amount_fen,
-        reason=order.reason[:80],
+        amount_fen=instruction.amount_fen,
+        reason=instruction.reason[:80],
         notify_url=channels.notify_url(payment.account.code, "refund"),
         created_at=at,
         next_due_at=starts,
@@ -268,7 +268,7 @@ def _hear(attempt: RefundAttempt, answer: RefundOutcome | GatewayError, at: date
 
 
 def _move(attempt: RefundAttempt, status: A, answer: RefundOutcome, at: datetime) -> list[Transfer]:
-    """Change the status along the table, and the payment's columns with it. An unlisted change waits for a human."""
+    """Change the status along the table, and the payment's columns with it. An unlisted change is only noted."""
     before = A(attempt.status)
     if status == before:
         attempt.tries += 1

@@ -115,6 +115,7 @@ def gather(asked: Sequence[Asked], *, at: datetime) -> list[Facts]:
         Facts(
             at=at,
             terms=_terms(each.order),
+            ordered_at=each.order.placed_at,
             paid=each.payment is not None,
             delivered_at=max((code.delivered_at for code in each.delivered if code.delivered_at), default=None),
             delivered_count=len(each.delivered),
@@ -204,7 +205,13 @@ def _active(order: Order) -> Refund | None:
 
 def _terms(order: Order) -> Terms:
     terms = order.policy
-    return Terms(terms.window_days, terms.one_click_below_fen, terms.one_click_daily_cap_fen, terms.max_rejections)
+    return Terms(
+        window_days=terms.window_days,
+        cooling_off_hours=terms.cooling_off_hours,
+        one_click_below_fen=terms.one_click_below_fen,
+        one_click_daily_cap_fen=terms.one_click_daily_cap_fen,
+        max_rejections=terms.max_rejections,
+    )
 
 
 def _rejections(orders: Sequence[Order]) -> dict[int, int]:

@@ -22,7 +22,7 @@ class TooManyImages(Exception):
 
 
 def store(refund: Refund, *, by: User, at: datetime, note: str = "", images: Sequence[Image] = ()) -> None:
-    """In the caller's transaction. A file whose row is rolled back stays unlinked: private, and nobody's to see."""
+    """In the caller's transaction. A file whose row is rolled back stays, but no row names it and no page serves it."""
     if refund.evidence.exclude(image="").count() + len(images) > MOST_IMAGES:
         raise TooManyImages(_("一张退款单最多 %(most)d 张图片。") % {"most": MOST_IMAGES})
     rows = [_image_row(refund, by, at, image) for image in images]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from money import yuan
 from notices.models import Notice
 from refunds.models import Refund, RefundEvent
 
@@ -39,7 +40,3 @@ def after_arrival_window(refund: Refund) -> datetime | None:
     if refund.arrival_expected_until is None:
         return None
     return datetime.combine(refund.arrival_expected_until + timedelta(days=1), time.min, SHANGHAI)
-
-
-def yuan(amount_fen: int) -> str:
-    return f"¥{amount_fen / 100:.2f}"

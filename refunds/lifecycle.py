@@ -246,7 +246,7 @@ def mark_returned(refunds: Sequence[Refund], *, at: datetime, note: str) -> None
 
 
 def resume(refunds: Sequence[Refund], *, at: datetime) -> None:
-    """The same attempt is under way or has succeeded after all."""
+    """The same attempt has succeeded after all."""
     with _step("resume", refunds, by=None, at=at):
         pass
 

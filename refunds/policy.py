@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
+from money import yuan
 from refunds.models import Lane, Status
 
 
@@ -18,6 +19,7 @@ class Terms:
     """The numbers of the policy version that the order was placed under."""
 
     window_days: int
+    cooling_off_hours: int
     one_click_below_fen: int
     one_click_daily_cap_fen: int
     max_rejections: int
@@ -29,6 +31,7 @@ class Facts:
 
     at: datetime
     terms: Terms
+    ordered_at: datetime
     paid: bool
     delivered_at: datetime | None  # of the codes asked about; empty if none was handed over
     delivered_count: int
@@ -67,17 +70,16 @@ class Verdict:
 def decide(facts: Facts) -> Verdict:
     """系统初审. A failed hard rule turns the case down; what no rule can prove goes to a human, never to a refusal."""
     hard = [rule(facts) for rule in HARD_RULES]
-    proofs = [rule(facts) for rule in PROOFS]
-    failed = next((result for result in hard if not result.passed), None)
-    if failed:
+    if failed := _first_failed(hard):
         return Verdict("turn_down", Lane.STANDARD, failed.sentence, hard)
-    results = [*hard, *proofs]
-    if facts.delivered_count == 0:
-        return Verdict("auto_approve", Lane.UNDELIVERED, proofs[0].sentence, results)
-    if all(result.passed for result in proofs[1:]):
-        return Verdict("auto_approve", Lane.ONE_CLICK, proofs[1].sentence, results)
-    doubt = next(result for result in proofs[1:] if not result.passed)
-    return Verdict("send_to_review", Lane.STANDARD, doubt.sentence, results)
+    undelivered = is_undelivered(facts)
+    one_click = [rule(facts) for rule in ONE_CLICK_PROOFS]
+    results = [*hard, undelivered, *one_click, in_cooling_off(facts)]
+    if undelivered.passed:
+        return Verdict("auto_approve", Lane.UNDELIVERED, undelivered.sentence, results)
+    if doubt := _first_failed(one_click):
+        return Verdict("send_to_review", Lane.STANDARD, doubt.sentence, results)
+    return Verdict("auto_approve", Lane.ONE_CLICK, one_click[0].sentence, results)
 
 
 # --- hard rules: one that fails turns the case down -------------------------------------------------------------------
@@ -133,7 +135,7 @@ def not_rejected_too_often(facts: Facts) -> RuleResult:
         f"rejections={facts.rejections}, max={most}",
         (f"被拒次数未满 {most} 次", f"Fewer than {most} refused applications"),
         (
-            f"同一订单已被拒 {most} 次，请联系客服或申请平台外的调解",
+            f"同一订单已被拒 {most} 次，请联系客服",
             f"Refused {most} times already; please contact support",
         ),
     )
@@ -141,11 +143,11 @@ def not_rejected_too_often(facts: Facts) -> RuleResult:
 
 HARD_RULES = [is_paid, fits_payment, within_window, not_rejected_too_often]
 
-# --- proofs: all of them open an automatic lane; a missing one asks a human -------------------------------------------
+# --- proofs: each lane opens by its own; where one is missing, a human looks ------------------------------------------
 
 
 def is_undelivered(facts: Facts) -> RuleResult:
-    """S0-4."""
+    """S0-4: this alone opens the lane of undelivered goods."""
     return _result(
         "undelivered",
         facts.delivered_count == 0,
@@ -184,8 +186,8 @@ def is_small(facts: Facts) -> RuleResult:
         "small_amount",
         facts.amount_fen < limit,
         f"amount_fen={facts.amount_fen}, below_fen={limit}",
-        (f"金额低于 ¥{limit / 100:.0f}，可自动退款", f"Below ¥{limit / 100:.0f}: can be automatic"),
-        (f"金额达到 ¥{limit / 100:.0f}，由人工审核", f"¥{limit / 100:.0f} or more: reviewed by a person"),
+        (f"金额低于 {yuan(limit)}，可自动退款", f"Below {yuan(limit)}: can be automatic"),
+        (f"金额达到 {yuan(limit)}，由人工审核", f"{yuan(limit)} or more: reviewed by a person"),
     )
 
 
@@ -201,7 +203,23 @@ def is_under_daily_cap(facts: Facts) -> RuleResult:
     )
 
 
-PROOFS = [is_undelivered, is_unseen, is_whole, is_small, is_under_daily_cap]
+ONE_CLICK_PROOFS = [is_unseen, is_whole, is_small, is_under_daily_cap]
+
+
+def in_cooling_off(facts: Facts) -> RuleResult:
+    """S2-13: opens no lane; tells the reviewer, and the buyer, whether a reason is needed."""
+    hours = facts.terms.cooling_off_hours
+    return _result(
+        "cooling_off",
+        facts.at <= facts.ordered_at + timedelta(hours=hours) and facts.revealed_count == 0,
+        f"ordered_at={facts.ordered_at.isoformat()}, cooling_off_hours={hours}, revealed_count={facts.revealed_count}",
+        (
+            f"下单 {hours} 小时内且未查看，退款无需理由",
+            f"Within {hours} hours of ordering and not viewed: no reason is needed",
+        ),
+        (f"已过 {hours} 小时冷静期或已查看，退款须有理由", f"Later than {hours} hours, or viewed: a reason is needed"),
+    )
+
 
 # --- amounts and deadlines --------------------------------------------------------------------------------------------
 
@@ -229,6 +247,10 @@ def promise(status: Status, lane: Lane, *, review_hours: int, evidence_hours: in
         Status.PROCESSING: timedelta(hours=24),
         Status.RETURNED: timedelta(hours=24),
     }.get(status)
+
+
+def _first_failed(results: Sequence[RuleResult]) -> RuleResult | None:
+    return next((result for result in results if not result.passed), None)
 
 
 def _result(rule: str, passed: bool, looked_at: str, yes: tuple[str, str], no: tuple[str, str]) -> RuleResult:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.utils.translation import get_language
 
+from money import yuan
 from notices import wording
 from payments.models import RefundAttempt
 from refunds import stages
@@ -70,7 +71,7 @@ def localized(chinese: str, english: str) -> str:
 
 def _told(refund: Refund, event: RefundEvent) -> str:
     """The step in the words of its notice."""
-    params = {"refund_no": refund.refund_no, "amount": f"¥{refund.amount_fen / 100:.2f}", "note": event.note}
+    params = {"refund_no": refund.refund_no, "amount": yuan(refund.amount_fen), "note": event.note}
     return wording.text(f"refund_{event.step}", params)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from money import yuan
 from refunds.reading import localized
 from shops.models import Product, RefundPolicy
 
@@ -84,8 +85,8 @@ def _automatic(policy: RefundPolicy) -> list[str]:
     points = [_("未发货：系统核对后自动全额原路退回，金额不限。")]
     if policy.window_days:
         limits = {
-            "below": _yuan(policy.one_click_below_fen),
-            "cap": _yuan(policy.one_click_daily_cap_fen),
+            "below": yuan(policy.one_click_below_fen),
+            "cap": yuan(policy.one_click_daily_cap_fen),
         }
         points.append(
             _("一键退款：低于 %(below)s 且卡密从未查看，自动退款，无需凭证；每人每 24 小时不超过 %(cap)s。") % limits
@@ -133,7 +134,3 @@ def _not_refundable(policy: RefundPolicy) -> list[str]:
         _("交付已超过 %(days)d 天。") % {"days": policy.window_days},
         _("您自己的设备或网络原因造成的无法使用。"),
     ]
-
-
-def _yuan(amount_fen: int) -> str:
-    return f"¥{amount_fen / 100:.2f}"

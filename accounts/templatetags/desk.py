@@ -8,6 +8,7 @@ from django import template
 from django.db.models import Model
 from django.utils.safestring import SafeString
 
+import money
 from accounts import rights
 
 register = template.Library()
@@ -15,9 +16,7 @@ register = template.Library()
 
 @register.filter
 def yuan(amount_fen: int) -> str:
-    from accounts import desk  # late: loading Unfold loads this library
-
-    return desk.yuan(amount_fen)
+    return money.yuan(amount_fen)
 
 
 @register.filter

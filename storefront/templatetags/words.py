@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 
+import money
 from orders.models import OrderStatus
 from refunds import stages
 from refunds.models import Status
@@ -24,7 +25,7 @@ MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 @register.filter
 def yuan(amount_fen: int | None) -> str:
     """¥1,234.50: fen are never lost."""
-    return "" if amount_fen is None else f"¥{amount_fen // 100:,}.{amount_fen % 100:02d}"
+    return "" if amount_fen is None else money.yuan(amount_fen)
 
 
 @register.filter

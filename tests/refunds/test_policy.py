@@ -14,10 +14,13 @@ from refunds.models import Lane, Status
 from refunds.policy import Facts, Terms
 
 DELIVERED = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
-TERMS = Terms(window_days=15, one_click_below_fen=5000, one_click_daily_cap_fen=20_000, max_rejections=3)
+TERMS = Terms(
+    window_days=15, cooling_off_hours=24, one_click_below_fen=5000, one_click_daily_cap_fen=20_000, max_rejections=3
+)
 UNSEEN = Facts(
     at=DELIVERED + timedelta(days=1),
     terms=TERMS,
+    ordered_at=DELIVERED,
     paid=True,
     delivered_at=DELIVERED,
     delivered_count=1,
@@ -138,3 +141,18 @@ def test_every_status_that_waits_has_a_promise(status):
     lasts = policy.promise(status, Lane.STANDARD, review_hours=48, evidence_hours=72)
     rests = {Status.REJECTED, Status.WITHDRAWN, Status.ARRIVED, Status.PAID_OUT}
     assert (lasts is None) == (status in rests)
+
+
+@pytest.mark.parametrize(
+    ("changes", "passed"),
+    [
+        ({"at": DELIVERED + timedelta(hours=24)}, True),
+        ({"at": DELIVERED + timedelta(hours=24, seconds=1)}, False),
+        ({"revealed_count": 1}, False),
+    ],
+)
+def test_the_cooling_off_period_is_told_and_opens_no_lane(changes, passed):
+    verdict = policy.decide(replace(UNSEEN, **changes))
+    (told,) = [result for result in verdict.results if result.rule == "cooling_off"]
+    assert told.passed is passed
+    assert verdict.lane == (Lane.STANDARD if "revealed_count" in changes else Lane.ONE_CLICK)
