@@ -44,6 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
         parts.stop()
         raise
     switch_triggers_off_for_the_flush()
+    if not worker and config.getoption("numprocesses", None):
+        # Workers inherit this environment: with the name in it they would read these settings before making their own.
+        del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -161,7 +161,7 @@ def test_a_query_that_is_wrong_is_refused(api, unasked, buyer, path):
         "/api/refunds/R0000000000000'/",
         "/api/refunds/R00000000000000/",
         "/api/refunds/r00000000000000/",
-        "/api/refunds/../../etc/passwd",
+        "/api/refunds/../../etc/passwd/",
         "/api/orders/1/",
         "/api/orders/D" + "9" * 5000 + "/",
         "/api/orders/D00000000000000/eligibility/?reason=late",
