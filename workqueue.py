@@ -1,4 +1,4 @@
-"""The database row is the queue; Celery is the bell (design.md, section 4).
+"""The database row is the queue; Celery is the bell (docs/decisions/0002-row-is-the-queue.md).
 
 A row that is not at rest has ``next_due_at``, ``leased_until`` and ``tries``. Any number of sweepers may claim due
 rows; a claim is a lease, so a killed worker costs nothing but time. A bell rings a sweeper at once instead of at the

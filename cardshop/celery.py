@@ -1,4 +1,4 @@
-"""Celery rings; the database row is the queue (design.md, section 4)."""
+"""Celery rings; the database row is the queue (docs/decisions/0002-row-is-the-queue.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""不变量: what must be true of the books at every commit (design.md, section 6).
+"""不变量: what must be true of the books at every commit (docs/rules.md).
 
 One function for each; it returns what is broken, a line each, and nothing if all is well. Tests, chaos runs and
 ``manage.py invariants`` ask the same questions. I14 and I15 are about calls and texts, not about rows: tests prove

@@ -35,7 +35,7 @@ SECRET_KEY = secret_file("SECRET_KEY_FILE") or env.str("SECRET_KEY", "")
 if not SECRET_KEY:
     raise ImproperlyConfigured("Set SECRET_KEY_FILE to a file with a long random text (make demo makes its own).")
 
-# --- Channels: design.md 1.12 ---------------------------------------------------------------------------------------
+# --- Channels: docs/decisions/0003-channel-calls.md -----------------------------------------------------------------
 
 CHANNELS = env.str("CHANNELS", "simulated")
 TIME_SCALE = env.float("TIME_SCALE", 1.0)  # shortens polling and spacing; forbidden when live
@@ -300,7 +300,7 @@ UNFOLD = {
     },
 }
 
-# --- Celery: the bell, not the queue (design.md 4) -------------------------------------------------------------------
+# --- Celery: the bell, not the queue (docs/decisions/0002-row-is-the-queue.md) ---------------------------------------
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True

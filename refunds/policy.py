@@ -158,7 +158,7 @@ def is_undelivered(facts: Facts) -> RuleResult:
 
 
 def is_unseen(facts: Facts) -> RuleResult:
-    """Design, section 5: a code never revealed is proved unused."""
+    """What counts as used (docs/rules.md): a code never revealed is proved unused."""
     return _result(
         "unrevealed",
         facts.revealed_count == 0,

@@ -56,7 +56,7 @@ class RefundPolicy(models.Model):
 
 
 class ProductKind(models.TextChoices):
-    """Kinds this issue sells; each later kind brings its own rule of 'used' (design.md, section 5)."""
+    """Kinds this issue sells; each later kind brings its own rule of 'used' (docs/rules.md)."""
 
     CARD_CODE = "card_code", _("卡密")
     TOP_UP = "top_up", _("直充")
