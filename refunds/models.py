@@ -46,7 +46,7 @@ class Status(models.TextChoices):
 
 
 class Lane(models.TextChoices):
-    """通道: how the decision is reached (conflict 6)."""
+    """通道: how the decision is reached (conflict 6, docs/rules.md)."""
 
     UNDELIVERED = "undelivered", _("未发货自动退")
     ONE_CLICK = "one_click", _("一键退款")
