@@ -62,27 +62,14 @@ def demand_evidence_is_asked(refund: Refund, *, by: User) -> None:
 
 
 def release(refunds: Sequence[Refund], *, by: User, at: datetime) -> dict[str, dict[str, str]]:
-    """放款 of many: in one go if all may go, else one by one, so that each line says why not (PM7). By refund_no."""
-    try:
-        return _release(refunds, by, at)
-    except StepRefused:
-        return {refund.refund_no: _release_one(refund, by, at) for refund in refunds}
-
-
-def _release_one(refund: Refund, by: User, at: datetime) -> dict[str, str]:
-    try:
-        return _release([refund], by, at)[refund.refund_no]
-    except StepRefused as refused:
-        return {"result": "refused", "code": refused.code, "detail": str(refused)}
-
-
-def _release(refunds: Sequence[Refund], by: User, at: datetime) -> dict[str, dict[str, str]]:
-    released = disbursement.release(refunds, by=by, at=at)
-    sent = {refund.refund_no: {"result": "sent", "code": "", "detail": ""} for refund in released.sent}
-    aside = {
-        refund.refund_no: {"result": "set_aside", "code": "", "detail": reason} for refund, reason in released.set_aside
+    """放款 of many; each line says what became of it (PM7). By refund_no."""
+    released = disbursement.release_each(refunds, by=by, at=at)
+    lines = [(refund, "sent", "", "") for refund in released.sent]
+    lines += [(refund, "set_aside", "", why) for refund, why in released.set_aside]
+    lines += [(refund, "refused", refusal.code, str(refusal)) for refund, refusal in released.refused]
+    return {
+        refund.refund_no: {"result": result, "code": code, "detail": detail} for refund, result, code, detail in lines
     }
-    return sent | aside
 
 
 def described() -> str:

@@ -6,18 +6,14 @@ again in the domain, under its lock: two colleagues at once make one step, and t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
-from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
 from django.db.models import DateTimeField, QuerySet, Value
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -44,8 +40,9 @@ from notices import wording
 from payments import refunding
 from refunds import casefile, disbursement, lifecycle, worklist
 from refunds.casefile import step_words
+from refunds.disbursement import Released
 from refunds.lifecycle import STEPS, StepRefused
-from refunds.models import Disbursement, Evidence, Queue, Refund, RefundEvent
+from refunds.models import Disbursement, Queue, Refund, RefundEvent
 from refunds.models import Status as S
 from refunds.reasons import REASONS
 from refunds.stages import TONE_OF
@@ -257,20 +254,6 @@ class RefundDesk(Desk):
             }
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
-    def get_urls(self) -> list[URLPattern]:
-        image = self.admin_site.admin_view(self.evidence_image)
-        return [path("evidence/<uuid:key>/", image, name="refunds_refund_evidence"), *super().get_urls()]
-
-    def evidence_image(self, request: HttpRequest, key: UUID) -> FileResponse:
-        """凭证图片, for those who may see cases; everybody else learns nothing."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        evidence = Evidence.objects.filter(pk=key).exclude(image="").first()
-        if evidence is None:
-            raise Http404
-        headers = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
-        return FileResponse(evidence.image.open("rb"), content_type=evidence.content_type, headers=headers)
-
     # --- columns
 
     @admin.display(description="单号", ordering="pk")
@@ -383,9 +366,9 @@ class RefundDesk(Desk):
         explain=explain,
     )
     def disburse(self, request: HttpRequest, form: DisburseForm, object_id: str) -> str:
-        outcome = release_each([_case(form)], by=_me(request), alone=True)
-        outcome.tell(request)
-        return list_url(Refund) if outcome.sent else ""
+        released = disbursement.release([_case(form)], by=_me(request), at=clock.now())
+        tell(request, released)
+        return list_url(Refund) if released.sent else ""
 
     @staff_act(
         ReissueForm,
@@ -411,8 +394,7 @@ class RefundDesk(Desk):
         explain=explain,
     )
     def release_chosen(self, request: HttpRequest, form: ReleaseChosenForm) -> str:
-        outcome = release_each(form.ready, by=_me(request))
-        outcome.tell(request)
+        tell(request, disbursement.release_each(form.ready, by=_me(request), at=clock.now()))
         return list_url(Refund)
 
     def _done(self, request: HttpRequest, case: Refund, words: str) -> str:
@@ -424,47 +406,16 @@ class RefundDesk(Desk):
 # --- release, line by line ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Outcome:
+def tell(request: HttpRequest, released: Released) -> None:
     """What became of every line of a release (PM7)."""
-
-    sent: Sequence[Refund]
-    set_aside: Sequence[tuple[Refund, str]]
-    refused: Sequence[tuple[Refund, str]]
-
-    def tell(self, request: HttpRequest) -> None:
-        if self.sent:
-            total = yuan(sum(refund.amount_fen for refund in self.sent))
-            messages.success(request, f"已放款 {len(self.sent)} 笔，共 {total}，正在发往支付渠道。")
-        for refund, why in self.set_aside:
-            messages.warning(request, _with_link(refund, f"没有放款，转为退款异常：{why}"))
-        for refund, why in self.refused:
-            messages.error(request, _with_link(refund, f"没有放款：{why}"))
-
-
-def release_each(refunds: Sequence[Refund], *, by: User, alone: bool = False) -> Outcome:
-    """All in one transaction; if one line is refused, each by itself, so that it stops no other."""
-    at = clock.now()
-    try:
-        done = disbursement.release(refunds, by=by, at=at)
-        return Outcome(done.sent, done.set_aside, [])
-    except StepRefused:
-        if alone:
-            raise
-    outcomes = [_release_one(refund, by) for refund in refunds]
-    return Outcome(
-        [refund for outcome in outcomes for refund in outcome.sent],
-        [line for outcome in outcomes for line in outcome.set_aside],
-        [line for outcome in outcomes for line in outcome.refused],
-    )
-
-
-def _release_one(refund: Refund, by: User) -> Outcome:
-    try:
-        return release_each([refund], by=by, alone=True)
-    except StepRefused as refusal:
+    if released.sent:
+        total = yuan(sum(refund.amount_fen for refund in released.sent))
+        messages.success(request, f"已放款 {len(released.sent)} 笔，共 {total}，正在发往支付渠道。")
+    for refund, why in released.set_aside:
+        messages.warning(request, _with_link(refund, f"没有放款，转为退款异常：{why}"))
+    for refund, refusal in released.refused:
         refund.refresh_from_db()
-        return Outcome([], [], [(refund, explain(refusal, str(refund.pk)))])
+        messages.error(request, _with_link(refund, f"没有放款：{explain(refusal, str(refund.pk))}"))
 
 
 # --- records ------------------------------------------------------------------------------------------------------

@@ -5,12 +5,13 @@ The network moves attempts (``payments.refunding``); this file turns their news 
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 import workqueue
 from accounts.models import User
@@ -18,18 +19,21 @@ from payments import refunding
 from payments.models import AttemptStatus as A
 from payments.models import RefundAttempt
 from refunds import lifecycle
+from refunds.lifecycle import StepRefused
 from refunds.models import Disbursement, Queue, Refund
 from refunds.models import Status as S
 
+log = logging.getLogger(__name__)
 BATCH = 100
 
 
 @dataclass(frozen=True)
 class Released:
-    """What became of each case of a release: sent on its way, or set aside with the reason (PM7)."""
+    """What became of each case of a release: sent, set aside with the reason, or left where it was (PM7)."""
 
     sent: list[Refund]
     set_aside: list[tuple[Refund, str]]
+    refused: list[tuple[Refund, StepRefused]]
 
 
 def release(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Released:
@@ -44,23 +48,60 @@ def release(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Rele
         lifecycle.disburse(sent, by=by, at=at)
         for reason in sorted({reason for _, reason in set_aside}):
             lifecycle.cannot_send([refund for refund, why in set_aside if why == reason], at=at, note=reason)
-    return Released(sent, set_aside)
+    return Released(sent, set_aside, [])
+
+
+def release_each(refunds: Sequence[Refund], *, by: User, at: datetime) -> Released:
+    """放款 of many: in one go if all may go, else each by itself, so that a refused one stops no other (PM7)."""
+    try:
+        return release(refunds, by=by, at=at)
+    except StepRefused as refusal:
+        if len(refunds) == 1:
+            return Released([], [], [(refunds[0], refusal)])
+    alone = [release_each([refund], by=by, at=at) for refund in refunds]
+    return Released(
+        sent=[refund for each in alone for refund in each.sent],
+        set_aside=[line for each in alone for line in each.set_aside],
+        refused=[line for each in alone for line in each.refused],
+    )
 
 
 def hear(*, at: datetime) -> int:
     """Act on a batch of news from the channels; returns how many attempts it was about."""
+    waiting = Disbursement.objects.filter(attempt__news_at__isnull=False).order_by("attempt__news_at", "pk")
+    refund_ids = list(waiting.values_list("refund_id", flat=True)[:BATCH])
+    try:
+        return _hear(refund_ids, at)
+    except OperationalError:
+        raise  # the database is away: the news waits
+    except Exception:
+        log.exception("hear: a batch failed, its cases are done one by one")
+        return sum(_hear_alone(refund_id, at) for refund_id in refund_ids)
+
+
+def _hear(refund_ids: Sequence[int], at: datetime) -> int:
     with transaction.atomic():
-        attempts = _news()
+        attempts = _news(refund_ids)
         _move_cases(attempts, at)
         refunding.acknowledge(attempts)
     return len(attempts)
 
 
-def _news() -> list[RefundAttempt]:
+def _hear_alone(refund_id: int, at: datetime) -> int:
+    """A case that cannot act on its news lies with finance, shown and logged; the others go on (F12)."""
+    try:
+        return _hear([refund_id], at)
+    except OperationalError:
+        raise
+    except Exception:
+        log.exception("hear: refund %s failed", refund_id)
+        Refund.objects.filter(pk=refund_id).update(queue=Queue.FINANCE)
+        return 0
+
+
+def _news(refund_ids: Sequence[int]) -> list[RefundAttempt]:
     """Attempts with news, their cases locked first (lock order: refund before payment); those held by others wait."""
-    waiting = Disbursement.objects.filter(attempt__news_at__isnull=False).order_by("attempt__news_at", "pk")
-    ids = list(waiting.values_list("refund_id", flat=True)[:BATCH])
-    mine = Refund.objects.select_for_update(skip_locked=True, of=("self",)).filter(pk__in=ids).order_by("pk")
+    mine = Refund.objects.select_for_update(skip_locked=True, of=("self",)).filter(pk__in=refund_ids).order_by("pk")
     attempts = RefundAttempt.objects.select_for_update(of=("self",)).select_related("disbursement__refund__order")
     rows = attempts.filter(disbursement__refund__in=list(mine), news_at__isnull=False).order_by("pk")
     return [*rows, *_surplus_news()]

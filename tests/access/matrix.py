@@ -145,7 +145,6 @@ GET  admin:view_on_site                           login  login login    login   
 GET  admin:app_list                               login  login login    login    login 200      200    200     200
 GET  admin:admin/(?P<url>.*)$                     login  login login    login    login 404      404    404     404
 
-GET  admin:refunds_refund_evidence                login  login login    login    login 200      200    200     200
 GET  admin:refunds_refund_approve                 login  login login    login    login 200      200    403     403
 POST admin:refunds_refund_approve                 login  login login    login    login done     done   403     403
 GET  admin:refunds_refund_reject                  login  login login    login    login 200      200    403     403

@@ -64,7 +64,7 @@ def addresses(*, existing: bool) -> list[str]:
         found += [
             path for url in admin.site.get_urls() if getattr(url, "name", "") for path in _paths(f"admin:{url.name}", 1)
         ]
-        found += [reverse("admin:refunds_refund_evidence", args=[Evidence.objects.get().pk]), "/admin/refunds/"]
+        found += [reverse("storefront:evidence", args=[Evidence.objects.get().pk]), "/admin/refunds/"]
         found += [
             f"{path}?_selected_action=1&_selected_action=x" for path in found if path.endswith(("chosen/", "again/"))
         ]

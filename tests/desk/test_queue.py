@@ -141,14 +141,14 @@ def test_the_review_page_shows_claim_and_facts(sits, reviewer, buy, reveal, appl
     ]:  # fmt: skip
         assert fact in page, fact
     assert 'name="_save"' not in page
-    image = reverse("admin:refunds_refund_evidence", args=[refund.evidence.get().pk])
+    image = reverse("storefront:evidence", args=[refund.evidence.get().pk])
     assert image in page
     answer = seat.get(image)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, refund.evidence.get().content_type)
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     with refund.evidence.get().image.open() as stored:
         assert b"".join(answer.streaming_content) == stored.read()
-    assert sits(stranger).get(image).status_code == 302
+    assert sits(stranger).get(image).status_code == 404
     assert client.get(image).status_code == 302
 
 
