@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from django.db import connections
 from django.urls import reverse
 from playwright.sync_api import expect
@@ -111,6 +112,35 @@ def test_ticked_cases_are_released_together(sit_down, finance, approved):
     for refund in refunds:
         refund.refresh_from_db()
     assert [refund.status for refund in refunds] == [Status.PROCESSING, Status.PROCESSING, Status.APPROVED]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_desk_is_accessible(scheme, sit_down, reviewer, finance, reviewed, approved):
+    """WCAG 2.2 AA by axe, with the dialogs open; nothing of Unfold's needs an exception."""
+    waiting, to_release = reviewed(), approved()
+    page = sit_down(reviewer, color_scheme=scheme)
+    page.goto("/admin/")
+    assert violations(page) == []
+    page.goto("/admin/refunds/refund/")
+    assert violations(page) == []
+    page.goto(reverse("admin:refunds_refund_change", args=[waiting.pk]))
+    assert violations(page) == []
+    page.get_by_role("button", name="驳回", exact=True).click()
+    expect(page.get_by_role("dialog").get_by_role("textbox")).to_be_focused()
+    assert violations(page) == []
+    page = sit_down(finance, color_scheme=scheme)
+    page.goto("/admin/refunds/refund/")
+    page.get_by_role("row", name=to_release.refund_no).get_by_role("checkbox").check()
+    assert violations(page) == []
+    page.get_by_role("button", name="放款").click()
+    expect(page.get_by_role("dialog")).to_be_focused()
+    assert violations(page) == []
+
+
+def violations(page: Any) -> list[str]:
+    page.evaluate("Promise.all(document.getAnimations().map(animation => animation.finished))")
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+    return [f"{each['id']}: {node['html']}" for each in found.response["violations"] for node in each["nodes"]]
 
 
 def test_without_javascript_the_desk_says_what_it_needs(sit_down, reviewer, reviewed):
