@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.db.models import Prefetch, Q, QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView, get_object_or_404
 from rest_framework.request import Request
@@ -87,7 +87,7 @@ class LineOfRefund(serializers.ModelSerializer):
 
 
 class StageOfTrack(serializers.Serializer):
-    code = serializers.ChoiceField(list(stages.STAGES))
+    code = serializers.ChoiceField([*stages.STAGES, Status.REJECTED.value, Status.WITHDRAWN.value])
     title = serializers.CharField()
     state = serializers.ChoiceField(["done", "current", "todo", "failed"])
     reached_at = serializers.DateTimeField(allow_null=True)
@@ -102,7 +102,9 @@ class TrackOfRefund(serializers.Serializer):
     who = serializers.CharField()
     next_step = serializers.CharField()
     by = serializers.DateTimeField(allow_null=True)
+    by_label = serializers.CharField(allow_blank=True)
     is_late = serializers.BooleanField()
+    money = serializers.CharField()
     tone = serializers.ChoiceField(["progress", "attention", "good", "bad", "quiet"])
     arrival_from = serializers.DateField(allow_null=True)
     arrival_until = serializers.DateField(allow_null=True)
@@ -127,7 +129,8 @@ class EventOfRefund(serializers.ModelSerializer):
 
     def get_note(self, event: RefundEvent) -> str:
         is_told = "%(note)s" in str(WORDING.get(f"refund_{event.step}", ""))
-        return event.note if is_told or rights.is_staff(self.context["request"].user) else ""
+        sees_the_house = lifecycle.roles_on(event.refund, self.context["request"].user) - {Role.BUYER, Role.MERCHANT}
+        return event.note if is_told or sees_the_house else ""
 
 
 class AttemptOfRefund(serializers.ModelSerializer):
@@ -167,6 +170,7 @@ class EvidenceOfRefund(serializers.ModelSerializer):
 
 class RefundInFull(RefundInList):
     contact = serializers.SerializerMethodField()
+    received_account = serializers.SerializerMethodField()
     lines = LineOfRefund(many=True, read_only=True)
     track = serializers.SerializerMethodField()
     pre_check = PreCheckOfRefund(read_only=True, allow_null=True)
@@ -196,16 +200,25 @@ class RefundInFull(RefundInList):
         ]
 
     def get_contact(self, refund: Refund) -> str:
-        """For those who decide, and for who wrote it; the shop does not need the buyer's number."""
-        return "" if Role.MERCHANT in lifecycle.roles_on(refund, self.context["request"].user) else refund.contact
+        return "" if self._is_read_by_the_shop(refund) else refund.contact
+
+    def get_received_account(self, refund: Refund) -> str:
+        return "" if self._is_read_by_the_shop(refund) else refund.received_account
 
     @extend_schema(responses=TrackOfRefund)
+    @extend_schema_field(TrackOfRefund)
     def get_track(self, refund: Refund) -> Any:
         return TrackOfRefund(asdict(stages.track(refund, list(refund.events.all()), at=self.context["at"]))).data
 
     @extend_schema(responses=AttemptOfRefund(many=True))
     def get_attempts(self, refund: Refund) -> Any:
-        return AttemptOfRefund([row.attempt for row in refund.disbursements.all()], many=True).data
+        attempts = AttemptOfRefund([row.attempt for row in refund.disbursements.all()], many=True).data
+        hidden = {"received_account": ""} if self._is_read_by_the_shop(refund) else {}
+        return [attempt | hidden for attempt in attempts]
+
+    def _is_read_by_the_shop(self, refund: Refund) -> bool:
+        """The buyer's number and bank are for those who decide, and for the buyer; the shop needs neither."""
+        return Role.MERCHANT in lifecycle.roles_on(refund, self.context["request"].user)
 
 
 # --- what is sent in --------------------------------------------------------------------------------------------------

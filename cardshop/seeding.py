@@ -270,7 +270,7 @@ def _later(story: Story, hours: float) -> datetime:
 
 
 def _approve(story: Story, people: dict[str, User]) -> None:
-    high = story.refund.amount_fen > story.order.policy.second_person_above_fen
+    high = story.refund.amount_fen > story.order.policy.senior_above_fen
     reviewer = people["senior" if high else "support"]
     lifecycle.approve([story.refund], by=reviewer, at=_later(story, 4), note="兑换平台记录与截图一致，卡密确实无效。")
 

@@ -30,7 +30,7 @@ def place(product: Product, *, quantity: int, buyer: User, checkout_key: uuid.UU
     """下单. The same ``checkout_key`` of the same buyer gives the same order, however often it is sent (P1)."""
     known = Order.objects.filter(checkout_key=checkout_key, buyer=buyer).first()
     if known:
-        return known
+        return _same(known, product, quantity)
     _check(product, quantity)
     try:
         with transaction.atomic():
@@ -38,14 +38,23 @@ def place(product: Product, *, quantity: int, buyer: User, checkout_key: uuid.UU
     except IntegrityError:
         known = Order.objects.filter(checkout_key=checkout_key, buyer=buyer).first()
         if known is None:  # somebody else's key: never their order
-            raise CannotPlace("checkout_key", _("这张下单页已失效，请刷新后再下单。")) from None
-        return known
+            raise CannotPlace("checkout_key", _("这张下单页已失效，请重新提交。")) from None
+        return _same(known, product, quantity)
 
 
 def cancel(orders: Sequence[Order], *, at: datetime) -> None:
     """取消 of unpaid orders whose payment is closed. The orders are locked by the caller."""
     ids = [order.pk for order in orders if order.status == OrderStatus.PLACED]
     Order.objects.filter(pk__in=ids).update(status=OrderStatus.CANCELED, canceled_at=at)
+
+
+def _same(order: Order, product: Product, quantity: int) -> Order:
+    """The order placed with this key before, if it is about the same goods: a changed form is another order."""
+    if list(order.lines.values_list("product_id", flat=True)) != [product.pk] * quantity:
+        raise CannotPlace(
+            "checkout_key", _("您已用这张下单页下过单，又改了商品或数量。再次提交将另下一单。")
+        )
+    return order
 
 
 def _check(product: Product, quantity: int) -> None:

@@ -96,10 +96,7 @@ class ApproveForm(StepForm):
     note = note_field(required=False, label="审核说明（选填）", help_text="显示在买家的退款进度页。")
 
     def also_refused(self, case: Refund, user: User) -> str:
-        limit = case.order.policy.second_person_above_fen
-        if case.amount_fen > limit and user.role != Role.SENIOR:
-            return f"金额 {yuan(case.amount_fen)} 超过审批线 {yuan(limit)}，须由高级审核员审批。"
-        return ""
+        return "" if may_approve(case, user) else above_limit_words(case)
 
 
 class RejectForm(StepForm):
@@ -298,7 +295,9 @@ class RefundDesk(Desk):
         return []
 
     def _steps(self, refund: Refund, user: User) -> list[dict[str, Any]]:
-        allowed = lifecycle.allowed_steps(refund, user)
+        allowed = set(lifecycle.allowed_steps(refund, user))
+        if "approve" in allowed and not may_approve(refund, user):
+            allowed.remove("approve")  # the hint beside the buttons says whose it is
         return [self._button(name, refund) for name in DESK_STEPS if name in allowed]
 
     def _button(self, name: str, refund: Refund) -> dict[str, Any]:
@@ -527,16 +526,21 @@ def _tabs(request: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
+def may_approve(refund: Refund, user: User) -> bool:
+    return user.role == Role.SENIOR or not lifecycle.above_limit([refund])
+
+
+def above_limit_words(refund: Refund) -> str:
+    return f"该订单退款合计超过审批线 {yuan(refund.order.policy.senior_above_fen)}：通过须由高级审核员操作。"
+
+
 def _hint(refund: Refund, user: User) -> str:
     """Why there may be no button, in one sentence."""
     roles = lifecycle.roles_on(refund, user)
     if roles <= {Role.BUYER, Role.MERCHANT}:
         return "这张退款单与您本人或您的店铺有关，须由其他同事处理。"
     if lifecycle.allowed_steps(refund, user):
-        limit = refund.order.policy.second_person_above_fen
-        if refund.status == S.FIRST_REVIEW and refund.amount_fen > limit and user.role != Role.SENIOR:
-            return f"金额超过审批线 {yuan(limit)}：通过须由高级审核员操作。"
-        return ""
+        return above_limit_words(refund) if refund.status == S.FIRST_REVIEW and not may_approve(refund, user) else ""
     if refund.queue == Queue.NOBODY:
         return "已结束，无需处理。"
     return f"现在等{Queue(refund.queue).label}处理。"

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Sum
 from django.utils.translation import gettext_lazy as _
 
 import workqueue
@@ -190,7 +191,7 @@ def halt(refunds: Sequence[Refund], *, by: User, at: datetime, note: str) -> Non
     _demand_note(note, _("请写明拦截的理由。"))
     with _step("halt", refunds, by=by, at=at, note=note) as taken:
         for refund in taken.refunds:
-            refund.decided_at = None
+            refund.decided_at, refund.decision_note = None, ""
             refund.lane = Lane.STANDARD  # whatever lane it came by, people decide and release it now
 
 
@@ -272,6 +273,13 @@ def allowed_steps(refund: Refund, by: User) -> list[str]:
     return [name for name, step in STEPS.items() if S(refund.status) in step.sources and step.who & roles]
 
 
+def above_limit(refunds: Sequence[Refund]) -> set[int]:
+    """Keys of the cases that a senior must approve. All cases of an order count together: splitting helps nobody."""
+    holding = Refund.objects.filter(order__in=[refund.order_id for refund in refunds], status__in=S.holding_money())
+    total_fen = dict(holding.values_list("order").annotate(Sum("amount_fen")))
+    return {r.pk for r in refunds if total_fen.get(r.order_id, r.amount_fen) > r.order.policy.senior_above_fen}
+
+
 def demand_right(name: str, refunds: Sequence[Refund], *, by: User | None) -> None:
     """Refuse who may not take this step, before anything is done in its name. In the caller's transaction."""
     actor = _reread(by)
@@ -302,9 +310,8 @@ def _shops_of(user: User) -> set[int]:
 
 def _may_decide_this_much(taken: _Taken) -> None:
     """Above the policy's limit a senior decides; with finance's release that is two different people at least."""
-    for refund in taken.refunds:
-        if refund.amount_fen > refund.order.policy.second_person_above_fen and taken.roles[refund.pk] != R.SENIOR:
-            raise StepRefused("above_your_limit", _("金额超过审批线，须由高级审核员审批。"))
+    if any(taken.roles[key] != R.SENIOR for key in above_limit(taken.refunds)):
+        raise StepRefused("above_your_limit", _("同一订单的退款合计超过审批线，须由高级审核员审批。"))
 
 
 def _not_by_who_decided(taken: _Taken) -> None:

@@ -126,6 +126,18 @@ class Refund(WorkItem):
                 operation=pgtrigger.UpdateOf("order_id", "payment_id", "buyer_id", "asked_by_id", "amount_fen"),
                 condition=pgtrigger.AnyChange("order", "payment", "buyer", "asked_by", "amount_fen"),
             ),
+            pgtrigger.Trigger(
+                name="refund_is_made_of_lines",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                timing=pgtrigger.Deferred,
+                func="""
+                IF NOT EXISTS (SELECT FROM refunds_refundline WHERE refund_id = NEW.id) THEN
+                    RAISE EXCEPTION 'refund % has no lines', NEW.id USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NULL;
+                """,
+            ),
         ]
 
     def __str__(self) -> str:

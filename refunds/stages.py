@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from django.utils.timezone import localdate
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -60,14 +61,17 @@ class Stage:
 
 @dataclass(frozen=True)
 class Track:
-    """Where the case stands. ``tone`` is progress, attention, good, bad or quiet; ``by`` the promised time."""
+    """Where the case stands. ``tone`` is progress, attention, good, bad or quiet; ``by`` the promised time, and
+    ``by_label`` what is promised for then; ``money`` says where the money is now."""
 
     stages: Sequence[Stage]
     headline: str
     who: str
     next_step: str
     by: datetime | None
+    by_label: str
     is_late: bool
+    money: str
     tone: str
     arrival_from: date | None
     arrival_until: date | None
@@ -84,7 +88,9 @@ def track(refund: Refund, events: Sequence[RefundEvent], *, at: datetime) -> Tra
         who=str(_who(refund)),
         next_step=next_step(refund),
         by=refund.promised_by,
-        is_late=bool(refund.promised_by and refund.promised_by < at),
+        by_label=by_label(refund),
+        is_late=_is_late(refund, at),
+        money=where_the_money_is(refund),
         tone=TONE_OF.get(status, "progress"),
         arrival_from=refund.arrival_expected_from,
         arrival_until=refund.arrival_expected_until,
@@ -127,33 +133,73 @@ def next_step(refund: Refund) -> str:
     }[S(refund.status)]
 
 
+def where_the_money_is(refund: Refund) -> str:
+    """钱款去向, at every moment. Names no account: shops read this too."""
+    return {
+        S.SUBMITTED: _("在平台，未退出；通过后原路退回"),
+        S.FIRST_REVIEW: _("在平台，未退出；通过后原路退回"),
+        S.AWAITING_EVIDENCE: _("在平台，未退出；通过后原路退回"),
+        S.APPROVED: _("在平台，等待放款"),
+        S.PROCESSING: _("已从平台退出，微信支付处理中"),
+        S.PAID_OUT: _("微信支付已退出，收款账户入账中"),
+        S.ARRIVED: _("已退回原支付账户"),
+        S.REJECTED: _("未退款"),
+        S.WITHDRAWN: _("未退款"),
+        S.RETURNED: _("未能入账，财务正在追查，不会丢失"),
+    }[S(refund.status)]
+
+
+def by_label(refund: Refund) -> str:
+    """What is promised for ``Track.by``."""
+    return {
+        S.SUBMITTED: _("最迟完成初审"),
+        S.FIRST_REVIEW: _("最迟给出结果"),
+        S.AWAITING_EVIDENCE: _("请在此前补充"),
+        S.APPROVED: _("最迟放款"),
+        S.PROCESSING: _("最迟处理完"),
+        S.RETURNED: _("最迟答复您"),
+    }.get(S(refund.status), "")
+
+
 def _who(refund: Refund) -> object:
     if refund.status in {S.PROCESSING, S.PAID_OUT}:
         return _("微信支付")
     if refund.queue == Queue.NOBODY:
-        return _("无需操作")
+        return _("无人，已结束")
     return Queue(refund.queue).label
+
+
+def _is_late(refund: Refund, at: datetime) -> bool:
+    """Beyond the promised time, or paid out and beyond the last day on which it was expected."""
+    if refund.status == S.PAID_OUT and refund.arrival_expected_until:
+        return localdate(at) > refund.arrival_expected_until
+    return bool(refund.promised_by and refund.promised_by < at)
 
 
 def _stages(refund: Refund, events: Sequence[RefundEvent]) -> list[Stage]:
     """Stages up to the present one carry the time they were reached; automatic lanes have no review stage."""
     reached = _reached(events)
     status = S(refund.status)
+    if status in {S.REJECTED, S.WITHDRAWN}:
+        return _ended(refund, events, reached)
     codes = [code for code in STAGES if code != "review" or "review" in reached or _will_be_reviewed(refund)]
-    present = STAGE_OF[status]
-    if status == S.REJECTED and "review" not in reached:
-        present = "pre_check"  # turned down by the pre-check itself
-    position = codes.index(present)
+    position = codes.index(STAGE_OF[status])
     stages = []
     for index, code in enumerate(codes):
         state = "done" if index < position or status == S.ARRIVED else "todo"
         if index == position and status != S.ARRIVED:
-            state = "failed" if status in {S.REJECTED, S.WITHDRAWN, S.RETURNED} else "current"
+            state = "failed" if status == S.RETURNED else "current"
         note = headline(refund) if index == position else ""
-        stages.append(Stage(code, str(STAGES[code]), state, reached.get(code), note))
-    if status in {S.REJECTED, S.WITHDRAWN}:
-        return stages[: position + 1]
+        reached_at = reached.get(code) if index <= position else None  # halted or sent again: what is ahead is ahead
+        stages.append(Stage(code, str(STAGES[code]), state, reached_at, note))
     return stages
+
+
+def _ended(refund: Refund, events: Sequence[RefundEvent], reached: dict[str, datetime]) -> list[Stage]:
+    """Not approved, or withdrawn: the stages it went through, and the end with its own time."""
+    through = [Stage(code, str(STAGES[code]), "done", reached[code], "") for code in STAGES if code in reached]
+    end = Stage(refund.status, str(S(refund.status).label), "failed", events[-1].at, headline(refund))
+    return [*through, end]
 
 
 def _will_be_reviewed(refund: Refund) -> bool:

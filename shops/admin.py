@@ -78,7 +78,7 @@ class RefundPolicyDesk(Desk):
         "version",
         "window_days",
         "one_click",
-        "second_person",
+        "senior_limit",
         "review_hours",
         "published_at",
     )
@@ -86,7 +86,7 @@ class RefundPolicyDesk(Desk):
     sortable_by = ()
 
     one_click = money("one_click_below_fen", "一键退款上限（不含）")
-    second_person = money("second_person_above_fen", "高级审核员审批线")
+    senior_limit = money("senior_above_fen", "高级审核员审批线")
 
 
 @admin.register(CardCode)

@@ -39,7 +39,7 @@ class RefundPolicy(models.Model):
     cooling_off_hours = models.PositiveIntegerField(_("冷静期（小时）"), default=24)
     one_click_below_fen = models.PositiveIntegerField(_("一键退款上限（分，不含）"), default=5000)
     one_click_daily_cap_fen = models.PositiveIntegerField(_("每位买家每日自动退款上限（分）"), default=20000)
-    second_person_above_fen = models.PositiveIntegerField(_("高级审核员审批线（分，超过即需）"), default=50000)
+    senior_above_fen = models.PositiveIntegerField(_("高级审核员审批线（分，超过即需）"), default=50000)
     review_hours = models.PositiveIntegerField(_("审核时限（小时）"), default=48)
     evidence_hours = models.PositiveIntegerField(_("补充材料时限（小时）"), default=72)
     max_rejections = models.PositiveIntegerField(_("同一订单最多被拒次数"), default=3)
@@ -53,6 +53,9 @@ class RefundPolicy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} v{self.version}"
+
+
+HIGHEST_PRICE_FEN = 100_000_00  # ten of them still fit into an order's total
 
 
 class ProductKind(models.TextChoices):
@@ -82,7 +85,13 @@ class Product(models.Model):
     class Meta:
         verbose_name = _("商品")
         verbose_name_plural = _("商品")
-        constraints = [models.CheckConstraint(name="product_price_is_positive", condition=Q(price_fen__gt=0))]
+        constraints = [
+            models.CheckConstraint(
+                name="product_price_is_in_range",
+                condition=Q(price_fen__gt=0, price_fen__lte=HIGHEST_PRICE_FEN),
+                violation_error_message=_("价格须在 ¥0.01 与 ¥100,000.00 之间。"),
+            )
+        ]
         indexes = [models.Index(name="product_listed", fields=["-created_at", "-id"], condition=Q(is_listed=True))]
 
     def __str__(self) -> str:

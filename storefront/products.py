@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 
 import clock
 import paging
@@ -28,6 +30,7 @@ def product_list(request: HttpRequest) -> HttpResponse:
     return render(request, "storefront/products.html", {"page": page, "goods": goods})
 
 
+@never_cache
 def product_page(request: HttpRequest, product_id: int) -> HttpResponse:
     product = _product(product_id)
     return _show(request, product, BuyForm(policy=product.policy))
@@ -49,6 +52,10 @@ def buy(request: SignedIn, product_id: int) -> HttpResponse:
             product, quantity=said["quantity"], buyer=request.user, checkout_key=said["checkout_key"], at=at
         )
     except CannotPlace as refusal:
+        if refusal.code == "checkout_key":  # the buyer may send the form again, as a new order
+            again = request.POST.copy()
+            again["checkout_key"] = str(uuid4())
+            form = BuyForm(again, policy=product.policy)
         form.add_error(None, str(refusal))
         return _show(request, product, form)
     except charging.OrderIsNotPayable:  # the same form sent again, after its order was paid or canceled
