@@ -1,0 +1,67 @@
+"""What hostile and patient readers found, kept found."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+import clock
+from orders import placing
+from refunds import disbursement, lifecycle, stages
+from refunds.models import Status
+
+pytestmark = pytest.mark.django_db
+
+
+def test_splitting_a_refund_does_not_escape_the_approval_limit(buy, reveal, apply, reviewer, senior, finance, drain):
+    order = buy(price_fen=63_800)
+    reveal(order)
+    first = apply(order, amount_fen=50_000)
+    lifecycle.approve([first], by=reviewer, at=clock.now())
+    disbursement.release([first], by=finance, at=clock.now())
+    drain()
+    rest = apply(order, amount_fen=13_800)
+    with pytest.raises(lifecycle.StepRefused) as refusal:
+        lifecycle.approve([rest], by=reviewer, at=clock.now())
+    assert refusal.value.code == "above_your_limit"
+    lifecycle.approve([rest], by=senior, at=clock.now())
+
+
+def test_a_halted_case_shows_no_time_for_what_is_ahead(buy, reveal, apply, reviewer, finance):
+    order = buy(price_fen=8800)
+    reveal(order)
+    refund = apply(order)
+    lifecycle.approve([refund], by=reviewer, at=clock.now(), note="已核实")
+    lifecycle.halt([refund], by=finance, at=clock.now(), note="账号可疑")
+    refund.refresh_from_db()
+    assert refund.decision_note == ""
+    track = stages.track(refund, list(refund.events.order_by("sequence")), at=clock.now())
+    ahead = [stage for stage in track.stages if stage.state == "todo"]
+    assert {stage.code for stage in ahead} == {"approved", "processing", "arrived"}
+    assert all(stage.reached_at is None for stage in ahead)
+
+
+@pytest.mark.parametrize("end", ["reject", "withdraw"])
+def test_an_ended_case_ends_its_track_with_its_own_time(buy, reveal, apply, reviewer, end):
+    order = buy(price_fen=8800)
+    reveal(order)
+    refund = apply(order)
+    at = clock.now()
+    if end == "reject":
+        lifecycle.reject([refund], by=reviewer, at=at, note="记录显示已使用")
+    else:
+        lifecycle.withdraw(refund, by=refund.buyer, at=at)
+    refund.refresh_from_db()
+    last = stages.track(refund, list(refund.events.order_by("sequence")), at=at).stages[-1]
+    assert (last.code, last.state, last.reached_at) == (refund.status, "failed", at)
+    assert refund.status in {Status.REJECTED, Status.WITHDRAWN}
+
+
+def test_a_changed_order_form_is_not_taken_for_the_old_one(make_product, buyer):
+    product, key = make_product(), uuid.uuid4()
+    order = placing.place(product, quantity=1, buyer=buyer, checkout_key=key, at=clock.now())
+    assert placing.place(product, quantity=1, buyer=buyer, checkout_key=key, at=clock.now()) == order
+    with pytest.raises(placing.CannotPlace) as refusal:
+        placing.place(product, quantity=3, buyer=buyer, checkout_key=key, at=clock.now())
+    assert refusal.value.code == "checkout_key"
