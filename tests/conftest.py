@@ -12,9 +12,11 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +92,7 @@ class Parts:
             "DEBUG": "0",
             "DEMO": "0",
             "TIME_SCALE": "0.05",
-            "SITE_URL": "http://testserver",
+            "SITE_URL": somewhere_to_notify(),
             "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
             "MEDIA_ROOT": str(self.folder / "media"),
             "STATIC_MANIFEST": "0",
@@ -115,6 +117,28 @@ class Parts:
 
 
 PARTS = pytest.StashKey[Parts]()
+
+
+def somewhere_to_notify() -> str:
+    """An address that receives every notification and forgets it.
+
+    At an address that nobody answers the simulator would try each of them fifteen times, and those that a test waits
+    for would stand at the end of the queue.
+    """
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Forgetful)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, name="notifications", daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+class Forgetful(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
 
 
 def switch_triggers_off_for_the_flush() -> None:

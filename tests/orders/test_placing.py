@@ -23,7 +23,15 @@ def place(product, buyer, quantity=1, key=None):
 def test_the_same_key_is_the_same_order(make_product, buyer):
     """P1: a double tap, a second tab, the browser's retry."""
     product, key = make_product(), uuid.uuid4()
-    assert place(product, buyer, key=key) == place(product, buyer, quantity=2, key=key)
+    assert place(product, buyer, key=key) == place(product, buyer, key=key)
+    assert Order.objects.count() == 1
+
+
+def test_a_changed_form_is_not_the_same_order(make_product, buyer):
+    product, key = make_product(), uuid.uuid4()
+    place(product, buyer, key=key)
+    with pytest.raises(CannotPlace):
+        place(product, buyer, quantity=2, key=key)
     assert Order.objects.count() == 1
 
 

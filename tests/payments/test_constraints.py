@@ -209,6 +209,10 @@ ATTACKS = {
         "Cannot update",
     ),
     "another price of an old order": ("UPDATE orders_orderline SET price_fen = 1 WHERE id = {line}", "Cannot update"),
+    "a case without lines": (
+        f"INSERT INTO {REFUND} ({COLUMNS}) SELECT {A_COPY} FROM {REFUND} WHERE id = {{done}}",
+        "has no lines",
+    ),
     "a case of nothing": (
         f"INSERT INTO {REFUND} ({COLUMNS}) SELECT"
         f" {A_COPY.replace('amount_fen', '0')} FROM {REFUND} WHERE id = {{done}}",

@@ -317,6 +317,23 @@ def test_an_answer_that_comes_late_undoes_no_newer_one(released, simulator):
     arrives_once(refund, simulator)
 
 
+def test_an_old_success_undoes_no_newer_failure(released, simulator):
+    """Both are steps of the table, so only who asked last can tell."""
+    refund = released()
+    attempt = attempt_of(refund)
+    refunding.sweep(at=clock.now())
+    simulator.settle(attempt.request_no, "SUCCESS")
+    clock.advance(timedelta(seconds=60))
+    slow = ask_all(refunding._claim(clock.now()), refunding._ask)
+    clock.advance(workqueue.LEASE + timedelta(seconds=1))
+    newer = refunding._claim(clock.now())
+    simulator.settle(attempt.request_no, "ABNORMAL")
+    refunding.record(ask_all(newer, refunding._ask), at=clock.now())
+    refunding.record(slow, at=clock.now())
+    assert attempt_of(refund).status == AttemptStatus.RETURNED
+    assert invariants.broken(simulator.ledger()) == []
+
+
 def test_an_answer_that_comes_late_is_taken_if_it_is_the_first(released, simulator):
     """A channel slower than the lease must not make two sweepers throw each other's answers away for ever."""
     refund = released()
@@ -374,6 +391,21 @@ def test_one_answer_that_cannot_be_written_down_stops_no_other(released, simulat
     assert attempt_of(bad).payment.reserved_fen == bad.amount_fen
 
 
+def test_one_case_that_cannot_act_on_its_news_stops_no_other(released, simulator):
+    good, bad = released(), released()
+    look_later()
+    for refund in (good, bad):
+        simulator.settle(attempt_of(refund).request_no, "SUCCESS")
+    clock.advance(timedelta(seconds=60))
+    refunding.sweep(at=clock.now())
+    RefundAttempt.objects.filter(pk=attempt_of(bad).pk).update(received_account_kind="nobody knows")
+    disbursement.hear(at=clock.now())
+    arrives_once(good, simulator)
+    bad.refresh_from_db()
+    assert (bad.status, bad.queue) == (Status.PROCESSING, Queue.FINANCE)
+    assert attempt_of(bad).news_at is not None  # not forgotten: tried again with every sweep
+
+
 def spoil_parameters(attempt, **values):
     """What no code of ours can do: parameters that a gateway must refuse to send."""
     from django.db import connection
@@ -398,7 +430,7 @@ def test_no_channel_call_inside_a_transaction(released):
 def test_what_the_channel_would_refuse_is_not_sent(days, parts, reason, approved, finance, simulator):
     """G9: set aside with the reason, for finance, and nothing leaves."""
     refund = approved(window_days=400)
-    clock.advance(timedelta(days=days))
+    clock.advance(refund.payment.paid_at + timedelta(days=days) - clock.now())
     type(refund.payment).objects.filter(pk=refund.payment_id).update(last_attempt_index=parts)
     released = disbursement.release([refund], by=finance, at=clock.now())
     refund.refresh_from_db()

@@ -38,6 +38,22 @@ GUARDED = {
 }
 
 
+def test_nobody_both_decides_and_releases():
+    """The table itself: whatever is added to it, one role never leads money all the way out, and buyers only ask."""
+    decides = {role for step in STEPS.values() if step.target == Status.APPROVED for role in step.who}
+    assert decides == {Role.SYSTEM, Role.REVIEWER, Role.SENIOR, Role.FINANCE}
+    assert STEPS["reissue"].sources == {Status.RETURNED}  # finance sends again what others approved, and nothing else
+    assert [name for name, step in STEPS.items() if step.target == Status.APPROVED and Role.FINANCE in step.who] == [
+        "reissue"
+    ]
+    releases = {name: step.who for name, step in STEPS.items() if step.target == Status.PROCESSING}
+    assert releases == {"disburse": {Role.FINANCE, Role.SYSTEM}, "resume": {Role.SYSTEM}}
+    assert {name for name, step in STEPS.items() if Role.BUYER in step.who} == {
+        "withdraw", "provide_evidence", "confirm_arrival",
+    }  # fmt: skip
+    assert not any(step.who & {Role.MERCHANT, Role.OPERATOR} for step in STEPS.values())
+
+
 @pytest.fixture
 def situations(buy, buy_by_card, apply, reviewed, approved, released, ends_as, reviewer, buyer, drain):
     """Each status, reached by living through it; some in two ways."""
@@ -233,6 +249,20 @@ def test_above_the_limit_only_a_senior_approves(price_fen, allowed, reviewed, re
     lifecycle.approve([refund], by=senior if not allowed else reviewer, at=clock.now())
     refund.refresh_from_db()
     assert refund.status == Status.APPROVED
+
+
+def test_an_order_in_two_halves_is_not_below_the_limit(buy, reveal, apply, reviewer, senior, finance):
+    """P12: what counts is all that is given back of one order."""
+    order = buy(price_fen=30_000, quantity=2)
+    reveal(order)
+    first, second = order.lines.all()
+    half = apply(order, line_ids=[first.pk])
+    lifecycle.approve([half], by=reviewer, at=clock.now())
+    disbursement.release([half], by=finance, at=clock.now())
+    other_half = apply(order, line_ids=[second.pk])
+    with refused_with("above_your_limit"):
+        lifecycle.approve([other_half], by=reviewer, at=clock.now())
+    lifecycle.approve([other_half], by=senior, at=clock.now())
 
 
 def test_in_a_batch_one_case_above_the_limit_stops_all(reviewed, reviewer):
