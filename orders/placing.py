@@ -51,9 +51,7 @@ def cancel(orders: Sequence[Order], *, at: datetime) -> None:
 def _same(order: Order, product: Product, quantity: int) -> Order:
     """The order placed with this key before, if it is about the same goods: a changed form is another order."""
     if list(order.lines.values_list("product_id", flat=True)) != [product.pk] * quantity:
-        raise CannotPlace(
-            "checkout_key", _("您已用这张下单页下过单，又改了商品或数量。再次提交将另下一单。")
-        )
+        raise CannotPlace("checkout_key", _("您已用这张下单页下过单，又改了商品或数量。再次提交将另下一单。"))
     return order
 
 

@@ -142,9 +142,7 @@ def buy(buyer: User, make_product: Callable[..., Product], pay: Callable[[Order]
         from shops.models import CardCode
 
         product = make_product(price_fen, stock=max(stock, quantity), **terms)
-        order = placing.place(
-            product, quantity=quantity, buyer=by or buyer, checkout_key=uuid.uuid4(), at=clock.now()
-        )
+        order = placing.place(product, quantity=quantity, buyer=by or buyer, checkout_key=uuid.uuid4(), at=clock.now())
         if stock == 0:
             CardCode.objects.filter(product=product).update(state="reserved")
         return pay(order)
