@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any, Literal, cast
 
 from django.http import Http404, HttpRequest, HttpResponseBase
@@ -141,16 +142,19 @@ class Pages(CursorPagination):
     def decode_cursor(self, request: Request) -> Cursor | None:
         try:
             cursor: Cursor | None = super().decode_cursor(request)
-            if cursor and cursor.position is not None and not _is_moment(str(cursor.position)):
-                raise ValueError(cursor.position)
-        except (NotFound, ValueError):
+            if cursor and cursor.position is not None:
+                cursor = cursor._replace(position=_in_utc(str(cursor.position)))  # type: ignore[arg-type]
+        except (NotFound, ValueError, OverflowError):
             raise ValidationError({"cursor": "页标无效，请用上一页给出的 next 地址。Invalid cursor."}) from None
         return cursor
 
 
-def _is_moment(text: str) -> bool:
+def _in_utc(text: str) -> str:
+    """The moment as the rows themselves spell it: Python reads offsets that PostgreSQL refuses."""
     moment = parse_datetime(text)
-    return moment is not None and moment.tzinfo is not None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError(text)
+    return str(moment.astimezone(UTC))
 
 
 def newest_first(field: str) -> type[Pages]:
