@@ -60,7 +60,7 @@ class YuanField(forms.CharField):
         """What matters was checked while reading."""
 
 
-class PicturesInput(forms.ClearableFileInput):
+class PicturesInput(forms.FileInput):
     allow_multiple_selected = True
 
 
