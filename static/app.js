@@ -46,6 +46,9 @@
     tick();
   }
 
+  // What is true only while this file runs.
+  document.querySelectorAll("[data-scripted]").forEach(function (words) { words.hidden = false; });
+
   // 打印
   function offerPrinting(root) {
     root.querySelectorAll("[data-print]").forEach(function (button) { button.hidden = false; });

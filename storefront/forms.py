@@ -124,6 +124,7 @@ class ApplicationForm(forms.Form):
     def __init__(self, *args: Any, refundable: Sequence[Refundable], most_fen: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.refundable = refundable
+        self.most_fen = most_fen
         self.fields["reason"].choices = [(code, case.reason_title(code)) for code in REASONS]  # type: ignore[attr-defined]
         self._offer_lines(most_fen)
 
@@ -141,6 +142,23 @@ class ApplicationForm(forms.Form):
         self.initial.setdefault("lines", [item.line.pk for item in self.refundable])
         amount.widget.attrs["placeholder"] = gettext("留空即全额")
         amount.help_text = gettext("留空即退所选商品的全部可退金额（全部选中为 ¥%(most)s）。") % {"most": most}
+
+    def clean(self) -> dict[str, Any]:
+        """What the domain would refuse later is said here, together with everything else that is wrong."""
+        said = super().clean() or {}
+        chosen = said.get("lines", [item.line.pk for item in self.refundable])
+        left_fen = sum(item.amount_fen for item in self.refundable if item.line.pk in chosen)
+        most_fen = min(left_fen, self.most_fen)
+        if (said.get("amount") or 0) > most_fen and "lines" not in self.errors:
+            most = {"most": f"{most_fen / 100:.2f}"}
+            self.add_error("amount", gettext("退款金额须在 ¥0.01 与 ¥%(most)s 之间。") % most)
+        reason = REASONS.get(said.get("reason", ""))
+        if reason and reason.needs_description and "description" in said and not said["description"].strip():
+            self.add_error(
+                "description",
+                gettext("请按“时间 + 经过 + 结果”写明情况，例如：11月20日晚8点兑换，提示卡密已使用。"),
+            )
+        return said
 
     def application(self) -> Application:
         """What was asked for. Of a form that is not valid, as much of it as can be read: enough for a preview."""

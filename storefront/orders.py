@@ -41,9 +41,12 @@ def order_list(request: SignedIn) -> HttpResponse:
 def order_page(request: SignedIn, order_no: str) -> HttpResponse:
     order = _order(request, order_no)
     at = clock.now()
+    lines = reading.lines_now(order)
     facts = {
         "order": order,
-        "lines": order.lines.all(),
+        "lines": lines,
+        "has_unseen": any(each.can_reveal and not each.is_seen for each in lines),
+        "money_back": reading.money_back(order),
         "payment": _paid(order),
         "entry": reading.refund_entry(order, at=at),
         "is_payable": _is_payable(order, at),

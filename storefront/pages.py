@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from email.utils import parseaddr
+from urllib.parse import urlsplit
+
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, HttpResponseRedirect
@@ -54,7 +57,7 @@ def read_all(request: SignedIn) -> HttpResponse:
 
 def policy_page(request: HttpRequest, code: str, version: int) -> HttpResponse:
     policy = get_object_or_404(RefundPolicy, code=code, version=version)
-    facts = {"policy": policy, "sections": policies.sections(policy)}
+    facts = {"policy": policy, "sections": policies.sections(policy), "back": _came_from(request)}
     return render(request, "storefront/policy.html", facts)
 
 
@@ -66,7 +69,24 @@ def policy_text(request: HttpRequest, code: str, version: int) -> HttpResponse:
 
 
 def help_page(request: HttpRequest) -> HttpResponse:
-    return render(request, "storefront/help.html", {"anti_phishing": policies.anti_phishing()})
+    facts = {"anti_phishing": policies.anti_phishing(), "support_email": _support_email()}
+    return render(request, "storefront/help.html", facts)
+
+
+def _support_email() -> str:
+    """The shop's own address, if somebody reads what is sent there."""
+    address = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+    name, _, host = address.partition("@")
+    nobody = not host or "." not in host or name.lower().replace("-", "") in {"noreply", "donotreply"}
+    return "" if nobody else address
+
+
+def _came_from(request: HttpRequest) -> str:
+    """The page of ours that led here, for the way back; the shop's front where there was none."""
+    before = request.headers.get("Referer", "")
+    here = url_has_allowed_host_and_scheme(before, {request.get_host()}, require_https=request.is_secure())
+    path = urlsplit(before).path if here else ""
+    return path if path.startswith("/") and not path.startswith(("//", request.path)) else "/"
 
 
 @require_POST

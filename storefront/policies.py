@@ -15,11 +15,15 @@ from shops.models import Product, RefundPolicy
 
 @dataclass(frozen=True)
 class Badge:
-    """退款保障标识 (S0-30). ``tone`` is good or bad; the icon and the word say it without colour."""
+    """退款保障标识 (S0-30). ``tone`` is good or bad; the icon and the word say it without colour.
+
+    ``requires`` is the sentence that says what the word asks of the buyer, where it asks for something.
+    """
 
     word: str
     tone: str
     icon: str
+    requires: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,16 @@ def badge(policy: RefundPolicy, price_fen: int) -> Badge:
     if policy.window_days == 0:
         return Badge(_("不可退"), "bad", "ban")  # PM18
     if price_fen < policy.one_click_below_fen:
-        return Badge(_("一键退款"), "good", "bolt")
+        return Badge(_("一键退款"), "good", "bolt", _one_click_requires(policy))
     return Badge(_("可退"), "good", "shield")
+
+
+def _one_click_requires(policy: RefundPolicy) -> str:
+    limits = {"below": yuan(policy.one_click_below_fen), "cap": yuan(policy.one_click_daily_cap_fen)}
+    return (
+        _("一键退款的条件：卡密未查看、每单低于 %(below)s、24 小时内累计不超过 %(cap)s。查看过卡密的，转人工审核。")
+        % limits
+    )
 
 
 def not_refundable(product: Product) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,9 +11,10 @@ from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from money import yuan
 from orders.models import Order, OrderLine, OrderStatus
-from refunds import applying
-from refunds.models import Refund, Status
+from refunds import applying, stages
+from refunds.models import Refund, RefundLine, Status
 from refunds.policy import Verdict
 from refunds.reading import in_language
 from shops.models import CardCode, CodeState, Product
@@ -65,7 +68,75 @@ def refund_entry(order: Order, *, at: datetime) -> RefundEntry:
     return RefundEntry(verdict.step != "turn_down", in_language(verdict), verdict=verdict)
 
 
+@dataclass(frozen=True)
+class MoneyBack:
+    """What an order's head says while its money goes back, or once it has. ``refund`` is the case to look at."""
+
+    title: str
+    sentence: str
+    tone: str
+    refund: Refund
+
+
+def money_back(order: Order) -> MoneyBack | None:
+    """None as long as no refund has taken anything of the order."""
+    refunds = order.refunds.all()
+    moving = next((refund for refund in refunds if refund.status in _MOVING), None)
+    if moving:
+        return MoneyBack(
+            _("退款中"), stages.headline(moving), stages.TONE_OF.get(Status(moving.status), "progress"), moving
+        )
+    paid_back = [refund for refund in refunds if refund.status in _PAID_BACK]
+    if not paid_back:
+        return None
+    sums = {"back": yuan(sum(refund.amount_fen for refund in paid_back)), "paid": yuan(order.total_fen)}
+    if sum(refund.amount_fen for refund in paid_back) < order.total_fen:
+        return MoneyBack(_("已部分退款"), _("已退 %(back)s，共付 %(paid)s。") % sums, "good", paid_back[0])
+    arriving = any(refund.status == Status.PAID_OUT for refund in paid_back)
+    sentence = _("微信支付已原路退回 %(back)s，请留意到账。") if arriving else _("已原路退回 %(back)s。")
+    return MoneyBack(_("已全额退款"), sentence % sums, "good", paid_back[0])
+
+
+@dataclass(frozen=True)
+class LineNow:
+    """One unit bought, and in a few words what has become of it. ``can_reveal``: its code can be looked at."""
+
+    line: OrderLine
+    words: str
+    can_reveal: bool
+    is_seen: bool
+
+
+def lines_now(order: Order) -> list[LineNow]:
+    """The order's lines in buyers' words: what a refund did to a code is said as what became of the money."""
+    shares: dict[int, list[RefundLine]] = defaultdict(list)
+    for share in RefundLine.objects.filter(refund__order=order).select_related("refund"):
+        shares[share.order_line_id].append(share)
+    return [_line_now(line, shares[line.pk]) for line in order.lines.all()]
+
+
+def _line_now(line: OrderLine, shares: Sequence[RefundLine]) -> LineNow:
+    code = line.delivery.code if hasattr(line, "delivery") else None
+    back_fen = sum(share.amount_fen for share in shares if share.refund.status in _PAID_BACK)
+    is_moving = any(share.refund.status in _MOVING for share in shares)
+    state = code.state if code else ""
+    if state in {CodeState.QUARANTINED, CodeState.VOID}:
+        words = _("已收回（退款中）") if is_moving else _("已收回（已退款）")
+    elif code is None and is_moving:
+        words = _("未交付，退款中")
+    elif code is None and back_fen >= line.price_fen:
+        words = _("未交付，已退款")
+    else:
+        words = str(code.get_state_display()) if code else _("等待交付")
+        words += _("，已退 %(back)s") % {"back": yuan(back_fen)} if back_fen else ""
+    can_reveal = state in {CodeState.DELIVERED, CodeState.REVEALED}
+    return LineNow(line, words, can_reveal, is_seen=bool(code and code.revealed_at))
+
+
 # --- refunds ----------------------------------------------------------------------------------------------------------
+
+_MOVING = {*Status.active(), Status.PROCESSING, Status.RETURNED}
+_PAID_BACK = {Status.PAID_OUT, Status.ARRIVED}
 
 
 def refunds_of(buyer: User) -> QuerySet[Refund]:

@@ -24,7 +24,7 @@ from refunds.evidence import TooManyImages
 from refunds.lifecycle import StepRefused
 from refunds.models import Evidence, Queue, Refund, Status
 from refunds.policy import Verdict
-from refunds.reasons import REASONS
+from refunds.reasons import REASONS, Reason
 from storefront import reading
 from storefront.forms import ApplicationForm, EvidenceForm
 
@@ -51,7 +51,7 @@ def apply(request: SignedIn, order_no: str) -> HttpResponse:
         return _submit(request, order, form)
     facts = _eligibility(order, form, at)
     if request.htmx:  # type: ignore[attr-defined]
-        return render(request, "storefront/_verdict.html", facts)
+        return render(request, "storefront/_verdict.html", facts | {"order": order, "is_news": True})
     return _show_form(request, order, form, facts)
 
 
@@ -90,8 +90,8 @@ def _preview(order: Order, form: ApplicationForm, at: datetime) -> tuple[Verdict
     """The pre-check's answer to what is chosen so far, or why there is none."""
     if form.is_bound:
         form.is_valid()  # reads what can be read
-        if "amount" in form.errors or "lines" in form.errors:
-            return None, _("请先更正金额或商品，再看预审结果。")
+        if wrong := form.errors.get("amount") or form.errors.get("lines"):
+            return None, str(wrong[0])
         application = form.application()
     else:
         application = applying.Application(reason="")
@@ -110,17 +110,26 @@ def _eligibility(order: Order, form: ApplicationForm, at: datetime) -> dict[str,
 
 
 def _show_form(request: SignedIn, order: Order, form: ApplicationForm, facts: dict[str, Any]) -> HttpResponse:
+    """A browser never fills in a file again: where one had been chosen, the page says that it is lost."""
     chosen = {str(key) for key in form["lines"].value() or []} if "lines" in form.fields else set()
     facts |= {
         "order": order,
         "form": form,
+        "pictures_lost": bool(request.FILES),
         "chosen": [(item, str(item.line.pk) in chosen) for item in form.refundable],
         "reasons": [
             (reason.code, case.localized(reason.title, reason.title_en), case.localized(reason.helps, reason.helps_en))
             for reason in REASONS.values()
+            if _fits(reason, form) or reason.code == form["reason"].value()
         ],
     }
     return render(request, "storefront/apply.html", facts)
+
+
+def _fits(reason: Reason, form: ApplicationForm) -> bool:
+    """What was delivered is neither undelivered nor out of stock: such reasons are not offered then."""
+    is_all_delivered = all(hasattr(item.line, "delivery") for item in form.refundable)
+    return not (is_all_delivered and reason.code in {"undelivered", "out_of_stock"})
 
 
 # --- watching ---------------------------------------------------------------------------------------------------------
@@ -168,7 +177,8 @@ def provide_evidence(request: SignedIn, refund_no: str) -> HttpResponse:
             messages.success(request, _("材料已收到，审核继续。"))
             return redirect("storefront:refund", refund_no)
     refund = _refund(request, refund_no)
-    return render(request, "storefront/refund.html", _progress(request, refund, form))
+    facts = _progress(request, refund, form) | {"pictures_lost": bool(request.FILES)}
+    return render(request, "storefront/refund.html", facts)
 
 
 @login_required
@@ -185,11 +195,16 @@ def withdraw(request: SignedIn, refund_no: str) -> HttpResponse:
 
 
 @login_required
+@never_cache
 def confirm_arrival(request: SignedIn, refund_no: str) -> HttpResponse:
+    """我已收到退款: it closes the case, so it is asked twice."""
     refund = _refund(request, refund_no)
-    if request.method != "POST":
+    if request.method == "POST":
+        return _take(request, refund, _confirm, _("已确认到账，感谢您的反馈。"))
+    if "confirm_arrival" not in lifecycle.allowed_steps(refund, request.user):
+        messages.info(request, _("这张退款单现在不需要确认到账。"))
         return redirect("storefront:refund", refund_no)
-    return _take(request, refund, _confirm, _("已确认到账，感谢您的反馈。"))
+    return render(request, "storefront/confirm_arrival.html", {"refund": refund})
 
 
 @login_required
@@ -223,14 +238,17 @@ def _refund(request: SignedIn, refund_no: str) -> Refund:
 
 
 def _progress(request: SignedIn, refund: Refund, form: EvidenceForm | None = None) -> dict[str, Any]:
+    at = clock.now()
+    came_to_nothing = refund.status in {Status.REJECTED, Status.WITHDRAWN}
+    again = reading.refund_entry(refund.order, at=at) if came_to_nothing else None
     return {
         "refund": refund,
-        "progress": case.progress(refund, at=clock.now()),
+        "progress": case.progress(refund, at=at),
         "lines": refund.lines.select_related("order_line").order_by("order_line__position"),
         "steps": lifecycle.allowed_steps(refund, request.user),
         "form": form or EvidenceForm(),
         "poll_seconds": 5 if refund.queue == Queue.MACHINE else 15,
-        "can_apply_again": refund.status in {Status.REJECTED, Status.WITHDRAWN},
+        "again": again,
     }
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 
 from django import template
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 import money
 from orders.models import OrderStatus
@@ -50,6 +53,22 @@ def day(when: date | None) -> str:
     if (get_language() or "").startswith("en"):
         return f"{when.day} {MONTHS[when.month - 1]}"
     return f"{when.month}月{when.day}日"
+
+
+@register.filter
+def account(channels_words: str) -> str:
+    """Where the money went, as the buyer's own WeChat calls it; a bank card stays as the channel wrote it."""
+    return _("微信零钱") if channels_words == "支付用户零钱" else channels_words
+
+
+@register.filter
+def contact(sentence: str) -> SafeString:
+    """联系客服 leads somewhere, in whatever sentence it stands."""
+    place = reverse("storefront:help") + "#contact"
+    return mark_safe(CONTACT.sub(rf'<a href="{place}">\1</a>', escape(sentence)))
+
+
+CONTACT = re.compile("(联系客服|contact support|check with support)")
 
 
 @register.filter

@@ -71,7 +71,7 @@ def test_a_refund_from_purchase_to_arrival(enter: Enter, look: str, tmp_path: Pa
     finance.decide("放款")
 
     buyer.waits_to_read("退款已到账")
-    expect(buyer.page.get_by_text("支付用户零钱").first).to_be_visible()
+    expect(buyer.page.get_by_text("微信零钱").first).to_be_visible()
 
 
 def test_a_rejected_refund_tells_why(enter: Enter) -> None:

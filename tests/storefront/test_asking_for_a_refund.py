@@ -39,7 +39,7 @@ def test_the_answer_stands_there_before_submitting(shopper, buy, reveal):
     partial = shopper.post(
         f"/orders/{small.order_no}/refund/", {"check": "1", "amount": "999"}, headers={"HX-Request": "true"}
     )
-    assert "申请金额超过剩余可退金额" in words(partial)
+    assert "退款金额须在 ¥0.01 与 ¥30.00 之间" in words(partial)
     assert "<html" not in words(partial)
     assert not Refund.objects.exists()
 
@@ -174,6 +174,123 @@ def test_withdrawing_is_asked_twice_and_can_be_applied_again(shopper, buy, apply
     assert refund.status == Status.WITHDRAWN
     assert "已是“已撤销”" in words(shopper.post(place, follow=True))
     assert shopper.get(f"/orders/{order.order_no}/refund/").status_code == 200
+
+
+def test_arrival_is_confirmed_on_a_page_of_its_own(shopper, buy_by_card, released, ends_as):
+    """One slip of the thumb closes no case."""
+    refund = ends_as(released(buy_by_card()), "SUCCESS")
+    assert refund.status == Status.PAID_OUT
+    place = f"/refunds/{refund.refund_no}/confirm/"
+    assert f'href="{place}"' in words(shopper.get(f"/refunds/{refund.refund_no}/"))
+    assert "这笔退款到账了吗？" in words(shopper.get(place))
+    refund.refresh_from_db()
+    assert refund.status == Status.PAID_OUT  # a GET changes nothing
+    shopper.post(place)
+    refund.refresh_from_db()
+    assert refund.status == Status.ARRIVED
+    assert "不需要确认到账" in words(shopper.get(place, follow=True))
+
+
+def test_a_form_that_is_being_filled_in_is_not_replaced(shopper, buy, apply, reviewer):
+    """While the buyer's material is awaited the page asks for no news: it would wipe out what is half typed."""
+    refund = apply(buy(price_fen=8800))
+    assert "hx-get" in words(shopper.get(f"/refunds/{refund.refund_no}/"))
+    lifecycle.request_evidence([refund], by=reviewer, at=clock.now(), note="请上传报错截图")
+    page = words(shopper.get(f"/refunds/{refund.refund_no}/"))
+    assert 'name="note"' in page
+    assert "hx-get" not in page
+
+
+LOST = "图片未保留，请重新选择"
+
+
+def test_a_chosen_picture_that_is_lost_is_said_beside_the_field(shopper, buy, apply, reviewer, picture):
+    order = buy(price_fen=8800)
+    place = f"/orders/{order.order_no}/refund/"
+    wrong = ASKED | {"amount": "abc"}
+    assert LOST in words(shopper.post(place, wrong | {"images": picture()}))
+    assert LOST not in words(shopper.post(place, wrong))
+    assert LOST not in words(shopper.get(place))
+    refund = apply(order)
+    lifecycle.request_evidence([refund], by=reviewer, at=clock.now(), note="请上传报错截图")
+    supply = f"/refunds/{refund.refund_no}/evidence/"
+    assert LOST in words(shopper.post(supply, {"note": "长" * 501, "images": picture()}))
+    assert LOST not in words(shopper.post(supply, {"note": "长" * 501}))
+
+
+def test_all_that_is_wrong_is_said_at_once(shopper, buy):
+    order = buy(price_fen=3000)
+    wrong = {"reason": "malfunction", "amount": "30.01", "description": " ", "contact": "1" * 61}
+    page = words(shopper.post(f"/orders/{order.order_no}/refund/", wrong))
+    for field in ["amount", "description", "contact"]:
+        assert f'id="id_{field}_error"' in page
+
+
+def test_where_the_rules_say_no_nothing_invites_to_ask_again(shopper, buy, apply):
+    order = buy(price_fen=3000, window_days=0)
+    page = words(shopper.get(f"/orders/{order.order_no}/refund/"))
+    assert '<button class="button second">仍要提交</button>' in page
+    assert "提交申请" not in page
+    refund = apply(order)
+    assert refund.status == Status.REJECTED
+    page = words(shopper.get(f"/refunds/{refund.refund_no}/"))
+    assert "交付后不支持退款" in page
+    assert "重新申请" not in page
+
+
+def test_a_refusal_that_may_be_asked_again_invites_to(shopper, reviewed, reviewer):
+    refund = reviewed()
+    lifecycle.reject([refund], by=reviewer, at=clock.now(), note="已兑换")
+    page = words(shopper.get(f"/refunds/{refund.refund_no}/"))
+    assert f'href="/orders/{refund.order.order_no}/refund/">重新申请' in page
+    assert 'href="/help/#contact">联系客服</a>' in page
+
+
+def test_the_decisions_note_is_there_for_an_approval_too(shopper, reviewed, reviewer, drain):
+    refund = reviewed()
+    lifecycle.approve([refund], by=reviewer, at=clock.now(), note="卡密确已被他人使用")
+    page = words(shopper.get(f"/refunds/{refund.refund_no}/"))
+    assert "审核说明" in page
+    assert "卡密确已被他人使用" in page.split("审核说明")[1]
+
+
+def test_reasons_that_cannot_fit_are_not_offered(shopper, buy):
+    delivered = buy(price_fen=3000)
+    page = words(shopper.get(f"/orders/{delivered.order_no}/refund/"))
+    assert 'value="undelivered"' not in page
+    assert 'value="changed_mind"' in page
+    waiting = buy(price_fen=3000, stock=0)
+    assert 'value="undelivered"' in words(shopper.get(f"/orders/{waiting.order_no}/refund/"))
+
+
+def test_an_order_says_what_became_of_its_money(shopper, buy, apply, drain):
+    """Its head and its lines follow the refund: under way, in part, in full; never "being prepared" once paid back."""
+    waiting = buy(price_fen=8800, stock=0)
+    place = f"/orders/{waiting.order_no}/"
+    assert "商品正在备货" in words(shopper.get(place))
+    refund = apply(waiting, precheck=False)
+    page = words(shopper.get(place))
+    assert "<h1>退款中</h1>" in page
+    assert f'href="/refunds/{refund.refund_no}/"' in page
+    assert "未交付，退款中" in page
+    drain()
+    page = words(shopper.get(place))
+    assert "<h1>已全额退款</h1>" in page
+    assert "未交付，已退款" in page
+    assert "商品正在备货" not in page
+
+
+def test_lines_that_went_back_are_said_in_plain_words(shopper, buy, apply, drain):
+    order = buy(price_fen=3000, quantity=2)
+    first = order.lines.get(position=1)
+    apply(order, line_ids=[first.pk])
+    drain()
+    page = words(shopper.get(f"/orders/{order.order_no}/"))
+    assert "<h1>已部分退款</h1>" in page
+    assert "已退 ¥30.00，共付 ¥60.00" in page
+    assert page.count("已收回（已退款）") == 1
+    for jargon in ["隔离", "作废"]:
+        assert jargon not in page
 
 
 def test_a_step_that_is_not_due_is_refused_in_words(shopper, buy, apply):

@@ -46,3 +46,44 @@ def test_every_page_answers(language, client, visit, buy, reveal, apply, make_pr
     client.logout()
     for name in ["account_login", "account_signup", "account_reset_password"]:
         assert client.get(reverse(name)).status_code == 200
+
+
+def test_support_can_be_reached_wherever_it_is_named(client, settings):
+    """联系客服 leads to a place that says how; an address that nobody reads is not given."""
+    settings.DEFAULT_FROM_EMAIL = "noreply@localhost"
+    page = client.get("/help/").content.decode()
+    assert 'id="contact"' in page
+    assert "mailto:" not in page
+    settings.DEFAULT_FROM_EMAIL = "卡盟客服 <kefu@shop.example>"
+    assert 'href="mailto:kefu@shop.example"' in client.get("/help/").content.decode()
+
+
+def test_a_password_is_refused_in_the_readers_language(client):
+    answer = client.post(
+        reverse("account_signup"),
+        {"username": "newcomer", "email": "newcomer@example.com", "password1": "a1b2c3", "password2": "a1b2c3"},
+    )
+    page = answer.content.decode()
+    assert "密码太短，至少要有 12 个字符。" in page
+    assert "too short" not in page
+
+
+def test_a_page_that_is_not_there_keeps_the_way_on(client, visit, merchant):
+    assert 'href="/orders/">我的订单' in visit("/orders/D0000000000000/", 404)
+    client.force_login(merchant)
+    page = client.get("/shop/refunds/R0000000000000/").content.decode()
+    assert 'href="/shop/">回我的店铺' in page
+    assert 'aria-label="主导航"' in page
+
+
+def test_the_policy_page_leads_back_to_where_the_reader_came_from(client, make_product):
+    product = make_product()
+    place = f"/policies/{product.policy.code}/{product.policy.version}/"
+
+    def back(referer: str) -> str:
+        page = client.get(place, headers={"Referer": referer}).content.decode()
+        return page.split('class="back" href="')[1].split('"')[0]
+
+    assert back(f"http://testserver/p/{product.pk}/") == f"/p/{product.pk}/"
+    for elsewhere in ["https://evil.example/p/1/", "javascript:alert(1)", "http://testserver//evil.example/", place]:
+        assert back(elsewhere) == "/"
