@@ -200,9 +200,11 @@ class RefundInFull(RefundInList):
         ]
 
     def get_contact(self, refund: Refund) -> str:
+        """For those who decide, and for who wrote it; the shop does not need the buyer's number."""
         return "" if self._is_read_by_the_shop(refund) else refund.contact
 
     def get_received_account(self, refund: Refund) -> str:
+        """Where the money went, for those who decide and for the buyer; empty for the shop."""
         return "" if self._is_read_by_the_shop(refund) else refund.received_account
 
     @extend_schema(responses=TrackOfRefund)
@@ -217,7 +219,6 @@ class RefundInFull(RefundInList):
         return [attempt | hidden for attempt in attempts]
 
     def _is_read_by_the_shop(self, refund: Refund) -> bool:
-        """The buyer's number and bank are for those who decide, and for the buyer; the shop needs neither."""
         return Role.MERCHANT in lifecycle.roles_on(refund, self.context["request"].user)
 
 
