@@ -107,16 +107,53 @@ def test_the_bar_hides_neither_the_end_of_a_page_nor_the_focus(phone, buy):
         assert hidden == [], path
 
 
-def test_text_twice_as_large_still_fits(phone, buy, apply):
+def test_text_twice_as_large_still_fits(phone, buy, apply, keep):
     """WeChat's own setting enlarges the text: rem everywhere, no page grows wider than the screen."""
     refund = apply(buy(price_fen=8800))
     order_no = refund.order.order_no
-    for path in ["/", "/orders/", f"/orders/{order_no}/", "/refunds/", f"/refunds/{refund.refund_no}/", "/notices/"]:
+    fresh = f"/orders/{buy(price_fen=8800).order_no}/"
+    for path in [
+        fresh,
+        f"{fresh}refund/",
+        "/",
+        "/orders/",
+        f"/orders/{order_no}/",
+        "/refunds/",
+        f"/refunds/{refund.refund_no}/",
+        "/notices/",
+    ]:
         phone.goto(path)
         phone.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
         assert phone.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
+        assert phone.evaluate(ROWS_OF_THE_MENU) == 1, path
+        stuck = phone.locator(".bar").evaluate_all("bars => bars.map(bar => getComputedStyle(bar).position)")
+        assert "sticky" not in stuck, path  # it would cover half of the screen
+        keep(phone, f"large-text-{path.strip('/').replace('/', '-')}")
 
 
+def test_buying_is_in_reach_on_the_first_screen(phone, make_product):
+    phone.goto(f"/p/{make_product(price_fen=3000).pk}/")
+    button = phone.get_by_role("button", name="去付款").bounding_box()
+    assert button["y"] + button["height"] <= PHONE["height"]
+
+
+def test_the_verdict_stays_in_sight_and_turns_with_what_is_chosen(phone, buy):
+    """The line over the buttons follows every choice, wherever on the form that is made."""
+    order = buy(price_fen=3000)
+    phone.goto(f"/orders/{order.order_no}/refund/")
+    line = phone.locator("#send .line")
+    expect(line).to_contain_text("可自动退款")
+    phone.get_by_label("退款金额").fill("20")
+    phone.keyboard.press("Tab")
+    expect(line).to_contain_text("将由人工审核")
+    expect(line).to_be_in_viewport()
+    assert phone.locator("#send").count() == 1
+
+
+ROWS_OF_THE_MENU = """() => {
+    const tops = [...document.querySelectorAll('.head nav > ul > li')].map(each => each.getBoundingClientRect().top);
+    return new Set(tops.map(top => Math.round(top / 24))).size;
+}"""
 COVERED_AT_THE_END = """() => {
     const bar = document.querySelector('.bar').getBoundingClientRect();
     return [...document.querySelectorAll('main *, footer *')]
