@@ -130,9 +130,7 @@ def who_decides_is_somebody_else() -> Broken:
     """I10: not who asked; above the limit a senior; and who approved does not release."""
     decisions = RefundEvent.objects.filter(step__in=DECISIONS, actor__isnull=False)
     own = decisions.filter(Q(actor=F("refund__buyer")) | Q(actor=F("refund__asked_by")))
-    too_much = decisions.filter(
-        step="approve", refund__amount_fen__gt=F("refund__order__policy__senior_above_fen")
-    )
+    too_much = decisions.filter(step="approve", refund__amount_fen__gt=F("refund__order__policy__senior_above_fen"))
     released = Disbursement.objects.filter(
         refund__events__step="approve", refund__events__actor=F("released_by"), released_by__isnull=False
     )

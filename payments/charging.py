@@ -176,6 +176,7 @@ def _settle(payment: Payment, outcome: PaymentOutcome, at: datetime) -> None:
     payment.save(update_fields=_WRITTEN)
     _post(payment, order, at)
     if payment.is_surplus:
+        placing.cancel([order], at=at)  # of a wrong amount; an order that was paid rightly before stays paid
         refunding.give_back(payment, at=at)
     else:
         delivery.mark_paid(order, at=at)

@@ -531,7 +531,7 @@ def may_approve(refund: Refund, user: User) -> bool:
 
 
 def above_limit_words(refund: Refund) -> str:
-    return f"该订单退款合计超过审批线 {yuan(refund.order.policy.senior_above_fen)}：通过须由高级审核员操作。"
+    return f"该订单退款合计超过审批线 {yuan(refund.order.policy.senior_above_fen)}，须由高级审核员审批。"
 
 
 def _hint(refund: Refund, user: User) -> str:

@@ -25,6 +25,7 @@ from django.utils.translation import gettext_lazy as _
 import workqueue
 from accounts.models import User
 from accounts.roles import Role as R
+from orders.models import Order
 from payments import refunding
 from payments.models import AttemptStatus
 from refunds import codes, evidence, followups, policy
@@ -328,6 +329,7 @@ def _not_by_who_decided(taken: _Taken) -> None:
 def _no_other_active(taken: _Taken) -> None:
     """The order's other case goes first; the unique index would refuse a second active one."""
     orders = [refund.order_id for refund in taken.refunds]
+    list(Order.objects.select_for_update().filter(pk__in=orders).order_by("pk"))  # nobody applies meanwhile
     other = Refund.objects.filter(order__in=orders, status__in=S.active()).first()
     if other:
         raise StepRefused("already_active", _("订单还有进行中的退款 %(no)s，请先处理它。") % {"no": other.refund_no})

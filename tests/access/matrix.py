@@ -49,7 +49,7 @@ GET  storefront:provide_evidence    @waiting      login  go    404      404     
 POST storefront:provide_evidence    @waiting      login  go    404      404      404   404      404    404     404
 GET  storefront:withdraw                          login  200   404      404      404   404      404    404     404
 POST storefront:withdraw                          login  go    404      404      404   404      404    404     404
-GET  storefront:confirm_arrival     @paid_out     login  go    404      404      404   404      404    404     404
+GET  storefront:confirm_arrival     @paid_out     login  200   404      404      404   404      404    404     404
 POST storefront:confirm_arrival     @paid_out     login  go    404      404      404   404      404    404     404
 GET  storefront:evidence                          login  200   404      200      404   200      200    200     200
 GET  storefront:notices                           login  200   200      200      200   200      200    200     200

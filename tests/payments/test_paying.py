@@ -134,7 +134,7 @@ def test_a_canceled_order_that_was_paid_is_not_refunded_twice(shown, simulator, 
 
 
 def test_another_amount_than_ours_is_no_payment_of_this_order(shown, channel, credentials, settings):  # noqa: F811
-    """G13, G16: it is booked as what came, goes back, and delivers nothing."""
+    """G13, G16: it is booked as what came, goes back, and the order is canceled."""
     payment = shown(price_fen=3000)
     with scripted_channel(credentials, settings):
         paid = {"out_trade_no": payment.payment_no, "amount": {"total": 1, "payer_total": 1, "currency": "CNY"}}
@@ -142,7 +142,7 @@ def test_another_amount_than_ours_is_no_payment_of_this_order(shown, channel, cr
         later(minutes=1)
     wrong = now(payment)
     assert (wrong.status, wrong.is_surplus, wrong.amount_fen, wrong.reserved_fen) == (PaymentStatus.PAID, True, 1, 1)
-    assert now(payment.order).status == OrderStatus.PLACED
+    assert now(payment.order).status == OrderStatus.CANCELED
     assert invariants.broken() == []
 
 
