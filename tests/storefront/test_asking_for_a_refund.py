@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.utils.html import escape
 
@@ -319,3 +321,16 @@ def test_an_image_is_for_those_of_the_case(shopper, other, client, buy, merchant
         assert answer.status_code == 200
         assert b"".join(answer.streaming_content)
         client.logout()
+
+
+def test_what_is_late_is_said_with_what_to_do(shopper, reviewed, buy_by_card, released, ends_as):
+    """Beyond the promised time, and beyond the day on which the bank should have booked it."""
+    waiting = reviewed()
+    paid_out = ends_as(released(buy_by_card()), "SUCCESS")
+    number = paid_out.disbursements.get().attempt.channel_refund_id
+    page = f"/refunds/{paid_out.refund_no}/"
+    assert "已超过" not in words(shopper.get(page)) + words(shopper.get(f"/refunds/{waiting.refund_no}/"))
+    clock.advance(timedelta(days=30))
+    shopper.force_login(paid_out.buyer)
+    assert f"请凭微信退款单号 {number} 在微信支付账单中查询或咨询银行" in words(shopper.get(page))
+    assert "已超过承诺时间，已提醒处理人" in words(shopper.get(f"/refunds/{waiting.refund_no}/"))
