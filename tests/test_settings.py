@@ -1,0 +1,67 @@
+"""Which settings may stand together: no rehearsal touches real money, and nothing of a rehearsal runs live."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.production import ROOT, environment
+
+SIMULATED = {"CHANNELS": "simulated", "SITE_URL": "http://127.0.0.1:8000", "WECHAT_GATEWAY": "http://127.0.0.1:9101"}
+
+
+def settings_under(keys, **changes):
+    """What Python says when it loads the settings: empty if they are good, else the last line."""
+    words = {"PATH": os.environ["PATH"], **environment(keys), **changes}  # nothing of this suite's own settings
+    done = subprocess.run(
+        [sys.executable, "-c", "import cardshop.settings"],
+        cwd=ROOT, env=words, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return "" if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    return tmp_path_factory.mktemp("keys")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"WECHAT_GATEWAY": "https://api2.mch.weixin.qq.com"},
+        SIMULATED,
+        SIMULATED | {"TIME_SCALE": "0.05", "DEMO": "1", "DEBUG": "1"},
+        SIMULATED | {"WECHAT_GATEWAY": "http://[::1]:9101"},
+    ],
+)
+def test_what_may_stand_together(keys, changes):
+    assert settings_under(keys, **changes) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"WECHAT_GATEWAY": "https://pay.example"}, "WeChat's own hosts only"),
+        ({"WECHAT_GATEWAY": "http://api.mch.weixin.qq.com"}, "https://"),
+        ({"WECHAT_GATEWAY": "https://api.mch.weixin.qq.com.example"}, "WeChat's own hosts only"),
+        ({"DEBUG": "1"}, "forbids DEBUG"),
+        ({"DEMO": "1"}, "forbids DEBUG, DEMO"),
+        ({"TIME_SCALE": "0.05"}, "TIME_SCALE"),
+        ({"CLOCK_OFFSET_SECONDS": "60"}, "CLOCK_OFFSET_SECONDS"),
+        ({"SITE_URL": "http://shop.example"}, "SITE_URL=https://"),
+        ({"WECHAT_MCHID": ""}, "every WECHAT_"),
+        ({"CHANNELS": "real"}, "'simulated' or 'live'"),
+        (SIMULATED | {"WECHAT_GATEWAY": "https://api.mch.weixin.qq.com"}, "refuses WeChat's own hosts"),
+        (SIMULATED | {"WECHAT_GATEWAY": "https://API.mch.weixin.qq.com/"}, "refuses WeChat's own hosts"),
+        (SIMULATED | {"WECHAT_GATEWAY": ""}, "needs WECHAT_GATEWAY"),
+        (SIMULATED | {"TIME_SCALE": "0"}, "above 0"),
+        ({"SECRET_KEY_FILE": "", "SECRET_KEY": ""}, "SECRET_KEY_FILE"),
+        ({"WECHAT_PRIVATE_KEY_FILE": "/nowhere/key.pem"}, "WECHAT_PRIVATE_KEY_FILE=/nowhere/key.pem"),
+    ],
+)
+def test_what_may_not_stand_together_gets_one_line(keys, changes, told):
+    assert told in settings_under(keys, **changes)
