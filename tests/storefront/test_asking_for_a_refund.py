@@ -333,4 +333,4 @@ def test_what_is_late_is_said_with_what_to_do(shopper, reviewed, buy_by_card, re
     clock.advance(timedelta(days=30))
     shopper.force_login(paid_out.buyer)
     assert f"请凭微信退款单号 {number} 在微信支付账单中查询或咨询银行" in words(shopper.get(page))
-    assert "已超过承诺时间，已提醒处理人" in words(shopper.get(f"/refunds/{waiting.refund_no}/"))
+    assert "已超过承诺时间，已排在待办最前并标为超时" in words(shopper.get(f"/refunds/{waiting.refund_no}/"))
