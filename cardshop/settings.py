@@ -81,7 +81,6 @@ ROOT_URLCONF = "cardshop.urls"
 WSGI_APPLICATION = "cardshop.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
-SITE_ID = 1
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
@@ -92,7 +91,6 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django.contrib.humanize",
     "allauth",
     "allauth.account",
     "allauth.mfa",
