@@ -201,6 +201,7 @@ def _stories() -> list[Story]:
         Story(2.6, 4, "approved", buyer="buyer2", seen=True),
         Story(2.1, 8, "evidence", seen=True, reason="late", words="11 月中旬充值，至今没到账。"),
         Story(1.7, 3, "review", buyer="buyer2", seen=True, reason="not_as_described"),
+        Story(1.5, 6, "processing", seen=True, funding="招商银行借记卡0403", reason="not_activated"),
         Story(1.2, 7, "approved", seen=True, reason="cannot_log_in"),
         Story(0.9, 4, "review", seen=True, words="今天上午兑换，页面报错 E-1003。", hours=1),
         Story(0.6, 1, buyer="buyer2"),
@@ -306,6 +307,7 @@ PATHS: dict[str, Callable[[Story, dict[str, User]], None]] = {
     "arrived": _release,
     "paid_out": _release,
     "returned": _release,
+    "processing": _release,
     "auto": _release_automatic,
     "approved": _approve,
     "rejected": _reject,
@@ -346,13 +348,16 @@ def _past_payment(story: Story) -> dict[str, Any]:
     }
 
 
+ENDS = {"returned": "ABNORMAL", "processing": "PROCESSING"}  # at the channel; the latter until it is settled by hand
+
+
 def _past_refund(story: Story) -> dict[str, Any]:
     attempt = _attempt(story)
     row = {
         "out_refund_no": attempt.request_no,
         "out_trade_no": attempt.payment.payment_no,
         "amount_fen": attempt.amount_fen,
-        "status": "ABNORMAL" if story.path == "returned" else "SUCCESS",
+        "status": ENDS.get(story.path, "SUCCESS"),
         "created_at": attempt.created_at.isoformat(timespec="seconds"),
         "reason": attempt.reason,
     }
