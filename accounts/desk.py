@@ -240,7 +240,6 @@ class DialogForm(BaseDialogForm):
 
     template = ""  # rendered above the fields
     warning = ""
-    reads_aloud = ""  # the sentence that the buyer will read, with a place for the note
 
     @cached_property
     def refusal(self) -> str:

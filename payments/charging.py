@@ -25,7 +25,6 @@ from payments.gateways.base import GatewayError, PaymentOrder, PaymentOutcome, P
 from payments.models import Payment, PaymentStatus
 from shops.models import Product
 
-SWEEP = "payments.sweep"
 Answer = str | PaymentOutcome | GatewayError  # the QR code's text, where it stands, or what went wrong
 OPEN = [PaymentStatus.PREPARED, PaymentStatus.OPEN]
 

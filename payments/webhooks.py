@@ -58,7 +58,7 @@ def receive(account: ChannelAccount, notification: Notification, *, at: datetime
             refunding.hint(notification.request_no, at=at)
         else:
             Payment.objects.filter(payment_no=notification.payment_no, status__in=charging.OPEN).update(next_due_at=at)
-            workqueue.ring(charging.SWEEP)
+            workqueue.ring(refunding.SWEEP)
 
 
 def _body(request: HttpRequest) -> bytes:
