@@ -11,10 +11,10 @@ payment, ``request_no`` for one refund request.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Protocol
+from datetime import date, datetime
+from typing import IO, Any, Protocol
 
 
 class GatewayError(Exception):
@@ -48,15 +48,32 @@ class NotificationRefused(GatewayError):
     """A notification that must not be believed. ``code`` names the check that failed, e.g. ``bad_signature``."""
 
 
+class PayMethod(enum.Enum):
+    """支付方式: how the buyer gets to the channel's till. The browser decides which are offered."""
+
+    SCAN = "scan"  # 扫码: a code on this screen, the channel's app on a phone
+    IN_APP = "in_app"  # the page is open inside the channel's own app
+    PHONE = "phone"  # 手机浏览器
+    COMPUTER = "computer"  # 电脑网页
+
+
 @dataclass(frozen=True)
 class PaymentOrder:
-    """收款: ask the channel to collect ``amount_fen`` under ``payment_no``."""
+    """收款: ask the channel to collect ``amount_fen`` under ``payment_no``.
+
+    ``payer_id`` is the buyer's number at the channel (IN_APP), ``payer_ip`` the buyer's address (PHONE),
+    ``return_url`` where the channel sends the buyer back to (PHONE, COMPUTER): a place to look, never a proof.
+    """
 
     payment_no: str
     amount_fen: int
     description: str
     notify_url: str
     expires_at: datetime
+    method: PayMethod = PayMethod.SCAN
+    payer_id: str = ""
+    payer_ip: str = ""
+    return_url: str = ""
 
 
 class PaymentState(enum.Enum):
@@ -101,7 +118,8 @@ class RefundState(enum.Enum):
     ACCEPTED = "accepted"  # 受理: on its way
     SUCCEEDED = "succeeded"  # 退款成功
     RETURNED = "returned"  # 退款异常: the buyer's account did not take it; not final
-    CLOSED = "closed"  # 退款关闭: final, the money never left; only a new number can try again
+    BACK_WITH_MERCHANT = "back_with_merchant"  # 退回商户: final, the buyer is *not* paid
+    CLOSED = "closed"  # 退款关闭: the channel's final word, no money left; only a new number can try again
     NOT_FOUND = "not_found"  # 查无此单: the channel never accepted this number
     NO_FUNDS = "no_funds"  # 商户余额不足: not created; the same number after topping up
     REFUSED = "refused"  # the channel will not do it as asked; a human must look
@@ -117,7 +135,12 @@ class ReceivedAccountKind(enum.Enum):
 
 @dataclass(frozen=True)
 class RefundOutcome:
-    """Answer to a refund request or to a refund query. ``amount_fen`` is what the channel says it refunds."""
+    """Answer to a refund request or to a refund query.
+
+    ``amount_fen`` is what the channel says it refunds under this number, ``payment_refunded_fen`` all that it has given
+    back of the payment so far (only some answers say it): more than we know of was refunded outside us (G21).
+    ``arrival_expected_at`` and ``bank_acknowledged_at`` are the channel's own word about a bank card (银行卡冲退).
+    """
 
     state: RefundState
     request_no: str
@@ -126,13 +149,81 @@ class RefundOutcome:
     received_account: str = ""
     received_account_kind: ReceivedAccountKind = ReceivedAccountKind.UNKNOWN
     succeeded_at: datetime | None = None
+    payment_refunded_fen: int | None = None
+    arrival_expected_at: datetime | None = None
+    bank_acknowledged_at: datetime | None = None
     code: str = ""
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class BankCard:
+    """收款银行卡 of the buyer, for a refund that the original account did not take. Never shown in ``repr`` (I15)."""
+
+    bank_code: str
+    card_no: str = field(repr=False)
+    holder: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a channel allows. Where the answer is known, we refuse before calling (G9)."""
+
+    refundable_days: int
+    most_refunds: int  # of one payment
+    between_refunds_seconds: int  # of one payment
+    calls_per_second: int
+    failures_per_second: int  # a failing call uses up the time of calls_per_second / failures_per_second good ones
+
+
+class BillKind(enum.Enum):
+    """对账单: what was traded, or what moved on the merchant's account."""
+
+    TRADES = "trades"  # 交易账单
+    FUNDS = "funds"  # 资金账单
+
+
+class BillState(enum.Enum):
+    READY = "ready"
+    NOT_YET = "not_yet"  # ask again later the same day
+    EMPTY = "empty"  # no business that day: final
+
+
+class BillLineKind(enum.Enum):
+    PAYMENT = "payment"
+    REFUND = "refund"
+    FEE = "fee"  # 手续费, or its return
+    OTHER = "other"  # top-up, withdrawal, transfer
+
+
+@dataclass(frozen=True)
+class BillLine:
+    """One row of a bill. ``amount_fen`` is positive for money in and negative for money out.
+
+    ``state`` is the channel's word as it stood when the bill was cut; it is never updated there. ``row`` is the whole
+    row by column name, for people.
+    """
+
+    kind: BillLineKind
+    at: datetime
+    amount_fen: int
+    payment_no: str = ""
+    request_no: str = ""
+    channel_transaction_id: str = ""
+    channel_refund_id: str = ""
+    fee_fen: int = 0
+    state: str = ""
+    row: Mapping[str, str] = field(default_factory=dict)
+
+
+class BillIsGarbled(GatewayError):
+    """A row that cannot be read, or totals that do not fit: nothing of this bill is used (G22)."""
 
 
 class NotificationKind(enum.Enum):
     PAYMENT = "payment"
     REFUND = "refund"
+    COMPLAINT = "complaint"
 
 
 @dataclass(frozen=True)
@@ -144,18 +235,49 @@ class Notification:
 
     kind: NotificationKind
     notification_id: str
-    payment_no: str
+    payment_no: str = ""
     request_no: str = ""
+    complaint_id: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What a notification is answered with, exactly."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "text/plain"
+
+
 class Gateway(Protocol):
-    """One channel under one merchant account. Safe to share between threads."""
+    """One channel under one merchant account. Safe to share between threads. Writes nothing anywhere."""
+
+    methods: frozenset[PayMethod]
+    limits: Limits
+
+    # --- 收款 ---
 
     def open_payment(self, order: PaymentOrder) -> str:
-        """Return the text of the QR code to scan. The same order may be asked for again.
+        """Return the till: a QR code's text (SCAN), an address to go to (PHONE, COMPUTER), or for IN_APP the handle
+        that ``in_app_parameters`` takes. The same order may be asked for again.
 
         Raises OutcomeUnknown, GatewayMisconfigured, or GatewayError (refused: code tells why).
+        """
+        ...
+
+    def in_app_parameters(self, till: str) -> Mapping[str, str]:
+        """What the page hands to the app that it is open in, signed now. LookupError without IN_APP in ``methods``."""
+        ...
+
+    def login_address(self, return_url: str, state: str) -> str:
+        """Where the buyer's browser goes to be known to the channel (IN_APP); it returns with ``code``, ``state``."""
+        ...
+
+    def payer_of(self, code: str) -> str:
+        """The buyer's number at the channel for a ``code`` from ``login_address``; each code serves once.
+
+        Raises OutcomeUnknown, GatewayMisconfigured, or GatewayError (used up, or too old: begin again).
         """
         ...
 
@@ -164,21 +286,56 @@ class Gateway(Protocol):
         ...
 
     def close_payment(self, payment_no: str) -> PaymentOutcome:
-        """CLOSED when closed (again); PAID (without amounts) if the buyer was faster: query then.
+        """CLOSED when closed (again); PAID (without amounts) if the buyer was faster: query then; NOT_FOUND when the
+        channel has not heard of it (yet: a till that is opened later may still be paid at).
 
         Raises OutcomeUnknown or GatewayMisconfigured."""
         ...
 
+    # --- 退款 ---
+
     def refund(self, request: RefundRequest) -> RefundOutcome:
-        """Ask for a refund. Repeating the same request is safe. Raises OutcomeUnknown or GatewayMisconfigured."""
+        """Ask for a refund. Repeating the same request is safe. Raises OutcomeUnknown or GatewayMisconfigured.
+
+        REFUSED means: nothing was created and a human must look. CLOSED also stands for a refusal that is final.
+        Before either is said a query has confirmed that no such refund exists.
+        """
         ...
 
-    def query_refund(self, request_no: str) -> RefundOutcome:
-        """Raises OutcomeUnknown or GatewayMisconfigured."""
+    def query_refund(self, request: RefundRequest) -> RefundOutcome:
+        """Raises OutcomeUnknown or GatewayMisconfigured. NOT_FOUND never means failed: repeat the same request."""
         ...
+
+    def redirect_refund(self, request: RefundRequest, channel_refund_id: str, card: BankCard | None) -> RefundOutcome:
+        """异常退款: send a RETURNED refund on to the buyer's card, or with None back to the merchant's account.
+
+        Raises OutcomeUnknown, GatewayMisconfigured; LookupError where the channel offers no such thing."""
+        ...
+
+    # --- 对账 ---
+
+    def fetch_bill(self, kind: BillKind, day: date, into: IO[bytes]) -> BillState:
+        """Write the channel's bill of ``day`` (China time), plain text as the channel wrote it, to ``into``.
+
+        Raises OutcomeUnknown or GatewayMisconfigured."""
+        ...
+
+    def read_bill(self, kind: BillKind, bill: IO[bytes]) -> Iterator[BillLine]:
+        """Read a fetched bill line by line, in bounded memory. Raises BillIsGarbled."""
+        ...
+
+    # --- 通知 ---
 
     def read_notification(self, headers: Mapping[str, str], body: bytes, *, real_time: datetime) -> Notification:
         """Verify, decrypt and check a notification. ``real_time`` is wall-clock time, never the shop's shifted clock.
 
         Raises NotificationRefused; makes no outbound call whatever the sender wrote."""
+        ...
+
+    def received(self) -> Reply:
+        """The answer that stops the channel from sending this notification again."""
+        ...
+
+    def refused(self, code: str) -> Reply:
+        """The answer to a notification that was not believed."""
         ...
