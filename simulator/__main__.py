@@ -1,4 +1,4 @@
-"""`python -m simulator --port P --data DIR`: start the simulated WeChat Pay; Ctrl-C or SIGTERM ends it at once."""
+"""`python -m simulator --port P --data DIR`: start the simulated channels; Ctrl-C or SIGTERM ends it at once."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ import signal
 import sqlite3
 import sys
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
+from simulator.alipay.signing import load_or_make_alipay_keys
 from simulator.books import start_timekeeper
 from simulator.notifications import Courier
+from simulator.schema import COLUMNS, SCHEMAS
 from simulator.server import Server
 from simulator.signing import load_or_make_keys, write_private
 from simulator.store import Store
+from simulator.tls import Certificates, names_to_certify
 from simulator.world import World
 
 
@@ -32,16 +35,29 @@ def main() -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = _lock(directory)
-        world = World(load_or_make_keys(directory), Store(directory / "books.sqlite3"), arguments.speed)
+        certificates = None
+        if arguments.tls:
+            certificates = Certificates(directory / "tls", names_to_certify(arguments.host, arguments.address))
+        store = Store(directory / "books.sqlite3", SCHEMAS, COLUMNS)
+        world = World(load_or_make_keys(directory), load_or_make_alipay_keys(directory), store, arguments.speed)
     except (OSError, sqlite3.Error, ValueError, TypeError) as error:
         _fail(f"数据目录不可用 / cannot use {directory}: {error}")
     try:
-        server = Server((arguments.host, arguments.port), world)
+        secure = certificates.context() if certificates else None
+        server = Server((arguments.host, arguments.port), world, secure)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         _fail(f"无法监听端口 / cannot listen on {arguments.host}:{arguments.port}: {reason}")
-    address = (arguments.address or f"http://127.0.0.1:{server.server_address[1]}").rstrip("/")
-    credentials = {"control": address, "wechat": world.keys.credentials(address)}
+    scheme = "https" if certificates else "http"
+    address = (arguments.address or f"{scheme}://127.0.0.1:{server.server_address[1]}").rstrip("/")
+    world.address = address
+    credentials: dict[str, Any] = {
+        "control": address,
+        "wechat": world.keys.credentials(address),
+        "alipay": world.alipay.credentials(address),
+    }
+    if certificates:
+        credentials["ca_file"] = str(certificates.ca_file.resolve())
     write_private(directory / "credentials.json", json.dumps(credentials, indent=1))
     Courier(world).start()
     start_timekeeper(world)
@@ -51,12 +67,13 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m simulator", description="模拟微信支付 / a simulated WeChat Pay")
+    parser = argparse.ArgumentParser(prog="python -m simulator", description="模拟微信与支付宝 / simulated channels")
     parser.add_argument("--port", type=int, required=True, help="端口，0 为任选 / port, 0 for any free one")
     parser.add_argument("--data", required=True, help="数据目录：密钥与账簿 / folder of keys and books")
     parser.add_argument("--speed", type=_speed, default=1.0, help="等待时间除以它 / waiting times are divided by it")
     parser.add_argument("--host", default="127.0.0.1", help="监听地址 / address to listen on")
     parser.add_argument("--address", help="写入 credentials.json 的地址 / address that others reach it at, http://…")
+    parser.add_argument("--tls", action="store_true", help="HTTPS，证书现场生成 / HTTPS, certificate made on the spot")
     return parser.parse_args()
 
 

@@ -11,7 +11,7 @@ from simulator import faults
 from simulator.books import NEXT_STATUSES, NotPossible, arrange, catch_up, ledger, load_history, pay, settle
 from simulator.inputs import BadInput, parse_object
 from simulator.store import parse_rfc3339, rfc3339
-from simulator.wechat_objects import FUNDINGS
+from simulator.wechat.objects import FUNDINGS
 from simulator.wire import Answer, Request
 from simulator.world import World
 
@@ -24,6 +24,8 @@ def answer(world: World, request: Request) -> Answer:
     path = request.path.removeprefix("/_control/")
     if path == "ledger":
         return Answer.json(ledger(world)) if request.method == "GET" else _refuse(405, "请用 GET / use GET")
+    if path == "connections" and request.method == "GET":
+        return Answer.json(world.connections.counts())
     act = ACTS.get(path)
     if act is None:
         return _refuse(404, f"没有这个接口，可用的有 / no such act, there are: {', '.join([*ACTS, 'ledger'])}")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import socket
+import ssl
 import sys
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
-from simulator import control, phone, wechat
+from simulator import control, phone, tls
+from simulator.wechat import gateway as wechat
 from simulator.wire import Answer, Request
 from simulator.world import World
 
@@ -44,9 +47,25 @@ class Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 256
 
-    def __init__(self, address: tuple[str, int], world: World) -> None:
-        self.world = world
+    def __init__(self, address: tuple[str, int], world: World, secure: ssl.SSLContext | None = None) -> None:
+        self.world, self.secure = world, secure
         super().__init__(address, Handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection = super().get_request()
+        self.world.connections.count("accepted")
+        return connection
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """The handshake belongs to the connection's own thread: a slow client keeps nobody else waiting."""
+        if self.secure:
+            try:
+                request = tls.shake_hands(self.secure, request)
+            except OSError:
+                request.close()
+                return
+            self.world.connections.count("tls_handshakes")
+        super().process_request_thread(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is nobody's fault."""
@@ -67,6 +86,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self._body()
         if body is None:
             return
+        self.server.world.connections.count("requests")
         words = self.requestline.split()  # `self.path` is not what was sent when it begins with //
         request = Request(self.command, words[1], cast("Mapping[str, str]", self.headers), body)
         self._send(answer(self.server.world, request))

@@ -5,18 +5,39 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from simulator.alipay.signing import AlipayKeys
 from simulator.signing import Keys
 from simulator.store import Store
 
 
+class Connections:
+    """How often clients came: what a pool of connections saves shows here."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts = {"accepted": 0, "tls_handshakes": 0, "requests": 0}
+
+    def count(self, what: str) -> None:
+        with self._lock:
+            self._counts[what] += 1
+
+    def counts(self) -> dict[str, int]:
+        """{accepted, tls_handshakes, requests} since the process began; handshakes that failed are not among them."""
+        with self._lock:
+            return dict(self._counts)
+
+
 @dataclass
 class World:
-    """One simulated WeChat Pay with one merchant and one buyer."""
+    """One simulated WeChat Pay and one simulated Alipay, with one merchant and one buyer."""
 
     keys: Keys
+    alipay: AlipayKeys
     store: Store
     speed: float  # documented delays are divided by it
+    address: str = ""  # where others reach this process, http://…, without a slash at the end
     bell: threading.Condition = field(default_factory=threading.Condition)  # something may have fallen due
+    connections: Connections = field(default_factory=Connections)
 
     def delay(self, seconds: float) -> float:
         """A documented delay, as long as it takes here."""
