@@ -1,6 +1,7 @@
 """Where the simulator keeps everything: one SQLite file, one writer at a time, and its own clock.
 
 What must never be wrong about money stands in the schema as CHECK and UNIQUE, whatever the code above does.
+Each channel has tables of its own; `schema.py` lists them all.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -111,12 +112,16 @@ CREATE TABLE IF NOT EXISTS notification (
 );
 CREATE INDEX IF NOT EXISTS notification_due ON notification (due_at) WHERE state = 'waiting';
 """
+COLUMNS = (  # (table, column, its definition): added since, to the file of an older start as well
+    ("notification", "channel", "TEXT NOT NULL DEFAULT 'wechat'"),
+    ("fault", "channel", "TEXT"),  # NULL: a rate strikes either channel
+)
 
 
 class Store:
     """The SQLite file of a data folder; survives SIGKILL (write-ahead log)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schemas: Iterable[str], columns: Iterable[tuple[str, str, str]]) -> None:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.row_factory = sqlite3.Row
@@ -124,7 +129,11 @@ class Store:
         # NORMAL loses nothing when the process dies, only when the machine does; FULL costs an fsync per refund.
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA foreign_keys = ON")
-        self._db.executescript(SCHEMA)
+        for schema in schemas:
+            self._db.executescript(schema)
+        for table, column, definition in columns:
+            if column not in {row["name"] for row in self._db.execute(f"PRAGMA table_info({table})")}:
+                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {definition}")
         row = self._db.execute("SELECT value FROM setting WHERE name = 'clock_offset'").fetchone()
         self._offset_seconds = float(row["value"]) if row else 0.0
 
