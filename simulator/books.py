@@ -11,7 +11,7 @@ from typing import Any
 
 from simulator.notifications import announce_payment, announce_refund, log
 from simulator.store import rfc3339
-from simulator.wechat_objects import FUNDINGS
+from simulator.wechat.objects import FUNDINGS
 from simulator.world import World
 
 UNPAID_DAYS = 7  # then an order closes by itself

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from simulator import faults
 from simulator.store import rfc3339
-from simulator.wechat_objects import refund_notice, transaction_object
+from simulator.wechat.objects import refund_notice, transaction_object
 from simulator.world import World
 
 # 15s/15s/30s/3m/10m/20m/30m/30m/30m/60m/3h/3h/3h/6h/6h after the send before; then WeChat gives up.

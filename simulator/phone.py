@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from simulator.books import NotPossible, catch_up, expired, find_payment, pay
 from simulator.store import rfc3339
-from simulator.wechat_objects import FUNDINGS
+from simulator.wechat.objects import FUNDINGS
 from simulator.wire import Answer, Request
 from simulator.world import World
 
