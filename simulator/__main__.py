@@ -22,6 +22,7 @@ from simulator.server import Server
 from simulator.signing import load_or_make_keys, write_private
 from simulator.store import Store
 from simulator.tls import Certificates, names_to_certify
+from simulator.wechat import notices as wechat_notices
 from simulator.world import World
 
 
@@ -59,7 +60,7 @@ def main() -> None:
     if certificates:
         credentials["ca_file"] = str(certificates.ca_file.resolve())
     write_private(directory / "credentials.json", json.dumps(credentials, indent=1))
-    Courier(world).start()
+    Courier(world, {"wechat": wechat_notices.DIALECT}).start()
     start_timekeeper(world)
     print(f"simulator: {address}  data: {directory}  speed: {arguments.speed:g}", flush=True)
     with lock:

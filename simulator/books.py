@@ -9,8 +9,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.notifications import announce_payment, announce_refund, log
+from simulator.notifications import log
 from simulator.store import rfc3339
+from simulator.wechat.notices import announce_payment, announce_refund
 from simulator.wechat.objects import FUNDINGS
 from simulator.world import World
 

@@ -29,6 +29,8 @@ NOTIFICATION_FAULTS = {
 FAULTS = CALL_FAULTS | NOTIFICATION_FAULTS
 LATE_SECONDS = 600.0
 
+_dice = random.Random()  # noqa: S311 - not a secret
+
 
 def order(
     db: sqlite3.Connection,
@@ -38,12 +40,18 @@ def order(
     rate: float | None,
     times: int | None,
     delay_seconds: float = LATE_SECONDS,
+    channel: str | None = None,
 ) -> None:
     """Let `fault` happen from now on."""
     db.execute(
-        "INSERT INTO fault (fault, request_no, rate, times, delay_seconds) VALUES (?, ?, ?, ?, ?)",
-        (fault, request_no, rate, times, delay_seconds),
+        "INSERT INTO fault (fault, request_no, rate, times, delay_seconds, channel) VALUES (?, ?, ?, ?, ?, ?)",
+        (fault, request_no, rate, times, delay_seconds, channel),
     )
+
+
+def seed(number: int) -> None:
+    """From now on rates strike in the order that this number stands for."""
+    _dice.seed(number)
 
 
 def clear(db: sqlite3.Connection) -> int:
@@ -52,13 +60,13 @@ def clear(db: sqlite3.Connection) -> int:
 
 
 def draw(
-    db: sqlite3.Connection, among: Collection[str], *, numbers: Collection[str], refund: bool
+    db: sqlite3.Connection, among: Collection[str], *, numbers: Collection[str], refund: bool, channel: str = "wechat"
 ) -> tuple[str, float] | None:
     """Use up the fault that strikes now: (its name, its delay), or None. Those tied to a number go first."""
     for row in db.execute("SELECT * FROM fault ORDER BY request_no IS NULL, id").fetchall():
         tied = row["request_no"] in numbers
-        struck = refund and row["rate"] is not None and random.random() < row["rate"]  # noqa: S311 - not a secret
-        if row["fault"] in among and (tied or struck):
+        struck = refund and row["rate"] is not None and _dice.random() < row["rate"]
+        if row["fault"] in among and (tied or struck) and row["channel"] in (None, channel):
             _use_up(db, row)
             return row["fault"], row["delay_seconds"]
     return None
