@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.http.request import HttpHeaders
 
-from payments.gateways import wechat
+from payments.gateways import wire
 from payments.gateways.base import (
     GatewayError,
     GatewayMisconfigured,
@@ -40,7 +40,10 @@ from payments.gateways.base import (
     RefundRequest,
     RefundState,
 )
-from payments.gateways.wechat import Call, WechatCredentials, WechatGateway
+from payments.gateways.wechat import WechatCredentials, WechatGateway, answers
+from payments.gateways.wechat.answers import Call
+from payments.gateways.wechat.client import PooledRequests
+from payments.gateways.wechat.refunds import received_account_kind
 
 MCHID, APPID, PUBLIC_KEY_ID = "1900007291", "wxd678efh567hg6787", "PUB_KEY_ID_0119000072912025010100000001"
 APIV3_KEY = "0123456789abcdefghijklmnopqrstuv"
@@ -116,12 +119,12 @@ ANSWERS: list[tuple[Call, int, str, Any]] = [
     (Call.REFUND, 302, "", UNKNOWN),
     (Call.REFUND, 400, "PARAM_ERROR", RefundState.REFUSED),
     (Call.REFUND, 400, "INVALID_REQUEST", RefundState.REFUSED),
-    (Call.REFUND, 400, "TRADE_OVERDUE", RefundState.REFUSED),
+    (Call.REFUND, 400, "TRADE_OVERDUE", RefundState.CLOSED),
     (Call.REFUND, 400, "SYSTEM_ERROR", UNKNOWN),
     (Call.REFUND, 401, "SIGN_ERROR", MISCONFIGURED),
     (Call.REFUND, 401, "", MISCONFIGURED),
     (Call.REFUND, 403, "NOT_ENOUGH", RefundState.NO_FUNDS),
-    (Call.REFUND, 403, "USER_ACCOUNT_ABNORMAL", RefundState.REFUSED),
+    (Call.REFUND, 403, "USER_ACCOUNT_ABNORMAL", RefundState.CLOSED),
     (Call.REFUND, 403, "NO_AUTH", MISCONFIGURED),
     (Call.REFUND, 403, "", UNKNOWN),
     (Call.REFUND, 404, "MCH_NOT_EXISTS", MISCONFIGURED),
@@ -161,7 +164,9 @@ def test_every_answer_has_one_meaning(
 
 def test_no_line_of_the_table_is_untested() -> None:
     tested = {(call, status, code) for call, status, code, _ in ANSWERS}
-    listed = {(call, status, code) for call, lines in wechat.ANSWERS.items() for status, code in lines if status != 200}
+    listed = {
+        (call, status, code) for call, lines in answers.ANSWERS.items() for status, code in lines if status != 200
+    }
     assert listed <= tested
 
 
@@ -220,8 +225,8 @@ def test_a_success_that_went_to_the_merchant_is_no_refund_to_the_buyer(
         "user_received_account": "商户结算银行账户",
     }
     channel.answers[Call.QUERY_REFUND] = Reply(200, REFUND_BODY | to_us)
-    outcome = gateway.query_refund(REFUND.request_no)
-    assert (outcome.state, outcome.code) == (RefundState.RETURNED, "BACK_WITH_MERCHANT")
+    outcome = gateway.query_refund(REFUND)
+    assert (outcome.state, outcome.received_account) == (RefundState.BACK_WITH_MERCHANT, "商户结算银行账户")
 
 
 @pytest.mark.parametrize(
@@ -320,7 +325,7 @@ def test_a_refused_close_is_settled_by_asking(channel: Channel, gateway: WechatG
     ],
 )
 def test_only_a_wallet_or_a_card_is_named(account: str, kind: ReceivedAccountKind) -> None:
-    assert wechat.received_account_kind(account) is kind
+    assert received_account_kind(account) is kind
 
 
 # --- What we send ---------------------------------------------------------------------------------------------------
@@ -403,7 +408,7 @@ def test_our_own_mistakes_are_never_sent(channel: Channel, gateway: WechatGatewa
         {"raw": b"\xff\xfe"},
         {"raw": b"[" * 100_000},
         {"raw": b'{"amount": NaN}'},
-        {"raw": b" " * (wechat.MAX_ANSWER_BYTES + 1)},
+        {"raw": b" " * (wire.MOST_BYTES + 1)},
         {"cut_after": 20},
         {"cut_after": 0},
         {"hang_up": True},
@@ -422,7 +427,7 @@ def test_an_answer_that_drips_is_given_up(
     channel: Channel, gateway: WechatGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F9: each byte comes in time, the whole does not."""
-    monkeypatch.setattr(wechat, "TOTAL_SECONDS", 0.2)
+    monkeypatch.setattr(wire, "TOTAL_SECONDS", 0.2)
     channel.answers[Call.REFUND] = replace(Reply(200, REFUND_BODY), drip_seconds=0.02)
     started = time.monotonic()
     with pytest.raises(OutcomeUnknown, match="too long"):
@@ -435,7 +440,7 @@ def test_a_closed_port_is_unknown(credentials: WechatCredentials) -> None:
         port = gone.server_port
     gateway = WechatGateway(replace(credentials, gateway=f"http://127.0.0.1:{port}"))
     with pytest.raises(OutcomeUnknown, match="no_trusted_answer"):
-        gateway.query_refund(REFUND.request_no)
+        gateway.query_refund(REFUND)
 
 
 # --- Connections and credentials ------------------------------------------------------------------------------------
@@ -446,7 +451,7 @@ def test_one_thread_keeps_one_connection(channel: Channel, gateway: WechatGatewa
 
     def ask_twenty_times() -> None:
         for _ in range(20):
-            gateway.query_refund(REFUND.request_no)
+            gateway.query_refund(REFUND)
 
     workers = [threading.Thread(target=ask_twenty_times) for _ in range(3)]
     for worker in workers:
@@ -459,7 +464,7 @@ def test_one_thread_keeps_one_connection(channel: Channel, gateway: WechatGatewa
 
 def test_the_sdk_still_looks_where_the_pool_stands() -> None:
     source = Path(wechatpayv3.core.__file__).read_text()
-    assert isinstance(wechatpayv3.core.requests, wechat._PooledRequests)
+    assert isinstance(wechatpayv3.core.requests, PooledRequests)
     for verb in ("get", "post", "put", "patch", "delete"):
         assert f"requests.{verb}(url=" in source
     assert source.count("requests.") == 5
@@ -673,7 +678,7 @@ FORGERIES: dict[str, tuple[str, Callable[[], Notice]]] = {
     "not encrypted": ("resource_type", lambda: envelop(Notice.payment(), resource_type="plain-resource")),
     "no resource": ("resource_type", lambda: envelop(Notice.payment(), resource=None)),
     "no algorithm": ("algorithm", lambda: box(Notice.payment(), algorithm="none")),
-    "unknown event": ("event_type", lambda: envelop(Notice.payment(), event_type="COMPLAINT.CREATE")),
+    "unknown event": ("event_type", lambda: envelop(Notice.payment(), event_type="TRANSFER.DONE")),
     "event is a list": ("event_type", lambda: envelop(Notice.payment(), event_type=["TRANSACTION.SUCCESS"])),
     "refund dressed as payment": ("original_type", lambda: envelop(Notice.refund(), event_type="TRANSACTION.SUCCESS")),
     "payment dressed as refund": ("original_type", lambda: envelop(Notice.payment(), event_type="REFUND.SUCCESS")),
@@ -739,7 +744,7 @@ def test_a_payment_and_its_refund_run_through_the_simulator(
     assert (paid.state, paid.amount_fen) == (PaymentState.PAID, order.amount_fen)
     assert simulated.close_payment(order.payment_no).state is PaymentState.PAID
 
-    assert simulated.query_refund(request.request_no).state is RefundState.NOT_FOUND
+    assert simulated.query_refund(request).state is RefundState.NOT_FOUND
     accepted = simulated.refund(replace(request, channel_transaction_id=paid.channel_transaction_id))
     assert accepted.amount_fen == request.amount_fen
     assert accepted.state in (RefundState.ACCEPTED, RefundState.SUCCEEDED)
@@ -748,7 +753,7 @@ def test_a_payment_and_its_refund_run_through_the_simulator(
     simulator.settle(request.request_no, "SUCCESS")
     notice = simulated.read_notification(*mailbox.next(), real_time=datetime.now(UTC))
     assert (notice.kind, notice.request_no) == (NotificationKind.REFUND, request.request_no)
-    arrived = simulated.query_refund(request.request_no)
+    arrived = simulated.query_refund(request)
     assert arrived.state is RefundState.SUCCEEDED
     assert arrived.succeeded_at is not None
     assert simulated.query_payment(order.payment_no).state is PaymentState.PAID  # also after a partial refund
@@ -979,7 +984,7 @@ def ask(gateway: WechatGateway, call: Call) -> Any:
         Call.QUERY: lambda: gateway.query_payment(ORDER.payment_no),
         Call.CLOSE: lambda: gateway.close_payment(ORDER.payment_no),
         Call.REFUND: lambda: gateway.refund(REFUND),
-        Call.QUERY_REFUND: lambda: gateway.query_refund(REFUND.request_no),
+        Call.QUERY_REFUND: lambda: gateway.query_refund(REFUND),
     }
     return asks[call]()
 

@@ -1,0 +1,262 @@
+"""微信支付 (APIv3) as ``base.Gateway``: one method for each thing that we ask of the channel.
+
+What each answer means stands in ``answers.py``; how the SDK is built and connected in ``client.py``. What the SDK does
+not do is done here: time-outs, pooled and size-capped connections, the 5-minute window of notifications, and never a
+download that a stranger's serial number asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from typing import IO, Any
+
+from wechatpayv3.utils import load_public_key, rsa_verify
+
+from payments.gateways.base import (
+    BankCard,
+    BillKind,
+    BillLine,
+    BillState,
+    GatewayError,
+    Limits,
+    Notification,
+    NotificationRefused,
+    OutcomeUnknown,
+    PaymentOrder,
+    PaymentOutcome,
+    PaymentState,
+    PayMethod,
+    RefundOutcome,
+    RefundRequest,
+    RefundState,
+    Reply,
+)
+from payments.gateways.wechat import notifications
+from payments.gateways.wechat.answers import Call, Verdict, ask, read
+from payments.gateways.wechat.client import WechatCredentials, build_client
+from payments.gateways.wechat.fields import Body, Odd, expect, fen, moment, number, text, yuan_amount
+from payments.gateways.wechat.notifications import MAX_NOTIFICATION_BYTES, NOTIFICATION_WINDOW_SECONDS
+from payments.gateways.wechat.refunds import not_created, refund_outcome
+from payments.gateways.wechat.sending import (
+    china_time,
+    fit,
+    require_fen,
+    require_notify_url,
+    require_payment_no,
+    require_refund,
+)
+
+_PAYMENT_STATES = {
+    "NOTPAY": PaymentState.UNPAID,
+    "USERPAYING": PaymentState.UNPAID,
+    "PAYERROR": PaymentState.UNPAID,
+    "SUCCESS": PaymentState.PAID,
+    "REFUND": PaymentState.PAID,  # also after a partial refund
+    "CLOSED": PaymentState.CLOSED,
+    "REVOKED": PaymentState.CLOSED,
+}
+_CLOSE_STATES = {
+    Verdict.CLOSED: PaymentState.CLOSED,
+    Verdict.PAID: PaymentState.PAID,
+    Verdict.NOT_FOUND: PaymentState.NOT_FOUND,
+}
+
+
+class WechatGateway:
+    """``base.Gateway`` for one WeChat Pay merchant. Build one per process (28 ms of RSA checks); share it freely.
+
+    Raises GatewayMisconfigured when the credentials cannot work at all.
+    """
+
+    limits = Limits(
+        refundable_days=365, most_refunds=50, between_refunds_seconds=60, calls_per_second=150, failures_per_second=6
+    )
+
+    def __init__(self, credentials: WechatCredentials) -> None:
+        self.methods = frozenset({PayMethod.SCAN})
+        self._credentials = credentials
+        self._client = build_client(credentials)
+        self._wechat_key = load_public_key(credentials.public_key)
+
+    # --- 收款 ---
+
+    def open_payment(self, order: PaymentOrder) -> str:
+        require_payment_no(order.payment_no)
+        require_fen(order.amount_fen)
+        require_notify_url(order.notify_url)
+        if not order.description:
+            raise ValueError("open_payment: the description is empty")
+        if order.method not in self.methods:
+            raise LookupError(f"open_payment: {order.method} is not offered")
+        answer = ask(
+            Call.OPEN,
+            lambda: self._client.pay(
+                description=fit(order.description, 127),
+                out_trade_no=order.payment_no,
+                amount={"total": order.amount_fen, "currency": "CNY"},
+                time_expire=china_time(order.expires_at),
+                notify_url=order.notify_url,
+            ),
+        )
+        if answer.verdict is Verdict.REFUSED:
+            raise GatewayError(answer.code, answer.message)
+        return read(answer, lambda body: text(body, "code_url", 512))
+
+    def in_app_parameters(self, till: str) -> Mapping[str, str]:
+        raise LookupError("in_app_parameters: IN_APP is not offered")
+
+    def login_address(self, return_url: str, state: str) -> str:
+        raise LookupError("login_address: IN_APP is not offered")
+
+    def payer_of(self, code: str) -> str:
+        raise LookupError("payer_of: IN_APP is not offered")
+
+    def query_payment(self, payment_no: str) -> PaymentOutcome:
+        require_payment_no(payment_no)
+        answer = ask(Call.QUERY, lambda: self._client.query(out_trade_no=payment_no))
+        if answer.verdict is Verdict.NOT_FOUND:
+            return PaymentOutcome(PaymentState.NOT_FOUND, payment_no)
+        return read(answer, lambda body: self._payment_outcome(body, payment_no))
+
+    def close_payment(self, payment_no: str) -> PaymentOutcome:
+        """As ``base``; NOT_FOUND when the channel never heard of it. A refusal is settled by one query (G20)."""
+        require_payment_no(payment_no)
+        answer = ask(Call.CLOSE, lambda: self._client.close(out_trade_no=payment_no))
+        if answer.verdict is Verdict.REFUSED:
+            stands = self.query_payment(payment_no)
+            if stands.state is PaymentState.UNPAID:
+                raise OutcomeUnknown(answer.code, answer.message)
+            return stands
+        return PaymentOutcome(_CLOSE_STATES[answer.verdict], payment_no)
+
+    # --- 退款 ---
+
+    def refund(self, request: RefundRequest) -> RefundOutcome:
+        """As ``base``. Before it says REFUSED or CLOSED it asks once whether the number exists after all.
+
+        So both mean: nothing was created. Whatever else was unclear is OutcomeUnknown, and the caller asks.
+        A different ``amount_fen`` in the outcome is for the caller to see and to hold (G16).
+        """
+        require_refund(request)
+        answer = ask(Call.REFUND, lambda: self._send_refund(request))
+        if answer.verdict is Verdict.NO_FUNDS:
+            return not_created(RefundState.NO_FUNDS, request.request_no, answer)
+        if answer.verdict in (Verdict.REFUSED, Verdict.FINAL):
+            # INVALID_REQUEST also says "you asked this before": what the number stands at decides, not the complaint.
+            stands = self.query_refund(request)
+            if stands.state is RefundState.NOT_FOUND:
+                final = answer.verdict is Verdict.FINAL
+                return not_created(RefundState.CLOSED if final else RefundState.REFUSED, request.request_no, answer)
+            return stands
+        return read(answer, lambda body: refund_outcome(body, request))
+
+    def query_refund(self, request: RefundRequest) -> RefundOutcome:
+        require_refund(request)
+        answer = ask(Call.QUERY_REFUND, lambda: self._client.query_refund(out_refund_no=request.request_no))
+        if answer.verdict is Verdict.NOT_FOUND:
+            return not_created(RefundState.NOT_FOUND, request.request_no, answer)
+        return read(answer, lambda body: refund_outcome(body, request))
+
+    def redirect_refund(self, request: RefundRequest, channel_refund_id: str, card: BankCard | None) -> RefundOutcome:
+        raise LookupError("redirect_refund: not offered")
+
+    # --- 对账 ---
+
+    def fetch_bill(self, kind: BillKind, day: date, into: IO[bytes]) -> BillState:
+        raise LookupError("fetch_bill: not offered")
+
+    def read_bill(self, kind: BillKind, bill: IO[bytes]) -> Iterator[BillLine]:
+        raise LookupError("read_bill: not offered")
+
+    # --- 通知 ---
+
+    def read_notification(self, headers: Mapping[str, str], body: bytes, *, real_time: datetime) -> Notification:
+        """As ``base``. Every check of the channel's rules stands in front of the SDK, which has few (G13, G14, G18)."""
+        if real_time.tzinfo is None:
+            raise ValueError("read_notification: real_time must be timezone-aware")
+        if len(body) > MAX_NOTIFICATION_BYTES:
+            raise NotificationRefused("too_large")
+        if not body.lstrip().startswith(b"{"):
+            # v2 XML: a refund made by hand in the merchant platform, or by another system.
+            raise NotificationRefused("not_json")
+        signed = notifications.signature_headers(headers)
+        self._check_signature(signed, body, real_time)
+        envelope = notifications.envelope_of(body)
+        resource = self._open(signed, body)
+        mchid, appid = self._credentials.mchid, self._credentials.appid
+        return notifications.notification_of(envelope, resource, mchid=mchid, appid=appid)
+
+    def received(self) -> Reply:
+        return Reply(204)
+
+    def refused(self, code: str) -> Reply:
+        return Reply(400, json.dumps({"code": "FAIL", "message": code}).encode(), "application/json")
+
+    # --- How ---
+
+    def _send_refund(self, request: RefundRequest) -> tuple[int, str | bytes]:
+        if request.channel_transaction_id:
+            order = {"transaction_id": request.channel_transaction_id}
+        else:
+            order = {"out_trade_no": request.payment_no}
+        amount = {"refund": request.amount_fen, "total": request.payment_total_fen, "currency": "CNY"}
+        answer: tuple[int, str | bytes] = self._client.refund(
+            out_refund_no=request.request_no,
+            amount=amount,
+            reason=fit(request.reason, 80),
+            notify_url=request.notify_url,
+            **order,
+        )
+        return answer
+
+    def _payment_outcome(self, body: Body, payment_no: str) -> PaymentOutcome:
+        expect(body, "out_trade_no", payment_no)
+        expect(body, "mchid", self._credentials.mchid)
+        expect(body, "appid", self._credentials.appid)
+        state = _PAYMENT_STATES.get(text(body, "trade_state"))
+        if state is None:
+            raise Odd("trade_state")
+        if state is not PaymentState.PAID:
+            return PaymentOutcome(state, payment_no)
+        amount = yuan_amount(body)
+        return PaymentOutcome(
+            state,
+            payment_no,
+            amount_fen=fen(amount, "total"),  # not payer_total: coupons are the channel's affair
+            channel_transaction_id=number(body, "transaction_id"),
+            paid_at=moment(body, "success_time"),
+        )
+
+    def _check_signature(self, signed: dict[str, str], body: bytes, real_time: datetime) -> None:
+        signature = signed[notifications.SIGNATURE]
+        if signature.startswith("WECHATPAY/SIGNTEST/"):
+            raise NotificationRefused("signtest", "the channel probes whether we verify")
+        if signed[notifications.SIGNATURE_TYPE] != "WECHATPAY2-SHA256-RSA2048":
+            raise NotificationRefused("signature_type")
+        timestamp = signed[notifications.TIMESTAMP]
+        if not re.fullmatch(r"[0-9]{1,12}", timestamp):
+            raise NotificationRefused("timestamp")
+        if abs(real_time.timestamp() - int(timestamp)) > NOTIFICATION_WINDOW_SECONDS:
+            raise NotificationRefused("timestamp_window")
+        if signed[notifications.SERIAL] != self._credentials.public_key_id:
+            raise NotificationRefused("unknown_serial")
+        try:
+            words = body.decode("utf-8")
+        except UnicodeDecodeError:
+            raise NotificationRefused("not_json") from None
+        if not rsa_verify(timestamp, signed[notifications.NONCE], words, signature, self._wechat_key):
+            raise NotificationRefused("bad_signature")
+
+    def _open(self, signed: dict[str, str], body: bytes) -> dict[str, Any]:
+        """Return the decrypted resource. A failure here, after a good signature, points at our APIv3 key."""
+        try:
+            opened = self._client.callback(signed, body)
+        except Exception as error:  # the SDK raises bare Exception, ValueError, UnicodeDecodeError
+            raise NotificationRefused("undecryptable", type(error).__name__) from error
+        resource = opened.get("resource") if isinstance(opened, dict) else None
+        if not isinstance(resource, dict):
+            raise NotificationRefused("undecryptable")
+        return resource
