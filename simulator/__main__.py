@@ -16,6 +16,7 @@ from typing import IO, Any, NoReturn
 
 from simulator.alipay.signing import load_or_make_alipay_keys
 from simulator.books import start_timekeeper
+from simulator.issuer_keys import load_or_make_issuer_keys
 from simulator.notifications import Courier
 from simulator.schema import COLUMNS, SCHEMAS
 from simulator.server import Server
@@ -40,7 +41,13 @@ def main() -> None:
         if arguments.tls:
             certificates = Certificates(directory / "tls", names_to_certify(arguments.host, arguments.address))
         store = Store(directory / "books.sqlite3", SCHEMAS, COLUMNS)
-        world = World(load_or_make_keys(directory), load_or_make_alipay_keys(directory), store, arguments.speed)
+        world = World(
+            load_or_make_keys(directory),
+            load_or_make_alipay_keys(directory),
+            load_or_make_issuer_keys(directory),
+            store,
+            arguments.speed,
+        )
     except (OSError, sqlite3.Error, ValueError, TypeError) as error:
         _fail(f"数据目录不可用 / cannot use {directory}: {error}")
     try:
@@ -56,6 +63,7 @@ def main() -> None:
         "control": address,
         "wechat": world.keys.credentials(address),
         "alipay": world.alipay.credentials(address),
+        "issuer": world.issuer.credentials(address),
     }
     if certificates:
         credentials["ca_file"] = str(certificates.ca_file.resolve())

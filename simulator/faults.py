@@ -26,7 +26,12 @@ NOTIFICATION_FAULTS = {
     "notification_forged": "先发一条签名错误、内容为 SUCCESS 的伪造通知 / a forged SUCCESS goes first",
     "notification_signtest": "先发一条 WECHATPAY/SIGNTEST/ 探测通知 / WeChat's own signature probe goes first",
 }
-FAULTS = CALL_FAULTS | NOTIFICATION_FAULTS
+ISSUER_FAULTS = {
+    "issuer_lost": "发卡方不答复，连接断开 / the issuer closes the connection without an answer",
+    "issuer_500": "发卡方返回 500 / the issuer answers 500",
+    "issuer_bad_signature": "发卡方的答复签名错误 / the issuer's answer is wrongly signed",
+}
+FAULTS = CALL_FAULTS | NOTIFICATION_FAULTS | ISSUER_FAULTS
 LATE_SECONDS = 600.0
 
 _dice = random.Random()  # noqa: S311 - not a secret

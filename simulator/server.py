@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
-from simulator import control, phone, tls
+from simulator import control, issuers, phone, tls
 from simulator.wechat import gateway as wechat
 from simulator.wire import Answer, Request
 from simulator.world import World
@@ -28,6 +28,8 @@ def answer(world: World, request: Request) -> Answer:
             return wechat.answer(world, request)
         if request.path.startswith("/_control/"):
             return control.answer(world, request)
+        if request.path.startswith("/issuer/"):
+            return issuers.answer(world, request)
         if request.path in ("/phone", "/phone.css") or request.path.startswith("/phone/"):
             return phone.answer(world, request)
         if request.path == "/healthz":

@@ -96,6 +96,21 @@ CREATE TABLE IF NOT EXISTS fault (
     CHECK ((request_no IS NULL) <> (rate IS NULL))
 );
 
+CREATE TABLE IF NOT EXISTS issued_card (          -- what an issuer knows: codes that are redeemed, or will be
+    code_hash      TEXT PRIMARY KEY,              -- SHA-256, the codes themselves are kept nowhere
+    redeemed_at    REAL NOT NULL,
+    redeemed_by    TEXT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS topup (                -- 直充
+    reference      TEXT PRIMARY KEY,
+    state          TEXT NOT NULL CHECK (state IN ('PENDING', 'DONE', 'FAILED')),
+    arrived_at     REAL,
+    account        TEXT NOT NULL,
+    noted_at       REAL NOT NULL,
+    CHECK ((state = 'DONE') = (arrived_at IS NOT NULL))
+);
+
 CREATE TABLE IF NOT EXISTS notification (
     seq            INTEGER PRIMARY KEY,
     id             TEXT NOT NULL,                 -- the same for two rows that are sent twice

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 
 from simulator.alipay.signing import AlipayKeys
+from simulator.issuer_keys import IssuerKeys
 from simulator.signing import Keys
 from simulator.store import Store
 
@@ -33,6 +34,7 @@ class World:
 
     keys: Keys
     alipay: AlipayKeys
+    issuer: IssuerKeys
     store: Store
     speed: float  # documented delays are divided by it
     address: str = ""  # where others reach this process, http://…, without a slash at the end

@@ -56,7 +56,7 @@ def test_nothing_that_was_answered_is_lost_by_a_kill(start_gateway: Callable[...
 def test_the_credentials_are_the_owners_alone(gateway: Any) -> None:
     for name in ("credentials.json", "keys.json", "alipay-keys.json"):
         assert stat.S_IMODE((gateway.folder / name).stat().st_mode) == 0o600
-    assert set(gateway.credentials) == {"control", "wechat", "alipay"}
+    assert set(gateway.credentials) == {"control", "wechat", "alipay", "issuer"}
     assert set(gateway.keys) == {
         "mchid", "appid", "apiv3_key", "cert_serial_no", "private_key", "public_key", "public_key_id", "gateway",
     }  # fmt: skip
