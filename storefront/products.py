@@ -19,7 +19,7 @@ from orders.placing import CannotPlace
 from payments import charging
 from shops import stock
 from shops.models import Product
-from storefront import policies, reading
+from storefront import paying, policies, reading
 from storefront.forms import BuyForm
 
 
@@ -38,7 +38,7 @@ def product_page(request: HttpRequest, product_id: int) -> HttpResponse:
 
 @login_required
 def buy(request: SignedIn, product_id: int) -> HttpResponse:
-    """下单. The order and its payment number are one commit; the QR code is asked for before the page is shown."""
+    """下单. The order and its payment number are one commit; the first way to pay opens before the page is shown."""
     product = _product(product_id)
     if request.method != "POST":  # back from logging in
         return redirect("storefront:product", product_id)
@@ -62,7 +62,7 @@ def buy(request: SignedIn, product_id: int) -> HttpResponse:
         order = reading.orders_of(request.user).get(checkout_key=said["checkout_key"])
         messages.info(request, _("这张订单已经处理过了，没有重复下单。"))
         return redirect("storefront:order", order.order_no)
-    charging.present(payment, at=at)
+    paying.open_first(request, payment.order, at=at)
     return redirect("storefront:pay", payment.order.order_no)
 
 

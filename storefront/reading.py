@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.http import Http404
 from django.utils.translation import gettext as _
 
 from accounts.models import User
 from money import yuan
 from orders.models import Order, OrderLine, OrderStatus
+from payments.models import Payment
 from refunds import applying, stages
 from refunds.models import Refund, RefundLine, Status
 from refunds.policy import Verdict
@@ -41,9 +43,17 @@ def orders_of(buyer: User) -> QuerySet[Order]:
         .prefetch_related(
             Prefetch("lines", lines.order_by("position")),
             Prefetch("refunds", Refund.objects.order_by("-submitted_at", "-pk")),
-            "payments",
+            Prefetch("payments", Payment.objects.select_related("account")),
         )
     )
+
+
+def order_of(buyer: User, order_no: str) -> Order:
+    """One of them. Somebody else's order is not there (X8)."""
+    order = orders_of(buyer).filter(order_no=order_no).first()
+    if order is None:
+        raise Http404(order_no)
+    return order
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,7 @@ def money_back(order: Order) -> MoneyBack | None:
     if sum(refund.amount_fen for refund in paid_back) < order.total_fen:
         return MoneyBack(_("已部分退款"), _("已退 %(back)s，共付 %(paid)s。") % sums, "good", paid_back[0])
     arriving = any(refund.status == Status.PAID_OUT for refund in paid_back)
-    sentence = _("微信支付已原路退回 %(back)s，请留意到账。") if arriving else _("已原路退回 %(back)s。")
+    sentence = _("支付渠道已原路退回 %(back)s，请留意到账。") if arriving else _("已原路退回 %(back)s。")
     return MoneyBack(_("已全额退款"), sentence % sums, "good", paid_back[0])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from storefront import orders, pages, products, refunds
+from storefront import orders, pages, paying, products, refunds
 
 
 class PublicNumber(StringConverter):
@@ -28,8 +28,11 @@ urlpatterns = [
     path("p/<int:product_id>/buy/", products.buy, name="buy"),
     path("orders/", orders.order_list, name="orders"),
     path("orders/<no:order_no>/", orders.order_page, name="order"),
-    path("orders/<no:order_no>/pay/", orders.pay, name="pay"),
-    path("orders/<no:order_no>/check/", orders.check, name="check"),
+    path("orders/<no:order_no>/pay/", paying.pay, name="pay"),
+    path("orders/<no:order_no>/pay/back/", paying.back, name="pay_back"),
+    path("orders/<no:order_no>/pay/wechat-login/", paying.wechat_login, name="wechat_login"),
+    path("orders/<no:order_no>/pay/wechat/", paying.wechat_return, name="wechat_return"),
+    path("orders/<no:order_no>/check/", paying.check, name="check"),
     path("orders/<no:order_no>/voucher/", orders.voucher, name="voucher"),
     path("orders/<no:order_no>/lines/<int:position>/reveal/", orders.reveal, name="reveal"),
     path("orders/<no:order_no>/refund/", refunds.apply, name="apply"),

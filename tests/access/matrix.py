@@ -35,6 +35,9 @@ GET  storefront:pay                 @unpaid       login  200   404      404     
 POST storefront:pay                 @unpaid       login  go    404      404      404   404      404    404     404
 GET  storefront:check               @unpaid       login  go    404      404      404   404      404    404     404
 POST storefront:check               @unpaid       login  go    404      404      404   404      404    404     404
+GET  storefront:pay_back            @unpaid       login  go    404      404      404   404      404    404     404
+GET  storefront:wechat_login        @unpaid       login  go    404      404      404   404      404    404     404
+GET  storefront:wechat_return       @unpaid       login  go    404      404      404   404      404    404     404
 GET  storefront:voucher                           login  200   404      404      404   404      404    404     404
 GET  storefront:reveal                            login  200   404      404      404   404      404    404     404
 POST storefront:reveal                            login  200   404      404      404   404      404    404     404
@@ -92,8 +95,8 @@ GET  mfa_download_recovery_codes                  login  404   404      404     
 # --- machines ---
 GET  healthz                                      200    200   200      200      200   200      200    200     200
 GET  readyz                                       503    503   503      503      503   503      503    503     503
-GET  notify_wechat                                405    405   405      405      405   405      405    405     405
-POST notify_wechat                                400    400   400      400      400   400      400    400     400
+GET  notify                                       405    405   405      405      405   405      405    405     405
+POST notify                                       400    400   400      400      400   400      400    400     400
 """
 
 API = """
