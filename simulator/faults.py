@@ -18,6 +18,16 @@ CALL_FAULTS = {
     "http_429": "已受理，却返回 429 / done, yet 429 FREQUENCY_LIMITED",
     "bad_signature": "已生效，应答签名错误 / done, answered with a wrong signature",
     "signtest_signature": "已生效，应答为 WECHATPAY/SIGNTEST/ 探测签名 / done, answered with WeChat's own probe",
+    "half_body": "已生效，答复发到一半连接被重置 / done, then half of the answer and a reset",
+    "reset_after": "已生效，连接被重置 / done, then the connection is reset",
+    "amount_off": "已生效，答复金额少一分（签名正确）/ done, the answer says one fen less, rightly signed",
+    "date_skew": "已生效，应答头 Date 偏差十分钟 / done, the Date header is ten minutes off",
+}
+REFUND_FAULTS = {  # these strike when a new refund is applied for
+    "not_enough": "商户余额不足，未产生任何效果 / the merchant's funds do not suffice, no effect",
+    "processing": "退款停在处理中，7 天后关闭 / stays PROCESSING, CLOSED after 7 days",
+    "abnormal": "退款将变为 ABNORMAL / will become ABNORMAL",
+    "closed": "退款将变为 CLOSED / will become CLOSED",
 }
 NOTIFICATION_FAULTS = {
     "notification_lost": "通知丢失，不再重发 / never sent",
@@ -31,7 +41,7 @@ ISSUER_FAULTS = {
     "issuer_500": "发卡方返回 500 / the issuer answers 500",
     "issuer_bad_signature": "发卡方的答复签名错误 / the issuer's answer is wrongly signed",
 }
-FAULTS = CALL_FAULTS | NOTIFICATION_FAULTS | ISSUER_FAULTS
+FAULTS = CALL_FAULTS | REFUND_FAULTS | NOTIFICATION_FAULTS | ISSUER_FAULTS
 LATE_SECONDS = 600.0
 
 _dice = random.Random()  # noqa: S311 - not a secret

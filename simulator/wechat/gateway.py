@@ -15,7 +15,7 @@ from simulator import faults
 from simulator.books import catch_up, find_refund
 from simulator.inputs import BadInput
 from simulator.signing import SIGNATURE_TYPE
-from simulator.wechat import certificates, orders, refunds
+from simulator.wechat import bills, certificates, orders, refunds
 from simulator.wechat.calls import ROUTES, Call, Refusal, Route, detail, error
 from simulator.wire import CUT, Answer, Request
 from simulator.world import World
@@ -24,7 +24,7 @@ __all__ = ["answer"]
 
 CLOCK_SKEW_SECONDS = 300
 AUTHORIZATION = re.compile(r'(\w+)="([^"]*)"')
-MODULES = (orders, refunds, certificates)  # imported, they have registered their calls
+MODULES = (bills, orders, refunds, certificates)  # imported, they have registered their calls
 
 
 def answer(world: World, request: Request) -> Answer:
@@ -51,17 +51,17 @@ def _authenticate(world: World, request: Request, route: Route) -> None:
     wanted = ("mchid", "nonce_str", "signature", "timestamp", "serial_no")
     missing = [name for name in wanted if not given.get(name)]
     if kind != SIGNATURE_TYPE or missing:
-        raise _signerror("Http头Authorization值格式错误，请参考签名规则", ", ".join(missing) or kind)
+        raise _sign_error("Http头Authorization值格式错误，请参考签名规则", ", ".join(missing) or kind)
     if given["mchid"] != keys.mchid:
-        raise _signerror("商户号不存在", given["mchid"])
+        raise _sign_error("商户号不存在", given["mchid"])
     if given["serial_no"].upper() != keys.cert_serial_no:
-        raise _signerror("商户证书序列号有误，请使用签名私钥匹配的证书序列号", given["serial_no"])
+        raise _sign_error("商户证书序列号有误，请使用签名私钥匹配的证书序列号", given["serial_no"])
     timestamp = given["timestamp"]
     if not re.fullmatch(r"[0-9]{1,12}", timestamp) or abs(time.time() - int(timestamp)) > CLOCK_SKEW_SECONDS:
-        raise _signerror("Http头Authorization中的timestamp与发起请求的时间不得超过5分钟", timestamp)
+        raise _sign_error("Http头Authorization中的timestamp与发起请求的时间不得超过5分钟", timestamp)
     head = f"{request.method}\n{request.uri}\n{timestamp}\n{given['nonce_str']}\n".encode("latin-1")
     if not keys.merchant_signed(head + route.signed_body(request) + b"\n", given["signature"]):
-        raise _signerror("错误的签名，验签失败", request.uri)
+        raise _sign_error("错误的签名，验签失败", request.uri)
     if not request.headers.get("User-Agent"):
         raise Refusal(400, "INVALID_REQUEST", "Http头缺少Accept或User-Agent")
 
@@ -116,5 +116,5 @@ def _query(request: Request) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(request.query, keep_blank_values=True).items()}
 
 
-def _signerror(message: str, value: str) -> Refusal:
+def _sign_error(message: str, value: str) -> Refusal:
     return Refusal(401, "SIGN_ERROR", message, detail("signature", value[:200], "sign not match", "authorization"))
