@@ -1,4 +1,4 @@
-"""Keys and signatures of WeChat Pay v3 in public-key mode (微信支付公钥模式)."""
+"""Keys and signatures of WeChat Pay v3, with its public key and its platform certificate (微信支付公钥、平台证书)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ import secrets
 import string
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -26,9 +29,15 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
+from cryptography.x509.oid import NameOID
 
 SIGNATURE_TYPE = "WECHATPAY2-SHA256-RSA2048"
 SIGNTEST = "WECHATPAY/SIGNTEST/"  # WeChat's own probes: a wrong signature that begins like this
+
+CREDENTIALS = (
+    "mchid", "appid", "apiv3_key", "cert_serial_no", "private_key", "public_key_id",
+    "platform_certificate", "platform_serial_no", "merchant_certificate", "app_secret", "openid",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,10 @@ class Keys:
     private_key: str  # the merchant's
     platform_key: str  # WeChat's
     public_key_id: str
+    app_secret: str  # of the official account that the buyer follows (公众号)
+    certificate_key: str  # the platform certificate's
+    platform_certificate: str  # X.509 PEM
+    merchant_certificate: str  # X.509 PEM of serial `cert_serial_no`, for SDKs that read the number from it
 
     @cached_property
     def _merchant(self) -> RSAPrivateKey:
@@ -53,14 +66,31 @@ class Keys:
         return _load(self.platform_key)
 
     @cached_property
+    def _certificate_key(self) -> RSAPrivateKey:
+        return _load(self.certificate_key)
+
+    @cached_property
+    def certificate(self) -> x509.Certificate:
+        """The platform certificate."""
+        return x509.load_pem_x509_certificate(self.platform_certificate.encode())
+
+    @cached_property
+    def platform_serial_no(self) -> str:
+        """The platform certificate's number, as headers carry it."""
+        return f"{self.certificate.serial_number:X}"
+
+    @cached_property
     def _forger(self) -> RSAPrivateKey:
         return generate_private_key(public_exponent=65537, key_size=2048)
 
     def credentials(self, gateway: str) -> dict[str, str]:
         """What a shop needs to speak to this gateway; `public_key` is WeChat's, as SPKI PEM."""
         public = self._platform.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        names = ("mchid", "appid", "apiv3_key", "cert_serial_no", "private_key", "public_key_id")
-        return {name: getattr(self, name) for name in names} | {"public_key": public.decode(), "gateway": gateway}
+        return {name: getattr(self, name) for name in CREDENTIALS} | {
+            "public_key": public.decode(),
+            "gateway": gateway,
+            "oauth_gateway": gateway,
+        }
 
     def merchant_signed(self, text: bytes, signature: str) -> bool:
         """True if the merchant's key made this base64 signature over `text`."""
@@ -71,40 +101,60 @@ class Keys:
             return False
         return True
 
-    def signature_headers(self, body: bytes, how: str = "genuine") -> dict[str, str]:
+    def signature_headers(self, body: bytes, how: str = "genuine", *, by_certificate: bool = False) -> dict[str, str]:
         """Fresh `Wechatpay-*` headers over exactly these bytes; how: genuine, forged (another key) or signtest."""
         timestamp, nonce = str(int(time.time())), secrets.token_hex(16).upper()
-        key = self._platform if how == "genuine" else self._forger
+        genuine = self._certificate_key if by_certificate else self._platform
+        key = genuine if how == "genuine" else self._forger
         raw = key.sign(f"{timestamp}\n{nonce}\n".encode() + body + b"\n", PKCS1v15(), SHA256())
         return {
             "Wechatpay-Timestamp": timestamp,
             "Wechatpay-Nonce": nonce,
             "Wechatpay-Signature": (SIGNTEST if how == "signtest" else "") + base64.b64encode(raw).decode(),
-            "Wechatpay-Serial": self.public_key_id,
+            "Wechatpay-Serial": self.platform_serial_no if by_certificate else self.public_key_id,
             "Wechatpay-Signature-Type": SIGNATURE_TYPE,
             "Request-ID": uuid.uuid4().hex.upper(),
         }
 
     def seal(self, resource: dict[str, Any], kind: str) -> dict[str, str]:
-        """Encrypt a notification's resource (AEAD_AES_256_GCM, 12-character nonce); kind: transaction or refund."""
-        nonce = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(12))
-        text = json.dumps(resource, ensure_ascii=False).encode()
-        ciphertext = AESGCM(self.apiv3_key.encode()).encrypt(nonce.encode(), text, kind.encode())
+        """Encrypt a notification's resource; kind: transaction, refund or complaint."""
+        return {"original_type": kind} | self.seal_text(json.dumps(resource, ensure_ascii=False), kind)
+
+    def seal_text(self, text: str, associated: str) -> dict[str, str]:
+        """AEAD_AES_256_GCM with the APIv3 key and a 12-character nonce."""
+        nonce = _letters(12)
+        ciphertext = AESGCM(self.apiv3_key.encode()).encrypt(nonce.encode(), text.encode(), associated.encode())
         return {
-            "original_type": kind,
             "algorithm": "AEAD_AES_256_GCM",
             "ciphertext": base64.b64encode(ciphertext).decode(),
-            "associated_data": kind,
+            "associated_data": associated,
             "nonce": nonce,
         }
+
+    def open_field(self, serial: str, text: str) -> str | None:
+        """A field that was encrypted with the key that `serial` names (RSA-OAEP-SHA1); None if it cannot be read."""
+        known = {self.public_key_id: self._platform, self.platform_serial_no: self._certificate_key}
+        key = known.get(serial) or known.get(serial.upper())
+        if key is None:
+            return None
+        try:
+            raw = base64.b64decode(text, validate=True)
+            return key.decrypt(raw, OAEP(MGF1(SHA1()), SHA1(), None)).decode()  # noqa: S303 - what WeChat asks for
+        except ValueError:
+            return None
 
 
 def load_or_make_keys(directory: Path) -> Keys:
     """The keys kept in DIR/keys.json; made there at the first start."""
     path = directory / "keys.json"
+    wanted = {field.name for field in fields(Keys)}
     if path.exists():
-        return Keys(**json.loads(path.read_text()))
-    keys = _make()
+        known = json.loads(path.read_text())
+        if wanted <= known.keys():
+            return Keys(**known)
+        keys = _make(known)  # a folder of before the certificates
+    else:
+        keys = _make({})
     write_private(path, json.dumps(asdict(keys), indent=1))
     return keys
 
@@ -119,19 +169,53 @@ def write_private(path: Path, text: str) -> None:
     os.replace(draft, path)
 
 
-def _make() -> Keys:
-    mchid = f"16{secrets.randbelow(10**8):08d}"
-    return Keys(
-        mchid=mchid,
-        appid=f"wx{secrets.token_hex(8)}",
-        openid="o" + "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(27)),
-        apiv3_key="".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(32)),
-        # A zero in front would get lost in the client, which writes the number with hex().
-        cert_serial_no=secrets.choice("123456789ABCDEF") + secrets.token_hex(20).upper()[1:],
-        private_key=_new_key(),
-        platform_key=_new_key(),
-        public_key_id=f"PUB_KEY_ID_01{mchid}{secrets.randbelow(10**14):014d}00",
+def _make(known: Mapping[str, str]) -> Keys:
+    """New keys; those that are `known` stay."""
+    mchid = known.get("mchid") or f"16{secrets.randbelow(10**8):08d}"
+    serial = known.get("cert_serial_no") or _new_serial()
+    private_key = known.get("private_key") or _new_key()
+    certificate_key = _new_key()
+    made = {
+        "mchid": mchid,
+        "appid": f"wx{secrets.token_hex(8)}",
+        "openid": "o" + _letters(27),
+        "apiv3_key": _letters(32),
+        "cert_serial_no": serial,
+        "private_key": private_key,
+        "platform_key": _new_key(),
+        "public_key_id": f"PUB_KEY_ID_01{mchid}{secrets.randbelow(10**14):014d}00",
+        "app_secret": secrets.token_hex(16),
+        "certificate_key": certificate_key,
+        "platform_certificate": _certify(certificate_key, _new_serial(), "Tenpay.com (simulated)"),
+        "merchant_certificate": _certify(private_key, serial, mchid) if serial < "8" else "",
+    }
+    return Keys(**(made | known))
+
+
+def _new_serial() -> str:
+    """160 bits; a zero in front would get lost in clients that write it with hex(), and X.509 wants the first bit 0."""
+    return secrets.choice("1234567") + secrets.token_hex(20).upper()[1:]
+
+
+def _certify(key_pem: str, serial: str, name: str) -> str:
+    """A self-signed certificate: nobody checks the chain, everybody checks the number and the days."""
+    key, now = _load(key_pem), datetime.now(UTC)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(int(serial, 16))
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=5 * 365))
+        .sign(key, SHA256())
     )
+    return certificate.public_bytes(Encoding.PEM).decode()
+
+
+def _letters(count: int) -> str:
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(count))
 
 
 def _new_key() -> str:
