@@ -1,13 +1,14 @@
 """The unmodified SDK, built for one merchant: its key mode, its connections, and none of its downloads.
 
 公钥模式 (``public_key`` + ``public_key_id``), 平台证书模式 (``cert_dir``), or both while a merchant migrates: WeChat
-then signs with either, and either is accepted (G18). Nothing here imports what the protocol means.
+then signs with either, and either is accepted (G18).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
 import wechatpayv3
@@ -17,9 +18,9 @@ from wechatpayv3.utils import load_private_key
 
 from payments.gateways import wire
 from payments.gateways.base import GatewayMisconfigured
-
-OAUTH_GATEWAY = "https://open.weixin.qq.com"
-TOKEN_GATEWAY = "https://api.weixin.qq.com"  # noqa: S105 - an address
+from payments.gateways.wechat import answers
+from payments.gateways.wechat.answers import Answer, Call
+from payments.gateways.wechat.keys import PlatformKeys
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,27 @@ class WechatCredentials:
     cert_dir: str = ""
 
 
-def build_client(credentials: WechatCredentials) -> Any:
+class WechatClient:
+    """The SDK of one merchant, and the keys that its answers and notifications are believed by."""
+
+    def __init__(self, credentials: WechatCredentials) -> None:
+        self.credentials = credentials
+        self.sdk = build_sdk(credentials)
+        self.keys = PlatformKeys(
+            self.sdk._core,
+            public_key=credentials.public_key,
+            public_key_id=credentials.public_key_id,
+            cert_dir=credentials.cert_dir,
+            apiv3_key=credentials.apiv3_key,
+        )
+
+    def ask(self, call: Call, send: Callable[[Any], tuple[int, str | bytes]]) -> Answer:
+        """Make one call of the SDK and judge its answer. Raises OutcomeUnknown and GatewayMisconfigured."""
+        self.keys.freshen()
+        return answers.ask(call, lambda: send(self.sdk))
+
+
+def build_sdk(credentials: WechatCredentials) -> Any:
     """Return a ``wechatpayv3.WeChatPay`` that has called nobody. Raises GatewayMisconfigured."""
     _check(credentials)
     try:
@@ -68,7 +89,6 @@ def build_client(credentials: WechatCredentials) -> Any:
         core._public_key = core._public_key_id = None
     if credentials.gateway:
         core._gate_way = credentials.gateway.rstrip("/")
-    core._update_certificates = _never_download
     return client
 
 
@@ -92,11 +112,6 @@ def _own_public_key(private_key: str) -> str:
     key = load_private_key(private_key).public_key()
     text: bytes = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return text.decode()
-
-
-def _never_download() -> NoReturn:
-    """An unknown serial is a reason to disbelieve, not to fetch certificates."""
-    raise RuntimeError("the answer is signed with an unknown serial")
 
 
 # --- Where the SDK looks for ``requests`` ---------------------------------------------------------------------------

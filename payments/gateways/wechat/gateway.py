@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import IO, Any
 
-from wechatpayv3.utils import load_public_key, rsa_verify
+from wechatpayv3.utils import rsa_verify
 
 from payments.gateways.base import (
     BankCard,
@@ -34,12 +34,13 @@ from payments.gateways.base import (
     RefundState,
     Reply,
 )
-from payments.gateways.wechat import notifications
-from payments.gateways.wechat.answers import Call, Verdict, ask, read
-from payments.gateways.wechat.client import WechatCredentials, build_client
+from payments.gateways.wechat import bills, notifications, tills
+from payments.gateways.wechat.answers import Call, Verdict, read
+from payments.gateways.wechat.client import WechatClient, WechatCredentials
+from payments.gateways.wechat.complaints import WechatComplaints
 from payments.gateways.wechat.fields import Body, Odd, expect, fen, moment, number, text, yuan_amount
 from payments.gateways.wechat.notifications import MAX_NOTIFICATION_BYTES, NOTIFICATION_WINDOW_SECONDS
-from payments.gateways.wechat.refunds import not_created, refund_outcome
+from payments.gateways.wechat.refunds import not_created, refund_outcome, require_card, send_redirect, send_refund
 from payments.gateways.wechat.sending import (
     china_time,
     fit,
@@ -76,10 +77,11 @@ class WechatGateway:
     )
 
     def __init__(self, credentials: WechatCredentials) -> None:
-        self.methods = frozenset({PayMethod.SCAN})
+        in_app = {PayMethod.IN_APP} if credentials.app_secret else set()
+        self.methods = frozenset({PayMethod.SCAN, PayMethod.PHONE} | in_app)
         self._credentials = credentials
-        self._client = build_client(credentials)
-        self._wechat_key = load_public_key(credentials.public_key)
+        self._client = WechatClient(credentials)
+        self.complaints = WechatComplaints(self._client)
 
     # --- 收款 ---
 
@@ -89,34 +91,38 @@ class WechatGateway:
         require_notify_url(order.notify_url)
         if not order.description:
             raise ValueError("open_payment: the description is empty")
-        if order.method not in self.methods:
-            raise LookupError(f"open_payment: {order.method} is not offered")
-        answer = ask(
+        self._require(order.method)
+        options = tills.order_options(order)
+        answer = self._client.ask(
             Call.OPEN,
-            lambda: self._client.pay(
+            lambda sdk: sdk.pay(
                 description=fit(order.description, 127),
                 out_trade_no=order.payment_no,
                 amount={"total": order.amount_fen, "currency": "CNY"},
                 time_expire=china_time(order.expires_at),
                 notify_url=order.notify_url,
+                **options,
             ),
         )
         if answer.verdict is Verdict.REFUSED:
             raise GatewayError(answer.code, answer.message)
-        return read(answer, lambda body: text(body, "code_url", 512))
+        return read(answer, lambda body: tills.till_of(order, body))
 
     def in_app_parameters(self, till: str) -> Mapping[str, str]:
-        raise LookupError("in_app_parameters: IN_APP is not offered")
+        self._require(PayMethod.IN_APP)
+        return tills.in_app_parameters(self._client, till)
 
     def login_address(self, return_url: str, state: str) -> str:
-        raise LookupError("login_address: IN_APP is not offered")
+        self._require(PayMethod.IN_APP)
+        return tills.login_address(self._credentials, return_url, state)
 
     def payer_of(self, code: str) -> str:
-        raise LookupError("payer_of: IN_APP is not offered")
+        self._require(PayMethod.IN_APP)
+        return tills.payer_of(self._credentials, code)
 
     def query_payment(self, payment_no: str) -> PaymentOutcome:
         require_payment_no(payment_no)
-        answer = ask(Call.QUERY, lambda: self._client.query(out_trade_no=payment_no))
+        answer = self._client.ask(Call.QUERY, lambda sdk: sdk.query(out_trade_no=payment_no))
         if answer.verdict is Verdict.NOT_FOUND:
             return PaymentOutcome(PaymentState.NOT_FOUND, payment_no)
         return read(answer, lambda body: self._payment_outcome(body, payment_no))
@@ -124,7 +130,7 @@ class WechatGateway:
     def close_payment(self, payment_no: str) -> PaymentOutcome:
         """As ``base``; NOT_FOUND when the channel never heard of it. A refusal is settled by one query (G20)."""
         require_payment_no(payment_no)
-        answer = ask(Call.CLOSE, lambda: self._client.close(out_trade_no=payment_no))
+        answer = self._client.ask(Call.CLOSE, lambda sdk: sdk.close(out_trade_no=payment_no))
         if answer.verdict is Verdict.REFUSED:
             stands = self.query_payment(payment_no)
             if stands.state is PaymentState.UNPAID:
@@ -141,7 +147,7 @@ class WechatGateway:
         A different ``amount_fen`` in the outcome is for the caller to see and to hold (G16).
         """
         require_refund(request)
-        answer = ask(Call.REFUND, lambda: self._send_refund(request))
+        answer = self._client.ask(Call.REFUND, lambda sdk: send_refund(sdk, request))
         if answer.verdict is Verdict.NO_FUNDS:
             return not_created(RefundState.NO_FUNDS, request.request_no, answer)
         if answer.verdict in (Verdict.REFUSED, Verdict.FINAL):
@@ -155,21 +161,35 @@ class WechatGateway:
 
     def query_refund(self, request: RefundRequest) -> RefundOutcome:
         require_refund(request)
-        answer = ask(Call.QUERY_REFUND, lambda: self._client.query_refund(out_refund_no=request.request_no))
+        answer = self._client.ask(Call.QUERY_REFUND, lambda sdk: sdk.query_refund(out_refund_no=request.request_no))
         if answer.verdict is Verdict.NOT_FOUND:
             return not_created(RefundState.NOT_FOUND, request.request_no, answer)
         return read(answer, lambda body: refund_outcome(body, request))
 
     def redirect_refund(self, request: RefundRequest, channel_refund_id: str, card: BankCard | None) -> RefundOutcome:
-        raise LookupError("redirect_refund: not offered")
+        """As ``base``: 异常退款. REFUSED when the channel will not, and the refund still stands as RETURNED."""
+        require_refund(request)
+        if not re.fullmatch(r"[0-9A-Za-z]{1,64}", channel_refund_id):
+            raise ValueError("redirect_refund: channel_refund_id must be letters and digits")
+        if card:
+            require_card(card)
+        answer = self._client.ask(Call.REDIRECT, lambda sdk: send_redirect(sdk, request, channel_refund_id, card))
+        if answer.verdict is Verdict.REFUSED:
+            # It may have been redirected before, by a call whose answer was lost or by hand: that counts then.
+            stands = self.query_refund(request)
+            if stands.state in (RefundState.RETURNED, RefundState.NOT_FOUND):
+                return not_created(RefundState.REFUSED, request.request_no, answer)
+            return stands
+        return read(answer, lambda body: refund_outcome(body, request))
 
     # --- 对账 ---
 
     def fetch_bill(self, kind: BillKind, day: date, into: IO[bytes]) -> BillState:
-        raise LookupError("fetch_bill: not offered")
+        """As ``base``; also GatewayError where the channel will never have it (more than three months back)."""
+        return bills.fetch(self._client, kind, day, into)
 
     def read_bill(self, kind: BillKind, bill: IO[bytes]) -> Iterator[BillLine]:
-        raise LookupError("read_bill: not offered")
+        return bills.read_lines(kind, bill)
 
     # --- 通知 ---
 
@@ -197,20 +217,9 @@ class WechatGateway:
 
     # --- How ---
 
-    def _send_refund(self, request: RefundRequest) -> tuple[int, str | bytes]:
-        if request.channel_transaction_id:
-            order = {"transaction_id": request.channel_transaction_id}
-        else:
-            order = {"out_trade_no": request.payment_no}
-        amount = {"refund": request.amount_fen, "total": request.payment_total_fen, "currency": "CNY"}
-        answer: tuple[int, str | bytes] = self._client.refund(
-            out_refund_no=request.request_no,
-            amount=amount,
-            reason=fit(request.reason, 80),
-            notify_url=request.notify_url,
-            **order,
-        )
-        return answer
+    def _require(self, method: PayMethod) -> None:
+        if method not in self.methods:
+            raise LookupError(f"{method} is not offered by this account")
 
     def _payment_outcome(self, body: Body, payment_no: str) -> PaymentOutcome:
         expect(body, "out_trade_no", payment_no)
@@ -241,19 +250,20 @@ class WechatGateway:
             raise NotificationRefused("timestamp")
         if abs(real_time.timestamp() - int(timestamp)) > NOTIFICATION_WINDOW_SECONDS:
             raise NotificationRefused("timestamp_window")
-        if signed[notifications.SERIAL] != self._credentials.public_key_id:
+        key = self._client.keys.key_of(signed[notifications.SERIAL], real_time)
+        if key is None:
             raise NotificationRefused("unknown_serial")
         try:
             words = body.decode("utf-8")
         except UnicodeDecodeError:
             raise NotificationRefused("not_json") from None
-        if not rsa_verify(timestamp, signed[notifications.NONCE], words, signature, self._wechat_key):
+        if not rsa_verify(timestamp, signed[notifications.NONCE], words, signature, key):
             raise NotificationRefused("bad_signature")
 
     def _open(self, signed: dict[str, str], body: bytes) -> dict[str, Any]:
         """Return the decrypted resource. A failure here, after a good signature, points at our APIv3 key."""
         try:
-            opened = self._client.callback(signed, body)
+            opened = self._client.sdk.callback(signed, body)
         except Exception as error:  # the SDK raises bare Exception, ValueError, UnicodeDecodeError
             raise NotificationRefused("undecryptable", type(error).__name__) from error
         resource = opened.get("resource") if isinstance(opened, dict) else None

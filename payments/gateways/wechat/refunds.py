@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from payments.gateways.base import BankCard, ReceivedAccountKind, RefundOutcome, RefundRequest, RefundState
 from payments.gateways.wechat.answers import Answer
 from payments.gateways.wechat.fields import Body, Odd, expect, fen, moment, number, text, yuan_amount
+from payments.gateways.wechat.sending import fit
 
 REFUND_STATES = {
     "PROCESSING": RefundState.ACCEPTED,
@@ -58,6 +60,37 @@ def refund_outcome(body: Body, request: RefundRequest) -> RefundOutcome:
         received_account_kind=received_account_kind(account),
         succeeded_at=moment(body, "success_time") if state is RefundState.SUCCEEDED else None,
     )
+
+
+def send_refund(sdk: Any, request: RefundRequest) -> tuple[int, str | bytes]:
+    if request.channel_transaction_id:
+        order = {"transaction_id": request.channel_transaction_id}
+    else:
+        order = {"out_trade_no": request.payment_no}
+    amount = {"refund": request.amount_fen, "total": request.payment_total_fen, "currency": "CNY"}
+    answer: tuple[int, str | bytes] = sdk.refund(
+        out_refund_no=request.request_no,
+        amount=amount,
+        reason=fit(request.reason, 80),
+        notify_url=request.notify_url,
+        **order,
+    )
+    return answer
+
+
+def send_redirect(
+    sdk: Any, request: RefundRequest, channel_refund_id: str, card: BankCard | None
+) -> tuple[int, str | bytes]:
+    """The SDK encrypts the card's number and its holder's name with WeChat's key."""
+    to = (
+        {"type": "USER_BANK_CARD", "bank_type": card.bank_code, "bank_account": card.card_no, "real_name": card.holder}
+        if card
+        else {"type": "MERCHANT_BANK_CARD"}
+    )
+    answer: tuple[int, str | bytes] = sdk.abnormal_refund(
+        refund_id=channel_refund_id, out_refund_no=request.request_no, **to
+    )
+    return answer
 
 
 def received_account_kind(account: str) -> ReceivedAccountKind:
