@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -37,6 +39,7 @@ from storefront import reading
 from storefront.tills import Place, Till, place_of, tills
 
 CHECK_EVERY_SECONDS = 2  # how often one payment may make us ask the channel
+NOWHERE = "127.0.0.1"  # the address of a buyer who came through a socket that has none
 LOGIN = "wechat_login"  # in the session: which order asked WeChat who pays, and the state that its answer must bear
 PAYER = "wechat_payer"  # in the session: who that was, under which channel account; kept nowhere else
 TITLES = {
@@ -82,9 +85,9 @@ def pay(request: SignedIn, order_no: str) -> HttpResponse:
 @login_required
 def check(request: SignedIn, order_no: str) -> HttpResponse:
     """我已支付，刷新: ask the channel. The button works by itself; with htmx the page asks every few seconds."""
+    before = _open_payment(reading.order_of(request.user, order_no))
     if request.method != "POST":
         return redirect("storefront:pay", order_no)
-    before = _open_payment(reading.order_of(request.user, order_no))
     order = _asked(request, order_no)
     place = "storefront:pay" if is_payable(order, clock.now()) else "storefront:order"
     if not request.htmx:  # type: ignore[attr-defined]
@@ -205,9 +208,18 @@ def _way(request: SignedIn, order: Order, till: Till) -> charging.Way:
         account_code=till.account_code,
         method=till.method,
         payer_id=_payer(request, till) if till.method is PayMethod.IN_APP else "",
-        payer_ip=request.META.get("REMOTE_ADDR", "") if till.method is PayMethod.PHONE else "",
+        payer_ip=_ip_of(request) if till.method is PayMethod.PHONE else "",
         return_url=_address("storefront:pay_back", order) if leaves else "",
     )
+
+
+def _ip_of(request: SignedIn) -> str:
+    """The buyer's own address: WeChat compares it with the phone's. Behind our proxy it is the last one forwarded."""
+    forwarded = request.headers.get("X-Forwarded-For", "") if settings.SECURE_PROXY_SSL_HEADER else ""
+    for text in (forwarded.rsplit(",", 1)[-1].strip(), request.META.get("REMOTE_ADDR", "")):
+        with suppress(ValueError):
+            return str(ip_address(text))
+    return NOWHERE
 
 
 def _address(view: str, order: Order) -> str:
@@ -295,5 +307,7 @@ def _simulated_phone(payment: Payment) -> str:
     """Where the simulator plays the buyer's phone; a till that is a link leads there itself. Empty with real money."""
     if settings.CHANNELS != "simulated" or payment.method in {PayMethod.PHONE.value, PayMethod.COMPUTER.value}:
         return ""
+    if urlsplit(payment.till).scheme in {"http", "https"}:  # a code that is an address, as Alipay's are
+        return payment.till
     code = parse_qs(urlsplit(payment.till).query).get("pr", [""])[0]
     return f"{settings.WECHAT['gateway']}/phone/{code}"

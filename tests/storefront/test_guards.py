@@ -23,7 +23,16 @@ def places(buy, apply, reveal):
     reveal(order)
     refund = apply(order)
     mine, case = f"/orders/{order.order_no}/", f"/refunds/{refund.refund_no}/"
-    steps = ["pay/", "check/", "voucher/", "lines/1/reveal/", "refund/"]
+    steps = [
+        "pay/",
+        "pay/back/",
+        "pay/wechat-login/",
+        "pay/wechat/",
+        "check/",
+        "voucher/",
+        "lines/1/reveal/",
+        "refund/",
+    ]
     return [
         mine,
         *(mine + step for step in steps),

@@ -1,0 +1,381 @@
+"""付款: the ways that fit the browser, one open at a time, and never "paid" by anybody's word but the channel's."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+
+from orders.models import Order, OrderStatus
+from payments import charging
+from payments.models import Payment, PaymentStatus
+from storefront.paying import NOWHERE
+from tests.storefront.conftest import words
+from tests.storefront.test_tills import USER_AGENTS
+
+pytestmark = pytest.mark.django_db
+
+WECHAT = "WeChat on an iPhone"
+ALIPAY = "Alipay on Android"
+PHONE = "Chrome on Android"
+COMPUTER = "Chrome on Windows"
+
+
+@pytest.fixture
+def at(buyer: Any) -> Callable[[str], Client]:
+    """``at("WeChat on an iPhone")``: the buyer, logged in, in that browser."""
+
+    def open_browser(browser: str) -> Client:
+        client = Client(headers={"User-Agent": USER_AGENTS[browser][1]})
+        client.force_login(buyer)
+        return client
+
+    return open_browser
+
+
+@pytest.fixture
+def order_in(at: Any, make_product: Any) -> Callable[[str], tuple[Client, Order]]:
+    """The buyer has just pressed 去付款 in that browser."""
+
+    def press(browser: str) -> tuple[Client, Order]:
+        client = at(browser)
+        product = make_product(price_fen=3000)
+        fields = {"quantity": "1", "consent": "on", "checkout_key": str(uuid.uuid4())}
+        answer = client.post(f"/p/{product.pk}/buy/", fields)
+        order = product.order_lines.get().order
+        assert answer.headers["Location"] == pay_page(order)
+        return client, order
+
+    return press
+
+
+def pay_page(order: Order) -> str:
+    return f"/orders/{order.order_no}/pay/"
+
+
+def open_payment(order: Order) -> Payment:
+    return order.payments.get(status__in=charging.OPEN)
+
+
+# --- which way opens --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("where", "account", "method", "shown"),
+    [
+        (COMPUTER, "wechat", "scan", ["<svg", "微信扫码付款", "打开微信“扫一扫”。", "在模拟手机上付款"]),
+        (PHONE, "wechat", "phone", ["去微信支付", "换一部手机扫码", "支付宝付款"]),
+        (ALIPAY, "alipay", "phone", ["去支付宝付款", "换一部手机扫码"]),
+    ],
+)
+def test_the_first_way_that_fits_opens_by_itself(order_in, where, account, method, shown):
+    """B2."""
+    client, order = order_in(where)
+    payment = open_payment(order)
+    assert (payment.account.code, payment.method, payment.status) == (account, method, PaymentStatus.OPEN)
+    page = words(client.get(pay_page(order)))
+    for said in [*shown, "¥30.00", "点卡 3000", "前付款", "仍未付款，订单自动取消", order.order_no, "我已支付，刷新"]:
+        assert said in page, said
+
+
+def test_a_phone_tells_wechat_its_address_and_where_to_return(order_in, settings):
+    _, order = order_in(PHONE)
+    payment = open_payment(order)
+    assert payment.payer_ip == "127.0.0.1"
+    assert payment.return_url == f"{settings.SITE_URL}{pay_page(order)}back/"
+
+
+@pytest.mark.parametrize(
+    ("behind_proxy", "forwarded", "expected"),
+    [
+        (False, "198.51.100.1", "203.0.113.9"),  # anybody can write that header
+        (True, "198.51.100.1, 203.0.113.77", "203.0.113.77"),
+        (True, "2001:db8::7", "2001:db8::7"),
+        (True, "", "203.0.113.9"),
+        (True, "nonsense", "203.0.113.9"),
+    ],
+)
+def test_the_buyers_address_is_the_one_that_our_proxy_saw(rf, settings, behind_proxy, forwarded, expected):
+    from storefront.paying import _ip_of
+
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if behind_proxy else None
+    assert _ip_of(rf.get("/", REMOTE_ADDR="203.0.113.9", headers={"X-Forwarded-For": forwarded})) == expected
+    assert _ip_of(rf.get("/", REMOTE_ADDR="")) == NOWHERE
+
+
+def test_inside_wechat_neither_alipay_nor_another_way_is_offered(order_in):
+    client, order = order_in(WECHAT)
+    page = words(client.get(pay_page(order)))
+    assert "用微信支付" in page
+    assert "支付宝付款" not in page
+    assert "换一种方式付款" not in page
+    assert open_payment(order).status == PaymentStatus.PREPARED  # nothing was asked for: WeChat has not said who pays
+
+
+def test_without_the_app_secret_wechat_shows_a_code_to_press(order_in, settings):
+    from payments import channels
+
+    settings.WECHAT = settings.WECHAT | {"app_secret": ""}
+    channels._gateway.cache_clear()
+    try:
+        client, order = order_in(WECHAT)
+        page = words(client.get(pay_page(order)))
+    finally:
+        channels._gateway.cache_clear()
+    assert open_payment(order).method == "scan"
+    assert "长按二维码" in page
+
+
+def test_a_page_that_is_only_looked_at_opens_nothing(order_in, at):
+    """The same order on another device: the code on the computer stays the one that is open."""
+    _, order = order_in(COMPUTER)
+    before = Payment.objects.values().get()
+    page = words(at(PHONE).get(pay_page(order)))
+    assert 'value="wechat.phone"' in page
+    assert Payment.objects.values().get() == before
+
+
+def test_what_leads_away_is_a_plain_link_with_a_referer(order_in):
+    """The content policy lets no form lead elsewhere, and H5 wants to see where the buyer came from."""
+    client, order = order_in(PHONE)
+    answer = client.get(pay_page(order))
+    assert answer.headers["Referrer-Policy"] == "strict-origin-when-cross-origin"
+    assert "form-action 'self'" in answer.headers["Content-Security-Policy"]
+    links = re.findall(r'<a class="button" href="([^"]+)">去微信支付</a>', words(answer))
+    assert [link.replace("&amp;", "&") for link in links] == [open_payment(order).till]
+
+
+# --- another way ------------------------------------------------------------------------------------------------------
+
+
+def test_switching_closes_what_was_open_before_the_next_opens(order_in, simulator):
+    client, order = order_in(COMPUTER)
+    code = open_payment(order)
+    answer = client.post(pay_page(order), {"way": "alipay.computer"})
+    assert answer.headers["Location"] == pay_page(order)
+    code.refresh_from_db()
+    assert code.status == PaymentStatus.CLOSED
+    assert [row["state"] for row in simulator.ledger()["payments"] if row["out_trade_no"] == code.payment_no] == [
+        "CLOSED"
+    ]
+    assert (open_payment(order).account.code, open_payment(order).method) == ("alipay", "computer")
+    page = words(client.get(pay_page(order)))
+    assert "去支付宝付款" in page
+    assert 'value="wechat.scan"' in page
+
+
+def test_what_cannot_be_closed_yet_stays_the_only_one(order_in, simulator):
+    client, order = order_in(COMPUTER)
+    code = open_payment(order)
+    simulator.faults("http_500_before", request_no=code.payment_no, times=9)
+    page = words(client.post(pay_page(order), {"way": "alipay.computer"}, follow=True))
+    assert "请稍候再换一种方式" in page
+    assert open_payment(order) == code
+
+
+def test_who_was_faster_than_the_switch_has_paid(order_in, simulator):
+    client, order = order_in(COMPUTER)
+    simulator.pay(open_payment(order).payment_no)
+    answer = client.post(pay_page(order), {"way": "alipay.computer"}, follow=True)
+    assert "已不能付款" in words(answer)
+    assert answer.redirect_chain[-1][0] == f"/orders/{order.order_no}/"
+    assert Order.objects.get().status == OrderStatus.DELIVERED
+    assert Payment.objects.count() == 1
+
+
+@pytest.mark.parametrize("way", ["wechat.in_app", "wechat.phone", "wechat", "stripe.scan", "x" * 5000, "\0"])
+def test_a_way_that_was_not_offered_here_is_none(order_in, way):
+    client, order = order_in(COMPUTER)
+    before = Payment.objects.values().get()
+    page = words(client.post(pay_page(order), {"way": way}, follow=True))
+    assert "请先选择付款方式" in page
+    assert Payment.objects.values().get() == before
+
+
+# --- coming back ------------------------------------------------------------------------------------------------------
+
+
+def test_coming_back_is_no_proof(order_in):
+    """What the address says of success is not even read."""
+    client, order = order_in(PHONE)
+    said = {"trade_status": "TRADE_SUCCESS", "out_trade_no": open_payment(order).payment_no, "total_amount": "30.00"}
+    answer = client.get(f"{pay_page(order)}back/", said)
+    assert answer.headers["Location"] == pay_page(order)
+    assert "还没有收到付款" in words(client.get(pay_page(order)))
+    assert Order.objects.get().status == OrderStatus.PLACED
+
+
+def test_coming_back_asks_the_channel(order_in, simulator):
+    client, order = order_in(PHONE)
+    simulator.pay(open_payment(order).payment_no)
+    answer = client.get(f"{pay_page(order)}back/")
+    assert answer.headers["Location"] == f"/orders/{order.order_no}/"
+    assert Order.objects.get().status == OrderStatus.DELIVERED
+
+
+def test_coming_back_asks_at_most_every_two_seconds(order_in):
+    client, order = order_in(PHONE)
+    tries = open_payment(order).tries
+    for _ in range(5):
+        client.get(f"{pay_page(order)}back/")
+    assert open_payment(order).tries == tries + 1
+
+
+def test_a_till_that_has_closed_is_opened_again(order_in):
+    """H5 closes after five minutes: the dead link is not shown, the button opens a new one."""
+    client, order = order_in(PHONE)
+    first = open_payment(order)
+    Payment.objects.update(till_opened_at=first.till_opened_at - charging.TILL_LASTS[charging.PayMethod.PHONE])
+    page = words(client.get(pay_page(order)))
+    assert "收银台已过期" in page
+    assert "去微信支付</a>" not in page
+    client.post(pay_page(order), {"way": "wechat.phone"})
+    assert open_payment(order).pk == first.pk
+    assert open_payment(order).till_opened_at > first.till_opened_at - charging.TILL_LASTS[charging.PayMethod.PHONE]
+    assert "去微信支付</a>" in words(client.get(pay_page(order)))
+
+
+# --- inside WeChat ----------------------------------------------------------------------------------------------------
+
+
+class DoNotFollow(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def agrees_at(address: str) -> str:
+    """WeChat's own page, which asks for nothing (snsapi_base): the path and query that it sends the browser back to."""
+    opener = urllib.request.build_opener(DoNotFollow)
+    try:
+        answer = opener.open(address.split("#", maxsplit=1)[0], timeout=10)
+        raise AssertionError(answer.read()[:500])
+    except urllib.error.HTTPError as redirect:
+        back = urlsplit(redirect.headers["Location"])
+    return f"{back.path}?{back.query}"
+
+
+def to_wechat(client: Client, order: Order) -> str:
+    """Press 用微信支付: the address at WeChat that the browser is sent to."""
+    return str(client.get(f"{pay_page(order)}wechat-login/").headers["Location"])
+
+
+def test_wechat_says_who_pays_and_the_page_hands_over_signed_parameters(order_in, settings, simulator):
+    client, order = order_in(WECHAT)
+    address = to_wechat(client, order)
+    asked = parse_qs(urlsplit(address).query)
+    assert asked["redirect_uri"] == [f"{settings.SITE_URL}{pay_page(order)}wechat/"]
+    assert asked["scope"] == ["snsapi_base"]
+    answer = client.get(agrees_at(address))
+    assert answer.headers["Location"] == pay_page(order)
+
+    payment = open_payment(order)
+    assert (payment.method, payment.status) == ("in_app", PaymentStatus.OPEN)
+    page = words(client.get(pay_page(order)))
+    parameters = json.loads(re.findall(r'<script id="bridge" type="application/json">(.*?)</script>', page)[0])
+    assert parameters["package"] == f"prepay_id={payment.till}"
+    assert set(parameters) == {"appId", "timeStamp", "nonceStr", "package", "signType", "paySign"}
+    assert payment.payer_id not in page
+    assert "用微信支付" not in page
+    simulator.pay(payment.payment_no)
+    cache.clear()
+    assert client.post(f"/orders/{order.order_no}/check/").headers["Location"] == f"/orders/{order.order_no}/"
+
+
+def test_who_is_known_is_not_asked_again(order_in, make_product):
+    client, order = order_in(WECHAT)
+    client.get(agrees_at(to_wechat(client, order)))
+    fields = {"quantity": "1", "consent": "on", "checkout_key": str(uuid.uuid4())}
+    answer = client.post(f"/p/{make_product().pk}/buy/", fields)
+    assert 'id="bridge"' in words(client.get(answer.headers["Location"]))
+
+
+def test_another_phones_wechat_is_asked_anew(order_in, at):
+    """The handle is for one payer: in another session nobody can pay with it."""
+    client, order = order_in(WECHAT)
+    client.get(agrees_at(to_wechat(client, order)))
+    page = words(at("WeChat on Android").get(pay_page(order)))
+    assert "用微信支付" in page
+    assert 'id="bridge"' not in page
+
+
+@pytest.mark.parametrize("change", ["another state", "no state", "of another order", "used before", "of nobody"])
+def test_an_answer_that_this_session_did_not_ask_for_is_nobodys(order_in, at, change):
+    client, order = order_in(WECHAT)
+    place = agrees_at(to_wechat(client, order))
+    if change == "another state":
+        place = re.sub("state=[^&]+", "state=" + "0" * 48, place)
+    elif change == "no state":
+        place = re.sub("&?state=[^&]+", "", place)
+    elif change == "of another order":
+        session = client.session
+        session["wechat_login"] = session["wechat_login"] | {"order_no": "DXXXXXXXXXXXXXX"}
+        session.save()
+    elif change == "used before":
+        client.get(re.sub("code=[^&]+", "code=used", place))
+    else:
+        client = at(WECHAT)
+    page = words(client.get(place, follow=True))
+    assert "已失效，没有扣款" in page
+    assert "wechat_payer" not in client.session
+    assert "用微信支付" in page  # the way on
+
+
+def test_a_code_serves_once(order_in):
+    client, order = order_in(WECHAT)
+    first = agrees_at(to_wechat(client, order))
+    client.get(first)
+    code = parse_qs(urlsplit(first).query)["code"][0]
+    session = client.session
+    del session["wechat_payer"]
+    session.save()
+    second = agrees_at(to_wechat(client, order))
+    page = words(client.get(re.sub("code=[^&]+", f"code={code}", second), follow=True))
+    assert "已失效，没有扣款" in page
+    assert "wechat_payer" not in client.session
+
+
+@pytest.mark.parametrize("code", ["", "a b", "%00", "x" * 4000, "&lt;"])
+def test_a_code_that_is_none_is_said_to_be_none(order_in, code):
+    client, order = order_in(WECHAT)
+    to_wechat(client, order)
+    state = client.session["wechat_login"]["state"]
+    page = words(client.get(f"{pay_page(order)}wechat/?code={code}&state={state}", follow=True))
+    assert "已失效，没有扣款" in page
+
+
+@pytest.fixture
+def nobodys_port() -> int:
+    from cardshop import embedded
+
+    return embedded.free_ports(1)[0]
+
+
+def test_wechat_away_is_said_with_a_way_on(order_in, settings, nobodys_port):
+    from payments import channels
+
+    client, order = order_in(WECHAT)
+    place = agrees_at(to_wechat(client, order))
+    settings.WECHAT = settings.WECHAT | {"oauth_gateway": f"http://127.0.0.1:{nobodys_port}"}
+    channels._gateway.cache_clear()
+    try:
+        page = words(client.get(place, follow=True))
+    finally:
+        channels._gateway.cache_clear()
+    assert "微信暂时没有回应" in page
+    assert "用微信支付" in page
+
+
+def test_outside_wechat_there_is_nothing_to_log_in_for(order_in):
+    client, order = order_in(COMPUTER)
+    for place in ["wechat-login/", "wechat/?code=1&state=2"]:
+        assert client.get(pay_page(order) + place).headers["Location"] == pay_page(order)
+    assert "wechat_login" not in client.session
