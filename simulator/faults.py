@@ -36,12 +36,37 @@ NOTIFICATION_FAULTS = {
     "notification_forged": "先发一条签名错误、内容为 SUCCESS 的伪造通知 / a forged SUCCESS goes first",
     "notification_signtest": "先发一条 WECHATPAY/SIGNTEST/ 探测通知 / WeChat's own signature probe goes first",
 }
+ALIPAY_CALL_FAULTS = {
+    name: CALL_FAULTS[name]
+    for name in (
+        "request_lost", "answer_lost", "http_500_before", "http_500_after", "bad_signature", "half_body",
+        "reset_after", "amount_off", "date_skew",
+    )
+} | {
+    "unsigned": "已生效，答复没有签名 / done, answered without a signature",
+    "unknown_20000": "已生效，却答 20000 / done, yet 20000 isp.unknow-error",
+    "unknown_20000_before": "未生效，答 20000 / 20000 before any effect",
+    "system_error_after": "已生效，却答 ACQ.SYSTEM_ERROR / done, yet ACQ.SYSTEM_ERROR",
+    "system_error_before": "未生效，答 ACQ.SYSTEM_ERROR / ACQ.SYSTEM_ERROR before any effect",
+    "limited_40005": "未生效，限流 / before any effect, 40005 isv.app-call-limited",
+    "permission_40006": "未生效，无权限 / before any effect, 40006",
+}  # fmt: skip
+ALIPAY_REFUND_FAULTS = {  # these strike when a refund is asked for
+    "not_enough": REFUND_FAULTS["not_enough"],
+    "frozen": "未生效，交易被冻结 / before any effect, REASON_TRADE_BEEN_FREEZEN",
+    "fund_change_n": "已退款，却答 fund_change=N / refunded, yet fund_change=N",
+    "done_later": "受理，稍后才退款 / taken on with N, refunded later (delay_seconds, divided by the speed)",
+}
+ALIPAY_NOTIFICATION_FAULTS = {
+    name: NOTIFICATION_FAULTS[name]
+    for name in ("notification_lost", "notification_twice", "notification_late", "notification_forged")
+}
 ISSUER_FAULTS = {
     "issuer_lost": "发卡方不答复，连接断开 / the issuer closes the connection without an answer",
     "issuer_500": "发卡方返回 500 / the issuer answers 500",
     "issuer_bad_signature": "发卡方的答复签名错误 / the issuer's answer is wrongly signed",
 }
-FAULTS = CALL_FAULTS | REFUND_FAULTS | NOTIFICATION_FAULTS | ISSUER_FAULTS
+FAULTS = CALL_FAULTS | REFUND_FAULTS | ALIPAY_CALL_FAULTS | ALIPAY_REFUND_FAULTS | NOTIFICATION_FAULTS | ISSUER_FAULTS
 LATE_SECONDS = 600.0
 
 _dice = random.Random()  # noqa: S311 - not a secret
