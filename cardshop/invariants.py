@@ -232,7 +232,7 @@ INVARIANTS: dict[str, Callable[[], Broken]] = {
 # --- the channel's books ----------------------------------------------------------------------------------------------
 
 OURS: dict[str, set[str]] = {
-    "SUCCESS": {AttemptStatus.SUCCEEDED},
+    "SUCCESS": {AttemptStatus.SUCCEEDED, AttemptStatus.BACK_WITH_MERCHANT},
     "ABNORMAL": {AttemptStatus.RETURNED},
     "CLOSED": {AttemptStatus.CLOSED},
     "PROCESSING": {AttemptStatus.ACCEPTED, AttemptStatus.UNKNOWN},

@@ -55,12 +55,18 @@ def name_of(host: str) -> str:
 def simulated_channels(data: Path, keys: Path) -> dict[str, str]:
     """Settings with which the shop talks to the simulator whose books are in `data`; key files go to `keys`."""
     credentials = json.loads((data / "credentials.json").read_text())
-    wechat = credentials["wechat"]
-    files = {}
-    for name in ("apiv3_key", "private_key", "public_key"):
-        path = keys / f"wechat_{name}"
-        write_secret(path, wechat[name])
-        files[f"WECHAT_{name.upper()}_FILE"] = str(path)
+    wechat, alipay = credentials["wechat"], credentials["alipay"]
+    secrets_of = {
+        "wechat_apiv3_key": wechat["apiv3_key"],
+        "wechat_private_key": wechat["private_key"],
+        "wechat_public_key": wechat["public_key"],
+        "wechat_app_secret": wechat.get("app_secret", ""),
+        "alipay_app_private_key": alipay["app_private_key"],
+        "alipay_public_key": alipay["alipay_public_key"],
+    }
+    for name, text in secrets_of.items():
+        write_secret(keys / name, text)
+    files = {f"{name.upper()}_FILE": str(keys / name) for name in secrets_of}
     return files | {
         "CHANNELS": "simulated",
         "SIMULATOR_CONTROL": credentials["control"],
@@ -69,6 +75,10 @@ def simulated_channels(data: Path, keys: Path) -> dict[str, str]:
         "WECHAT_APPID": wechat["appid"],
         "WECHAT_CERT_SERIAL_NO": wechat["cert_serial_no"],
         "WECHAT_PUBLIC_KEY_ID": wechat["public_key_id"],
+        "WECHAT_OAUTH_GATEWAY": wechat.get("oauth_gateway", ""),
+        "ALIPAY_GATEWAY": alipay["gateway"],
+        "ALIPAY_APP_ID": alipay["app_id"],
+        "ALIPAY_SELLER_ID": alipay["seller_id"],
     }
 
 

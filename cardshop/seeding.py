@@ -243,7 +243,7 @@ def _order(story: Story, people: dict[str, User], products: Sequence[Product], a
 def _pay_and_ask(story: Story, people: dict[str, User]) -> None:
     """Paid two minutes later, looked at after ten, asked back after ``hours``, decided along the path."""
     paid_at = story.at + timedelta(minutes=2)
-    answer = channels.gateway(story.payment.account.code).query_payment(story.payment.payment_no)
+    answer = channels.gateway(story.payment.account).query_payment(story.payment.payment_no)
     charging.record([(story.payment, answer)], at=paid_at)
     story.order.refresh_from_db()
     if story.seen:

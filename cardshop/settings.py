@@ -40,7 +40,11 @@ if not SECRET_KEY:
 CHANNELS = env.str("CHANNELS", "simulated")
 TIME_SCALE = env.float("TIME_SCALE", 1.0)  # shortens polling and spacing; forbidden when live
 CLOCK_OFFSET_SECONDS = env.int("CLOCK_OFFSET_SECONDS", 0)
-OFFICIAL_WECHAT_HOSTS = {"api.mch.weixin.qq.com", "api2.mch.weixin.qq.com"}
+OFFICIAL_HOSTS = {
+    "WECHAT_GATEWAY": {"api.mch.weixin.qq.com", "api2.mch.weixin.qq.com"},
+    "WECHAT_OAUTH_GATEWAY": {"api.weixin.qq.com", "open.weixin.qq.com"},
+    "ALIPAY_GATEWAY": {"openapi.alipay.com"},
+}
 
 WECHAT = {
     "gateway": env.str("WECHAT_GATEWAY", "").rstrip("/"),
@@ -51,21 +55,46 @@ WECHAT = {
     "private_key": secret_file("WECHAT_PRIVATE_KEY_FILE"),
     "public_key": secret_file("WECHAT_PUBLIC_KEY_FILE"),
     "public_key_id": env.str("WECHAT_PUBLIC_KEY_ID", ""),
+    "cert_dir": env.str("WECHAT_CERT_DIR", ""),  # selects the certificate mode
+    "app_secret": secret_file("WECHAT_APP_SECRET_FILE"),  # for paying inside WeChat
+    "oauth_gateway": env.str("WECHAT_OAUTH_GATEWAY", "").rstrip("/"),
+}
+ALIPAY = {
+    "gateway": env.str("ALIPAY_GATEWAY", ""),
+    "app_id": env.str("ALIPAY_APP_ID", ""),
+    "seller_id": env.str("ALIPAY_SELLER_ID", ""),
+    "app_private_key": secret_file("ALIPAY_APP_PRIVATE_KEY_FILE"),
+    "alipay_public_key": secret_file("ALIPAY_PUBLIC_KEY_FILE"),
 }
 if CHANNELS not in {"simulated", "live"}:
     raise ImproperlyConfigured("CHANNELS must be 'simulated' or 'live'.")
-_wechat_host = urlsplit(WECHAT["gateway"]).hostname or ""
-if CHANNELS == "simulated" and _wechat_host in OFFICIAL_WECHAT_HOSTS:
-    raise ImproperlyConfigured("CHANNELS=simulated refuses WeChat's own hosts. Set CHANNELS=live to move real money.")
-if CHANNELS == "simulated" and WECHAT["mchid"] and not _wechat_host:
-    raise ImproperlyConfigured("CHANNELS=simulated needs WECHAT_GATEWAY, the address of a simulator.")
+_gateways = {
+    "WECHAT_GATEWAY": WECHAT["gateway"],
+    "WECHAT_OAUTH_GATEWAY": WECHAT["oauth_gateway"],
+    "ALIPAY_GATEWAY": ALIPAY["gateway"],
+}
+_official = {name for name, address in _gateways.items() if urlsplit(address).hostname in OFFICIAL_HOSTS[name]}
+if CHANNELS == "simulated":
+    if _official:
+        raise ImproperlyConfigured(
+            f"CHANNELS=simulated refuses the channels' own hosts ({', '.join(sorted(_official))})."
+            " Set CHANNELS=live to move real money."
+        )
+    if WECHAT["mchid"] and not WECHAT["gateway"]:
+        raise ImproperlyConfigured("CHANNELS=simulated needs WECHAT_GATEWAY, the address of a simulator.")
+    if ALIPAY["app_id"] and not ALIPAY["gateway"]:
+        raise ImproperlyConfigured("CHANNELS=simulated needs ALIPAY_GATEWAY, the address of a simulator.")
 if CHANNELS == "live":
-    if _wechat_host and _wechat_host not in OFFICIAL_WECHAT_HOSTS:
-        raise ImproperlyConfigured("CHANNELS=live takes WeChat's own hosts only. Unset WECHAT_GATEWAY.")
-    if _wechat_host and not WECHAT["gateway"].startswith("https://"):
-        raise ImproperlyConfigured("CHANNELS=live: WECHAT_GATEWAY must begin with https://.")
-    if not all(value for name, value in WECHAT.items() if name != "gateway"):
+    for _name, _address in _gateways.items():
+        if _address and not (_name in _official and _address.startswith("https://")):
+            raise ImproperlyConfigured(f"CHANNELS=live takes the channel's own https address only. Unset {_name}.")
+    _wechat_needs = {"mchid", "appid", "apiv3_key", "cert_serial_no", "private_key"}
+    if not WECHAT["cert_dir"]:
+        _wechat_needs |= {"public_key", "public_key_id"}
+    if not all(WECHAT[name] for name in _wechat_needs):
         raise ImproperlyConfigured("CHANNELS=live needs every WECHAT_… variable (see README, 真实商户号).")
+    if ALIPAY["app_id"] and not (ALIPAY["seller_id"] and ALIPAY["app_private_key"] and ALIPAY["alipay_public_key"]):
+        raise ImproperlyConfigured("CHANNELS=live: ALIPAY_APP_ID needs the other ALIPAY_… variables too (see README).")
     if DEBUG or DEMO or TIME_SCALE != 1.0 or CLOCK_OFFSET_SECONDS:
         raise ImproperlyConfigured("CHANNELS=live forbids DEBUG, DEMO, TIME_SCALE and CLOCK_OFFSET_SECONDS.")
     if not SITE_URL.startswith("https://"):

@@ -12,7 +12,9 @@ urlpatterns = [
     path("api/", include("api.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
-    re_path(r"^notify/wechat/(?P<kind>payment|refund)$", webhooks.wechat, name="notify_wechat"),
+    re_path(
+        r"^notify/(?P<account_code>[a-z0-9-]{1,40})/(?:payment|refund|complaint)$", webhooks.notified, name="notify"
+    ),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]

@@ -1,4 +1,4 @@
-"""收款: an order's payment is prepared, shown as a QR code, found paid or closed.
+"""收款: an order's payment is prepared, shown to the buyer as a till, found paid or closed.
 
 Paid is what the channel's query says: the buyer's page, the notification and the poller all only make us ask. Only this
 module writes a payment's status.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
@@ -21,37 +23,74 @@ from orders import delivery, placing
 from orders.models import Order, OrderStatus
 from payments import channels, refunding
 from payments.asking import BATCH, ask_all
-from payments.gateways.base import GatewayError, PaymentOrder, PaymentOutcome, PaymentState
-from payments.models import Payment, PaymentStatus
+from payments.gateways.base import Gateway, GatewayError, PaymentOrder, PaymentOutcome, PaymentState, PayMethod
+from payments.models import Channel, ChannelAccount, Payment, PaymentStatus
 from shops.models import Product
 
-Answer = str | PaymentOutcome | GatewayError  # the QR code's text, where it stands, or what went wrong
+Answer = str | PaymentOutcome | GatewayError  # the till, where it stands, or what went wrong
 OPEN = [PaymentStatus.PREPARED, PaymentStatus.OPEN]
+LOOK_AGAIN_SECONDS = 15 * 60  # after the deadline, at what the channel had not heard of when it was closed
+TILL_LASTS = {  # some tills close long before the payment does; asking again opens a new one
+    PayMethod.PHONE: timedelta(minutes=4),  # WeChat H5: 5 minutes
+    PayMethod.SCAN: timedelta(minutes=110),  # 2 hours
+    PayMethod.IN_APP: timedelta(minutes=110),
+}
 
 
 class OrderIsNotPayable(Exception):
     """Paid, canceled or expired already."""
 
 
-def checkout(product: Product, *, quantity: int, buyer: User, checkout_key: uuid.UUID, at: datetime) -> Payment:
+class StillOpenElsewhere(Exception):
+    """The order has a payment open another way, and the channel has not closed it yet: try again in a moment."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """怎样付: through which account and method. The rest are facts about the buyer that some methods need."""
+
+    account_code: str = Channel.WECHAT.value
+    method: PayMethod = PayMethod.SCAN
+    payer_id: str = ""
+    payer_ip: str = ""
+    return_url: str = ""
+
+
+def checkout(
+    product: Product, *, quantity: int, buyer: User, checkout_key: uuid.UUID, at: datetime, way: Way | None = None
+) -> Payment:
     """下单并备款: the order and its payment number in one commit, so that no order waits for a payment it has not."""
     with transaction.atomic():
         order = placing.place(product, quantity=quantity, buyer=buyer, checkout_key=checkout_key, at=at)
-        return prepare(order, at=at)
+        return prepare(order, at=at, way=way)
 
 
-def prepare(order: Order, *, at: datetime) -> Payment:
+def start(order: Order, way: Way, *, at: datetime) -> Payment:
+    """去付款: the till of this way, whatever way was begun before. Asks the channel while the buyer waits.
+
+    Raises OrderIsNotPayable, StillOpenElsewhere.
+    """
+    begun = order.payments.select_related("account").filter(status__in=OPEN).first()
+    if begun and not _is_this_way(begun, way) and not _turn_to(begun, way):
+        _close_now(begun, at=at)
+        order = Order.objects.get(pk=order.pk)  # the buyer may have been faster
+    return present(prepare(order, at=at, way=way), at=at)
+
+
+def prepare(order: Order, *, at: datetime, way: Way | None = None) -> Payment:
     """The order's open payment; commits a new number if there is none. Nothing is sent yet."""
     if order.status != OrderStatus.PLACED or order.expires_at <= at:
         raise OrderIsNotPayable(f"prepare: the order is {order.status}")
     known = order.payments.filter(status__in=OPEN).first()
     if known:
         return known
+    way = way or Way()
     try:
         with transaction.atomic():
             return Payment.objects.create(
                 order=order,
-                account=channels.wechat_account(),
+                account=channels.account(way.account_code),
+                **_columns(way),
                 amount_fen=order.total_fen,
                 created_at=at,
                 expires_at=order.expires_at,
@@ -62,26 +101,40 @@ def prepare(order: Order, *, at: datetime) -> Payment:
 
 
 def present(payment: Payment, *, at: datetime) -> Payment:
-    """Ask the channel for the QR code now, while the buyer waits. An unknown outcome leaves it to the sweeper."""
-    if payment.status == PaymentStatus.PREPARED:
-        look([payment], at=at)
+    """Ask the channel for the till now, while the buyer waits. An unknown outcome leaves it to the sweeper."""
+    if payment.status == PaymentStatus.PREPARED or _till_has_closed(payment, at):
+        look([payment], at=at, open_till=True)
         payment.refresh_from_db()
     return payment
 
 
-def look(payments: Sequence[Payment], *, at: datetime) -> None:
-    """Ask the channel about these payments, and record what it says."""
-    whole = Payment.objects.select_related("order", "account").filter(pk__in=workqueue.pks(payments))
-    record(ask_all(list(whole), lambda payment: _ask(payment, at)), at=at)  # threads read no database: all is loaded
+def look(payments: Sequence[Payment], *, at: datetime, open_till: bool = False) -> None:
+    """Ask the channel about these payments, and record what it says. ``open_till`` also opens a till that closed."""
+    keys = workqueue.pks(payments)
+    # What we are about to ask for is committed before the first byte leaves: from now on it can only be closed there.
+    Payment.objects.filter(pk__in=keys, status__in=OPEN, first_sent_at=None).update(first_sent_at=at)
+    whole = Payment.objects.select_related("order", "account").filter(pk__in=keys)
+    # Threads read no database: all is loaded.
+    record(ask_all(list(whole), lambda payment: _ask(payment, at, open_till)), at=at)
 
 
-def record(answers: Sequence[tuple[Payment, Answer]], *, at: datetime) -> None:
-    """Write down what the channel said about each payment: paid goes to its order, late or double money goes back."""
+def record(answers: Sequence[tuple[Payment, Answer]], *, at: datetime, closing: bool = False) -> None:
+    """Write down what the channel said about each payment: paid goes to its order, late or double money goes back.
+
+    ``closing`` says that it was asked to close them: what it has not heard of is closed here.
+    """
     with transaction.atomic():
         locked = {row.pk: row for row in _locked([payment for payment, _ in answers])}
         for payment, answer in answers:
             if workqueue.is_unchanged(locked[payment.pk], payment):
-                _record(locked[payment.pk], answer, at)
+                _record(locked[payment.pk], answer, at, closing=closing)
+
+
+def hint(account: ChannelAccount, payment_no: str, *, at: datetime) -> None:
+    """A notification about this number came: look soon, also if it was closed here. What is paid stays as it is."""
+    mine = Payment.objects.filter(account=account, payment_no=payment_no).exclude(status=PaymentStatus.PAID)
+    mine.update(next_due_at=at)
+    workqueue.ring(refunding.SWEEP)
 
 
 def sweep(*, at: datetime) -> int:
@@ -96,17 +149,32 @@ def sweep(*, at: datetime) -> int:
 # --- asking the channel: no database here ---------------------------------------------------------------------------
 
 
-def _ask(payment: Payment, at: datetime) -> str | PaymentOutcome:
-    """The QR code's text for a prepared payment, else where it stands."""
-    gateway = channels.gateway(payment.account.code)
-    if payment.status == PaymentStatus.PREPARED and payment.expires_at > at:
+def _ask(payment: Payment, at: datetime, open_till: bool) -> str | PaymentOutcome:
+    """The till of a payment that is to be paid now, else where it stands; what nobody needs any more is closed."""
+    gateway = channels.gateway(payment.account)
+    is_wanted = payment.order.status == OrderStatus.PLACED and payment.expires_at > at
+    if is_wanted and (payment.status == PaymentStatus.PREPARED or (open_till and _till_has_closed(payment, at))):
         return gateway.open_payment(_order_for(payment))
     outcome = gateway.query_payment(payment.payment_no)
-    if outcome.state is PaymentState.UNPAID and payment.expires_at <= at:
-        outcome = gateway.close_payment(payment.payment_no)
-        if outcome.state is PaymentState.PAID:  # the buyer was faster (G20): ask for the amount
-            outcome = gateway.query_payment(payment.payment_no)
+    if outcome.state is PaymentState.UNPAID and payment.status in OPEN and not is_wanted:
+        return _close_at_channel(gateway, payment)
     return outcome
+
+
+def _close_at_channel(gateway: Gateway, payment: Payment) -> PaymentOutcome:
+    outcome = gateway.close_payment(payment.payment_no)
+    if outcome.state is PaymentState.PAID:  # the buyer was faster (G20): ask for the amount
+        outcome = gateway.query_payment(payment.payment_no)
+    return outcome
+
+
+def _close_now(payment: Payment, *, at: datetime) -> None:
+    """Close a payment that was begun another way, before the next opens. Raises StillOpenElsewhere."""
+    answers = ask_all([payment], lambda each: _close_at_channel(channels.gateway(each.account), each))
+    record(answers, at=at, closing=True)
+    payment.refresh_from_db()
+    if payment.status in OPEN:
+        raise StillOpenElsewhere(payment.payment_no)
 
 
 def _order_for(payment: Payment) -> PaymentOrder:
@@ -116,7 +184,41 @@ def _order_for(payment: Payment) -> PaymentOrder:
         description=f"卡盟订单 {payment.order.order_no}",
         notify_url=channels.notify_url(payment.account.code, "payment"),
         expires_at=payment.expires_at,
+        method=PayMethod(payment.method),
+        payer_id=payment.payer_id,
+        payer_ip=payment.payer_ip or "",
+        return_url=payment.return_url,
     )
+
+
+# --- one way and another ----------------------------------------------------------------------------------------------
+
+
+def _columns(way: Way) -> dict[str, Any]:
+    return {
+        "method": way.method.value,
+        "payer_id": way.payer_id,
+        "payer_ip": way.payer_ip or None,
+        "return_url": way.return_url,
+    }
+
+
+def _is_this_way(payment: Payment, way: Way) -> bool:
+    same_payer = way.method is not PayMethod.IN_APP or payment.payer_id == way.payer_id
+    return (payment.account.code, payment.method) == (way.account_code, way.method.value) and same_payer
+
+
+def _turn_to(payment: Payment, way: Way) -> bool:
+    """Nothing has been sent of it yet: it simply takes the other way, number and all."""
+    account = channels.account(way.account_code)
+    unsent = Payment.objects.filter(pk=payment.pk, status=PaymentStatus.PREPARED, first_sent_at=None)
+    return bool(unsent.update(account=account, **_columns(way)))
+
+
+def _till_has_closed(payment: Payment, at: datetime) -> bool:
+    lasts = TILL_LASTS.get(PayMethod(payment.method))
+    opened = payment.till_opened_at
+    return payment.status == PaymentStatus.OPEN and lasts is not None and opened is not None and opened + lasts <= at
 
 
 # --- recording what it said: in one transaction, the payments locked --------------------------------------------------
@@ -127,23 +229,25 @@ def _locked(payments: Sequence[Payment]) -> list[Payment]:
     return list(rows.filter(pk__in=workqueue.pks(payments)).order_by("pk"))
 
 
-def _record(payment: Payment, answer: Answer, at: datetime) -> None:
+def _record(payment: Payment, answer: Answer, at: datetime, *, closing: bool) -> None:
     payment.leased_until = None
-    if payment.status not in OPEN:
+    if payment.status == PaymentStatus.PAID:
         payment.next_due_at = None  # somebody else has heard the answer already
     elif isinstance(answer, GatewayError):
         payment.tries += 1
         payment.last_error = str(answer)[:200]
-        payment.next_due_at = at + scaled(min(5 * 2**payment.tries, 300))
+        payment.next_due_at = at + scaled(min(5 * 2 ** min(payment.tries, 6), 300))
     elif isinstance(answer, str):
-        payment.status, payment.code_url = PaymentStatus.OPEN, answer
-        payment.next_due_at = at + scaled(5)
+        _open_till(payment, answer, at)
     elif answer.state is PaymentState.PAID:
         _settle(payment, answer, at)
+    elif payment.status == PaymentStatus.CLOSED:
+        payment.next_due_at = None  # the last look: it stayed unpaid
     elif answer.state is PaymentState.CLOSED:
         _close(payment, at)
-    elif answer.state is PaymentState.NOT_FOUND and payment.expires_at <= at:
-        _close(payment, at)  # never reached the channel, and no code for it was ever shown
+    elif answer.state is PaymentState.NOT_FOUND and (closing or payment.expires_at <= at):
+        _close(payment, at)
+        payment.next_due_at = _last_look(payment, at)
     else:
         payment.tries += 1
         payment.next_due_at = min(at + _poll_after(payment, at), max(payment.expires_at, at + scaled(5)))
@@ -152,9 +256,22 @@ def _record(payment: Payment, answer: Answer, at: datetime) -> None:
 
 # The reserve and the running index belong to refunding.py: giving a surplus back has just written them.
 _WRITTEN = [
-    "status", "is_surplus", "amount_fen", "code_url", "channel_transaction_id", "paid_at", "last_error",
+    "status", "is_surplus", "amount_fen", "till", "till_opened_at", "channel_transaction_id", "paid_at", "last_error",
     "next_due_at", "leased_until", "tries",
 ]  # fmt: skip
+
+
+def _open_till(payment: Payment, till: str, at: datetime) -> None:
+    if payment.status in OPEN:
+        payment.status, payment.till, payment.till_opened_at = PaymentStatus.OPEN, till, at
+        payment.next_due_at = at + scaled(5)
+
+
+def _last_look(payment: Payment, at: datetime) -> datetime | None:
+    """A till that the channel had not heard of may still be opened and paid at: look once more when it cannot (G20)."""
+    if payment.first_sent_at is None:
+        return None
+    return max(payment.expires_at, at) + timedelta(seconds=LOOK_AGAIN_SECONDS)
 
 
 def _poll_after(payment: Payment, at: datetime) -> timedelta:

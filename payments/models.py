@@ -7,6 +7,7 @@ status, ``charging.py`` a payment's.
 from __future__ import annotations
 
 import pgtrigger
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -14,23 +15,65 @@ from django.utils.translation import gettext_lazy as _
 from append_only import append_only
 from identifiers import public_number
 from orders.models import Order
+from payments.gateways.base import PayMethod
+from shops.models import Shop
 from workqueue import WorkItem
+
+PAY_METHODS = [
+    (PayMethod.SCAN.value, _("扫码")),
+    (PayMethod.IN_APP.value, _("应用内")),
+    (PayMethod.PHONE.value, _("手机浏览器")),
+    (PayMethod.COMPUTER.value, _("电脑网页")),
+]
 
 
 def new_payment_no() -> str:
     return public_number("P", 16)
 
 
-class ChannelAccount(models.Model):
-    """渠道商户号: whose money it is. Funds, limits and pacing belong to it."""
+class Channel(models.TextChoices):
+    WECHAT = "wechat", _("微信支付")
+    ALIPAY = "alipay", _("支付宝")
 
-    code = models.CharField(_("代号"), max_length=40, unique=True)  # "wechat"
+
+class ChannelAccount(models.Model):
+    """渠道商户号: whose money it is. Credentials, funds, limits and pacing belong to it.
+
+    The platform's own accounts have the channel's name as ``code`` and their credentials in the environment; a shop may
+    bring its own, sealed in ``credentials`` to this row (``channels.py``).
+    """
+
+    code = models.CharField(_("代号"), max_length=40, unique=True)  # "wechat"; part of the notification's address
+    channel = models.CharField(_("渠道"), max_length=16, choices=Channel.choices, default=Channel.WECHAT)
+    shop = models.ForeignKey(Shop, models.PROTECT, null=True, blank=True, related_name="channel_accounts",
+                             verbose_name=_("店铺"))  # fmt: skip
     name = models.CharField(_("名称"), max_length=60)
     merchant_id = models.CharField(_("商户号"), max_length=40, blank=True)
+    credentials = models.BinaryField(_("密钥（密文）"), default=bytes, editable=False)
+    credentials_key_id = models.CharField(max_length=40, blank=True, editable=False)
+    is_open = models.BooleanField(_("可收款"), default=True)  # refunds go on when it is closed
+    refundable_days = models.PositiveSmallIntegerField(_("可退天数"), null=True, blank=True)  # else the channel's
+    calls_per_second = models.PositiveSmallIntegerField(_("每秒调用上限"), null=True, blank=True)  # else the channel's
+    calls_from = models.DateTimeField(_("下次可调用"), null=True, blank=True)  # the shared budget: pacing.py
+    short_since = models.DateTimeField(_("余额不足自"), null=True, blank=True)  # funds.py
+    probe_from = models.DateTimeField(_("下次试探"), null=True, blank=True)
+    trouble = models.CharField(_("渠道故障"), max_length=200, blank=True)  # our keys or permissions: a human mends them
+    trouble_at = models.DateTimeField(_("故障时间"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("渠道账户")
         verbose_name_plural = _("渠道账户")
+        constraints = [
+            models.CheckConstraint(name="account_channel_is_listed", condition=Q(channel__in=Channel.values)),
+            models.CheckConstraint(name="account_code_fits_an_address", condition=Q(code__regex=r"^[a-z0-9-]{1,40}$")),
+            models.CheckConstraint(  # a shop's money never goes through keys that are the platform's
+                name="shops_account_has_its_keys", condition=Q(shop__isnull=True) | ~Q(credentials_key_id="")
+            ),
+            models.CheckConstraint(
+                name="short_account_is_probed", condition=Q(short_since__isnull=True) | Q(probe_from__isnull=False)
+            ),
+            models.UniqueConstraint(name="one_account_per_channel_and_shop", fields=["channel", "shop"]),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -56,13 +99,20 @@ class Payment(WorkItem):
     amount_fen = models.PositiveIntegerField(_("金额（分）"))
     status = models.CharField(_("状态"), max_length=16, choices=PaymentStatus.choices, default=PaymentStatus.PREPARED)
     is_surplus = models.BooleanField(_("多收"), default=False)  # paid twice, or too late: goes back by itself (PM13)
-    code_url = models.CharField(_("二维码内容"), max_length=500, blank=True)
+    method = models.CharField(_("支付方式"), max_length=16, choices=PAY_METHODS, default=PayMethod.SCAN.value)
+    payer_id = models.CharField(_("付款人标识"), max_length=64, blank=True)  # IN_APP: the buyer's number at the channel
+    payer_ip = models.GenericIPAddressField(_("付款人地址"), null=True, blank=True)  # PHONE
+    return_url = models.CharField(_("返回地址"), max_length=255, blank=True)
+    till = models.TextField(_("收银台"), blank=True)  # QR text, address or handle: ``Gateway.open_payment``
+    till_opened_at = models.DateTimeField(_("收银台打开"), null=True, blank=True)
+    first_sent_at = models.DateTimeField(_("首次发送"), null=True, blank=True)
     channel_transaction_id = models.CharField(_("渠道流水号"), max_length=64, blank=True)
     created_at = models.DateTimeField(_("创建时间"))
     expires_at = models.DateTimeField(_("支付截止"))
     paid_at = models.DateTimeField(_("支付时间"), null=True, blank=True)
     reserved_fen = models.PositiveIntegerField(_("退款占用（分）"), default=0)
     refunded_fen = models.PositiveIntegerField(_("已退（分）"), default=0)
+    external_fen = models.PositiveIntegerField(_("渠道侧已退（分）"), default=0)  # refunded outside us (G21)
     last_attempt_index = models.PositiveSmallIntegerField(_("退款序号"), default=0)
     next_refund_from = models.DateTimeField(_("下次可退时间"), null=True, blank=True)  # WeChat: 1 min between refunds
     last_error = models.CharField(_("最近错误"), max_length=200, blank=True)
@@ -76,6 +126,12 @@ class Payment(WorkItem):
             models.CheckConstraint(  # I1
                 name="refunds_never_exceed_payment",
                 condition=Q(amount_fen__gte=F("reserved_fen") + F("refunded_fen")),
+            ),
+            models.CheckConstraint(
+                name="external_refunds_never_exceed_payment", condition=Q(amount_fen__gte=F("external_fen"))
+            ),
+            models.CheckConstraint(
+                name="payment_method_is_listed", condition=Q(method__in=[m.value for m in PayMethod])
             ),
             models.CheckConstraint(
                 name="only_paid_money_is_refunded",
@@ -118,6 +174,15 @@ class Payment(WorkItem):
                 ),
                 func="RAISE EXCEPTION 'what was paid stays paid';",
             ),
+            pgtrigger.Protect(  # a repeat must be the very same request
+                name="sent_payment_keeps_its_way",
+                operation=pgtrigger.UpdateOf("account_id", "method", "payer_id", "payer_ip", "return_url"),
+                condition=pgtrigger.Condition(
+                    "OLD.first_sent_at IS NOT NULL AND"
+                    " (OLD.account_id, OLD.method, OLD.payer_id, OLD.payer_ip, OLD.return_url) IS DISTINCT FROM"
+                    " (NEW.account_id, NEW.method, NEW.payer_id, NEW.payer_ip, NEW.return_url)"
+                ),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -125,7 +190,8 @@ class Payment(WorkItem):
 
     @property
     def refundable_fen(self) -> int:
-        return self.amount_fen - self.reserved_fen - self.refunded_fen
+        """What may still be promised back. Less than nothing is nothing: somebody refunded outside us."""
+        return max(0, self.amount_fen - self.reserved_fen - self.refunded_fen - self.external_fen)
 
 
 class AttemptStatus(models.TextChoices):
@@ -148,6 +214,20 @@ class AttemptStatus(models.TextChoices):
         return [cls.PREPARED, cls.UNKNOWN, cls.ACCEPTED, cls.RETURNED, cls.WAITING_FUNDS, cls.HELD]
 
 
+class Redirect(models.TextChoices):
+    """异常退款: where a RETURNED refund is sent on to, by a person's decision."""
+
+    MERCHANT = "merchant", _("退回商户账户")
+    BUYER_CARD = "buyer_card", _("退至买家银行卡")
+
+
+class Attention(models.TextChoices):
+    """Why a person should look although the machine goes on asking."""
+
+    SLOW = "slow", _("渠道处理超过 5 天")
+    FUNDS = "funds", _("商户余额不足超过 3 天")
+
+
 class RefundAttempt(WorkItem):
     """一次渠道退款. Number and full parameters are committed before the first byte is sent; neither ever changes."""
 
@@ -157,13 +237,20 @@ class RefundAttempt(WorkItem):
     reason = models.CharField(_("退款原因"), max_length=80, blank=True)
     notify_url = models.CharField(_("通知地址"), max_length=256)
     status = models.CharField(_("状态"), max_length=20, choices=AttemptStatus.choices, default=AttemptStatus.PREPARED)
-    channel_refund_id = models.CharField(_("渠道退款单号"), max_length=64, blank=True)
+    channel_refund_id = models.CharField(_("渠道退款单号"), max_length=130, blank=True)
     received_account = models.CharField(_("入账账户"), max_length=64, blank=True)
     received_account_kind = models.CharField(_("入账账户类别"), max_length=16, default="unknown")
     created_at = models.DateTimeField(_("创建时间"))
     first_sent_at = models.DateTimeField(_("首次发送"), null=True, blank=True)
     accepted_at = models.DateTimeField(_("受理时间"), null=True, blank=True)
     finished_at = models.DateTimeField(_("完成时间"), null=True, blank=True)  # the channel's own time of success
+    arrival_expected_at = models.DateTimeField(_("渠道预计到账"), null=True, blank=True)
+    bank_acknowledged_at = models.DateTimeField(_("银行入账时间"), null=True, blank=True)
+    refused_at = models.DateTimeField(_("渠道拒绝"), null=True, blank=True)  # it said no, and a query found nothing
+    redirect_to = models.CharField(_("改退至"), max_length=16, choices=Redirect.choices, blank=True)
+    redirect_card = models.BinaryField(_("收款卡（密文）"), default=bytes, editable=False)
+    redirect_key_id = models.CharField(max_length=40, blank=True, editable=False)
+    attention = models.CharField(_("请人工跟进"), max_length=16, choices=Attention.choices, blank=True)
     money_moves = models.PositiveSmallIntegerField(_("资金变动次数"), default=0)
     news_at = models.DateTimeField(_("有新结果"), null=True, blank=True)  # set here, cleared by the app above
     last_error = models.CharField(_("最近错误"), max_length=200, blank=True)
@@ -180,6 +267,10 @@ class RefundAttempt(WorkItem):
                 | Q(next_due_at__isnull=False),
             ),
             models.CheckConstraint(
+                name="card_of_a_redirect_is_sealed",
+                condition=~Q(redirect_to="buyer_card") | ~Q(redirect_key_id=""),
+            ),
+            models.CheckConstraint(
                 name="succeeded_attempt_has_its_proof",
                 condition=~Q(status="succeeded") | (Q(finished_at__isnull=False) & ~Q(channel_refund_id="")),
             ),
@@ -189,6 +280,7 @@ class RefundAttempt(WorkItem):
             models.Index(name="attempt_news", fields=["news_at", "id"], condition=Q(news_at__isnull=False)),
             models.Index(name="attempt_of_payment", fields=["payment"]),
             models.Index(name="attempt_held", fields=["id"], condition=Q(status="held")),
+            models.Index(name="attempt_waits_for_funds", fields=["id"], condition=Q(status="waiting_funds")),
         ]
         triggers = [
             pgtrigger.Protect(name="attempt_is_never_deleted", operation=pgtrigger.Delete),
@@ -203,13 +295,33 @@ class RefundAttempt(WorkItem):
         return self.request_no
 
 
+class AttemptEvent(models.Model):
+    """渠道退款记录: each change of an attempt's status, with the channel's word or the person who did it."""
+
+    attempt = models.ForeignKey(RefundAttempt, models.PROTECT, related_name="events", verbose_name=_("渠道退款"))
+    at = models.DateTimeField(_("时间"))
+    from_status = models.CharField(_("从"), max_length=20, choices=AttemptStatus.choices)
+    to_status = models.CharField(_("到"), max_length=20, choices=AttemptStatus.choices)
+    code = models.CharField(_("渠道答复"), max_length=64, blank=True)
+    note = models.CharField(_("说明"), max_length=200, blank=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+",
+                           verbose_name=_("操作人"))  # fmt: skip
+
+    class Meta:
+        verbose_name = _("渠道退款记录")
+        verbose_name_plural = _("渠道退款记录")
+        indexes = [models.Index(name="event_of_attempt", fields=["attempt", "id"])]
+        triggers = append_only("attempt_events_are_append_only")
+
+
 class ChannelNotification(models.Model):
     """异步通知 that passed every check. A hint: it makes its payment or attempt due, and a query decides (I14)."""
 
     account = models.ForeignKey(ChannelAccount, models.PROTECT, related_name="notifications")
-    notification_id = models.CharField(_("通知编号"), max_length=64)
+    notification_id = models.CharField(_("通知编号"), max_length=128)
     kind = models.CharField(_("类别"), max_length=16)
-    payment_no = models.CharField(_("收款单号"), max_length=32)
+    payment_no = models.CharField(_("收款单号"), max_length=64, blank=True)
+    complaint_id = models.CharField(_("投诉单号"), max_length=64, blank=True)
     request_no = models.CharField(_("商户退款单号"), max_length=64, blank=True)
     facts = models.JSONField(_("内容"), default=dict)
     received_at = models.DateTimeField(_("收到时间"))

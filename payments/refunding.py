@@ -19,7 +19,7 @@ import workqueue
 from clock import scaled
 from ledger import posting
 from ledger.posting import Transfer
-from payments import channels
+from payments import cards, channels, funds, pacing
 from payments.asking import BATCH, ask_all
 from payments.gateways.base import (
     GatewayError,
@@ -30,35 +30,37 @@ from payments.gateways.base import (
     RefundRequest,
     RefundState,
 )
+from payments.models import AttemptEvent, Attention, ChannelAccount, Payment, PaymentStatus, RefundAttempt
 from payments.models import AttemptStatus as A
-from payments.models import Payment, PaymentStatus, RefundAttempt
 
 log = logging.getLogger(__name__)
 SWEEP = "payments.sweep"
-REFUNDABLE_FOR = timedelta(days=365)  # WeChat: TRADE_OVERDUE afterwards
-MOST_ATTEMPTS = 50  # WeChat: partial refunds of one payment
-BETWEEN_REFUNDS_SECONDS = 60  # WeChat: of one payment
 MOST_TRIES = 40  # without an answer, then a human looks
+SLOW_AFTER = timedelta(days=5)  # 受理 for that long: a human asks, and the machine goes on (G6)
 
 # What may follow what. The channel's words are translated by its gateway; this is all that can come of them.
 ATTEMPT_STEPS: dict[A, set[A]] = {
-    A.PREPARED: {A.UNKNOWN, A.CLOSED},  # about to be sent; never sent
-    A.UNKNOWN: {A.ACCEPTED, A.SUCCEEDED, A.RETURNED, A.CLOSED, A.WAITING_FUNDS, A.HELD},
-    A.ACCEPTED: {A.UNKNOWN, A.SUCCEEDED, A.RETURNED, A.CLOSED, A.HELD},
-    A.SUCCEEDED: {A.RETURNED},  # late failure after success (PM11)
-    A.RETURNED: {A.UNKNOWN, A.SUCCEEDED, A.CLOSED, A.BACK_WITH_MERCHANT},
-    A.WAITING_FUNDS: {A.UNKNOWN},  # the same number, after topping up (PM15)
-    A.HELD: {A.UNKNOWN},  # by a human, or by news from the channel
+    A.PREPARED: {A.UNKNOWN, A.WAITING_FUNDS, A.CLOSED},  # about to be sent; held back; never sent
+    A.UNKNOWN: {
+        A.ACCEPTED, A.SUCCEEDED, A.RETURNED, A.BACK_WITH_MERCHANT, A.CLOSED, A.WAITING_FUNDS, A.HELD,
+    },
+    A.ACCEPTED: {A.UNKNOWN, A.SUCCEEDED, A.RETURNED, A.BACK_WITH_MERCHANT, A.CLOSED, A.HELD},
+    A.SUCCEEDED: {A.RETURNED, A.BACK_WITH_MERCHANT},  # late failure after success (PM11)
+    A.RETURNED: {A.UNKNOWN, A.ACCEPTED, A.SUCCEEDED, A.BACK_WITH_MERCHANT, A.CLOSED},  # sent on; mended at the channel
+    A.WAITING_FUNDS: {A.UNKNOWN, A.CLOSED},  # the same number, after topping up (PM15); never sent
+    A.HELD: {A.UNKNOWN, A.CLOSED},  # by a human, or by news from the channel
     A.CLOSED: set(),  # final: only a new number can try again
-    A.BACK_WITH_MERCHANT: set(),
+    A.BACK_WITH_MERCHANT: set(),  # final: the merchant has the money, the buyer is not paid
     A.EXTERNAL: set(),
-}
+}  # fmt: skip
 NEWS = {A.SUCCEEDED, A.RETURNED, A.CLOSED, A.HELD, A.BACK_WITH_MERCHANT}  # what the app above waits for
+FINAL = {A.CLOSED, A.BACK_WITH_MERCHANT}  # the buyer's money is still ours to give: a new number may be opened
 
 STATUS_OF = {
     RefundState.ACCEPTED: A.ACCEPTED,
     RefundState.SUCCEEDED: A.SUCCEEDED,
     RefundState.RETURNED: A.RETURNED,
+    RefundState.BACK_WITH_MERCHANT: A.BACK_WITH_MERCHANT,
     RefundState.CLOSED: A.CLOSED,
     RefundState.NO_FUNDS: A.WAITING_FUNDS,
     RefundState.REFUSED: A.HELD,
@@ -82,10 +84,11 @@ def why_not(payment: Payment, amount_fen: int, *, at: datetime) -> str:
     """Why the channel would refuse this refund, known without calling; empty if it would not."""
     if payment.status != PaymentStatus.PAID or payment.paid_at is None:
         return "该笔收款尚未成功，不能原路退回"
-    if at - payment.paid_at >= REFUNDABLE_FOR:
-        return "支付已超过 365 天，渠道不再支持原路退回"
-    if payment.last_attempt_index >= MOST_ATTEMPTS:
-        return "该笔支付已退款 50 次，渠道不再支持原路退回"
+    limits = channels.limits(payment.account)
+    if at - payment.paid_at >= timedelta(days=limits.refundable_days):
+        return f"支付已超过 {limits.refundable_days} 天，渠道不再支持原路退回"
+    if payment.last_attempt_index >= limits.most_refunds:
+        return f"该笔支付已退款 {limits.most_refunds} 次，渠道不再支持原路退回"
     if amount_fen > payment.refundable_fen:
         return "退款金额超过该笔支付的剩余可退金额"
     return ""
@@ -97,7 +100,7 @@ def open_attempts(instructions: Sequence[Instruction], *, at: datetime) -> list[
     The database refuses more than was paid (I1). Numbers are the payment's own plus a running index, so that after a
     lost commit they can be found again by counting up (F6).
     """
-    payments = {row.pk: row for row in _locked_payments([each.payment.pk for each in instructions])}
+    payments = {row.pk: row for row in locked_payments([each.payment.pk for each in instructions])}
     attempts = [_open(payments[each.payment.pk], each, at) for each in instructions]
     Payment.objects.bulk_update(payments.values(), ["reserved_fen", "last_attempt_index", "next_refund_from"])
     RefundAttempt.objects.bulk_create(attempts)
@@ -110,17 +113,10 @@ def give_back(payment: Payment, *, at: datetime) -> None:
     open_attempts([Instruction(payment, payment.refundable_fen, "重复或超时付款，原路退回")], at=at)
 
 
-def ask_again(attempts: Sequence[RefundAttempt], *, at: datetime) -> int:
-    """A human has looked at HELD attempts, or topped up for WAITING_FUNDS: ask again under the same number."""
-    waiting = RefundAttempt.objects.filter(pk__in=workqueue.pks(attempts), status__in=[A.HELD, A.WAITING_FUNDS])
-    count = waiting.update(status=A.UNKNOWN, next_due_at=at, tries=0)
-    workqueue.ring(SWEEP)
-    return count
-
-
-def hint(request_no: str, *, at: datetime) -> None:
+def hint(account: ChannelAccount, request_no: str, *, at: datetime) -> None:
     """A notification about this number came: look soon. What is closed stays closed (I14)."""
-    RefundAttempt.objects.filter(request_no=request_no).exclude(status=A.CLOSED).update(next_due_at=at)
+    mine = RefundAttempt.objects.filter(payment__account=account, request_no=request_no)
+    mine.exclude(status__in=FINAL).update(next_due_at=at)
     workqueue.ring(SWEEP)
 
 
@@ -133,7 +129,7 @@ def _open(payment: Payment, instruction: Instruction, at: datetime) -> RefundAtt
     payment.last_attempt_index += 1
     payment.reserved_fen += instruction.amount_fen
     starts = max(at, payment.next_refund_from or at)
-    payment.next_refund_from = starts + scaled(BETWEEN_REFUNDS_SECONDS)
+    payment.next_refund_from = starts + scaled(channels.limits(payment.account).between_refunds_seconds)
     return RefundAttempt(
         request_no=f"{payment.payment_no}R{payment.last_attempt_index:02d}",
         payment=payment,
@@ -151,7 +147,8 @@ def _open(payment: Payment, instruction: Instruction, at: datetime) -> RefundAtt
 def sweep(*, at: datetime) -> int:
     """Send or ask about a batch of due attempts; returns how many."""
     due = _claim(at)
-    answers = ask_all(due, _ask)
+    breaker = pacing.Breaker()
+    answers = ask_all(due, lambda attempt: breaker.watch(attempt.payment.account_id, lambda: _ask(attempt)))
     try:
         record(answers, at=at)
     except OperationalError:
@@ -164,23 +161,46 @@ def sweep(*, at: datetime) -> int:
 
 
 def _claim(at: datetime) -> list[RefundAttempt]:
-    """Lease due attempts. What was only prepared becomes UNKNOWN *before* its first byte can leave."""
+    """Lease what is due and may be asked about now; the rows come back as they were before.
+
+    What leaves us for the first time is UNKNOWN, with its time, *before* its first byte can leave.
+    """
     with transaction.atomic():
-        due = workqueue.claim(RefundAttempt.objects.select_related("payment__account"), at=at, limit=BATCH)
-        resting = [attempt.pk for attempt in due if attempt.status in {A.PREPARED, A.WAITING_FUNDS, A.HELD}]
-        RefundAttempt.objects.filter(pk__in=resting, first_sent_at=None).update(first_sent_at=at)
-        RefundAttempt.objects.filter(pk__in=resting).update(status=A.UNKNOWN)
+        rows = RefundAttempt.objects.select_related("payment__account", "payment__order")
+        leased = workqueue.claim(pacing.with_budget(rows, at=at), at=at, limit=BATCH)
+        willing, short = funds.hold_back(leased, at=at)
+        due, later = pacing.admit(willing, at=at)
+        RefundAttempt.objects.filter(pk__in=workqueue.pks([*short, *later])).update(leased_until=None)
+        _wait_for_funds(short, at)
+        RefundAttempt.objects.filter(pk__in=workqueue.pks(due), first_sent_at=None).update(first_sent_at=at)
+        resting = [row for row in due if row.status in {A.PREPARED, A.WAITING_FUNDS, A.HELD}]
+        RefundAttempt.objects.filter(pk__in=workqueue.pks(resting)).update(status=A.UNKNOWN)
     return due
+
+
+def _wait_for_funds(attempts: Sequence[RefundAttempt], at: datetime) -> None:
+    for attempt in attempts:
+        if attempt.status != A.WAITING_FUNDS:
+            note = "商户余额不足，尚未发送"
+            AttemptEvent.objects.create(
+                attempt=attempt, at=at, from_status=attempt.status, to_status=A.WAITING_FUNDS, note=note
+            )
+        attempt.status = A.WAITING_FUNDS
+        _call_a_person_when_late(attempt, at)
+    RefundAttempt.objects.bulk_update(attempts, ["status", "next_due_at", "attention", "news_at"])
 
 
 def _ask(attempt: RefundAttempt) -> RefundOutcome:
     """Send what is new; ask about what may be there, and send it again only if the channel never heard of it."""
-    gateway = channels.gateway(attempt.payment.account.code)
-    if attempt.status != A.PREPARED:  # as it was when claimed
-        outcome = gateway.query_refund(attempt.request_no)
+    gateway = channels.gateway(attempt.payment.account)
+    request = _request(attempt)
+    if attempt.first_sent_at is not None:  # as it was when claimed
+        outcome = gateway.query_refund(request)
+        if outcome.state is RefundState.RETURNED and attempt.redirect_to and attempt.status == A.UNKNOWN:
+            return gateway.redirect_refund(request, outcome.channel_refund_id, cards.of(attempt))
         if outcome.state is not RefundState.NOT_FOUND:
             return outcome
-    return gateway.refund(_request(attempt))
+    return gateway.refund(request)
 
 
 def _request(attempt: RefundAttempt) -> RefundRequest:
@@ -199,9 +219,10 @@ def _request(attempt: RefundAttempt) -> RefundRequest:
 def record(answers: Sequence[tuple[RefundAttempt, RefundOutcome | GatewayError]], *, at: datetime) -> None:
     """Write down what the channel said, with reserve, ledger and news, in one transaction."""
     with transaction.atomic():
-        payments = {row.pk: row for row in _locked_payments([attempt.payment_id for attempt, _ in answers])}
-        attempts = {row.pk: row for row in _locked_attempts([attempt.pk for attempt, _ in answers])}
+        payments = {row.pk: row for row in locked_payments([attempt.payment_id for attempt, _ in answers])}
+        attempts = {row.pk: row for row in locked_attempts([attempt.pk for attempt, _ in answers])}
         transfers: list[Transfer] = []
+        events: list[AttemptEvent] = []
         for asked, answer in answers:
             attempt = attempts[asked.pk]
             if not workqueue.is_unchanged(attempt, asked):
@@ -209,13 +230,50 @@ def record(answers: Sequence[tuple[RefundAttempt, RefundOutcome | GatewayError]]
             attempt.payment = payments[attempt.payment_id]
             hinted = attempt.next_due_at != asked.next_due_at  # a notification came while we asked
             attempt.leased_until = None
+            if isinstance(answer, pacing.NotSentYet):
+                attempt.first_sent_at = asked.first_sent_at  # nothing left us: if it was new, it still is
+            before = A(attempt.status)
             transfers += _hear(attempt, answer, at)
             attempt.next_due_at = at if hinted else attempt.next_due_at
+            events += _event(attempt, before, answer, at)
         posting.post(transfers, at=at)
-        Payment.objects.bulk_update(payments.values(), ["reserved_fen", "refunded_fen"])
+        Payment.objects.bulk_update(payments.values(), ["reserved_fen", "refunded_fen", "external_fen"])
         RefundAttempt.objects.bulk_update(attempts.values(), _WRITTEN)
+        AttemptEvent.objects.bulk_create(events)
+        _tell_accounts(answers, at)
     if any(attempt.news_at for attempt in attempts.values()):
         workqueue.ring("refunds.sweep")
+
+
+def _event(attempt: RefundAttempt, before: A, answer: RefundOutcome | GatewayError, at: datetime) -> list[AttemptEvent]:
+    """One row for each change of status; asking in vain leaves none."""
+    if attempt.status == before:
+        return []
+    change = AttemptEvent(attempt=attempt, at=at, from_status=before, to_status=attempt.status)
+    change.code, change.note = answer.code[:64], attempt.last_error
+    return [change]
+
+
+def _tell_accounts(answers: Sequence[tuple[RefundAttempt, RefundOutcome | GatewayError]], at: datetime) -> None:
+    """What the answers say about the accounts: short of money or not any more, keys that work, budget used up."""
+    short, paid, good = set(), set(), set()
+    for attempt, answer in answers:
+        if isinstance(answer, RefundOutcome):
+            account_id = attempt.payment.account_id
+            good.add(account_id)
+            if answer.state is RefundState.NO_FUNDS:
+                short.add(account_id)
+            elif answer.state in {RefundState.ACCEPTED, RefundState.SUCCEEDED} and _was_probe(attempt):
+                paid.add(account_id)
+    pacing.charge_failures(answers, at=at)
+    pacing.all_is_well(good)
+    funds.ran_short(short, at=at)
+    funds.resume(paid - short, at=at)
+
+
+def _was_probe(asked: RefundAttempt) -> bool:
+    """Whether this answer is about money asked for just now, not about what went through long ago."""
+    return asked.first_sent_at is None or asked.status == A.WAITING_FUNDS
 
 
 def _record_alone(answer: tuple[RefundAttempt, RefundOutcome | GatewayError], at: datetime) -> None:
@@ -234,11 +292,16 @@ def _record_alone(answer: tuple[RefundAttempt, RefundOutcome | GatewayError], at
 
 _WRITTEN = [
     "status",
+    "first_sent_at",
     "channel_refund_id",
     "received_account",
     "received_account_kind",
     "accepted_at",
     "finished_at",
+    "arrival_expected_at",
+    "bank_acknowledged_at",
+    "refused_at",
+    "attention",
     "news_at",
     "last_error",
     "next_due_at",
@@ -250,6 +313,9 @@ _WRITTEN = [
 
 def _hear(attempt: RefundAttempt, answer: RefundOutcome | GatewayError, at: datetime) -> list[Transfer]:
     """Fold one answer into one attempt; returns what it means for the ledger."""
+    if isinstance(answer, pacing.NotSentYet):
+        attempt.next_due_at = at + scaled(1)
+        return []
     if isinstance(answer, GatewayError):
         _still_unknown(attempt, answer, at)
         return []
@@ -262,8 +328,13 @@ def _hear(attempt: RefundAttempt, answer: RefundOutcome | GatewayError, at: date
     if answer.received_account:
         attempt.received_account = answer.received_account
         attempt.received_account_kind = answer.received_account_kind.value
+    attempt.arrival_expected_at = answer.arrival_expected_at or attempt.arrival_expected_at
+    attempt.bank_acknowledged_at = answer.bank_acknowledged_at or attempt.bank_acknowledged_at
+    attempt.refused_at = at if answer.state is RefundState.REFUSED else None
     transfers = _move(attempt, status, answer, at)
     attempt.next_due_at = _due(attempt, at)
+    _call_a_person_when_late(attempt, at)
+    _see_what_was_refunded_outside(attempt, answer)
     return transfers
 
 
@@ -279,7 +350,7 @@ def _move(attempt: RefundAttempt, status: A, answer: RefundOutcome, at: datetime
         attempt.last_error = f"{before} → {status}: 渠道答复与记录不符"[:200]
         return []
     attempt.status, attempt.tries = status, 0
-    if status in {A.ACCEPTED, A.SUCCEEDED, A.RETURNED, A.CLOSED}:
+    if status in {A.ACCEPTED, A.SUCCEEDED, A.RETURNED, A.BACK_WITH_MERCHANT, A.CLOSED}:
         attempt.accepted_at = attempt.accepted_at or at
     if status == A.SUCCEEDED:
         attempt.finished_at = answer.succeeded_at or at
@@ -303,6 +374,30 @@ def _shift_reserve(attempt: RefundAttempt, before: A, at: datetime) -> list[Tran
     return []
 
 
+def _call_a_person_when_late(attempt: RefundAttempt, at: datetime) -> None:
+    """太久: the machine goes on, and a person hears of it once (G5, G6)."""
+    since, patience, word = {
+        A.ACCEPTED: (attempt.accepted_at, SLOW_AFTER, Attention.SLOW),
+        A.WAITING_FUNDS: (attempt.created_at, funds.PATIENCE, Attention.FUNDS),
+    }.get(A(attempt.status), (None, SLOW_AFTER, ""))
+    if since is None or at - since < patience:
+        attempt.attention = ""
+    elif attempt.attention != word:
+        attempt.attention, attempt.news_at = word, at
+
+
+def _see_what_was_refunded_outside(attempt: RefundAttempt, answer: RefundOutcome) -> None:
+    """渠道侧退款: the channel has given back more of this payment than we know of (G21). What we asked for and do not
+    know the end of yet may explain it; only what nothing explains counts."""
+    payment = attempt.payment
+    if answer.payment_refunded_fen is None:
+        return
+    unexplained = answer.payment_refunded_fen - payment.refunded_fen - payment.reserved_fen
+    if unexplained > payment.external_fen:
+        log.error("payment %s: %s fen were refunded outside us", payment.payment_no, unexplained)
+        payment.external_fen = min(unexplained, payment.amount_fen)
+
+
 def _transfer(attempt: RefundAttempt, ref: str, *, back: bool = False) -> Transfer:
     payment = attempt.payment
     owner = (
@@ -318,8 +413,8 @@ def _transfer(attempt: RefundAttempt, ref: str, *, back: bool = False) -> Transf
 def _still_unknown(attempt: RefundAttempt, error: GatewayError, at: datetime) -> None:
     attempt.last_error = str(error)[:200]
     if isinstance(error, GatewayMisconfigured):  # our keys, not this refund: nothing works until they are mended
-        log.error("channel %s is misconfigured: %s", attempt.payment.account.code, error)
-        attempt.next_due_at = at + timedelta(seconds=60)
+        log.error("channel account %s is misconfigured: %s", attempt.payment.account.code, error)
+        attempt.next_due_at = at + pacing.MISCONFIGURED_PAUSE
         return
     attempt.tries += 1
     if attempt.status == A.UNKNOWN and (attempt.tries >= MOST_TRIES or isinstance(error, NeverSent)):
@@ -343,10 +438,10 @@ def _due(attempt: RefundAttempt, at: datetime) -> datetime | None:
     return at + scaled(10)
 
 
-def _locked_payments(ids: Sequence[int]) -> list[Payment]:
+def locked_payments(ids: Sequence[int]) -> list[Payment]:
     rows = Payment.objects.select_for_update(of=("self",)).select_related("account", "order")
     return list(rows.filter(pk__in=ids).order_by("pk"))
 
 
-def _locked_attempts(ids: Sequence[int]) -> list[RefundAttempt]:
+def locked_attempts(ids: Sequence[int]) -> list[RefundAttempt]:
     return list(RefundAttempt.objects.select_for_update().filter(pk__in=ids).order_by("pk"))

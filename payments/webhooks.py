@@ -10,15 +10,14 @@ from datetime import UTC, datetime
 
 from django.db import transaction
 from django.db.models import F
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 import clock
-import workqueue
 from payments import channels, charging, refunding
-from payments.gateways.base import Notification, NotificationKind, NotificationRefused
-from payments.models import ChannelAccount, ChannelNotification, Payment, RefusedNotification
+from payments.gateways.base import Notification, NotificationKind, NotificationRefused, Reply
+from payments.models import ChannelAccount, ChannelNotification, RefusedNotification
 
 log = logging.getLogger(__name__)
 MAX_BYTES = 64 * 1024
@@ -26,19 +25,25 @@ MAX_BYTES = 64 * 1024
 
 @csrf_exempt
 @require_POST
-def wechat(request: HttpRequest, kind: str) -> HttpResponse:
-    """WeChat's notification of a ``payment`` or a ``refund``: 204 received, 400 refused (it will be sent again)."""
+def notified(request: HttpRequest, account_code: str) -> HttpResponse:
+    """A channel's notification to one of its accounts, answered exactly as that channel wants it."""
     at = clock.now()
-    account = channels.wechat_account()
     try:
-        notification = channels.gateway(account.code).read_notification(
-            request.headers, _body(request), real_time=datetime.now(UTC)
-        )
+        account = channels.account(account_code)
+    except LookupError:
+        return HttpResponse(status=404)
+    gateway = channels.gateway(account)
+    try:
+        notification = gateway.read_notification(request.headers, _body(request), real_time=datetime.now(UTC))
     except NotificationRefused as refusal:
         _count_refusal(account, refusal.code, at)
-        return JsonResponse({"code": "FAIL", "message": refusal.code}, status=400)
+        return _answer(gateway.refused(refusal.code))
     receive(account, notification, at=at)
-    return HttpResponse(status=204)
+    return _answer(gateway.received())
+
+
+def _answer(reply: Reply) -> HttpResponse:
+    return HttpResponse(reply.body, status=reply.status, content_type=reply.content_type if reply.body else None)
 
 
 def receive(account: ChannelAccount, notification: Notification, *, at: datetime) -> None:
@@ -50,15 +55,15 @@ def receive(account: ChannelAccount, notification: Notification, *, at: datetime
             kind=notification.kind.value,
             payment_no=notification.payment_no,
             request_no=notification.request_no,
+            complaint_id=notification.complaint_id,
             facts=dict(notification.facts),
             received_at=at,
         )
         ChannelNotification.objects.bulk_create([row], ignore_conflicts=True)
         if notification.kind is NotificationKind.REFUND:
-            refunding.hint(notification.request_no, at=at)
-        else:
-            Payment.objects.filter(payment_no=notification.payment_no, status__in=charging.OPEN).update(next_due_at=at)
-            workqueue.ring(refunding.SWEEP)
+            refunding.hint(account, notification.request_no, at=at)
+        elif notification.kind is NotificationKind.PAYMENT:
+            charging.hint(account, notification.payment_no, at=at)
 
 
 def _body(request: HttpRequest) -> bytes:

@@ -39,7 +39,7 @@ class Released:
 def release(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Released:
     """放款. What the channel would refuse anyway is set aside before calling (G9); the rest goes out."""
     with transaction.atomic():
-        rows = Refund.objects.select_for_update(of=("self",)).select_related("payment", "order")
+        rows = Refund.objects.select_for_update(of=("self",)).select_related("payment__account", "order")
         locked = list(rows.filter(pk__in=workqueue.pks(refunds)).order_by("pk"))
         lifecycle.demand_right("disburse", locked, by=by)  # setting aside moves a case too
         reasons = {r.pk: refunding.why_not(r.payment, r.amount_fen, at=at) for r in locked}
@@ -133,13 +133,14 @@ def _move_cases(attempts: Sequence[RefundAttempt], at: datetime) -> None:
 
 
 def _steps_for(attempt_status: A, status: S, attempt: RefundAttempt) -> list[str]:
-    """News that the case has heard already leads to no step; neither does HELD, but a person owns the case then."""
-    if attempt_status == A.HELD and status == S.PROCESSING:
+    """News that the case has heard already leads to no step; neither does what a person should see to (HELD, or too
+    slow), but a person owns the case then."""
+    if status == S.PROCESSING and (attempt_status == A.HELD or attempt.attention):
         return ["held"]
     if attempt_status == A.SUCCEEDED and status in {S.PROCESSING, S.RETURNED}:
         steps = ["resume"] if status == S.RETURNED else []
         steps += ["mark_paid_out"]
         return [*steps, "confirm_arrival"] if attempt.received_account_kind == "wallet" else steps
-    if attempt_status in {A.RETURNED, A.CLOSED} and status in {S.PROCESSING, S.PAID_OUT, S.ARRIVED}:
+    if attempt_status in {A.RETURNED, *refunding.FINAL} and status in {S.PROCESSING, S.PAID_OUT, S.ARRIVED}:
         return ["mark_returned"]
     return []

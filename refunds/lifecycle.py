@@ -254,11 +254,11 @@ def resume(refunds: Sequence[Refund], *, at: datetime) -> None:
 
 
 def reissue(refunds: Sequence[Refund], *, by: User, at: datetime) -> None:
-    """重新原路退款 under a new number, once the channel has closed the old one for good (G7)."""
+    """重新原路退款 under a new number, once the old one is closed for good, or its money is back with the merchant (G7)."""
     with _step("reissue", refunds, by=by, at=at) as taken:
         _no_other_active(taken)
         for refund, attempt in zip(taken.refunds, _last_attempts(taken.refunds), strict=True):
-            if attempt is not None and attempt.status != AttemptStatus.CLOSED:
+            if attempt is not None and attempt.status not in refunding.FINAL:
                 raise StepRefused(
                     "attempt_not_closed", _("渠道尚未关闭上一笔退款，再发一笔可能重复退款。请等渠道关闭。")
                 )

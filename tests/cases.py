@@ -87,16 +87,23 @@ def ends_as(simulator) -> Callable[..., Any]:
         from payments import refunding
         from refunds import disbursement
 
-        request_no = attempt_of(refund).request_no
         refunding.sweep(at=clock.now())
-        simulator.settle(request_no, status)
-        refunding.hint(request_no, at=clock.now())
+        simulator.settle(attempt_of(refund).request_no, status)
+        hint(attempt_of(refund))
         refunding.sweep(at=clock.now())
         disbursement.hear(at=clock.now())
         refund.refresh_from_db()
         return refund
 
     return run
+
+
+def hint(attempt: Any) -> None:
+    """A notification about this attempt has come."""
+    import clock
+    from payments import refunding
+
+    refunding.hint(attempt.payment.account, attempt.request_no, at=clock.now())
 
 
 def attempt_of(refund: Any) -> Any:
@@ -124,6 +131,6 @@ def scripted_channel(credentials: Any, settings: Any) -> Iterator[None]:
     from payments import channels
 
     settings.WECHAT = {name: getattr(credentials, name) for name in credentials.__dataclass_fields__}
-    channels.gateway.cache_clear()
+    channels._gateway.cache_clear()
     yield
-    channels.gateway.cache_clear()
+    channels._gateway.cache_clear()

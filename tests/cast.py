@@ -198,7 +198,7 @@ def drain(simulator: Any) -> Callable[[], None]:
             busy = sweeping.sweep(at=at) + refunding.sweep(at=at) + charging.sweep(at=at) + disbursement.hear(at=at)
             for attempt in RefundAttempt.objects.filter(status=AttemptStatus.ACCEPTED):
                 simulator.settle(attempt.request_no, "SUCCESS")
-                refunding.hint(attempt.request_no, at=at)
+                refunding.hint(attempt.payment.account, attempt.request_no, at=at)
                 busy += 1
             if not busy:
                 return

@@ -32,7 +32,7 @@ __all__ = ["world"]
 def test_only_notifications_are_exempt_from_csrf():
     """DRF marks its views exempt and enforces CSRF in their session authentication: the next test proves that."""
     exempt = {address.name for address in addresses() if address.is_csrf_exempt and not is_api(address)}
-    assert exempt == {"notify_wechat"}
+    assert exempt == {"notify"}
     for address in addresses():
         if is_api(address):
             (authentication,) = address.view.cls.authentication_classes
@@ -45,7 +45,7 @@ def test_nothing_can_be_posted_without_the_token(world: World):
         client = Client(enforce_csrf_checks=True)
         client.force_login(world.people[role], backend="django.contrib.auth.backends.ModelBackend")
         for address in addresses():
-            if address.name in {"notify_wechat", "api:none"}:
+            if address.name in {"notify", "api:none"}:
                 continue
             answer = client.post(world.path(address, {"step": "approve"}))
             assert answer.status_code == 403, f"{role} {address.name}: {answer.status_code}"

@@ -50,7 +50,7 @@ def world(
         if outcome:
             attempt = refund.disbursements.get().attempt
             simulator.settle(attempt.request_no, outcome)
-            refunding.hint(attempt.request_no, at=now())
+            refunding.hint(attempt.payment.account, attempt.request_no, at=now())
             refunding.sweep(at=now())
             disbursement.hear(at=now())
         return refund

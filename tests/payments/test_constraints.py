@@ -12,7 +12,7 @@ import clock
 from cardshop import invariants
 from payments import charging, webhooks
 from payments.gateways.base import Notification, NotificationKind
-from payments.models import RefusedNotification
+from payments.models import Payment, RefusedNotification
 from refunds import disbursement, lifecycle
 from refunds.models import Refund
 from tests.cases import attempt_of
@@ -59,7 +59,7 @@ def books(approved, reviewed, senior, finance, drain):
 def a_notification(attempt):
     payment_no = attempt.payment.payment_no
     return Notification(
-        NotificationKind.REFUND, str(uuid.uuid4()), payment_no, attempt.request_no, {"status": "SUCCESS"}
+        NotificationKind.REFUND, str(uuid.uuid4()), payment_no, attempt.request_no, facts={"status": "SUCCESS"}
     )
 
 
@@ -69,6 +69,15 @@ REFUND = "refunds_refund"
 CODE = "shops_cardcode"
 COLUMNS = ", ".join(field.column for field in Refund._meta.fields if field.column != "id")
 A_COPY = COLUMNS.replace("refund_no", "'R2'")
+
+PAYMENT_COLUMNS = [field.column for field in Payment._meta.fields if field.column != "id"]
+
+
+def another_payment(**changes: str) -> str:
+    """SQL that copies a payment with some columns changed."""
+    values = ", ".join(changes.get(column, f"{PAYMENT}.{column}") for column in PAYMENT_COLUMNS)
+    return f"INSERT INTO {PAYMENT} ({', '.join(PAYMENT_COLUMNS)}) SELECT {values} FROM {PAYMENT}"
+
 
 # What is tried, and the name in the refusal.
 ATTACKS = {
@@ -110,18 +119,49 @@ ATTACKS = {
         "payment_status_is_listed",
     ),
     "a second counted payment of an order": (
-        f"INSERT INTO {PAYMENT} (payment_no, order_id, account_id, amount_fen, status, is_surplus, code_url,"
-        " channel_transaction_id, created_at, expires_at, paid_at, reserved_fen, refunded_fen, last_attempt_index,"
-        " last_error, tries) SELECT 'P2', order_id, account_id, amount_fen, 'paid', false, '', 'T2', now(), now(),"
-        f" now(), 0, 0, 0, '', 0 FROM {PAYMENT} WHERE id = {{payment}}",
+        another_payment(payment_no="'P2'", channel_transaction_id="'T2'") + " WHERE id = {payment}",
         "one_counted_payment_per_order",
     ),
     "a second open payment of an order": (
-        f"INSERT INTO {PAYMENT} (payment_no, order_id, account_id, amount_fen, status, is_surplus, code_url,"
-        " channel_transaction_id, created_at, expires_at, reserved_fen, refunded_fen, last_attempt_index, last_error,"
-        " tries, next_due_at) SELECT n, order_id, account_id, amount_fen, 'open', false, '', '', now(), now(), 0, 0, 0,"
-        f" '', 0, now() FROM {PAYMENT}, unnest(ARRAY['P3', 'P4']) AS n WHERE {PAYMENT}.id = {{payment}}",
+        another_payment(payment_no="n", status="'open'", next_due_at="now()", reserved_fen="0", refunded_fen="0")
+        + f", unnest(ARRAY['P3', 'P4']) AS n WHERE {PAYMENT}.id = {{payment}}",
         "one_open_payment_per_order",
+    ),
+    "a payment that is turned to another way after it was sent": (
+        f"UPDATE {PAYMENT} SET method = 'phone' WHERE id = {{payment}}",
+        "sent_payment_keeps_its_way",
+    ),
+    "an invented way to pay": (
+        f"UPDATE {PAYMENT} SET method = 'cash', first_sent_at = NULL WHERE id = {{unpaid}}",
+        "payment_method_is_listed",
+    ),
+    "more refunded outside us than was paid": (
+        f"UPDATE {PAYMENT} SET external_fen = amount_fen + 1 WHERE id = {{payment}}",
+        "external_refunds_never_exceed_payment",
+    ),
+    "a card that stands in clear": (
+        f"UPDATE {ATTEMPT} SET redirect_to = 'buyer_card' WHERE id = {{moving_attempt}}",
+        "card_of_a_redirect_is_sealed",
+    ),
+    "a shop's account with the platform's keys": (
+        "INSERT INTO payments_channelaccount (code, channel, shop_id, name, merchant_id, credentials,"
+        " credentials_key_id, is_open, trouble) SELECT 'own', 'wechat', id, 'x', '', '', '', true, ''"
+        " FROM shops_shop LIMIT 1",
+        "shops_account_has_its_keys",
+    ),
+    "a second account of a shop at a channel": (
+        "INSERT INTO payments_channelaccount (code, channel, shop_id, name, merchant_id, credentials,"
+        " credentials_key_id, is_open, trouble) SELECT c, 'wechat', id, 'x', '', '', 'k1', true, ''"
+        " FROM (SELECT id FROM shops_shop LIMIT 1) AS shop, unnest(ARRAY['a', 'b']) AS c",
+        "one_account_per_channel_and_shop",
+    ),
+    "an account without money that nobody probes": (
+        "UPDATE payments_channelaccount SET short_since = now()",
+        "short_account_is_probed",
+    ),
+    "an invented channel": (
+        "UPDATE payments_channelaccount SET channel = 'cash'",
+        "account_channel_is_listed",
     ),
     "a number used twice": (
         f"UPDATE {PAYMENT} SET payment_no = (SELECT payment_no FROM {PAYMENT} WHERE id = {{payment}})"

@@ -13,7 +13,7 @@ from orders import placing
 from orders.models import OrderStatus
 from orders.placing import PAY_WITHIN
 from payments import charging, refunding
-from payments.gateways.wechat import Call
+from payments.gateways.wechat.answers import Call
 from payments.models import AttemptStatus, Payment, PaymentStatus
 from refunds import disbursement
 from refunds.models import Refund
@@ -150,9 +150,9 @@ def test_another_amount_than_ours_is_no_payment_of_this_order(shown, channel, cr
 def test_a_lost_answer_opens_no_second_payment(fault, checkout, simulator):
     payment = checkout()
     simulator.faults(fault, request_no=payment.payment_no)
-    assert charging.present(payment, at=clock.now()).code_url == ""
+    assert charging.present(payment, at=clock.now()).till == ""
     later(minutes=1)
-    assert now(payment).code_url
+    assert now(payment).till
     simulator.pay(payment.payment_no)
     later(minutes=1)
     assert now(payment).status == PaymentStatus.PAID

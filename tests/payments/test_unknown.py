@@ -10,13 +10,13 @@ from django.db import transaction
 import clock
 import workqueue
 from cardshop import invariants
-from payments import refunding
+from payments import by_hand, refunding
 from payments.asking import ask_all
-from payments.gateways.wechat import Call
+from payments.gateways.wechat.answers import Call
 from payments.models import AttemptStatus, RefundAttempt
 from refunds import disbursement
 from refunds.models import Queue, Status
-from tests.cases import attempt_of, scripted_channel
+from tests.cases import attempt_of, hint, scripted_channel
 from tests.gateways.test_wechat import (  # noqa: F401  a channel that answers as it is told
     REFUND_BODY,
     Reply,
@@ -87,7 +87,7 @@ def test_mixed_faults_of_a_whole_day(released, simulator):
     arrives_once(refund, simulator)
 
 
-def test_an_attempt_without_answer_ends_with_a_human_its_money_kept(released, simulator):
+def test_an_attempt_without_answer_ends_with_a_human_its_money_kept(released, simulator, finance):
     """I4: after the last try nobody forgets it, and no timer frees the reserve."""
     refund = released()
     attempt = attempt_of(refund)
@@ -102,7 +102,7 @@ def test_an_attempt_without_answer_ends_with_a_human_its_money_kept(released, si
     assert invariants.broken() == []
 
     simulator.post("faults", clear=True)
-    assert refunding.ask_again([attempt], at=clock.now()) == 1
+    assert by_hand.ask_again([attempt], by=finance, at=clock.now()) == 1
     look_later()
     simulator.settle(attempt.request_no, "SUCCESS")
     look_later()
@@ -143,7 +143,7 @@ def test_success_that_turns_into_failure_reopens_the_case(released, ends_as, sim
     attempt = attempt_of(refund)
     for status, ends in [("ABNORMAL", Status.RETURNED), ("SUCCESS", Status.ARRIVED)]:
         simulator.settle(attempt.request_no, status)
-        refunding.hint(attempt.request_no, at=clock.now())
+        hint(attempt)
         look_later()
         refund.refresh_from_db()
         assert refund.status == ends
@@ -166,7 +166,7 @@ def test_closed_frees_the_reserve_and_waits_for_a_person(released, ends_as, simu
 
 def test_what_is_closed_is_never_asked_for_again(released, ends_as):
     refund = ends_as(released(), "CLOSED")
-    refunding.hint(attempt_of(refund).request_no, at=clock.now())
+    hint(attempt_of(refund))
     assert refunding.sweep(at=clock.now()) == 0
 
 
@@ -211,7 +211,7 @@ def test_another_amount_is_never_believed(scripted):
     assert invariants.broken() == []
 
 
-def test_without_funds_the_same_number_waits_and_goes_on_after_topping_up(scripted):
+def test_without_funds_the_same_number_waits_and_goes_on_after_topping_up(scripted, finance):
     """G5, PM15."""
     refund, attempt, channel = scripted  # noqa: F811
     channel.answers[Call.REFUND] = Reply(403, {"code": "NOT_ENOUGH", "message": "商户余额不足"})
@@ -222,7 +222,7 @@ def test_without_funds_the_same_number_waits_and_goes_on_after_topping_up(script
         assert attempt.status == AttemptStatus.WAITING_FUNDS
         assert attempt.accepted_at is None
     channel.answers[Call.REFUND] = says(attempt, status="SUCCESS")
-    assert refunding.ask_again([attempt], at=clock.now()) == 1
+    assert by_hand.ask_again([attempt], by=finance, at=clock.now()) == 1
     look_later(0)
     refund.refresh_from_db()
     assert refund.status == Status.ARRIVED
@@ -233,7 +233,7 @@ def test_without_funds_the_same_number_waits_and_goes_on_after_topping_up(script
 
 def test_what_the_channel_will_not_do_waits_for_a_human(scripted):
     refund, attempt, channel = scripted  # noqa: F811
-    channel.answers[Call.REFUND] = Reply(403, {"code": "USER_ACCOUNT_ABNORMAL", "message": "用户账户注销"})
+    channel.answers[Call.REFUND] = Reply(400, {"code": "INVALID_REQUEST", "message": "请核实后再试"})
     channel.answers[Call.QUERY_REFUND] = no_such_refund()
     look_later()
     attempt.refresh_from_db()

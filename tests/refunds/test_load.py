@@ -18,7 +18,7 @@ from payments.models import RefundAttempt
 from refunds import applying, disbursement, lifecycle, sweeping
 from refunds.applying import Application
 from refunds.models import Refund, Status
-from tests.cases import attempt_of
+from tests.cases import attempt_of, hint
 
 FEW, MANY = 2, 20
 
@@ -126,7 +126,7 @@ def test_under_load_a_refund_costs_at_most_one_message(at_once, transactional_db
         work_off(broker)
         for refund in refunds:
             simulator.settle(attempt_of(refund).request_no, "SUCCESS")
-            refunding.hint(attempt_of(refund).request_no, at=clock.now())  # as its notification does
+            hint(attempt_of(refund))  # as its notification does
         work_off(broker)
         stands(refunds, Status.ARRIVED)
     assert len(messages) <= 40, messages

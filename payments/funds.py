@@ -1,0 +1,82 @@
+"""商户余额: an account that cannot pay its refunds waits, visibly, and stands in nobody else's way (PM15, G5).
+
+The first refund that the channel answers with 余额不足 marks its account as short. From then on what is new waits as
+WAITING_FUNDS without a call; one refund probes every ten minutes; the first that goes through, or a person who says
+that the account was topped up, sets all going again, each under its own number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+import workqueue
+from accounts.models import User
+from clock import scaled
+from payments.models import AttemptEvent, AttemptStatus, ChannelAccount, RefundAttempt
+
+PROBE_SECONDS = 600
+PATIENCE = timedelta(days=3)  # then finance hears of each refund that waits
+
+
+def hold_back(due: Sequence[RefundAttempt], *, at: datetime) -> tuple[list[RefundAttempt], list[RefundAttempt]]:
+    """Split leased rows into those that may go on and those that wait for money; one per short account may probe.
+
+    What the channel knows already is asked about as ever: a question needs no funds. In the caller's transaction.
+    """
+    go_on, wait = [], []
+    short = {row.pk: row for row in _short_accounts(due)}
+    for attempt in due:
+        account = short.get(attempt.payment.account_id)
+        if account is None or attempt.first_sent_at and attempt.status != AttemptStatus.WAITING_FUNDS:
+            go_on.append(attempt)
+        elif account.probe_from is not None and account.probe_from <= at:
+            account.probe_from = at + scaled(PROBE_SECONDS)
+            account.save(update_fields=["probe_from"])
+            go_on.append(attempt)
+        else:
+            attempt.next_due_at = account.probe_from
+            wait.append(attempt)
+    return go_on, wait
+
+
+def ran_short(account_ids: Iterable[int], *, at: datetime) -> None:
+    """余额不足: these accounts wait from now on, if they do not already."""
+    accounts = ChannelAccount.objects.filter(pk__in=set(account_ids), short_since=None)
+    accounts.update(short_since=at, probe_from=at + scaled(PROBE_SECONDS))
+
+
+def resume(account_ids: Iterable[int], *, at: datetime) -> int:
+    """A refund of these accounts went through: all that waited for money are due now. Returns how many."""
+    ids = list(
+        ChannelAccount.objects.filter(pk__in=set(account_ids), short_since__isnull=False).values_list("pk", flat=True)
+    )
+    ChannelAccount.objects.filter(pk__in=ids).update(short_since=None, probe_from=None)
+    waiting = RefundAttempt.objects.filter(payment__account__in=ids, status=AttemptStatus.WAITING_FUNDS)
+    return waiting.update(next_due_at=at) if ids else 0
+
+
+def topped_up(account: ChannelAccount, *, by: User, at: datetime) -> int:
+    """已充值: a person says that there is money again. Returns how many refunds are on their way."""
+    with transaction.atomic():
+        waiting = list(
+            RefundAttempt.objects.filter(payment__account=account, status=AttemptStatus.WAITING_FUNDS)
+            .select_for_update(of=("self",))
+            .order_by("pk")
+        )
+        AttemptEvent.objects.bulk_create(
+            AttemptEvent(
+                attempt=row, at=at, from_status=row.status, to_status=row.status, by=by, note="已充值，继续发送"
+            )
+            for row in waiting
+        )
+        resume([account.pk], at=at)
+        workqueue.ring("payments.sweep")
+    return len(waiting)
+
+
+def _short_accounts(due: Sequence[RefundAttempt]) -> list[ChannelAccount]:
+    ids = {attempt.payment.account_id for attempt in due if attempt.payment.account.short_since is not None}
+    return list(ChannelAccount.objects.select_for_update().filter(pk__in=ids, short_since__isnull=False).order_by("pk"))
