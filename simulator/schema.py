@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from simulator import store
+from simulator import bill_faults, store
 from simulator.alipay import tables as alipay
+from simulator.wechat import bills as wechat_bills
+from simulator.wechat import tables as wechat
 
-SCHEMAS = (store.SCHEMA, alipay.SCHEMA)
-COLUMNS = (*store.COLUMNS,)
+SCHEMAS = (store.SCHEMA, alipay.SCHEMA, bill_faults.SCHEMA, wechat_bills.SCHEMA, wechat.SCHEMA)
+COLUMNS = (
+    *store.COLUMNS,
+    *wechat.COLUMNS,
+)

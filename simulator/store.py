@@ -137,6 +137,7 @@ class Store:
     """The SQLite file of a data folder; survives SIGKILL (write-ahead log)."""
 
     def __init__(self, path: Path, schemas: Iterable[str], columns: Iterable[tuple[str, str, str]]) -> None:
+        self.path = path
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.row_factory = sqlite3.Row
@@ -166,6 +167,16 @@ class Store:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection of one's own that only reads and keeps nobody waiting: for what takes long."""
+        db = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            db.row_factory = sqlite3.Row
+            yield db
+        finally:
+            db.close()
 
     def now(self) -> float:
         """The simulator's own time; signatures use the real one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """Status 0 means: close the connection without a word."""
+    """Status 0 means: close the connection without a word. A `file` is streamed in place of `body`, and closed."""
 
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    file: BinaryIO | None = None
+    ending: str = ""  # "half": half of the body, then RST; "reset": RST in place of an answer
 
     @classmethod
     def json(cls, data: Any, status: int = 200) -> Answer:
