@@ -50,7 +50,11 @@ TRADES = f"""#支付宝业务明细查询
 #退款合计：1笔，商家实收退款共-9.50元，商家优惠退款共-0.50元
 #导出时间：[2026年11月21日 05:46:49]
 """
-FUND_COLUMNS = "账务流水号,业务流水号,商户订单号,商品名称,发生时间,对方账号,收入金额（+元）,支出金额（-元）,账户余额（元）,交易渠道,业务类型,备注"
+FUND_COLUMNS = (
+    "账务流水号,业务流水号,商户订单号,商品名称,发生时间,对方账号,收入金额（+元）,支出金额（-元）,账户余额（元）,"
+    "交易渠道,业务类型,备注"
+)
+TRADE = "2026112022001400000000000001\t,P2026112000000001\t,点卡"
 FUNDS = f"""#支付宝账务明细查询
 #账号：[20880000000000010156]
 {RULE}账务明细列表----------------------------------------
@@ -164,8 +168,14 @@ def test_a_bill_that_does_not_come(
 @pytest.mark.parametrize(
     "address",
     [
-        "http://169.254.169.254/latest/", "file:///etc/passwd", "http://user@127.0.0.1/bill.zip",
-        "//127.0.0.1/bill.zip",        "http://127.0.0.1.example.com/bill.zip", "http://alipay.com/bill.zip", "gopher://127.0.0.1/", "http://[::1/",
+        "http://169.254.169.254/latest/",
+        "file:///etc/passwd",
+        "http://user@127.0.0.1/bill.zip",
+        "//127.0.0.1/bill.zip",
+        "http://127.0.0.1.example.com/bill.zip",
+        "http://alipay.com/bill.zip",
+        "gopher://127.0.0.1/",
+        "http://[::1/",
     ],
 )  # fmt: skip
 def test_a_bill_is_fetched_from_nowhere_else(
