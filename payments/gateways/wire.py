@@ -231,7 +231,7 @@ class _DeadlineResponse(http.client.HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         deadline = _deadline.get()
         if deadline != float("inf"):
-            raw = self.fp.detach()  # type: ignore[attr-defined]
+            raw = self.fp.detach()
             self.fp = io.BufferedReader(_DeadlineStream(raw, sock, deadline), 65536)
 
 

@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -160,10 +161,10 @@ class WechatComplaints:
         return self._ask(send, Call.WRITE_COMPLAINT)
 
     def _pages(
-        self, page: int, send: Callable[[Any, int], tuple[int, str | bytes]], reader: Callable[[Body], T]
+        self, page: int, send: Callable[..., tuple[int, str | bytes]], reader: Callable[[Body], T]
     ) -> Iterator[T]:
         for offset in range(0, MOST_PAGES * page, page):
-            answer = self._ask(lambda sdk, offset=offset: send(sdk, offset))
+            answer = self._ask(partial(send, offset=offset))
             rows = read(answer, lambda body: [reader(row) for row in _objects(body, "data")])
             yield from rows
             if len(rows) < page:
