@@ -42,6 +42,7 @@ KEPT_CONNECTIONS = 64
 CLOCK_SKEW_ALARM_SECONDS = 60
 
 log = logging.getLogger(__name__)
+logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)  # at DEBUG it writes addresses, secrets and all
 
 
 def session() -> requests.Session:
