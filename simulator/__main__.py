@@ -14,15 +14,17 @@ import sys
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from simulator.alipay import notices as alipay_notices
 from simulator.alipay.signing import load_or_make_alipay_keys
-from simulator.books import start_timekeeper
 from simulator.issuer_keys import load_or_make_issuer_keys
 from simulator.notifications import Courier
 from simulator.schema import COLUMNS, SCHEMAS
 from simulator.server import Server
 from simulator.signing import load_or_make_keys, write_private
 from simulator.store import Store
+from simulator.timekeeper import start_timekeeper
 from simulator.tls import Certificates, names_to_certify
+from simulator.wechat import console as wechat_console
 from simulator.wechat import notices as wechat_notices
 from simulator.world import World
 
@@ -68,7 +70,9 @@ def main() -> None:
     if certificates:
         credentials["ca_file"] = str(certificates.ca_file.resolve())
     write_private(directory / "credentials.json", json.dumps(credentials, indent=1))
-    Courier(world, {"wechat": wechat_notices.DIALECT}).start()
+    Courier(
+        world, {"wechat": wechat_notices.DIALECT, "wechat_v2": wechat_console.DIALECT, "alipay": alipay_notices.DIALECT}
+    ).start()
     start_timekeeper(world)
     print(f"simulator: {address}  data: {directory}  speed: {arguments.speed:g}", flush=True)
     with lock:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-import threading
-import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from simulator.notifications import log
-from simulator.store import rfc3339
+from simulator import funds
+from simulator.store import BEIJING, rfc3339
+from simulator.wechat import console
 from simulator.wechat.notices import announce_payment, announce_refund
-from simulator.wechat.objects import FUNDINGS
 from simulator.world import World
 
 UNPAID_DAYS = 7  # then an order closes by itself
-ARRIVAL_SECONDS = {"零钱": 60, "招商银行借记卡0403": 300}  # until WeChat says SUCCESS
+BALANCE_SECONDS = 60  # until WeChat says SUCCESS
+CARD_WORKING_DAYS = 2
+UNFUNDED_DAYS = 7  # a refund that waits for the merchant's funds closes then
 NEXT_STATUSES = {  # what the control plane may make of a refund
     "PROCESSING": ("PROCESSING", "SUCCESS", "ABNORMAL", "CLOSED"),
     "ABNORMAL": ("ABNORMAL", "SUCCESS"),
@@ -38,25 +39,32 @@ class RefundOrder:
     amount_fen: int
     notify_url: str | None
     fingerprint: str
+    source: str = "api"  # console: by hand in the merchant platform
 
 
-def pay(world: World, out_trade_no: str, *, funding: str = "零钱") -> None:
-    """The buyer pays an open order; the payment notification follows."""
+def pay(
+    world: World, out_trade_no: str, *, funding: str = "零钱", race: bool = False, amount_fen: int | None = None
+) -> None:
+    """The buyer pays an open order; the payment notification follows.
+
+    race: he was at the till while the order closed or expired. amount_fen: what he pays, if not what was asked for.
+    """
     catch_up(world)
     with world.store.transaction() as db:
         now = world.store.now()
         payment = find_payment(db, out_trade_no)
         if not payment:
             raise NotPossible(f"没有这笔订单 / no such out_trade_no: {out_trade_no!r}")
-        if payment["state"] != "NOTPAY":
+        if payment["state"] != "NOTPAY" and not (race and payment["state"] == "CLOSED"):
             raise NotPossible(f"订单不能支付，当前状态 / this order cannot be paid, it is {payment['state']}")
-        if expired(db, payment, now):
+        if not race and expired(db, payment, now):
             raise NotPossible("订单或二维码已过期，请商户重新下单 / the order or its code has expired: order again")
         db.execute(
-            "UPDATE payment SET state = 'SUCCESS', transaction_id = ?, funding = ?, paid_at = ? WHERE out_trade_no = ?",
-            (_new_transaction_id(now), funding, now, out_trade_no),
+            "UPDATE payment SET state = 'SUCCESS', transaction_id = ?, funding = ?, paid_at = ?, amount_fen = ?"
+            " WHERE out_trade_no = ?",
+            (new_transaction_id(now), funding, now, amount_fen or payment["amount_fen"], out_trade_no),
         )
-        _move(db, out_trade_no, "paid", payment["amount_fen"], now)
+        move(db, out_trade_no, "paid", amount_fen or payment["amount_fen"], now)
         announce_payment(world, db, payment_of(db, out_trade_no))
     world.ring()
 
@@ -70,31 +78,73 @@ def expired(db: sqlite3.Connection, payment: sqlite3.Row, now: float) -> bool:
     return not limits or min(limits) <= now
 
 
-def accept_refund(world: World, db: sqlite3.Connection, order: RefundOrder) -> None:
-    """Take on a refund (受理): the merchant's money is debited now, the buyer's comes when it settles."""
+def accept_refund(world: World, db: sqlite3.Connection, order: RefundOrder, *, fate: str = "") -> None:
+    """Take on a refund (受理): the merchant's money is debited now, the buyer's comes when it settles.
+
+    fate: the fault that decides how it ends: processing, abnormal or closed. NotEnough, NotPossible.
+    """
     now = world.store.now()
     payment = payment_of(db, order.out_trade_no)
     arranged = db.execute(
         "DELETE FROM arrangement WHERE out_refund_no = ? RETURNING status", (order.out_refund_no,)
     ).fetchone()
     settles_as = arranged["status"] if arranged else "SUCCESS"
-    held = settles_as == "PROCESSING"
+    settles_at: float | None = now + world.delay(arrival_seconds(payment["funding"], now))
+    if settles_as == "PROCESSING":
+        settles_as = settles_at = None
+    elif fate == "processing":
+        settles_as, settles_at = "CLOSED", now + world.delay(UNFUNDED_DAYS * 86400)
+    elif fate:
+        settles_as = fate.upper()
     db.execute(
         "INSERT INTO refund (out_refund_no, refund_id, out_trade_no, amount_fen, notify_url, fingerprint, created_at,"
-        " status, settles_at, settles_as) VALUES (?, ?, ?, ?, ?, ?, ?, 'PROCESSING', ?, ?)",
+        " status, settles_at, settles_as, source) VALUES (?, ?, ?, ?, ?, ?, ?, 'PROCESSING', ?, ?, ?)",
         (
-            order.out_refund_no,
-            _new_refund_id(now),
-            order.out_trade_no,
-            order.amount_fen,
-            order.notify_url,
-            order.fingerprint,
-            now,
-            None if held else now + world.delay(ARRIVAL_SECONDS[payment["funding"]]),
-            None if held else settles_as,
+            order.out_refund_no, new_refund_id(now), order.out_trade_no, order.amount_fen, order.notify_url,
+            order.fingerprint, now, settles_at, settles_as, order.source,
         ),
+    )  # fmt: skip
+    debit(db, order.out_refund_no, order.out_trade_no, order.amount_fen, now)
+    funds.take(db, "wechat", order.amount_fen)
+
+
+def arrival_seconds(funding: str, now: float) -> float:
+    """How long WeChat takes to say SUCCESS: a minute for the balance, working days (Monday to Friday) for a card."""
+    if funding == "零钱":
+        return BALANCE_SECONDS
+    days, left = 0, CARD_WORKING_DAYS
+    while left:
+        days += 1
+        left -= datetime.fromtimestamp(now + days * 86400, BEIJING).weekday() < 5
+    return days * 86400.0
+
+
+def accept_abnormal(
+    world: World, db: sqlite3.Connection, refund: sqlite3.Row, *, kind: str, account: str, fingerprint: str
+) -> None:
+    """Send an ABNORMAL refund's money to another card: PROCESSING until the card has it."""
+    now = world.store.now()
+    db.execute(
+        "UPDATE refund SET status = 'PROCESSING', succeeded_at = NULL, settles_at = ?, settles_as = 'SUCCESS',"
+        " abnormal_type = ?, abnormal_fingerprint = ?, received_account = ? WHERE out_refund_no = ?",
+        (now + world.delay(arrival_seconds(account, now)), kind, fingerprint, account, refund["out_refund_no"]),
     )
-    _debit(db, order.out_refund_no, order.out_trade_no, order.amount_fen, now)
+
+
+def console_refund(world: World, out_trade_no: str, amount_fen: int) -> str:
+    """The merchant refunds by hand in the platform: answers the number that the platform gave it."""
+    catch_up(world)
+    with world.store.transaction() as db:
+        payment = find_payment(db, out_trade_no)
+        if not payment or payment["state"] != "SUCCESS":
+            raise NotPossible(f"订单不存在或未支付 / no paid order: {out_trade_no!r}")
+        number = new_refund_id(world.store.now())
+        try:
+            accept_refund(world, db, RefundOrder(number, out_trade_no, amount_fen, None, "", source="console"))
+        except funds.NotEnough as short:
+            raise NotPossible(str(short)) from None
+    world.ring()
+    return number
 
 
 def settle(world: World, out_refund_no: str, status: str) -> None:
@@ -107,7 +157,8 @@ def settle(world: World, out_refund_no: str, status: str) -> None:
                 f"没有这笔退款；如需预先安排，请加 in_advance: true / no such refund: {out_refund_no!r};"
                 " to arrange it before the merchant asks, add in_advance: true"
             )
-        if status not in NEXT_STATUSES[refund["status"]]:
+        back = refund["status"] == "SUCCESS" and refund["abnormal_type"] == "MERCHANT_BANK_CARD"
+        if status not in NEXT_STATUSES[refund["status"]] or (back and status != "SUCCESS"):
             raise NotPossible(f"退款状态不能这样变化 / a refund that is {refund['status']} cannot become {status}")
         _settle(world, db, refund, status)
     world.ring()
@@ -140,23 +191,6 @@ def catch_up(world: World) -> float | None:
     return following
 
 
-def start_timekeeper(world: World) -> None:
-    """A thread that lets refunds settle on time, whether anybody asks or not."""
-
-    def keep_time() -> None:
-        while True:
-            try:
-                following = catch_up(world)
-                wait = 0.5 if following is None else min(0.5, max(0.0, following - world.store.now()))
-                with world.bell:
-                    world.bell.wait(timeout=wait)
-            except Exception:
-                log.exception("time could not be kept; it is tried again")
-                time.sleep(1)
-
-    threading.Thread(target=keep_time, name="timekeeper", daemon=True).start()
-
-
 def ledger(world: World) -> dict[str, Any]:
     """The simulator's own truth: every payment, refund and notification."""
     catch_up(world)
@@ -179,26 +213,13 @@ def ledger(world: World) -> dict[str, Any]:
     }
 
 
-def load_history(
-    world: World, payments: list[dict[str, Any]], refunds: list[dict[str, Any]]
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Enter what happened long ago: all or nothing, no notifications, the same again changes nothing.
-
-    Answers the transaction_id of every out_trade_no and the refund_id of every out_refund_no.
-    """
-    with world.store.transaction() as db:
-        transaction_ids = {row["out_trade_no"]: _load_payment(db, row) for row in payments}
-        refund_ids = {row["out_refund_no"]: _load_refund(db, row) for row in refunds}
-    return transaction_ids, refund_ids
-
-
 PAYMENT_COLUMNS = (
     "out_trade_no", "transaction_id", "description", "amount_fen", "refunded_fen",
-    "state", "funding", "created_at", "paid_at",
+    "state", "funding", "created_at", "paid_at", "trade_type",
 )  # fmt: skip
 REFUND_COLUMNS = (
     "out_refund_no", "refund_id", "out_trade_no", "amount_fen",
-    "status", "created_at", "succeeded_at", "effects", "returns",
+    "status", "created_at", "succeeded_at", "effects", "returns", "source", "received_account",
 )  # fmt: skip
 NOTICE_COLUMNS = ("id", "event_type", "number", "state", "tries", "due_at", "last_answer")
 
@@ -212,6 +233,12 @@ def find_payment(db: sqlite3.Connection, out_trade_no: str) -> sqlite3.Row | Non
 def find_refund(db: sqlite3.Connection, out_refund_no: str) -> sqlite3.Row | None:
     """The refund of this number, if there is one."""
     row: sqlite3.Row | None = db.execute("SELECT * FROM refund WHERE out_refund_no = ?", (out_refund_no,)).fetchone()
+    return row
+
+
+def find_refund_by_id(db: sqlite3.Connection, refund_id: str) -> sqlite3.Row | None:
+    """The refund that WeChat gave this number, if there is one."""
+    row: sqlite3.Row | None = db.execute("SELECT * FROM refund WHERE refund_id = ?", (refund_id,)).fetchone()
     return row
 
 
@@ -244,73 +271,26 @@ def _settle(world: World, db: sqlite3.Connection, refund: sqlite3.Row, status: s
         (status, at if status == "SUCCESS" else None, number),
     )
     if status == "SUCCESS":
-        _move(db, number, "buyer_credited", amount_fen, at)
+        to_merchant = refund["abnormal_type"] == "MERCHANT_BANK_CARD"
+        move(db, number, "merchant_returned" if to_merchant else "buyer_credited", amount_fen, at)
     if refund["status"] == "SUCCESS":
-        _move(db, number, "buyer_bounced", amount_fen, at)
+        move(db, number, "buyer_bounced", amount_fen, at)
     if status == "CLOSED":
-        _move(db, number, "merchant_returned", amount_fen, at)
-        _reserve(db, refund["out_trade_no"], -amount_fen)
-    announce_refund(world, db, refund_of(db, number), payment_of(db, refund["out_trade_no"]))
+        move(db, number, "merchant_returned", amount_fen, at)
+        reserve(db, refund["out_trade_no"], -amount_fen)
+        funds.give_back(db, "wechat", amount_fen)
+    announce = console.announce if refund["source"] == "console" else announce_refund
+    announce(world, db, refund_of(db, number), payment_of(db, refund["out_trade_no"]))
 
 
-def _load_payment(db: sqlite3.Connection, row: dict[str, Any]) -> str:
-    known = find_payment(db, row["out_trade_no"])
-    if known:
-        wanted = row.get("transaction_id") or known["transaction_id"]
-        if (known["amount_fen"], known["transaction_id"]) != (row["amount_fen"], wanted):
-            raise NotPossible(f"订单已存在且内容不同 / another payment has this out_trade_no: {row['out_trade_no']!r}")
-        return str(known["transaction_id"])
-    transaction_id = row.get("transaction_id") or _new_transaction_id(row["paid_at"])
-    try:
-        db.execute(
-            "INSERT INTO payment (out_trade_no, description, amount_fen, fingerprint, created_at, state,"
-            " transaction_id, funding, paid_at) VALUES (?, ?, ?, '', ?, 'SUCCESS', ?, ?, ?)",
-            (
-                row["out_trade_no"], row["description"], row["amount_fen"], row["paid_at"],
-                transaction_id, row.get("funding") or next(iter(FUNDINGS)), row["paid_at"],
-            ),
-        )  # fmt: skip
-    except sqlite3.IntegrityError:
-        raise NotPossible(f"transaction_id 已被使用 / this transaction_id is taken: {transaction_id!r}") from None
-    _move(db, row["out_trade_no"], "paid", row["amount_fen"], row["paid_at"])
-    return str(transaction_id)
+def debit(db: sqlite3.Connection, number: str, out_trade_no: str, amount_fen: int, at: float) -> None:
+    """The merchant pays for a refund."""
+    move(db, number, "merchant_debited", amount_fen, at)
+    reserve(db, out_trade_no, amount_fen)
 
 
-def _load_refund(db: sqlite3.Connection, row: dict[str, Any]) -> str:
-    number, amount_fen, created_at = row["out_refund_no"], row["amount_fen"], row["created_at"]
-    known = find_refund(db, number)
-    if known:
-        if (known["out_trade_no"], known["amount_fen"]) != (row["out_trade_no"], amount_fen):
-            raise NotPossible(f"退款已存在且内容不同 / another refund has this out_refund_no: {number!r}")
-        return str(known["refund_id"])
-    payment = find_payment(db, row["out_trade_no"])
-    if not payment or payment["state"] != "SUCCESS":
-        raise NotPossible(f"退款的订单不存在或未支付 / refund {number!r}: no paid order {row['out_trade_no']!r}")
-    refund_id = _new_refund_id(created_at)
-    settled_at = row.get("succeeded_at") or created_at
-    db.execute(
-        "INSERT INTO refund (out_refund_no, refund_id, out_trade_no, amount_fen, fingerprint, created_at, status,"
-        " succeeded_at) VALUES (?, ?, ?, ?, '', ?, ?, ?)",
-        (
-            number, refund_id, row["out_trade_no"], amount_fen, created_at, row["status"],
-            settled_at if row["status"] == "SUCCESS" else None,
-        ),
-    )  # fmt: skip
-    _debit(db, number, row["out_trade_no"], amount_fen, created_at)
-    if row["status"] == "SUCCESS":
-        _move(db, number, "buyer_credited", amount_fen, settled_at)
-    if row["status"] == "CLOSED":
-        _move(db, number, "merchant_returned", amount_fen, settled_at)
-        _reserve(db, row["out_trade_no"], -amount_fen)
-    return refund_id
-
-
-def _debit(db: sqlite3.Connection, number: str, out_trade_no: str, amount_fen: int, at: float) -> None:
-    _move(db, number, "merchant_debited", amount_fen, at)
-    _reserve(db, out_trade_no, amount_fen)
-
-
-def _reserve(db: sqlite3.Connection, out_trade_no: str, amount_fen: int) -> None:
+def reserve(db: sqlite3.Connection, out_trade_no: str, amount_fen: int) -> None:
+    """More, or less, of a payment is refunded; NotPossible beyond what was paid."""
     try:
         db.execute(
             "UPDATE payment SET refunded_fen = refunded_fen + ? WHERE out_trade_no = ?", (amount_fen, out_trade_no)
@@ -319,17 +299,20 @@ def _reserve(db: sqlite3.Connection, out_trade_no: str, amount_fen: int) -> None
         raise NotPossible(f"退款超过订单金额 / refunds exceed what was paid for {out_trade_no!r}") from None
 
 
-def _move(db: sqlite3.Connection, number: str, kind: str, amount_fen: int, at: float) -> None:
+def move(db: sqlite3.Connection, number: str, kind: str, amount_fen: int, at: float) -> None:
+    """Write down that money moved."""
     db.execute(
         "INSERT INTO movement (number, kind, amount_fen, moved_at) VALUES (?, ?, ?, ?)", (number, kind, amount_fen, at)
     )
 
 
-def _new_transaction_id(at: float) -> str:
+def new_transaction_id(at: float) -> str:
+    """A payment's number, as WeChat makes them."""
     return f"4200{secrets.randbelow(10**6):06d}{_day(at)}{secrets.randbelow(10**10):010d}"
 
 
-def _new_refund_id(at: float) -> str:
+def new_refund_id(at: float) -> str:
+    """A refund's number, as WeChat makes them."""
     return f"5030{secrets.randbelow(10**6):06d}{_day(at)}{secrets.randbelow(10**11):011d}"
 
 

@@ -6,11 +6,13 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from simulator import faults, issuers
-from simulator.books import NEXT_STATUSES, NotPossible, arrange, catch_up, ledger, load_history, pay, settle
+from simulator import bill_faults, faults, issuers
+from simulator.books import NEXT_STATUSES, NotPossible, arrange, catch_up, ledger, pay, settle
 from simulator.control_inputs import amount_fen, flag, moment, number, one_of, only, rows, text
+from simulator.history import load_history
 from simulator.inputs import BadInput, parse_object
 from simulator.store import rfc3339
+from simulator.wechat import acts as wechat_acts
 from simulator.wechat.objects import FUNDINGS
 from simulator.wire import Answer, Request
 from simulator.world import World
@@ -39,9 +41,10 @@ def answer(world: World, request: Request) -> Answer:
 
 
 def _pay(world: World, data: dict[str, Any]) -> dict[str, Any]:
-    only(data, "out_trade_no", "funding")
+    only(data, "out_trade_no", "funding", "race", "amount_fen")
     out_trade_no = _known_payment(world, text(data, "out_trade_no"))
-    pay(world, out_trade_no, funding=_funding(data))
+    other = amount_fen(data) if data.get("amount_fen") is not None else None
+    pay(world, out_trade_no, funding=_funding(data), race=flag(data, "race"), amount_fen=other)
     return {"out_trade_no": out_trade_no, "state": "SUCCESS"}
 
 
@@ -57,8 +60,13 @@ def _settle(world: World, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _faults(world: World, data: dict[str, Any]) -> dict[str, Any]:
-    only(data, "request_no", "rate", "fault", "times", "delay_seconds", "clear")
+    only(data, "request_no", "rate", "fault", "times", "delay_seconds", "clear", "channel", "seed")
     with world.store.transaction() as db:
+        if data.get("seed") is not None:
+            if len(data) > 1:
+                raise BadInput("seed 须单独使用 / send seed alone")
+            faults.seed(int(number(data, "seed", 0, 2**53)))
+            return {"seed": data["seed"]}
         if flag(data, "clear"):
             if len(data) > 1:
                 raise BadInput("clear 须单独使用 / send clear alone")
@@ -77,6 +85,7 @@ def _faults(world: World, data: dict[str, Any]) -> dict[str, Any]:
             rate=None if by_number else number(data, "rate", 0, 1),
             times=times,
             delay_seconds=number(data, "delay_seconds", 0, 30 * 86400, default=faults.LATE_SECONDS),
+            channel=one_of(data, "channel", wechat_acts.CHANNELS) if data.get("channel") is not None else None,
         )
     return {"fault": fault, "times": times}
 
@@ -98,6 +107,22 @@ def _history(world: World, data: dict[str, Any]) -> dict[str, Any]:
         "payments": [{"out_trade_no": number, "transaction_id": id_} for number, id_ in transaction_ids.items()],
         "refunds": [{"out_refund_no": number, "refund_id": id_} for number, id_ in refund_ids.items()],
     }
+
+
+def _bill(world: World, data: dict[str, Any]) -> dict[str, Any]:
+    only(data, "channel", "kind", "day", "fault", "number", "delay_seconds", "clear")
+    with world.store.transaction() as db:
+        if flag(data, "clear"):
+            if len(data) > 1:
+                raise BadInput("clear 须单独使用 / send clear alone")
+            return {"cleared": bill_faults.clear(db)}
+        channel = one_of(data, "channel", bill_faults.KINDS)
+        kind = one_of(data, "kind", dict.fromkeys(bill_faults.KINDS[channel]))
+        day, fault = text(data, "day", r"\d{4}-\d{2}-\d{2}"), one_of(data, "fault", bill_faults.FAULTS)
+        named = text(data, "number") if data.get("number") is not None else None
+        delay_seconds = number(data, "delay_seconds", 0, 400 * 86400, default=bill_faults.LATE_SECONDS)
+        bill_faults.plant(db, channel, kind, day, fault, named, delay_seconds)
+    return {"channel": channel, "kind": kind, "day": day, "fault": fault}
 
 
 def _issuer(world: World, data: dict[str, Any]) -> dict[str, Any]:
@@ -132,8 +157,10 @@ ACTS: dict[str, Callable[[World, dict[str, Any]], dict[str, Any]]] = {
     "faults": _faults,
     "clock": _clock,
     "history": _history,
+    "bill": _bill,
     "issuer": _issuer,
     "topup": _topup,
+    **wechat_acts.ACTS,
 }
 
 

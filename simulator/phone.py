@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import suppress
 from html import escape
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from simulator.books import NotPossible, catch_up, expired, find_payment, pay
 from simulator.store import rfc3339
@@ -21,42 +22,56 @@ def answer(world: World, request: Request) -> Answer:
     if request.path == "/phone.css":
         return Answer(200, CSS.encode(), {"Content-Type": "text/css; charset=utf-8", "Cache-Control": "max-age=300"})
     if request.method not in ("GET", "HEAD", "POST"):
-        return _page("不支持的操作", "<p>请返回重试。</p>", 405)
+        return page("不支持的操作", "<p>请返回重试。</p>", 405)
     catch_up(world)
     code = request.path.removeprefix("/phone").strip("/")
     if not code:
         return _open_orders(world)
     if request.method == "POST":
         return _pay(world, code, request)
+    back = _field(request.query, "redirect_url")
     with world.store.transaction() as db:
         payment, alive = _find(db, code)
         late = payment is not None and expired(db, payment, world.store.now())
     if payment is None:
-        return _page("二维码无效", "<p>没有找到这笔订单，请回到商家页面重新扫码。</p>", 404)
+        return page("二维码无效", "<p>没有找到这笔订单，请回到商家页面重新扫码。</p>", 404)
     if payment["state"] == "SUCCESS":
-        return _page("支付成功", _paid(payment), tone="good")
+        return page("支付成功", _paid(payment), tone="good", back=back)
     if payment["state"] == "CLOSED":
-        return _page("订单已关闭", _facts(payment) + "<p>商家已关闭这笔订单，未扣款。</p>", 410)
+        return page("订单已关闭", _facts(payment) + "<p>商家已关闭这笔订单，未扣款。</p>", 410, back=back)
     if late or not alive:
-        return _page("二维码已过期", _facts(payment) + "<p>未扣款。请回到商家页面刷新二维码。</p>", 410)
-    return _page("确认支付", _facts(payment) + _form(code))
+        return page("二维码已过期", _facts(payment) + "<p>未扣款。请回到商家页面刷新二维码。</p>", 410, back=back)
+    return page("确认支付", _facts(payment) + _form(code, back), back=back, leave="取消支付")
 
 
 def _pay(world: World, code: str, request: Request) -> Answer:
-    try:
-        fields = parse_qs(request.body.decode(), max_num_fields=10)
-    except ValueError:
-        fields = {}
-    funding = fields.get("funding", [next(iter(FUNDINGS))])[0]
+    text = request.body.decode(errors="replace")
+    funding, back = _field(text, "funding") or next(iter(FUNDINGS)), _field(text, "redirect_url")
     with world.store.transaction() as db:
         payment, alive = _find(db, code)
     if funding not in FUNDINGS:
-        return _page("无法支付", "<p>请选择一种付款方式。</p>", 400)
+        return page("无法支付", "<p>请选择一种付款方式。</p>", 400)
     if payment is not None and alive and payment["state"] == "NOTPAY":
         # If it has just become impossible, the page that follows says what has become of the order.
         with suppress(NotPossible):
             pay(world, payment["out_trade_no"], funding=funding)
-    return Answer(303, b"", {"Location": request.path})
+            if is_address(back):
+                return Answer(303, b"", {"Location": back})
+    query = f"?{urlencode({'redirect_url': back})}" if is_address(back) else ""
+    return Answer(303, b"", {"Location": request.path + query})
+
+
+def is_address(text: str) -> bool:
+    """True for a whole http or https address that a browser can be sent to."""
+    return bool(re.fullmatch(r"https?://[\w.:\[\]-]+(?:[/?#][!-~]*)?", text, re.ASCII))
+
+
+def _field(text: str, name: str) -> str:
+    """One field of a query or form, or nothing."""
+    try:
+        return parse_qs(text, max_num_fields=20).get(name, [""])[0]
+    except ValueError:
+        return ""
 
 
 def _find(db: sqlite3.Connection, code: str) -> tuple[sqlite3.Row | None, bool]:
@@ -76,7 +91,7 @@ def _open_orders(world: World) -> Answer:
         f"<b>{_yuan(row['amount_fen'])}</b></a></li>"
         for row in rows
     )
-    return _page("待支付的订单", f"<ul>{items}</ul>" if items else "<p>现在没有待支付的订单。下单后请刷新本页。</p>")
+    return page("待支付的订单", f"<ul>{items}</ul>" if items else "<p>现在没有待支付的订单。下单后请刷新本页。</p>")
 
 
 def _facts(payment: sqlite3.Row) -> str:
@@ -96,7 +111,7 @@ def _paid(payment: sqlite3.Row) -> str:
     )
 
 
-def _form(code: str) -> str:
+def _form(code: str, back: str) -> str:
     choices = "".join(
         f'<label><input type="radio" name="funding" value="{escape(name)}"{" checked" if index == 0 else ""}>'
         f"{escape(name)}</label>"
@@ -104,6 +119,7 @@ def _form(code: str) -> str:
     )
     return (
         f'<form method="post" action="/phone/{escape(code)}"><fieldset><legend>付款方式</legend>{choices}</fieldset>'
+        f'<input type="hidden" name="redirect_url" value="{escape(back)}">'
         '<button type="submit">确认支付</button></form>'
     )
 
@@ -112,7 +128,14 @@ def _yuan(fen: int) -> str:
     return f"¥{fen // 100}.{fen % 100:02d}"
 
 
-def _page(title: str, body: str, status: int = 200, tone: str = "") -> Answer:
+def page(
+    title: str, body: str, status: int = 200, tone: str = "", *, back: str = "", leave: str = "返回商家"
+) -> Answer:
+    """One page of the phone; `back` is the shop's address that the buyer came from, `leave` what the way there says."""
+    origin = ""
+    if is_address(back):
+        origin = " {0.scheme}://{0.netloc}".format(urlsplit(back))
+        body += f'<p class="back"><a href="{escape(back)}">{leave}</a></p>'
     html = (
         '<!doctype html><html lang="zh-Hans"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -123,7 +146,8 @@ def _page(title: str, body: str, status: int = 200, tone: str = "") -> Answer:
     headers = {
         "Content-Type": "text/html; charset=utf-8",
         "Cache-Control": "no-store",
-        "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'",
+        # The form's answer leads to the shop, which browsers count as a target of the form.
+        "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'" + origin,
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }
@@ -152,6 +176,7 @@ button { display: block; width: 100%; min-height: 3rem; border: 0; border-radius
   font-weight: 600; color: #fff; background: #067a3e; }
 button:focus-visible, a:focus-visible, input:focus-visible { outline: 3px solid #191919; outline-offset: 2px; }
 ul { list-style: none; margin: 0; padding: 0; }
+.back { text-align: center; } .back a { display: inline-block; padding: .75rem; color: #5c5c5c; }
 li a { display: flex; justify-content: space-between; gap: 1rem; padding: .75rem 0; color: inherit;
   border-bottom: 1px solid #e5e5e5; }
 footer { text-align: center; color: #5c5c5c; font-size: .8125rem; padding: 1rem; }

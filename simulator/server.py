@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import socket
 import ssl
+import struct
 import sys
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
 from simulator import control, issuers, phone, tls
+from simulator.alipay import bills as alipay_bills
+from simulator.alipay import gateway as alipay
+from simulator.alipay import pages as alipay_pages
+from simulator.wechat import doors as wechat_doors
 from simulator.wechat import gateway as wechat
 from simulator.wire import Answer, Request
 from simulator.world import World
@@ -26,10 +33,18 @@ def answer(world: World, request: Request) -> Answer:
     try:
         if request.path.startswith("/v3/"):
             return wechat.answer(world, request)
+        if request.path == "/gateway.do":
+            return alipay.answer(world, request)
+        if request.path == "/alipay/bill/download":
+            return alipay_bills.download(world, request)
+        if request.path == "/alipay" or request.path.startswith(("/alipay/", alipay_pages.QR)):
+            return alipay_pages.answer(world, request)
         if request.path.startswith("/_control/"):
             return control.answer(world, request)
         if request.path.startswith("/issuer/"):
             return issuers.answer(world, request)
+        if found := wechat_doors.answer(world, request):
+            return found
         if request.path in ("/phone", "/phone.css") or request.path.startswith("/phone/"):
             return phone.answer(world, request)
         if request.path == "/healthz":
@@ -83,6 +98,7 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1  # head and body leave together
     disable_nagle_algorithm = True
     server: Server
+    reset = False  # this connection ends with RST
 
     def _handle(self) -> None:
         body = self._body()
@@ -117,19 +133,41 @@ class Handler(BaseHTTPRequestHandler):
         self._send(Answer.json({"error": message}, status))
 
     def _send(self, result: Answer) -> None:
-        if result.status == 0:
+        self.reset = bool(result.ending)
+        if result.status == 0 or self.reset:
             self.close_connection = True
+        if result.status == 0 or result.ending == "reset":
             return
-        self.send_response(result.status)
+        if result.file:
+            with result.file:
+                self._send_head(result, os.fstat(result.file.fileno()).st_size)
+                if self.command != "HEAD":
+                    shutil.copyfileobj(result.file, self.wfile)
+            return
+        self._send_head(result, len(result.body))
+        if self.command != "HEAD":
+            self.wfile.write(result.body[: len(result.body) // 2] if self.reset else result.body)
+
+    def _send_head(self, result: Answer, length: int) -> None:
+        self.send_response_only(result.status)
+        self.send_header("Server", self.version_string())
+        if "Date" not in result.headers:
+            self.send_header("Date", self.date_time_string())
         for name, value in result.headers.items():
             self.send_header(name, value)
         if result.status != 204:
-            self.send_header("Content-Length", str(len(result.body)))
-        if self.close_connection:
+            self.send_header("Content-Length", str(length))
+        if self.close_connection and not self.reset:
             self.send_header("Connection", "close")
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(result.body)
+
+    def finish(self) -> None:
+        """Closing with a linger time of zero sends RST, not FIN."""
+        if self.reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        super().finish()
+        if self.reset:
+            self.connection.close()
 
     def log_message(self, format: str, *args: Any) -> None:
         log.debug(format, *args)

@@ -9,6 +9,7 @@ from simulator.alipay.signing import AlipayKeys
 from simulator.issuer_keys import IssuerKeys
 from simulator.signing import Keys
 from simulator.store import Store
+from simulator.wechat.meter import Meter
 
 
 class Connections:
@@ -40,6 +41,7 @@ class World:
     address: str = ""  # where others reach this process, http://…, without a slash at the end
     bell: threading.Condition = field(default_factory=threading.Condition)  # something may have fallen due
     connections: Connections = field(default_factory=Connections)
+    meter: Meter = field(default_factory=Meter)  # of the merchant's calls to WeChat
 
     def delay(self, seconds: float) -> float:
         """A documented delay, as long as it takes here."""

@@ -55,6 +55,7 @@ class Route:
     path: re.Pattern[str]  # its first group, if any, is the call's number
     handle: Handler
     refund: bool  # faults that are ordered as a rate strike these
+    budget: str  # whose limit of calls it counts against (meter.py); none if empty
     signed: bool  # whether the answer is signed; files are not
     body: Callable[[Request], dict[str, Any]]
     signed_body: Callable[[Request], bytes]
@@ -68,6 +69,7 @@ def route(
     path: str,
     *,
     refund: bool = False,
+    budget: str = "",
     signed: bool = True,
     body: Callable[[Request], dict[str, Any]] = json_body,
     signed_body: Callable[[Request], bytes] = whole_body,
@@ -75,7 +77,7 @@ def route(
     """Register a handler for this method and path (a regular expression for the whole path)."""
 
     def register(handle: Handler) -> Handler:
-        ROUTES.append(Route(method, re.compile(path), handle, refund, signed, body, signed_body))
+        ROUTES.append(Route(method, re.compile(path), handle, refund, budget, signed, body, signed_body))
         return handle
 
     return register

@@ -6,8 +6,11 @@ the call apply. Every refusal is a `Refusal` with WeChat's own status, code and 
 
 from __future__ import annotations
 
+import json
 import re
 import time
+from dataclasses import replace
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -15,7 +18,7 @@ from simulator import faults
 from simulator.books import catch_up, find_refund
 from simulator.inputs import BadInput
 from simulator.signing import SIGNATURE_TYPE
-from simulator.wechat import bills, certificates, orders, refunds
+from simulator.wechat import abnormal, bills, certificates, limits, orders, refunds
 from simulator.wechat.calls import ROUTES, Call, Refusal, Route, detail, error
 from simulator.wire import CUT, Answer, Request
 from simulator.world import World
@@ -23,8 +26,9 @@ from simulator.world import World
 __all__ = ["answer"]
 
 CLOCK_SKEW_SECONDS = 300
+DATE_SKEW_SECONDS = 600
 AUTHORIZATION = re.compile(r'(\w+)="([^"]*)"')
-MODULES = (bills, orders, refunds, certificates)  # imported, they have registered their calls
+MODULES = (bills, orders, refunds, certificates, abnormal)  # imported, they have registered their calls
 
 
 def answer(world: World, request: Request) -> Answer:
@@ -72,26 +76,52 @@ def _answer_merchant(world: World, request: Request, route: Route, number: str) 
         data, trouble = route.body(request), None
     except BadInput as bad:
         data, trouble = {}, bad
+    try:
+        with world.store.transaction() as db:
+            limits.enter(db, world.meter, route.budget)
+    except Refusal as refusal:
+        return _signed(world, request, error(refusal))
     fault = _draw_fault(world, route, number, data)
     if fault == "request_lost":
         return CUT
     if fault == "http_500_before":
-        return _signed(world, error(Refusal(500, "SYSTEM_ERROR", "系统异常，请稍后重试")))
+        return _signed(world, request, error(Refusal(500, "SYSTEM_ERROR", "系统异常，请稍后重试")))
     try:
         if trouble:
             raise Refusal(400, "PARAM_ERROR", "请求体不是有效的JSON对象", detail("", "", str(trouble)))
         result = route.handle(world, Call(number, _query(request), data, request))
     except Refusal as refusal:
         result = error(refusal)
+        if route.budget == "refund":
+            world.meter.failed()
     world.ring()
     if fault == "answer_lost":
         return CUT
+    if fault == "reset_after":
+        return replace(result, ending="reset")
+    if fault == "amount_off":
+        result = _amount_off(result)
     if fault == "http_500_after":
         result = error(Refusal(500, "SYSTEM_ERROR", "系统异常，请稍后重试"))
     if fault == "http_429":
         result = error(Refusal(429, "FREQUENCY_LIMITED", "频率限制，请稍后重试"))
     how = {"bad_signature": "forged", "signtest_signature": "signtest"}.get(fault, "genuine")
-    return _signed(world, result, how) if route.signed or result.status >= 300 else result
+    if route.signed or result.status >= 300:
+        result = _signed(world, request, result, how)
+    if fault == "date_skew":
+        result = replace(
+            result, headers=result.headers | {"Date": formatdate(time.time() - DATE_SKEW_SECONDS, usegmt=True)}
+        )
+    return replace(result, ending="half") if fault == "half_body" else result
+
+
+def _amount_off(result: Answer) -> Answer:
+    """The same answer with one fen less, where it speaks of a refund's amount."""
+    data = json.loads(result.body or b"{}")
+    if "refund" not in data.get("amount", {}):
+        return result
+    data["amount"]["refund"] -= 1
+    return Answer.json(data, result.status)
 
 
 def _draw_fault(world: World, route: Route, number: str, data: dict[str, Any]) -> str:
@@ -108,8 +138,11 @@ def _draw_fault(world: World, route: Route, number: str, data: dict[str, Any]) -
     return drawn[0] if drawn else ""
 
 
-def _signed(world: World, result: Answer, how: str = "genuine") -> Answer:
-    return Answer(result.status, result.body, result.headers | world.keys.signature_headers(result.body, how))
+def _signed(world: World, request: Request, result: Answer, how: str = "genuine") -> Answer:
+    """Signed by the public key's partner for those who name it, by the platform certificate's for all others."""
+    by_certificate = not request.headers.get("Wechatpay-Serial", "").startswith("PUB_KEY_ID_")
+    signature = world.keys.signature_headers(result.body, how, by_certificate=by_certificate)
+    return replace(result, headers=result.headers | signature)
 
 
 def _query(request: Request) -> dict[str, str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
+import zlib
 from typing import Any
 
-from simulator import faults
+from simulator import faults, settings
 from simulator.notifications import Dialect, Notice, queue
 from simulator.store import rfc3339
 from simulator.wechat.objects import refund_notice, transaction_object
@@ -67,14 +68,15 @@ def _announce(
         event_type=event,
         url=url,
         numbers=tuple(numbers),
-        body=_envelope(world, notice_id, event, summary, kind, resource),
-        forged=_envelope(world, str(uuid.uuid4()), title, "退款成功", kind, resource | claim),
+        body=envelope(world, notice_id, event, summary, kind, resource),
+        forged=envelope(world, str(uuid.uuid4()), title, "退款成功", kind, resource | claim),
         refund=kind == "refund",
     )
     queue(world, db, notice, DIALECT.faults)
 
 
-def _envelope(world: World, notice_id: str, event: str, summary: str, kind: str, resource: dict[str, Any]) -> str:
+def envelope(world: World, notice_id: str, event: str, summary: str, kind: str, resource: dict[str, Any]) -> str:
+    """The JSON of a notification, with `resource` sealed for the merchant."""
     return json.dumps(
         {
             "id": notice_id,
@@ -91,7 +93,14 @@ def _envelope(world: World, notice_id: str, event: str, summary: str, kind: str,
 def _write(world: World, text: str, how: str) -> tuple[dict[str, str], bytes]:
     body = text.encode()
     headers = {"Content-Type": "application/json", "Accept": "*/*", "User-Agent": "Mozilla/4.0"}
-    return headers | world.keys.signature_headers(body, how), body
+    return headers | world.keys.signature_headers(body, how, by_certificate=_by_certificate(world, body)), body
+
+
+def _by_certificate(world: World, body: bytes) -> bool:
+    """True for the share of notifications that the platform certificate signs: by their id, so each time the same."""
+    with world.store.transaction() as db:
+        share: float = settings.read(db, "certificate_share", 0.0)
+    return zlib.crc32(json.loads(body)["id"].encode()) < share * 2**32
 
 
 def _received(status: int, answer: bytes) -> bool:

@@ -12,6 +12,7 @@ FUNDINGS = {  # what the buyer can pay from -> (bank_type, user_received_account
     "零钱": ("OTHERS", "支付用户零钱"),
     "招商银行借记卡0403": ("CMB_DEBIT", "招商银行借记卡0403"),
 }
+TRADE_TYPES = {"H5": "MWEB"}  # what orders of that kind are called in answers
 STATE_TEXTS = {"NOTPAY": "订单未支付", "SUCCESS": "支付成功", "CLOSED": "订单已关闭", "REFUND": "转入退款"}
 
 
@@ -34,10 +35,10 @@ def transaction_object(keys: Keys, payment: sqlite3.Row, *, refunds: int = 0) ->
     return result | {
         "amount": amount | {"payer_total": payment["amount_fen"]},
         "transaction_id": payment["transaction_id"],
-        "trade_type": "NATIVE",
+        "trade_type": TRADE_TYPES.get(payment["trade_type"], payment["trade_type"]),
         "bank_type": FUNDINGS[payment["funding"]][0],
         "success_time": rfc3339(payment["paid_at"]),
-        "payer": {"openid": keys.openid},
+        "payer": {"openid": payment["openid"] or keys.openid},
     }
 
 
@@ -48,8 +49,8 @@ def refund_object(refund: sqlite3.Row, payment: sqlite3.Row) -> dict[str, Any]:
         "out_refund_no": refund["out_refund_no"],
         "transaction_id": payment["transaction_id"],
         "out_trade_no": payment["out_trade_no"],
-        "channel": "ORIGINAL",
-        "user_received_account": FUNDINGS[payment["funding"]][1],
+        "channel": "OTHER_BANKCARD" if refund["received_account"] else "ORIGINAL",
+        "user_received_account": refund["received_account"] or FUNDINGS[payment["funding"]][1],
         "create_time": rfc3339(refund["created_at"]),
         "status": refund["status"],
         "funds_account": "AVAILABLE",

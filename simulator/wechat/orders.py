@@ -1,4 +1,4 @@
-"""Orders (下单、查单、关单): Native orders with their code_url, queries by either number, closing."""
+"""Orders (下单、查单、关单): Native, JSAPI, H5 and APP orders, queries by either number, closing."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import re
 import secrets
 import sqlite3
 import string
+from ipaddress import ip_address
+from urllib.parse import urlencode
 
 from simulator.books import find_payment
+from simulator.store import rfc3339
 from simulator.wechat.calls import Call, Refusal, param_error, route
 from simulator.wechat.fields import cny, fen, fingerprint, matching, object_, text, time_expire, url
 from simulator.wechat.objects import transaction_object
@@ -16,14 +19,50 @@ from simulator.world import World
 
 CODE_SECONDS = 2 * 3600
 CODE_SECONDS_AT_LEAST = 15 * 60  # of real time, whatever the speed: a person must be able to pay
+H5_SECONDS = 5 * 60  # of real time
 EXPIRE_AT_LEAST_SECONDS = 60
 
 OUT_TRADE_NO = re.compile(r"[0-9A-Za-z_\-|*]{6,32}")
+OPENID = re.compile(r"o[0-9A-Za-z_\-]{27}")
+DIGITS = str.maketrans("", "", "-:T")
 
 
 @route("POST", r"/v3/pay/transactions/native")
 def _native(world: World, call: Call) -> Answer:
-    """下单: answers the code_url; the same order again makes a new code, and the old one dies."""
+    """Native 下单: answers the code_url; the same order again makes a new code, and the old one dies."""
+    return Answer.json({"code_url": f"weixin://wxpay/bizpayurl?pr={_place(world, call, 'NATIVE')}"})
+
+
+@route("POST", r"/v3/pay/transactions/jsapi")
+def _jsapi(world: World, call: Call) -> Answer:
+    """JSAPI 下单: for one buyer, known by his openid; answers the prepay_id that the page hands to the bridge."""
+    openid = text(object_(call.data, "payer"), "openid", 128)
+    if not OPENID.fullmatch(str(openid)):
+        raise param_error("payer/openid", openid, "无效的openid")
+    return Answer.json({"prepay_id": _place(world, call, "JSAPI", openid=openid)})
+
+
+@route("POST", r"/v3/pay/transactions/app")
+def _app(world: World, call: Call) -> Answer:
+    """APP 下单: answers the prepay_id."""
+    return Answer.json({"prepay_id": _place(world, call, "APP")})
+
+
+@route("POST", r"/v3/pay/transactions/h5")
+def _h5(world: World, call: Call) -> Answer:
+    """H5 下单: answers the page that a phone's browser opens; it lives five minutes."""
+    scene = object_(call.data, "scene_info")
+    try:
+        ip_address(str(text(scene, "payer_client_ip", 45)))
+    except ValueError:
+        raise param_error("scene_info/payer_client_ip", scene["payer_client_ip"], "须为用户终端的IP地址") from None
+    text(object_(scene, "h5_info"), "type", 32)
+    query = urlencode({"prepay_id": _place(world, call, "H5"), "package": secrets.randbelow(10**10)})
+    return Answer.json({"h5_url": f"{world.address}/cgi-bin/mmpayweb-bin/checkmweb?{query}"})
+
+
+def _place(world: World, call: Call, trade_type: str, openid: str | None = None) -> str:
+    """Take on an order, or find the same one again: answers the code or prepay_id that leads the buyer to it."""
     data, now = call.data, world.store.now()
     out_trade_no = matching(data, "out_trade_no", OUT_TRADE_NO)
     description = text(data, "description", 127)
@@ -43,16 +82,16 @@ def _native(world: World, call: Call) -> Answer:
     with world.store.transaction() as db:
         known = find_payment(db, out_trade_no)
         if known:
-            _repeated_order(known, print_, now)
+            _repeated_order(known, trade_type, print_, now)
         else:
             if expires_at is not None and expires_at < now + world.delay(EXPIRE_AT_LEAST_SECONDS):
                 raise param_error("time_expire", data["time_expire"], "支付结束时间至少在1分钟之后")
             db.execute(
                 "INSERT INTO payment (out_trade_no, description, amount_fen, attach, notify_url, fingerprint,"
-                " created_at, expires_at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'NOTPAY')",
-                (out_trade_no, description, total, attach, notify_url, print_, now, expires_at),
+                " created_at, expires_at, state, trade_type, openid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'NOTPAY', ?, ?)",
+                (out_trade_no, description, total, attach, notify_url, print_, now, expires_at, trade_type, openid),
             )
-        return Answer.json({"code_url": f"weixin://wxpay/bizpayurl?pr={_new_code(world, db, out_trade_no)}"})
+        return _code(world, db, out_trade_no, trade_type)
 
 
 @route("GET", r"/v3/pay/transactions/out-trade-no/([^/]+)")
@@ -85,20 +124,32 @@ def _close(world: World, call: Call) -> Answer:
     return Answer(204)
 
 
-def _repeated_order(known: sqlite3.Row, print_: str, now: float) -> None:
+def _repeated_order(known: sqlite3.Row, trade_type: str, print_: str, now: float) -> None:
     if known["state"] == "CLOSED":
         raise Refusal(400, "ORDER_CLOSED", "订单已关闭，请重新下单")
-    if known["state"] == "SUCCESS" or known["fingerprint"] != print_:
+    same = (known["trade_type"], known["fingerprint"]) == (trade_type, print_)
+    if known["state"] == "SUCCESS" or not same:
         raise Refusal(403, "OUT_TRADE_NO_USED", "商户订单号重复，请核实商户订单号是否重复提交")
     if known["expires_at"] is not None and known["expires_at"] <= now:
         raise Refusal(400, "INVALID_REQUEST", "订单已过支付结束时间，请更换商户订单号重新下单")
 
 
-def _new_code(world: World, db: sqlite3.Connection, out_trade_no: str) -> str:
-    code = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(12))
-    lifetime = max(world.delay(CODE_SECONDS), CODE_SECONDS_AT_LEAST)
+def _code(world: World, db: sqlite3.Connection, out_trade_no: str, trade_type: str) -> str:
+    """A new code, while the old one dies; a prepay_id of JSAPI or APP stays the same as long as it lives."""
+    now = world.store.now()
+    if trade_type in ("JSAPI", "APP"):
+        alive = db.execute(
+            "SELECT code FROM code WHERE out_trade_no = ? AND alive AND expires_at > ?", (out_trade_no, now)
+        ).fetchone()
+        if alive:
+            return str(alive["code"])
+    lifetime = H5_SECONDS if trade_type == "H5" else max(world.delay(CODE_SECONDS), CODE_SECONDS_AT_LEAST)
+    if trade_type == "NATIVE":
+        code = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(12))
+    else:
+        code = f"wx{rfc3339(now)[:19].translate(DIGITS)}{secrets.token_hex(8)}0000"
     db.execute("UPDATE code SET alive = 0 WHERE out_trade_no = ?", (out_trade_no,))
-    db.execute("INSERT INTO code VALUES (?, ?, ?, 1)", (code, out_trade_no, world.store.now() + lifetime))
+    db.execute("INSERT INTO code VALUES (?, ?, ?, 1)", (code, out_trade_no, now + lifetime))
     return code
 
 

@@ -6,7 +6,10 @@ import re
 import sqlite3
 from typing import Any
 
+from simulator import faults
 from simulator.books import NotPossible, RefundOrder, accept_refund, find_payment, find_refund, payment_of
+from simulator.funds import NotEnough
+from simulator.wechat import limits
 from simulator.wechat.calls import Call, Refusal, param_error, route
 from simulator.wechat.fields import cny, fen, fingerprint, matching, object_, text, url
 from simulator.wechat.objects import refund_object
@@ -16,12 +19,13 @@ from simulator.world import World
 
 REFUND_DAYS = 365
 REFUND_PARTS = 50
+OLD_DAYS = 30  # orders older than this have a budget of their own
 REFUND_SPACING_SECONDS = 60
 
 OUT_REFUND_NO = re.compile(r"[0-9A-Za-z_\-|*@]{1,64}")
 
 
-@route("POST", r"/v3/refund/domestic/refunds", refund=True)
+@route("POST", r"/v3/refund/domestic/refunds", refund=True, budget="refund")
 def _refund(world: World, call: Call) -> Answer:
     """申请退款: the same number with the same parameters is one refund, however often it is asked for."""
     data = call.data
@@ -45,14 +49,21 @@ def _refund(world: World, call: Call) -> Answer:
         else:
             _refund_allowed(world, db, payment, refund_fen, total_fen)
             order = RefundOrder(out_refund_no, payment["out_trade_no"], refund_fen, notify_url, print_)
+            fate = faults.draw(
+                db, faults.REFUND_FAULTS, numbers={out_refund_no, payment["out_trade_no"]}, refund=True
+            ) or ("", 0)
             try:
-                accept_refund(world, db, order)
+                if fate[0] == "not_enough":
+                    raise NotEnough
+                accept_refund(world, db, order, fate=fate[0])
+            except NotEnough:
+                raise Refusal(403, "NOT_ENOUGH", "基本账户余额不足，请充值后使用原退款单号和原参数重新发起") from None
             except NotPossible:
                 raise Refusal(400, "INVALID_REQUEST", "申请退款金额超过订单可退金额，请核实后再试") from None
         return _refund_answer(db, out_refund_no)
 
 
-@route("GET", r"/v3/refund/domestic/refunds/([^/]+)", refund=True)
+@route("GET", r"/v3/refund/domestic/refunds/([^/]+)", refund=True, budget="query_refund")
 def _query_refund(world: World, call: Call) -> Answer:
     """查询单笔退款."""
     with world.store.transaction() as db:
@@ -90,6 +101,8 @@ def _refund_allowed(
         raise Refusal(400, "INVALID_REQUEST", "订单金额与原订单不一致，请核实后再试")
     if now > payment["paid_at"] + REFUND_DAYS * 86400:
         raise Refusal(403, "TRADE_OVERDUE", "订单已超过退款期限（支付成功后365天）")
+    if now > payment["paid_at"] + OLD_DAYS * 86400:
+        limits.enter(db, world.meter, "refund_old")
     if refund_fen > payment["amount_fen"] - payment["refunded_fen"]:
         raise Refusal(400, "INVALID_REQUEST", "申请退款金额超过订单可退金额，请核实后再试")
     if count >= REFUND_PARTS:

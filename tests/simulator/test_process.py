@@ -59,6 +59,7 @@ def test_the_credentials_are_the_owners_alone(gateway: Any) -> None:
     assert set(gateway.credentials) == {"control", "wechat", "alipay", "issuer"}
     assert set(gateway.keys) == {
         "mchid", "appid", "apiv3_key", "cert_serial_no", "private_key", "public_key", "public_key_id", "gateway",
+        "platform_certificate", "platform_serial_no", "merchant_certificate", "app_secret", "openid", "oauth_gateway",
     }  # fmt: skip
     assert len(gateway.keys["apiv3_key"]) == 32
     assert gateway.keys["public_key_id"].startswith("PUB_KEY_ID_")

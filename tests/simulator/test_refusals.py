@@ -253,7 +253,6 @@ def test_a_call_without_user_agent_is_refused(gateway: Any) -> None:
         ("/v3/pay/transactions/out-trade-no/NOSUCHORDER?mchid=1", "MCH_NOT_EXISTS"),
         ("/v3/pay/transactions/out-trade-no/NOSUCHORDER?mchid={mchid}", "ORDER_NOT_EXIST"),
         ("/v3/pay/transactions/id/4200?mchid={mchid}", "ORDER_NOT_EXIST"),
-        ("/v3/certificates", "RESOURCE_NOT_EXISTS"),
     ],
 )
 def test_what_cannot_be_found_has_a_name(gateway: Any, path: str, code: str) -> None:
