@@ -24,6 +24,7 @@ from simulator.signing import load_or_make_keys, write_private
 from simulator.store import Store
 from simulator.timekeeper import start_timekeeper
 from simulator.tls import Certificates, names_to_certify
+from simulator.wechat import complaint_book
 from simulator.wechat import console as wechat_console
 from simulator.wechat import notices as wechat_notices
 from simulator.world import World
@@ -70,9 +71,13 @@ def main() -> None:
     if certificates:
         credentials["ca_file"] = str(certificates.ca_file.resolve())
     write_private(directory / "credentials.json", json.dumps(credentials, indent=1))
-    Courier(
-        world, {"wechat": wechat_notices.DIALECT, "wechat_v2": wechat_console.DIALECT, "alipay": alipay_notices.DIALECT}
-    ).start()
+    dialects = {
+        "wechat": wechat_notices.DIALECT,
+        "wechat_v2": wechat_console.DIALECT,
+        "wechat_complaint": complaint_book.DIALECT,
+        "alipay": alipay_notices.DIALECT,
+    }
+    Courier(world, dialects).start()
     start_timekeeper(world)
     print(f"simulator: {address}  data: {directory}  speed: {arguments.speed:g}", flush=True)
     with lock:

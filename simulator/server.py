@@ -23,6 +23,7 @@ from simulator.wire import Answer, Request
 from simulator.world import World
 
 LARGEST_BODY = 1024 * 1024
+LARGEST_UPLOAD = 3 * LARGEST_BODY  # an image of 2 MB and what is around it
 LARGEST_CONTROL_BODY = 64 * LARGEST_BODY  # a demo's whole history comes in one piece
 
 log = logging.getLogger("simulator")
@@ -115,6 +116,8 @@ class Handler(BaseHTTPRequestHandler):
         """The whole body, or None after an error answer."""
         length = self.headers.get("Content-Length", "0")
         largest = LARGEST_CONTROL_BODY if self.path.startswith("/_control/") else LARGEST_BODY
+        if self.path == "/v3/merchant-service/images/upload":
+            largest = LARGEST_UPLOAD
         if self.headers.get("Transfer-Encoding"):
             self._refuse(411, "请给出 Content-Length / send a Content-Length")
         elif not (length.isascii() and length.isdigit() and len(length) < 20):

@@ -5,12 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from simulator import books
 from simulator.alipay import books as alipay_books
+from simulator.wechat import complaint_book
 from simulator.world import World
 
-CATCH_UPS = (books.catch_up, alipay_books.catch_up)  # each answers when something falls due next, if anything does
+# Each answers when something falls due next, if anything does.
+CATCH_UPS: tuple[Callable[[World], float | None], ...] = (
+    books.catch_up,
+    alipay_books.catch_up,
+    complaint_book.catch_up,
+)
 LONGEST_WAIT_SECONDS = 0.5
 
 log = logging.getLogger("simulator")

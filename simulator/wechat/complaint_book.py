@@ -153,11 +153,12 @@ def note(
     )  # fmt: skip
 
 
-def catch_up(world: World) -> None:
+def catch_up(world: World) -> float | None:
     """See what refunds did to open complaints: WeChat tells of each refund, and settles a case whose money is there."""
     with world.store.transaction() as db:
         for complaint in db.execute("SELECT * FROM complaint WHERE state <> 'PROCESSED'").fetchall():
             _see_refunds(world, db, complaint)
+    return None
 
 
 def find(db: sqlite3.Connection, complaint_id: str) -> sqlite3.Row | None:

@@ -18,7 +18,7 @@ from simulator import faults
 from simulator.books import catch_up, find_refund
 from simulator.inputs import BadInput
 from simulator.signing import SIGNATURE_TYPE
-from simulator.wechat import abnormal, bills, certificates, limits, orders, refunds
+from simulator.wechat import abnormal, bills, certificates, complaint_images, complaints, limits, orders, refunds
 from simulator.wechat.calls import ROUTES, Call, Refusal, Route, detail, error
 from simulator.wire import CUT, Answer, Request
 from simulator.world import World
@@ -28,7 +28,8 @@ __all__ = ["answer"]
 CLOCK_SKEW_SECONDS = 300
 DATE_SKEW_SECONDS = 600
 AUTHORIZATION = re.compile(r'(\w+)="([^"]*)"')
-MODULES = (bills, orders, refunds, certificates, abnormal)  # imported, they have registered their calls
+# Imported, they have registered their calls.
+MODULES = (bills, orders, refunds, certificates, abnormal, complaints, complaint_images)
 
 
 def answer(world: World, request: Request) -> Answer:
