@@ -16,6 +16,7 @@ from tests.gateways.alipay_channel import (
     private_pem,
     public_pem,
 )
+from tests.gateways.partners import Partner, partners
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +41,15 @@ def alipay_credentials(alipay: AlipayChannel) -> AlipayCredentials:
 @pytest.fixture
 def alipay_gateway(alipay_credentials: AlipayCredentials) -> AlipayGateway:
     return AlipayGateway(alipay_credentials)
+
+
+@pytest.fixture(scope="session")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Partner]]:
+    """WeChat Pay and Alipay of one simulator, by name."""
+    with partners(tmp_path_factory.mktemp("partners")) as found:
+        yield found
+
+
+@pytest.fixture(params=["wechat", "alipay"])
+def partner(both: dict[str, Partner], request: pytest.FixtureRequest) -> Partner:
+    return both[request.param]
