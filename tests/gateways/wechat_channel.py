@@ -103,7 +103,7 @@ class Channel(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Conversation)
-        self.answers: dict[Call, Reply] = {}
+        self.answers: dict[Call, Any] = {}  # a Reply, or what makes one of the path
         self.requests: list[Asked] = []
         self.connections = 0
 
@@ -140,7 +140,8 @@ class Conversation(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.requests.append(Asked(self.path, body, self.command, dict(self.headers.items())))
-        reply = self.server.answers[self.which()]
+        scripted = self.server.answers[self.which()]
+        reply = scripted if isinstance(scripted, Reply) else scripted(self.path)
         if reply.hang_up:
             self.close_connection = True
             return

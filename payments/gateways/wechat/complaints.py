@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from payments.gateways import wire
 from payments.gateways.base import GatewayError, OutcomeUnknown
@@ -123,7 +123,8 @@ class WechatComplaints:
     def picture(self, address: str) -> bytes:
         """The host is ours to choose, whatever the address says: a signed call is for one."""
         path = urlsplit(address).path
-        if not re.fullmatch(re.escape(_PICTURES_PATH) + r"[0-9A-Za-z_.~%=-]{1,512}", path):
+        is_picture = re.fullmatch(re.escape(_PICTURES_PATH) + r"[0-9A-Za-z_.~%=-]{1,512}", path)
+        if not is_picture or ".." in unquote(path):
             raise ValueError("picture: not an address of a complaint's picture")
         with wire.allowing(most_bytes=MOST_PICTURE_BYTES, total_seconds=60):
             answer = self._ask(lambda sdk: sdk.complaint_image_download(path), Call.DOWNLOAD)
