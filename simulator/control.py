@@ -6,16 +6,21 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from simulator import bill_faults, faults, issuers
-from simulator.books import NEXT_STATUSES, NotPossible, arrange, catch_up, ledger, pay, settle
+from simulator import acts, faults
+from simulator.alipay import acts as alipay_acts
+from simulator.alipay import desk as alipay_desk
+from simulator.books import NEXT_STATUSES, NotPossible, arrange, find_payment, find_refund, ledger, pay, settle
 from simulator.control_inputs import amount_fen, flag, moment, number, one_of, only, rows, text
 from simulator.history import load_history
 from simulator.inputs import BadInput, parse_object
 from simulator.store import rfc3339
+from simulator.timekeeper import catch_up
 from simulator.wechat import acts as wechat_acts
 from simulator.wechat.objects import FUNDINGS
 from simulator.wire import Answer, Request
 from simulator.world import World
+
+Act = Callable[[World, dict[str, Any]], dict[str, Any]]
 
 LONGEST_ADVANCE_SECONDS = 10 * 366 * 86400
 
@@ -24,20 +29,51 @@ def answer(world: World, request: Request) -> Answer:
     """Answer one request below /_control/: 400 for input that makes no sense, 409 for what the books do not allow."""
     path = request.path.removeprefix("/_control/")
     if path == "ledger":
-        return Answer.json(ledger(world)) if request.method == "GET" else _refuse(405, "请用 GET / use GET")
+        return Answer.json(_ledger(world)) if request.method == "GET" else _refuse(405, "请用 GET / use GET")
     if path == "connections" and request.method == "GET":
         return Answer.json(world.connections.counts())
-    act = ACTS.get(path)
-    if act is None:
+    if path not in ACTS:
         return _refuse(404, f"没有这个接口，可用的有 / no such act, there are: {', '.join([*ACTS, 'ledger'])}")
     if request.method != "POST":
         return _refuse(405, "请用 POST 并附 JSON / use POST with JSON")
     try:
-        return Answer.json(act(world, parse_object(request.body)))
+        data = parse_object(request.body)
+        return Answer.json(_act(world, path, data)(world, data))
     except BadInput as error:
         return _refuse(400, str(error))
     except NotPossible as error:
         return _refuse(409, str(error))
+
+
+def _act(world: World, path: str, data: dict[str, Any]) -> Act:
+    """An act that both channels have is the channel's that is named, or else the one's that knows the number."""
+    if path not in TWOFOLD:
+        return ACTS[path]
+    named = data.pop("channel", None)
+    if named is not None:
+        channel = one_of({"channel": named}, "channel", wechat_acts.CHANNELS)
+    else:
+        channel = "alipay" if alipay_acts.knows(world, data) and not _wechat_knows(world, data) else "wechat"
+    act = alipay_acts.ACTS[path] if channel == "alipay" else ACTS[path]
+    if path == "settle" and named is None and data.get("in_advance") is True:
+        return _arrange_anywhere
+    return act
+
+
+def _arrange_anywhere(world: World, data: dict[str, Any]) -> dict[str, Any]:
+    """Nobody knows the number yet: whichever channel is asked for it first."""
+    with world.store.transaction():
+        alipay_acts.ACTS["settle"](world, data)
+        return _settle(world, data)
+
+
+def _ledger(world: World) -> dict[str, Any]:
+    """Both channels' truth in the same lists."""
+    truth, alipay = ledger(world), alipay_desk.ledger_rows(world)
+    for kind in ("payments", "refunds"):
+        ours = [{"channel": "wechat"} | row for row in truth[kind]]
+        truth[kind] = sorted(ours + alipay[kind], key=lambda row: row["created_at"])
+    return truth
 
 
 def _pay(world: World, data: dict[str, Any]) -> dict[str, Any]:
@@ -99,69 +135,53 @@ def _clock(world: World, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _history(world: World, data: dict[str, Any]) -> dict[str, Any]:
-    only(data, "payments", "refunds")
-    payments = [_past_payment(row) for row in rows(data, "payments")]
-    refunds = [_past_refund(row) for row in rows(data, "refunds")]
-    transaction_ids, refund_ids = load_history(world, payments, refunds)
+    """A row may name its channel; else the whole history's, else WeChat's; a refund's is its payment's."""
+    only(data, "payments", "refunds", "channel")
+    common = _named_channel(data) or "wechat"
+    payments, refunds = rows(data, "payments"), rows(data, "refunds")
+    of_number = {row.get("out_trade_no"): _named_channel(row) or common for row in payments}
+    with world.store.transaction():
+        transaction_ids: dict[str, str] = {}
+        refund_ids: dict[str, str] = {}
+        for channel, (past_payment, past_refund, load) in HISTORIES.items():
+            mine = [row for row in payments if of_number[row.get("out_trade_no")] == channel]
+            theirs = [row for row in refunds if _refund_channel(world, row, of_number, common) == channel]
+            loaded = load(
+                world, [past_payment(_bare(row)) for row in mine], [past_refund(_bare(row)) for row in theirs]
+            )
+            transaction_ids |= loaded[0]
+            refund_ids |= loaded[1]
     return {
         "payments": [{"out_trade_no": number, "transaction_id": id_} for number, id_ in transaction_ids.items()],
         "refunds": [{"out_refund_no": number, "refund_id": id_} for number, id_ in refund_ids.items()],
     }
 
 
-def _bill(world: World, data: dict[str, Any]) -> dict[str, Any]:
-    only(data, "channel", "kind", "day", "fault", "number", "delay_seconds", "clear")
-    with world.store.transaction() as db:
-        if flag(data, "clear"):
-            if len(data) > 1:
-                raise BadInput("clear 须单独使用 / send clear alone")
-            return {"cleared": bill_faults.clear(db)}
-        channel = one_of(data, "channel", bill_faults.KINDS)
-        kind = one_of(data, "kind", dict.fromkeys(bill_faults.KINDS[channel]))
-        day, fault = text(data, "day", r"\d{4}-\d{2}-\d{2}"), one_of(data, "fault", bill_faults.FAULTS)
-        named = text(data, "number") if data.get("number") is not None else None
-        delay_seconds = number(data, "delay_seconds", 0, 400 * 86400, default=bill_faults.LATE_SECONDS)
-        bill_faults.plant(db, channel, kind, day, fault, named, delay_seconds)
-    return {"channel": channel, "kind": kind, "day": day, "fault": fault}
+def _refund_channel(world: World, row: dict[str, Any], of_number: dict[Any, str], common: str) -> str:
+    named = _named_channel(row) or of_number.get(row.get("out_trade_no"))
+    known = alipay_acts.knows(world, {"out_trade_no": row.get("out_trade_no")}) and not _wechat_knows(world, row)
+    return named or ("alipay" if known else common)
 
 
-def _issuer(world: World, data: dict[str, Any]) -> dict[str, Any]:
-    only(data, "code", "code_hash", "redeemed_at", "redeemed_by")
-    if (data.get("code") is None) == (data.get("code_hash") is None):
-        raise BadInput("请给出 code 或 code_hash 之一 / give either code or code_hash")
-    named = data.get("code") is not None
-    hashed = (
-        issuers.code_hash(text(data, "code", r"(?s).{1,256}")) if named else text(data, "code_hash", r"[0-9a-f]{64}")
-    )
-    # Not named: redeemed now. null: unused again.
-    at = moment(data, "redeemed_at") if data.get("redeemed_at") else None
-    if "redeemed_at" not in data:
-        at = world.store.now()
-    by = text(data, "redeemed_by") if data.get("redeemed_by") is not None else "13800138000"
-    issuers.note_card(world, hashed, at, by)
-    return {"code_hash": hashed, "redeemed_at": None if at is None else rfc3339(at)}
+def _named_channel(data: dict[str, Any]) -> str | None:
+    return one_of(data, "channel", wechat_acts.CHANNELS) if data.get("channel") is not None else None
 
 
-def _topup(world: World, data: dict[str, Any]) -> dict[str, Any]:
-    only(data, "reference", "state", "arrived_at", "account")
-    reference, state = text(data, "reference"), one_of(data, "state", dict.fromkeys(issuers.TOPUP_STATES))
-    arrived_at = moment(data, "arrived_at") if data.get("arrived_at") else None
-    account = text(data, "account") if data.get("account") is not None else "13800138000"
-    issuers.note_topup(world, reference, state, arrived_at, account)
-    return {"reference": reference, "state": state}
+def _bare(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "channel"}
 
 
-ACTS: dict[str, Callable[[World, dict[str, Any]], dict[str, Any]]] = {
+ACTS: dict[str, Act] = {
+    **alipay_acts.ACTS,
     "pay": _pay,
     "settle": _settle,
     "faults": _faults,
     "clock": _clock,
     "history": _history,
-    "bill": _bill,
-    "issuer": _issuer,
-    "topup": _topup,
+    **acts.ACTS,
     **wechat_acts.ACTS,
 }
+TWOFOLD = ("pay", "settle", "console_refund")
 
 
 def _past_payment(row: dict[str, Any]) -> dict[str, Any]:
@@ -186,6 +206,20 @@ def _past_refund(row: dict[str, Any]) -> dict[str, Any]:
         "created_at": moment(row, "created_at"),
         "succeeded_at": moment(row, "succeeded_at") if row.get("succeeded_at") else None,
     }
+
+
+HISTORIES = {
+    "wechat": (_past_payment, _past_refund, load_history),
+    "alipay": (alipay_acts.past_payment, alipay_acts.past_refund, alipay_desk.load_history),
+}
+
+
+def _wechat_knows(world: World, data: dict[str, Any]) -> bool:
+    with world.store.transaction() as db:
+        return (
+            find_payment(db, str(data.get("out_trade_no"))) is not None
+            or find_refund(db, str(data.get("request_no"))) is not None
+        )
 
 
 def _funding(data: dict[str, Any]) -> str:

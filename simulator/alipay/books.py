@@ -101,15 +101,19 @@ def open_trade(world: World, db: sqlite3.Connection, trade: sqlite3.Row) -> sqli
     return there(db, trade["out_trade_no"])
 
 
-def take_payment(world: World, db: sqlite3.Connection, trade: sqlite3.Row, funding: str) -> None:
-    """The buyer confirms; callers have made sure that the trade waits for him."""
+def take_payment(
+    world: World, db: sqlite3.Connection, trade: sqlite3.Row, funding: str, *, amount_fen: int | None = None
+) -> None:
+    """The buyer confirms; callers have made sure that he may. `amount_fen`: what he pays, if not what was asked for."""
     now = world.store.now()
     db.execute(
-        "UPDATE alipay_trade SET status = 'TRADE_SUCCESS', funding = ?, paid_at = ? WHERE out_trade_no = ?",
-        (funding, now, trade["out_trade_no"]),
+        "UPDATE alipay_trade SET status = 'TRADE_SUCCESS', funding = ?, paid_at = ?, total_fen = ?, closed_at = NULL"
+        " WHERE out_trade_no = ?",
+        (funding, now, amount_fen or trade["total_fen"], trade["out_trade_no"]),
     )
+    trade = there(db, trade["out_trade_no"])
     move(db, trade["trade_no"], "", "paid", trade["total_fen"], now)
-    notices.announce(world, db, there(db, trade["out_trade_no"]))
+    notices.announce(world, db, trade)
 
 
 def close(world: World, db: sqlite3.Connection, trade: sqlite3.Row, at: float | None = None) -> None:

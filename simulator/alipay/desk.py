@@ -27,21 +27,24 @@ def knows_refund(db: sqlite3.Connection, request_no: str) -> bool:
     return _refund_row(db, request_no) is not None
 
 
-def pay(world: World, out_trade_no: str, *, funding: str) -> None:
-    """The buyer opens the order if he has not, and pays it."""
+def pay(world: World, out_trade_no: str, *, funding: str, race: bool = False, amount_fen: int | None = None) -> None:
+    """The buyer opens the order if he has not, and pays it.
+
+    race: he was at the cashier while the trade closed or expired. amount_fen: what he pays, if not what was asked for.
+    """
     books.catch_up(world)
     with world.store.transaction() as db:
         trade = books.find(db, out_trade_no)
         if trade is None:
             raise NotPossible(f"没有这笔订单 / no such out_trade_no: {out_trade_no!r}")
         trade = books.open_trade(world, db, trade)
-        if trade["status"] == "PREPARED" or (
-            trade["status"] == "WAIT_BUYER_PAY" and books.expired(trade, world.store.now())
-        ):
-            raise NotPossible("订单或二维码已过期，请商户重新下单 / the order or its code has expired: order again")
-        if trade["status"] != "WAIT_BUYER_PAY":
+        late = trade["status"] == "PREPARED" or books.expired(trade, world.store.now())
+        unpaid = trade["paid_at"] is None
+        if not unpaid or (trade["status"] == "TRADE_CLOSED" and not race):
             raise NotPossible(f"订单不能支付，当前状态 / this order cannot be paid, it is {trade['status']}")
-        books.take_payment(world, db, trade, funding)
+        if late and not (race and trade["trade_no"]):
+            raise NotPossible("订单或二维码已过期，请商户重新下单 / the order or its code has expired: order again")
+        books.take_payment(world, db, trade, funding, amount_fen=amount_fen)
     world.ring()
 
 
