@@ -32,7 +32,7 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.sites import UnfoldAdminSite
 from unfold.views import ChangeList
-from unfold.widgets import UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget
 
 from accounts import rights
 from accounts.models import User
@@ -268,6 +268,20 @@ def note_field(*, required: bool, label: str, help_text: str = "", placeholder: 
     )
 
 
+def number_field(*, least: int, most: int, label: str, help_text: str = "") -> forms.IntegerField:
+    """A whole number within its bounds; it may be left empty."""
+    return forms.IntegerField(
+        label=label,
+        required=False,
+        min_value=least,
+        max_value=most,
+        help_text=help_text,
+        widget=UnfoldAdminIntegerFieldWidget(),
+        error_messages={"invalid": "请填写整数。"}
+        | dict.fromkeys(["min_value", "max_value"], f"请填写 {least} 到 {most} 之间的整数。"),
+    )
+
+
 Admin = TypeVar("Admin", bound=Desk)
 Act = Callable[..., str]  # (desk, request, form, object_id?) → where to go afterwards
 
@@ -423,5 +437,5 @@ def called(person: User | None) -> str:
 
 __all__ = [
     "Desk", "DeskInline", "DialogForm", "StaffDesk", "badge", "called", "chosen_keys", "deadline", "go", "link",
-    "list_url", "money", "note_field", "page_url", "staff_act", "tone_badge", "until", "yuan",
+    "list_url", "money", "note_field", "number_field", "page_url", "staff_act", "tone_badge", "until", "yuan",
 ]  # fmt: skip
