@@ -46,21 +46,28 @@ def _refund(world: World, call: Call) -> Answer:
         known = find_refund(db, out_refund_no)
         if known:
             _repeated_refund(known, payment, refund_fen, print_)
-        else:
-            _refund_allowed(world, db, payment, refund_fen, total_fen)
-            order = RefundOrder(out_refund_no, payment["out_trade_no"], refund_fen, notify_url, print_)
-            fate = faults.draw(
-                db, faults.REFUND_FAULTS, numbers={out_refund_no, payment["out_trade_no"]}, refund=True
-            ) or ("", 0)
-            try:
-                if fate[0] == "not_enough":
-                    raise NotEnough
-                accept_refund(world, db, order, fate=fate[0])
-            except NotEnough:
-                raise Refusal(403, "NOT_ENOUGH", "基本账户余额不足，请充值后使用原退款单号和原参数重新发起") from None
-            except NotPossible:
-                raise Refusal(400, "INVALID_REQUEST", "申请退款金额超过订单可退金额，请核实后再试") from None
-        return _refund_answer(db, out_refund_no)
+            return _refund_answer(db, out_refund_no)
+        _refund_allowed(world, db, payment, refund_fen, total_fen)
+        order = RefundOrder(out_refund_no, payment["out_trade_no"], refund_fen, notify_url, print_)
+        numbers = {out_refund_no, payment["out_trade_no"]}
+        fate, _ = faults.draw(db, faults.REFUND_FAULTS, numbers=numbers, refund=True) or ("", 0)
+        if fate != "not_enough":
+            _accept(world, db, order, fate)
+            return _refund_answer(db, out_refund_no)
+    raise _not_enough()  # outside: the fault is used up though nothing else has happened
+
+
+def _accept(world: World, db: sqlite3.Connection, order: RefundOrder, fate: str) -> None:
+    try:
+        accept_refund(world, db, order, fate=fate)
+    except NotEnough:
+        raise _not_enough() from None
+    except NotPossible:
+        raise Refusal(400, "INVALID_REQUEST", "申请退款金额超过订单可退金额，请核实后再试") from None
+
+
+def _not_enough() -> Refusal:
+    return Refusal(403, "NOT_ENOUGH", "基本账户余额不足，请充值后使用原退款单号和原参数重新发起")
 
 
 @route("GET", r"/v3/refund/domestic/refunds/([^/]+)", refund=True, budget="query_refund")

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -157,6 +157,10 @@ class Gateway:
             return answer.status, answer.headers, answer.read()
         finally:
             connection.close()
+
+    def till(self, parameters: dict[str, str]) -> tuple[int, http.client.HTTPMessage, bytes]:
+        """Where the bridge leads the buyer."""
+        return self.http("GET", f"/phone/jsapi?{urlencode(parameters)}")
 
     def decrypt(self, resource: dict[str, str]) -> bytes:
         """What stands in a notification, whoever may have signed it."""
