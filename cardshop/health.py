@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import redis
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
@@ -17,6 +16,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from cardshop.models import Heartbeat
+from payments import channels
 from shops import vault
 
 OLDEST_HEARTBEAT = timedelta(seconds=30)  # they come every 5 s; sooner than this a busy worker would look dead
@@ -104,24 +104,16 @@ def heartbeat(name: str, command: str) -> Check:
 
 
 def keys() -> Check:
-    """The channel's key pair and the key file of the card codes can be read."""
-    loaders: dict[str, Callable[[], object]] = {
-        "CARD_KEYS_FILE": lambda: vault.keyring(settings.CARD_KEYS_FILE),
-        "WECHAT_PRIVATE_KEY_FILE": lambda: load_pem_private_key(settings.WECHAT["private_key"].encode(), None),
-        "WECHAT_PUBLIC_KEY_FILE": lambda: load_pem_public_key(settings.WECHAT["public_key"].encode()),
-    }
-    broken = [name for name, load in loaders.items() if not loads(load)]
-    if broken:
-        return Check("keys", False, ", ".join(broken), "指向可读的密钥文件 / point it at a readable key file")
-    return Check("keys", True, "已载入 / loaded")
-
-
-def loads(load: Callable[[], object]) -> bool:
+    """The channels' credentials fit together, and the key file of the card codes can be read."""
+    broken = channels.unusable()
     try:
-        load()
-    except (OSError, ValueError, TypeError, vault.VaultError):
-        return False
-    return True
+        vault.keyring(settings.CARD_KEYS_FILE)
+    except vault.VaultError as error:
+        broken["CARD_KEYS_FILE"] = str(error)
+    if broken:
+        detail = "; ".join(f"{name}: {reason}" for name, reason in broken.items())
+        return Check("keys", False, detail, "核对密钥文件与商户参数 / check the key files and merchant settings")
+    return Check("keys", True, "已载入 / loaded")
 
 
 def sanity() -> Iterator[Check]:

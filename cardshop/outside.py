@@ -114,7 +114,7 @@ def answers_ok(url: str) -> bool:
 
 
 def compose_secrets(folder: Path) -> None:
-    """The files that docker-compose.yml hands to its services. What exists is kept; WeChat's wait to be filled in.
+    """The files that docker-compose.yml hands to its services. What exists is kept; the channels' wait to be filled in.
 
     The folder is closed to others; the files are not, because the account in the containers has another number.
     """
@@ -122,8 +122,9 @@ def compose_secrets(folder: Path) -> None:
     own_keys(folder)
     password = made_once(folder / "postgres_password", secrets.token_urlsafe(24)).read_text()
     made_once(folder / "database_url", f"postgres://cardshop:{password}@postgres:5432/cardshop")
-    for name in ("apiv3_key", "private_key", "public_key"):
-        made_once(folder / f"wechat_{name}", "")
+    for name in ("wechat_apiv3_key", "wechat_private_key", "wechat_public_key", "wechat_app_secret",
+                 "alipay_app_private_key", "alipay_public_key"):  # fmt: skip
+        made_once(folder / name, "")
     for path in folder.iterdir():
         path.chmod(0o644)
 

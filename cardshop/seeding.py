@@ -155,6 +155,8 @@ def _code() -> str:
     return "-".join(text[i : i + 4] for i in range(0, 16, 4))
 
 
+CHANNELS = ("wechat", "alipay")
+
 # --- stories ---------------------------------------------------------------------------------------------------------
 
 
@@ -168,7 +170,8 @@ class Story:
     buyer: str = "buyer"
     quantity: int = 1
     seen: bool = False
-    funding: str = "零钱"
+    channel: str = "wechat"
+    funding: str = ""  # the channel's own default
     reason: str = "invalid_code"
     words: str = "兑换时提示“卡密已被使用”，换了两次网络仍然一样。"
     hours: float = 3  # from delivery to application
@@ -184,21 +187,21 @@ def _stories() -> list[Story]:
         Story(13.6, 3, "arrived", seen=True),
         Story(13.1, 1, "auto", reason="changed_mind", words=""),
         Story(12.4, 6, "paid_out", buyer="buyer2", seen=True, funding="招商银行借记卡0403", reason="not_activated"),
-        Story(11.8, 0, "auto", buyer="buyer2", reason="duplicate", words="手滑拍了两次。"),
+        Story(11.8, 0, "auto", buyer="buyer2", reason="duplicate", words="手滑拍了两次。", channel="alipay"),
         Story(11.2, 7, "rejected", seen=True, reason="malfunction", words="昨晚安装后不喜欢界面。"),
         Story(10.5, 9, "turned_down", buyer="buyer2", reason="changed_mind", words=""),
         Story(9.7, 2, seen=True),
-        Story(9.1, 3, "arrived", buyer="buyer2", seen=True, quantity=2, reason="not_as_described"),
+        Story(9.1, 3, "arrived", buyer="buyer2", seen=True, quantity=2, reason="not_as_described", channel="alipay"),
         Story(8.3, 4, "returned", seen=True, funding="招商银行借记卡0403"),
         Story(7.9, 8, "withdrawn", seen=True, reason="wrong_top_up", words="号码填错，已联系朋友处理。"),
         Story(6.6, 5, seen=True, buyer="buyer2"),
         Story(6.2, 10),
         Story(6.1, 10, "auto", buyer="buyer2", reason="undelivered", words=""),  # the last one was sold a moment before
         Story(5.2, 7, "arrived", buyer="buyer2", seen=True, reason="cannot_log_in"),
-        Story(4.4, 2),
+        Story(4.4, 2, channel="alipay"),
         Story(3.8, 3, "review_late", seen=True, hours=8),
         Story(3.1, 6, "paid_out", seen=True, funding="招商银行借记卡0403", reason="not_activated"),
-        Story(2.6, 4, "approved", buyer="buyer2", seen=True),
+        Story(2.6, 4, "approved", buyer="buyer2", seen=True, channel="alipay"),
         Story(2.1, 8, "evidence", seen=True, reason="late", words="11 月中旬充值，至今没到账。"),
         Story(1.7, 3, "review", buyer="buyer2", seen=True, reason="not_as_described"),
         Story(1.5, 6, "processing", seen=True, funding="招商银行借记卡0403", reason="not_activated"),
@@ -219,11 +222,13 @@ def _live_through(
         _order(story, people, products, at)
     if not stories:
         return
-    _tell(control, payments=[_past_payment(story) for story in stories])
+    for channel in CHANNELS:
+        _tell(control, channel, payments=[_past_payment(story) for story in stories if story.channel == channel])
     for story in stories:
         _pay_and_ask(story, people)
     sent = [story for story in stories if story.path and story.refund.disbursements.exists()]
-    _tell(control, refunds=[_past_refund(story) for story in sent])
+    for channel in CHANNELS:
+        _tell(control, channel, refunds=[_past_refund(story) for story in sent if story.channel == channel])
     for story in sorted(sent, key=lambda story: _attempt(story).created_at):
         _hear(story)
 
@@ -236,6 +241,7 @@ def _order(story: Story, people: dict[str, User], products: Sequence[Product], a
         buyer=people[story.buyer],
         checkout_key=uuid.uuid4(),
         at=story.at,
+        way=charging.Way(story.channel),
     )
     story.order = story.payment.order
 
@@ -344,7 +350,7 @@ def _past_payment(story: Story) -> dict[str, Any]:
         "amount_fen": story.payment.amount_fen,
         "description": "卡盟订单",
         "paid_at": (story.at + timedelta(minutes=2)).isoformat(timespec="seconds"),
-        "funding": story.funding,
+        **({"funding": story.funding} if story.funding else {}),
     }
 
 
@@ -366,8 +372,8 @@ def _past_refund(story: Story) -> dict[str, Any]:
     return row
 
 
-def _tell(control: str, **history: list[dict[str, Any]]) -> None:
-    body = json.dumps(history).encode()
+def _tell(control: str, channel: str, **history: list[dict[str, Any]]) -> None:
+    body = json.dumps({"channel": channel, **history}).encode()
     kind = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{control}/_control/history", body, kind)  # noqa: S310  our own simulator
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310

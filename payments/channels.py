@@ -73,10 +73,22 @@ def platform_accounts() -> list[ChannelAccount]:
     known = {row.code: row for row in ChannelAccount.objects.filter(code__in=list(given))}
     for channel, merchant_id in given.items():
         if merchant_id and channel not in known:
-            known[channel], _ = ChannelAccount.objects.get_or_create(
-                code=channel.value, defaults={"channel": channel, "name": channel.label, "merchant_id": merchant_id}
-            )
+            about = {"channel": channel, "name": str(channel.label), "merchant_id": merchant_id}
+            known[channel], _ = ChannelAccount.objects.get_or_create(code=channel.value, defaults=about)
     return [known[channel] for channel, merchant_id in given.items() if merchant_id]
+
+
+def unusable() -> dict[str, str]:
+    """渠道 whose credentials in the environment cannot work, with the reason. Touches no database."""
+    wrong = {}
+    for channel in (Channel.WECHAT, Channel.ALIPAY):
+        given = _environment(channel)
+        if given.get("mchid") or given.get("app_id"):
+            try:
+                _built(channel.value, json.dumps(given))
+            except GatewayMisconfigured as error:
+                wrong[channel.value] = str(error)
+    return wrong
 
 
 def bring_own(shop: Shop, channel: str, credentials: Mapping[str, Any]) -> ChannelAccount:
@@ -103,7 +115,10 @@ def bring_own(shop: Shop, channel: str, credentials: Mapping[str, Any]) -> Chann
 
 def gateway(account: ChannelAccount) -> Gateway:
     """The gateway of an account. Touches no database. Raises GatewayMisconfigured."""
-    return _gateway(account.code, account.channel, bytes(account.credentials), account.credentials_key_id)
+    if not account.credentials_key_id:
+        return _built(account.channel, json.dumps(_environment(account.channel)))
+    sealed = vault.Sealed(bytes(account.credentials), account.credentials_key_id)
+    return _built(account.channel, _opened(account.code, sealed))
 
 
 def limits(account: ChannelAccount) -> Limits:
@@ -127,14 +142,20 @@ def notify_url(account_code: str, kind: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _gateway(code: str, channel: str, sealed: bytes, key_id: str) -> Gateway:
-    if not key_id:
-        return BUILD[channel](**{Channel.WECHAT: settings.WECHAT, Channel.ALIPAY: settings.ALIPAY}[Channel(channel)])
+def _built(channel: str, credentials: str) -> Gateway:
+    return BUILD[channel](**json.loads(credentials))
+
+
+@lru_cache(maxsize=256)
+def _opened(code: str, sealed: vault.Sealed) -> str:
     try:
-        text = vault.keyring(settings.CARD_KEYS_FILE).open(vault.Sealed(sealed, key_id), bound_to=_place(code))
+        return vault.keyring(settings.CARD_KEYS_FILE).open(sealed, bound_to=_place(code))
     except vault.VaultError as error:
         raise GatewayMisconfigured("credentials", str(error)) from None
-    return BUILD[channel](**json.loads(text))
+
+
+def _environment(channel: str) -> dict[str, Any]:
+    return settings.WECHAT if channel == Channel.WECHAT else settings.ALIPAY
 
 
 def _place(code: str) -> str:
