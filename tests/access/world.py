@@ -159,7 +159,7 @@ def _rows_of_the_desk(operator: Any) -> None:
     import clock
     from payments.models import ChannelAccount, ChannelNotification, RefusedNotification
 
-    at, account = clock.now(), ChannelAccount.objects.get()
+    at, account = clock.now(), ChannelAccount.objects.get(code="wechat")
     LogEntry.objects.log_actions(operator.pk, [operator], CHANGE, "改动")
     ChannelNotification.objects.create(account=account, notification_id="N1", kind="payment", received_at=at)
     RefusedNotification.objects.create(account=account, code="signature", hour=at, last_at=at)

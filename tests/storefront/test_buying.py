@@ -38,7 +38,7 @@ def test_buying_leads_to_the_code(shopper, purchase, make_product, simulator):
     assert "<svg" in pay_page
     assert "style=" not in pay_page.split('class="qr-frame"')[1].split("</svg>")[0]
     payment = order.payments.get()
-    assert f"/phone/{payment.code_url.rsplit('=', 1)[1]}" in pay_page
+    assert f"/phone/{payment.till.rsplit('=', 1)[1]}" in pay_page
 
     simulator.pay(payment.payment_no)
     answer = shopper.post(f"/orders/{order.order_no}/check/")

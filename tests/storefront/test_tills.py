@@ -9,6 +9,8 @@ import pytest
 from payments.gateways.base import PayMethod
 from storefront.tills import Place, place_of, tills
 
+DISPLAY = "X11"  # of Linux browsers; no rule
+
 USER_AGENTS = {
     "WeChat on an iPhone": (
         Place.WECHAT_APP,
@@ -88,10 +90,13 @@ USER_AGENTS = {
         "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0"
         " Safari/537.36",
     ),
-    "Firefox on Linux": (Place.COMPUTER, "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0"),
+    "Firefox on Linux": (
+        Place.COMPUTER,
+        f"Mozilla/5.0 ({DISPLAY}; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
+    ),
     "a Chromebook": (
         Place.COMPUTER,
-        "Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0"
+        f"Mozilla/5.0 ({DISPLAY}; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0"
         " Safari/537.36",
     ),
     "nothing at all": (Place.COMPUTER, ""),
