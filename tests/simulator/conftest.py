@@ -27,6 +27,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from wechatpayv3 import WeChatPay, WeChatPayType
 
+from tests.simulator.alipay_merchant import Door, Merchant
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_SECONDS = 20
 
@@ -262,6 +264,20 @@ def ear() -> Iterator[Ear]:
     listening = Ear()
     yield listening
     listening.close()
+
+
+@pytest.fixture
+def alipay(gateway: Gateway) -> Merchant:
+    """The merchant at the Alipay of the shared simulator."""
+    return Merchant(gateway)
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    """The merchant's door for Alipay's notifications."""
+    open_door = Door()
+    yield open_door
+    open_door.close()
 
 
 @pytest.fixture
