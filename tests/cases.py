@@ -63,7 +63,10 @@ def approved(reviewed, reviewer) -> Callable[..., Any]:
 
 @pytest.fixture
 def released(approved, finance, simulator) -> Callable[..., Any]:
-    """A case whose money is on its way, nothing sent yet; the channel will hold it until it is told how it ends."""
+    """A case whose money is on its way, nothing sent yet; the channel will hold it until it is told how it ends.
+
+    ``released(channel="alipay")`` was paid there. Alipay knows no 受理: what it holds is UNKNOWN to us until it is done.
+    """
 
     def build(order: Any = None, **purchase: Any) -> Any:
         import clock

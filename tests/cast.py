@@ -114,15 +114,19 @@ def make_product(shop: Shop) -> Callable[..., Product]:
 
 
 @pytest.fixture
-def pay(simulator: Any) -> Callable[[Order], Order]:
-    """The buyer pays an order at the simulator, and the shop asks the channel about it."""
+def pay(simulator: Any) -> Callable[..., Order]:
+    """The buyer pays an order by scanning, and the shop asks the channel about it: ``pay(order, channel="alipay")``.
 
-    def pay_order(order: Order) -> Order:
+    ``channel`` is the code of an account; ``funding`` what the buyer pays from, e.g. 招商银行借记卡0403.
+    """
+
+    def pay_order(order: Order, channel: str = "wechat", funding: str | None = None) -> Order:
         import clock
         from payments import charging
 
-        payment = charging.present(charging.prepare(order, at=clock.now()), at=clock.now())
-        simulator.pay(payment.payment_no)
+        prepared = charging.prepare(order, at=clock.now(), way=charging.Way(account_code=channel))
+        payment = charging.present(prepared, at=clock.now())
+        simulator.post("pay", out_trade_no=payment.payment_no, **({"funding": funding} if funding else {}))
         charging.look([payment], at=clock.now())
         order.refresh_from_db()
         return order
@@ -131,11 +135,17 @@ def pay(simulator: Any) -> Callable[[Order], Order]:
 
 
 @pytest.fixture
-def buy(buyer: User, make_product: Callable[..., Product], pay: Callable[[Order], Order]) -> Callable[..., Order]:
+def buy(buyer: User, make_product: Callable[..., Product], pay: Callable[..., Order]) -> Callable[..., Order]:
     """A paid order: ``buy(price_fen=3000, quantity=1, stock=5)``. ``stock=0`` sells out before delivery."""
 
     def buy_order(
-        price_fen: int = 3000, quantity: int = 1, stock: int = 5, by: User | None = None, **terms: Any
+        price_fen: int = 3000,
+        quantity: int = 1,
+        stock: int = 5,
+        by: User | None = None,
+        channel: str = "wechat",
+        funding: str | None = None,
+        **terms: Any,
     ) -> Order:
         import clock
         from orders import placing
@@ -145,7 +155,7 @@ def buy(buyer: User, make_product: Callable[..., Product], pay: Callable[[Order]
         order = placing.place(product, quantity=quantity, buyer=by or buyer, checkout_key=uuid.uuid4(), at=clock.now())
         if stock == 0:
             CardCode.objects.filter(product=product).update(state="reserved")
-        return pay(order)
+        return pay(order, channel, funding)
 
     return buy_order
 
