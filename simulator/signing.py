@@ -189,7 +189,7 @@ def _make(known: Mapping[str, str]) -> Keys:
         "platform_certificate": _certify(certificate_key, _new_serial(), "Tenpay.com (simulated)"),
         "merchant_certificate": _certify(private_key, serial, mchid) if serial < "8" else "",
     }
-    return Keys(**(made | known))
+    return Keys(**(made | dict(known)))
 
 
 def _new_serial() -> str:
