@@ -43,7 +43,8 @@ UNTRUSTED = {
     "a number for a signature": Script(raw=f'{{"{NODE}":{GOOD},"sign":1}}'),
     "no Base64": Script(raw=f'{{"{NODE}":{GOOD},"sign":"§§"}}'),
     "another text": Script(raw=f'{{"{NODE}":{GOOD.replace("10.00", "19.99")},"sign":"{sign(GOOD)}"}}'),
-    "an unsigned config error": Script({"code": "40002", "sub_code": "isv.invalid-app-id"}, signed=False),
+    "an unsigned refusal": Script({"code": "40004", "sub_code": "ACQ.TRADE_HAS_FINISHED"}, signed=False),
+    "an unsigned attack": Script({"code": "40002", "sub_code": "isv.suspected-attack"}, signed=False),
     "not JSON": Script(raw="<html>502</html>"),
     "a list": Script(raw="[]"),
     "another method's answer": Script(raw=f'{{"alipay_trade_query_response":{GOOD},"sign":"{sign(GOOD)}"}}'),
@@ -98,6 +99,16 @@ def test_a_signature_made_before_the_slashes_were_escaped(alipay: AlipayChannel,
     escaped = plain.replace("/", "\\/")
     alipay.answers["alipay.trade.fastpay.refund.query"] = Script(raw=f'{{"{node}":{escaped},"sign":"{sign(plain)}"}}')
     assert alipay_gateway.query_refund(REFUND).state is RefundState.SUCCEEDED
+
+
+@pytest.mark.parametrize("code", ["20001", "40001", "40002", "40003", "40006"])
+def test_an_unsigned_word_about_our_keys_stops_and_decides_nothing(
+    alipay: AlipayChannel, alipay_gateway: AlipayGateway, code: str
+) -> None:
+    """An unknown app_id, or a signature that nobody can check, is answered without a signature."""
+    alipay.answers["alipay.trade.refund"] = Script({"code": code, "sub_code": "isv.invalid-app-id"}, signed=False)
+    with pytest.raises(GatewayMisconfigured, match="isv.invalid-app-id"):
+        alipay_gateway.refund(REFUND)
 
 
 def test_a_signed_error_for_any_method(alipay: AlipayChannel, alipay_gateway: AlipayGateway) -> None:

@@ -42,6 +42,14 @@ class ResultUnknown(Exception):
         self.code = code
 
 
+class Unsigned(ResultUnknown):
+    """An answer that nobody signed, with what it claims: a reason to look at our keys, never at a refund."""
+
+    def __init__(self, claimed_code: str, claimed_sub_code: str) -> None:
+        super().__init__("unsigned", claimed_sub_code or claimed_code)
+        self.claimed_code, self.claimed_sub_code = claimed_code, claimed_sub_code
+
+
 class AlipayClient(AliPay):
     """One app at one gateway. Safe to share between threads: nothing changes after it is built.
 
@@ -108,7 +116,7 @@ class AlipayClient(AliPay):
     def _verify_and_return_sync_response(self, raw_string: str, response_type: str) -> dict[str, Any]:
         node, inside, signature = _envelope(raw_string, response_type)
         if not signature:
-            raise ResultUnknown("unsigned", str(inside.get("sub_code") or inside.get("code") or "")[:64])
+            raise Unsigned(str(inside.get("code", ""))[:64], str(inside.get("sub_code", ""))[:64])
         content = self._get_string_to_be_signed(raw_string, node)
         # PHP's JSON writes "\/"; Alipay's own SDK forgives a signature made before that was done.
         if not self._verify(content, signature) and not self._verify(content.replace("\\/", "/"), signature):

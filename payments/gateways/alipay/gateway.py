@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from payments.gateways.alipay import bills, fields, notifications, refunds
 from payments.gateways.alipay.answers import Call, Verdict, verdict_of
-from payments.gateways.alipay.client import AlipayClient, NotSent, ResultUnknown
+from payments.gateways.alipay.client import AlipayClient, NotSent, ResultUnknown, Unsigned
 from payments.gateways.alipay.fields import Odd
 from payments.gateways.base import (
     BankCard,
@@ -239,6 +239,12 @@ class AlipayGateway:
             body = self._client.ask(call.value, biz, **public)
         except NotSent as error:
             raise OutcomeUnknown("not_sent", str(error)) from error
+        except Unsigned as error:
+            # What Alipay cannot tell whose it is (a wrong app_id, a wrong key) it refuses without a signature. To
+            # believe that much stops and alarms, and decides nothing about any payment or refund.
+            if verdict_of(call, error.claimed_code, error.claimed_sub_code) is Verdict.MISCONFIGURED:
+                raise GatewayMisconfigured(error.claimed_sub_code or error.claimed_code, "unsigned") from error
+            raise OutcomeUnknown(error.code, str(error)) from error
         except ResultUnknown as error:
             raise OutcomeUnknown(error.code, str(error)) from error
         code, sub_code = _word(body, "code"), _word(body, "sub_code")
