@@ -19,7 +19,7 @@ from refunds import applying, disbursement, lifecycle
 from refunds.models import Status
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.browser.test_pages import _accessibility
-from tests.storefront.test_tills import USER_AGENTS
+from tests.user_agents import USER_AGENTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -63,7 +63,7 @@ def open_in(chromium: Any, enter: Any, buyer: Any, shop_address: str, simulator:
     def open_page(way: Way, scheme: str = "light") -> Page:
         context = chromium.new_context(
             viewport=way.size, locale="zh-CN", base_url=shop_address, color_scheme=scheme,
-            user_agent=USER_AGENTS[way.browser][1], has_touch=way.size is PHONE,
+            user_agent=USER_AGENTS[way.browser], has_touch=way.size is PHONE,
         )  # fmt: skip
         context.set_default_timeout(15_000)
         contexts.append(context)
@@ -201,7 +201,7 @@ def test_wechats_word_is_a_hint_only(buys):
 def test_without_scripts_a_code_can_be_chosen_and_paid(chromium, enter, buyer, shop_address, make_product, simulator):
     context = chromium.new_context(
         viewport=PHONE, locale="zh-CN", base_url=shop_address, java_script_enabled=False,
-        user_agent=USER_AGENTS["Chrome on Android"][1],
+        user_agent=USER_AGENTS["Chrome on Android"],
     )  # fmt: skip
     enter(context, buyer)
     page = context.new_page()

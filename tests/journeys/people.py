@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,28 +32,47 @@ class Person:
 
 
 class Buyer(Person):
-    def buy(self, product: str) -> str:
-        """Buy one, pay on the simulated phone, come back; returns the order's address."""
+    def buy(self, product: str, way: str = "") -> str:
+        """Buy one, pay the way that the browser is offered first (or ``way``), come back; the order's address."""
         page = self.page
         page.goto(self.shop)
         page.get_by_text(product, exact=True).first.click()
         page.get_by_role("checkbox").check()
         page.get_by_role("button", name="去付款").click()
         page.wait_for_url(re.compile(r"/orders/\w+/pay/$"))
-        self.pay_on_the_phone(page.get_by_role("link", name="在模拟手机上付款").get_attribute("href") or "")
         order = page.url.removesuffix("pay/")
+        if way:
+            page.get_by_role("button", name=way).click()
+            expect(page.get_by_role("heading", name=way)).to_be_visible()
+        self.pay()
         page.goto(order)
         while not page.get_by_text("卡密已发到本页").is_visible():  # found by the notification, or by the poller
             page.wait_for_timeout(300)
             page.goto(order)
         return order
 
+    def pay(self) -> None:
+        """At the till that is open: a code for the simulated phone, or a way that leads there and back."""
+        page = self.page
+        if page.get_by_role("link", name="用微信支付").is_visible():  # WeChat says who pays, and asks for nothing
+            page.get_by_role("link", name="用微信支付").click()
+            page.wait_for_url(re.compile(r"/orders/\w+/pay/$"))
+        way_out = page.locator(".bar [data-bridge], .bar a.button")
+        if way_out.count():
+            way_out.click()
+            self.confirm(page)
+        else:
+            self.pay_on_the_phone(page.get_by_role("link", name="在模拟手机上付款").get_attribute("href") or "")
+
     def pay_on_the_phone(self, address: str) -> None:
         phone = self.page.context.new_page()
         phone.goto(address)
-        phone.get_by_role("button", name="确认支付").click()
-        expect(phone.get_by_text("支付成功").first).to_be_visible()
+        self.confirm(phone)
         phone.close()
+
+    def confirm(self, till: Page) -> None:
+        till.get_by_role("button", name=re.compile("确认(支付|付款)")).click()
+        expect(till.locator("main")).to_contain_text(re.compile("(支付|付款)成功|卡密"))  # some lead back at once
 
     def look_at_the_code(self, order: str) -> str:
         self.page.goto(order)
@@ -109,6 +129,12 @@ def screenshot_of_an_error(folder: Path) -> Path:
     path = folder / "error.png"
     Image.linear_gradient("L").resize((640, 400)).save(path)
     return path
+
+
+def bridge_of(simulator: str) -> str:
+    """WeixinJSBridge, as the simulator plays it."""
+    with urllib.request.urlopen(f"{simulator}/bridge.js", timeout=10) as answer:
+        return str(answer.read().decode())
 
 
 def foreign_requests(context: BrowserContext, own: set[str]) -> list[str]:

@@ -10,15 +10,19 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.demo_stack import DemoStack
-from tests.journeys.people import Buyer, Person, Staff, foreign_requests, screenshot_of_an_error
+from tests.journeys.people import Buyer, Person, Staff, bridge_of, foreign_requests, screenshot_of_an_error
+from tests.user_agents import USER_AGENTS
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
-PHONE = {"viewport": {"width": 375, "height": 812}, "has_touch": True, "is_mobile": True}
+PHONE = {"viewport": {"width": 375, "height": 812}, "has_touch": True, "is_mobile": True,
+         "user_agent": USER_AGENTS["Chrome on Android"]}  # fmt: skip
+IN_WECHAT = PHONE | {"user_agent": USER_AGENTS["WeChat on an iPhone"]}
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 LOOKS = {
     "phone, light": PHONE | {"color_scheme": "light"},
     "phone, dark": PHONE | {"color_scheme": "dark"},
+    "inside WeChat": IN_WECHAT,
     "desktop, light": DESKTOP | {"color_scheme": "light"},
     "desktop, dark": DESKTOP | {"color_scheme": "dark"},
     "phone, no JavaScript": PHONE | {"java_script_enabled": False},
@@ -37,6 +41,8 @@ def enter(stack: DemoStack, browser: Browser) -> Iterator[Enter]:
         context.set_default_timeout(20_000)
         contexts.append(context)
         strays.append(foreign_requests(context, {stack.web, stack.simulator}))
+        if look is IN_WECHAT:  # what WeChat puts into every page that it opens
+            context.add_init_script(bridge_of(stack.simulator))
         context.on("console", lambda m: broken.append(m.text) if "Content Security Policy" in m.text else None)
         person = kind(context.new_page(), stack.web, look.get("java_script_enabled", True))
         person.log_in(username, start)
@@ -115,6 +121,15 @@ def test_asked_for_evidence_the_buyer_answers(enter: Enter, look: str, tmp_path:
 def test_an_unseen_small_code_comes_back_by_itself(enter: Enter) -> None:
     buyer = enter(Buyer, "buyer2", LOOKS["phone, light"])
     order = buyer.buy("星海点卡 10 元")
+    buyer.ask_for_a_refund(order, "不想要了")
+    buyer.waits_to_read("退款已到账")
+
+
+@pytest.mark.parametrize("way", ["支付宝网页付款", "支付宝扫码付款"])
+def test_what_alipay_took_goes_back_to_alipay(enter: Enter, way: str) -> None:
+    buyer = enter(Buyer, "buyer2", LOOKS["desktop, light"])
+    order = buyer.buy("星海点卡 10 元", way)
+    expect(buyer.page.get_by_text("支付宝交易号")).to_be_visible()
     buyer.ask_for_a_refund(order, "不想要了")
     buyer.waits_to_read("退款已到账")
 

@@ -20,7 +20,7 @@ from payments import charging
 from payments.models import Payment, PaymentStatus
 from storefront.paying import NOWHERE
 from tests.storefront.conftest import words
-from tests.storefront.test_tills import USER_AGENTS
+from tests.user_agents import USER_AGENTS
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +35,7 @@ def at(buyer: Any) -> Callable[[str], Client]:
     """``at("WeChat on an iPhone")``: the buyer, logged in, in that browser."""
 
     def open_browser(browser: str) -> Client:
-        client = Client(headers={"User-Agent": USER_AGENTS[browser][1]})
+        client = Client(headers={"User-Agent": USER_AGENTS[browser]})
         client.force_login(buyer)
         return client
 
