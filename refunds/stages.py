@@ -13,6 +13,7 @@ from django.utils.timezone import localdate
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from payments.models import Channel
 from refunds.models import Lane, Queue, Refund, RefundEvent
 from refunds.models import Status as S
 
@@ -45,6 +46,12 @@ TONE_OF: dict[S, str] = {
     S.WITHDRAWN: "quiet",
     S.PAID_OUT: "good",
     S.ARRIVED: "good",
+}
+
+
+BACK_TO: dict[Channel, object] = {
+    Channel.WECHAT: gettext_lazy("微信支付受理后退回原账户：零钱通常几分钟，银行卡 1–3 个工作日。"),
+    Channel.ALIPAY: gettext_lazy("支付宝受理后退回原账户：余额、余额宝、花呗通常几分钟，银行卡 1–3 个工作日。"),
 }
 
 
@@ -124,8 +131,8 @@ def next_step(refund: Refund) -> str:
         S.APPROVED: _("财务放款后，款项原路退回您的支付账户。")
         if refund.lane == Lane.STANDARD
         else _("系统将自动放款。"),
-        S.PROCESSING: _("微信支付受理后退回原账户：零钱通常几分钟，银行卡 1–3 个工作日。"),
-        S.PAID_OUT: _("微信已退款成功，银行清算中；到账以银行入账为准。"),
+        S.PROCESSING: str(BACK_TO[_channel(refund)]),
+        S.PAID_OUT: _("%(channel)s已退款成功，银行清算中；到账以银行入账为准。") % {"channel": _channel(refund).label},
         S.ARRIVED: _("已完成，无需操作。"),
         S.REJECTED: _("您可以补充新的凭证后重新申请，或联系客服。"),
         S.WITHDRAWN: _("卡密已恢复可查看；仍在售后期内可重新申请。"),
@@ -140,8 +147,8 @@ def where_the_money_is(refund: Refund) -> str:
         S.FIRST_REVIEW: _("在平台，未退出；通过后原路退回"),
         S.AWAITING_EVIDENCE: _("在平台，未退出；通过后原路退回"),
         S.APPROVED: _("在平台，等待放款"),
-        S.PROCESSING: _("已从平台退出，微信支付处理中"),
-        S.PAID_OUT: _("微信支付已退出，收款账户入账中"),
+        S.PROCESSING: _("已从平台退出，%(channel)s处理中") % {"channel": _channel(refund).label},
+        S.PAID_OUT: _("%(channel)s已退出，收款账户入账中") % {"channel": _channel(refund).label},
         S.ARRIVED: _("已退回原支付账户"),
         S.REJECTED: _("未退款"),
         S.WITHDRAWN: _("未退款"),
@@ -163,10 +170,14 @@ def by_label(refund: Refund) -> str:
 
 def _who(refund: Refund) -> object:
     if refund.status in {S.PROCESSING, S.PAID_OUT}:
-        return _("微信支付")
+        return _channel(refund).label
     if refund.queue == Queue.NOBODY:
         return _("无人，已结束")
     return Queue(refund.queue).label
+
+
+def _channel(refund: Refund) -> Channel:
+    return Channel(refund.payment.account.channel)
 
 
 def _is_late(refund: Refund, at: datetime) -> bool:
