@@ -235,6 +235,7 @@ def test_a_sum_that_does_not_hold_our_refund_is_settled_by_a_query(
     alipay.answers["alipay.trade.fastpay.refund.query"] = ok(**QUERIED | {"refund_amount": "9.99"})
     outcome = alipay_gateway.refund(REFUND)
     assert (outcome.state, outcome.amount_fen) == (RefundState.SUCCEEDED, 999)
+    assert outcome.payment_refunded_fen is None  # a sum that is behind the query says nothing
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def verdict_of(call: Call, code: str, sub_code: str) -> Verdict:
     """Return what the gateway ``code`` and ``sub_code`` mean to ``call``."""
     if "suspected-attack" in sub_code:
         # About the texts of this one request, not about our keys: it must not stop the whole channel.
-        return Verdict.UNKNOWN if call in _QUESTIONS else Verdict.REFUSED
+        return Verdict.REFUSED if call in (Call.OPEN, Call.REFUND) else Verdict.UNKNOWN
     verdict = GATEWAY_CODES.get(code, Verdict.UNKNOWN)
     if verdict is not Verdict.BY_SUB_CODE:
         return verdict
@@ -174,4 +174,3 @@ SUB_CODES: Mapping[Call, Mapping[str, Verdict]] = {
         "USER_RATE_LIMIT": Verdict.LIMITED,
     },
 }
-_QUESTIONS = frozenset({Call.QUERY, Call.QUERY_REFUND, Call.BILL})

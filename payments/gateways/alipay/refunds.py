@@ -46,7 +46,9 @@ def accepted(body: dict[str, Any], request: RefundRequest) -> Accepted:
     refunded_fen = fields.optional_fen(body, "refund_fee")  # cumulative over the trade, not this refund
     if refunded_fen is not None and refunded_fen > request.payment_total_fen:
         raise Odd("refund_fee")
-    if body.get("fund_change") != "Y" or refunded_fen is None or refunded_fen < request.amount_fen:
+    if refunded_fen is None or refunded_fen < request.amount_fen:  # this refund is not in it, not yet at least
+        return Accepted(None, None)
+    if body.get("fund_change") != "Y":
         return Accepted(None, refunded_fen)
     # The answer does not repeat this refund's amount; a number that was used with another one is refused by Alipay.
     return Accepted(_succeeded(body, request, trade_no, request.amount_fen, refunded_fen), refunded_fen)
