@@ -13,6 +13,7 @@ from simulator.books import NEXT_STATUSES, NotPossible, arrange, find_payment, f
 from simulator.control_inputs import amount_fen, flag, moment, number, one_of, only, rows, text
 from simulator.history import load_history
 from simulator.inputs import BadInput, parse_object
+from simulator.origin import foreign
 from simulator.store import rfc3339
 from simulator.timekeeper import catch_up
 from simulator.wechat import acts as wechat_acts
@@ -27,6 +28,8 @@ LONGEST_ADVANCE_SECONDS = 10 * 366 * 86400
 
 def answer(world: World, request: Request) -> Answer:
     """Answer one request below /_control/: 400 for input that makes no sense, 409 for what the books do not allow."""
+    if foreign(request):
+        return _refuse(403, "请求来自别的网站 / the request comes from another site")
     path = request.path.removeprefix("/_control/")
     if path == "ledger":
         return Answer.json(_ledger(world)) if request.method == "GET" else _refuse(405, "请用 GET / use GET")
@@ -37,12 +40,16 @@ def answer(world: World, request: Request) -> Answer:
     if request.method != "POST":
         return _refuse(405, "请用 POST 并附 JSON / use POST with JSON")
     try:
-        data = parse_object(request.body)
-        return Answer.json(_act(world, path, data)(world, data))
+        return Answer.json(perform(world, path, parse_object(request.body)))
     except BadInput as error:
         return _refuse(400, str(error))
     except NotPossible as error:
         return _refuse(409, str(error))
+
+
+def perform(world: World, path: str, data: dict[str, Any]) -> dict[str, Any]:
+    """Do one act; BadInput or NotPossible says why it cannot be done. The console's buttons come here as well."""
+    return _act(world, path, data)(world, data)
 
 
 def _act(world: World, path: str, data: dict[str, Any]) -> Act:

@@ -94,6 +94,11 @@ def seed(number: int) -> None:
     _dice.seed(number)
 
 
+def remove(db: sqlite3.Connection, fault_id: int) -> None:
+    """Forget one ordered fault."""
+    db.execute("DELETE FROM fault WHERE id = ?", (fault_id,))
+
+
 def clear(db: sqlite3.Connection) -> int:
     """Forget every ordered fault; answer how many there were."""
     return db.execute("DELETE FROM fault").rowcount

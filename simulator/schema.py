@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from simulator import bill_faults, store
+from simulator import bill_faults, console_books, store
 from simulator.alipay import tables as alipay
 from simulator.wechat import bills as wechat_bills
 from simulator.wechat import complaint_book
 from simulator.wechat import tables as wechat
 
-SCHEMAS = (store.SCHEMA, alipay.SCHEMA, bill_faults.SCHEMA, wechat_bills.SCHEMA, complaint_book.SCHEMA, wechat.SCHEMA)
+SCHEMAS = (
+    store.SCHEMA,
+    alipay.SCHEMA,
+    bill_faults.SCHEMA,
+    wechat_bills.SCHEMA,
+    complaint_book.SCHEMA,
+    console_books.SCHEMA,
+    wechat.SCHEMA,
+)
 COLUMNS = (
     *store.COLUMNS,
     *wechat.COLUMNS,

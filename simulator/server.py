@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
-from simulator import control, issuers, phone, tls
+from simulator import console, control, issuers, phone, tls
 from simulator.alipay import bills as alipay_bills
 from simulator.alipay import gateway as alipay
 from simulator.alipay import pages as alipay_pages
@@ -50,8 +50,8 @@ def answer(world: World, request: Request) -> Answer:
             return phone.answer(world, request)
         if request.path == "/healthz":
             return Answer.json({"status": "ok"})
-        if request.path == "/":
-            return Answer(302, b"", {"Location": "/phone/"})
+        if request.path in ("/", "/console", "/console.css") or request.path.startswith("/console/"):
+            return console.answer(world, request)
         return Answer(404)
     except Exception:
         log.exception("%s %s", request.method, request.path)
