@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 
 LIMITS = {  # kind -> (calls, within seconds)
     "refund": (150, 1.0),
@@ -18,7 +19,8 @@ LIMITS = {  # kind -> (calls, within seconds)
 class Meter:
     """Sliding windows, one a kind of call."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._times: dict[str, deque[float]] = {kind: deque() for kind in LIMITS}
 
@@ -33,7 +35,7 @@ class Meter:
             window = self._window(kind)
             if len(window) >= LIMITS[kind][0]:
                 return False
-            window.append(time.monotonic())
+            window.append(self._clock())
             return True
 
     def failed(self) -> None:
@@ -42,10 +44,10 @@ class Meter:
             good = self._window("refund")
             if good:
                 good.pop()
-            self._window("refund_failed").append(time.monotonic())
+            self._window("refund_failed").append(self._clock())
 
     def _window(self, kind: str) -> deque[float]:
         window, (_, seconds) = self._times[kind], LIMITS[kind]
-        while window and window[0] <= time.monotonic() - seconds:
+        while window and window[0] <= self._clock() - seconds:
             window.popleft()
         return window

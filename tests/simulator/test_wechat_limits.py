@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
+from simulator.wechat.meter import LIMITS, Meter
+
 SEVEN_DAYS = 7 * 86400
 
 
@@ -35,6 +37,23 @@ def test_of_many_failing_refunds_at_once_all_but_six_are_told_to_wait(start_gate
     assert 6 <= len(failed) <= 6 * (1 + seconds)
     assert len(waits) == 20 - len(failed)
     assert set(waits) <= {"FREQUENCY_LIMITED"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "calls"), [("refund", 150), ("query_refund", 300), ("abnormal", 150), ("refund_old", 5000)]
+)
+def test_each_kind_of_call_has_its_own_limit(kind: str, calls: int) -> None:
+    meter = Meter(clock=lambda: 1000.0)
+    assert [meter.count(kind) for _ in range(calls + 1)] == [True] * calls + [False]
+    assert all(meter.count(other) for other in LIMITS if other != kind)
+
+
+def test_a_window_slides_and_what_was_refused_is_not_in_it() -> None:
+    now = 1000.0
+    meter = Meter(clock=lambda: now)
+    assert sum(meter.count("refund") for _ in range(400)) == 150
+    now += 1.0
+    assert sum(meter.count("refund") for _ in range(400)) == 150
 
 
 def test_limits_can_be_switched_off(start_gateway: Callable[..., Any]) -> None:
