@@ -28,7 +28,7 @@ class Rights:
     acts: dict[str, frozenset[Role]] = field(default_factory=dict)
 
 
-ONLY_OPERATOR = frozenset({OPERATOR})
+ONLY_FINANCE, ONLY_OPERATOR = frozenset({FINANCE}), frozenset({OPERATOR})
 
 TABLE: dict[str, Rights] = {
     # 审核
@@ -37,11 +37,17 @@ TABLE: dict[str, Rights] = {
     # 放款
     "refunds.disbursement": Rights(see=MONEY),
     # 渠道
-    "payments.refundattempt": Rights(see=MONEY, acts={"ask_again": frozenset({FINANCE})}),
+    "payments.refundattempt": Rights(
+        see=MONEY, acts=dict.fromkeys(["ask_again", "close_refused", "send_back"], ONLY_FINANCE)
+    ),
     "payments.payment": Rights(see=MONEY),
     "payments.channelnotification": Rights(see=MONEY),
     "payments.refusednotification": Rights(see=MONEY),
-    "payments.channelaccount": Rights(see=MONEY),
+    "payments.channelaccount": Rights(
+        see=MONEY,
+        acts={"topped_up": ONLY_FINANCE}
+        | dict.fromkeys(["stop_collecting", "start_collecting", "set_limits"], ONLY_OPERATOR),
+    ),
     # 订单
     "orders.order": Rights(see=EVERYBODY),
     "notices.notice": Rights(see=SUPPORT),

@@ -18,11 +18,15 @@ import clock
 from accounts import rights
 from accounts.desk import list_url
 from accounts.models import User
+from money import yuan
+from payments import waiting
 from payments.models import AttemptStatus as A
+from payments.models import ChannelAccount, RefundAttempt
 from refunds import worklist
 from refunds.models import Refund
 
 PREFIX = "/admin/"
+MOST_NAMED = 5
 
 
 class DeskContentPolicy:
@@ -149,6 +153,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     rows = [("退款单", "等谁处理", _cases(worklist.backlog_now(request)))]
     if rights.may(request.user, "see", "payments.refundattempt"):
         rows.append(("渠道退款", "已放款，渠道侧的情况", _attempts()))
+        rows.append(("渠道账户", "需要充值或修复的商户号", _accounts()))
     user = request.user
     return context | {
         "tile_rows": rows,
@@ -174,29 +179,57 @@ def _cases(backlog: worklist.Backlog) -> list[Tile]:
     ]
 
 
-ATTEMPT_TILES = [
-    (A.HELD, "需要财务核对后再次询问渠道"),
-    (A.WAITING_FUNDS, "商户余额不足，充值后再次询问"),
-    (A.RETURNED, "收款账户没有收下，钱还在渠道"),
-    (A.UNKNOWN, "正在用同一单号询问，不会重复退款"),
-    (A.ACCEPTED, "渠道处理中"),
-]
+ATTEMPT_HINTS: dict[A, str] = {
+    A.HELD: "需要财务核对后决定",
+    A.WAITING_FUNDS: "没有退款在等余额",
+    A.RETURNED: "收款账户没有收下，钱还在渠道",
+    A.UNKNOWN: "正在用同一单号询问，不会重复退款",
+    A.ACCEPTED: "渠道处理中",
+}
+QUEUE_OF = {A.HELD: "held", A.WAITING_FUNDS: "funds", A.RETURNED: "returned"}
 
 
 def _attempts() -> list[Tile]:
-    model = apps.get_model("payments.refundattempt")
-    counts = worklist.attempts_by_status([status for status, _ in ATTEMPT_TILES])
+    """By status, and the sum that each account must be topped up by."""
+    counts = worklist.attempts_by_status(list(ATTEMPT_HINTS))
+    hints = ATTEMPT_HINTS | ({A.WAITING_FUNDS: f"{sums}，请充值"} if (sums := _sums_that_wait()) else {})
     longest = max(counts.values(), default=0) or 1
     return [
+        Tile(str(status.label), found, 0, _attempts_url(status), hints[status], round(100 * found / longest))
+        for status, found in ((status, counts.get(status, 0)) for status in ATTEMPT_HINTS)
+    ]
+
+
+def _attempts_url(status: A) -> str:
+    queue = QUEUE_OF.get(status)
+    return list_url(RefundAttempt, queue=queue) if queue else list_url(RefundAttempt, status__exact=status.value)
+
+
+def _sums_that_wait() -> str:
+    waits = waiting.for_funds()
+    names = ChannelAccount.objects.filter(pk__in=list(waits)).order_by("pk").values_list("pk", "name")
+    return "、".join(f"{name} {yuan(waits[pk].total_fen)}" for pk, name in names)
+
+
+def _accounts() -> list[Tile]:
+    """Accounts that are short of money, in trouble or closed, by name."""
+    accounts = waiting.accounts_to_see_to()
+    rows = [
+        ("余额不足", "short", [row.name for row in accounts if row.short_since], "余额都够"),
+        ("渠道故障", "trouble", [row.name for row in accounts if row.trouble], "密钥与权限都正常"),
+        ("暂停收款", "closed", [row.name for row in accounts if not row.is_open], "都在收款"),
+    ]
+    longest = max(len(names) for _, _, names, _ in rows) or 1
+    return [
         Tile(
-            str(status.label),
-            counts.get(status, 0),
+            title,
+            len(names),
             0,
-            list_url(model, status__exact=status.value),
-            hint,
-            round(100 * counts.get(status, 0) / longest),
+            list_url(ChannelAccount, state=state),
+            "、".join(names[:MOST_NAMED]) + ("等" if len(names) > MOST_NAMED else "") or fine,
+            round(100 * len(names) / longest),
         )
-        for status, hint in ATTEMPT_TILES
+        for title, state, names, fine in rows
     ]
 
 

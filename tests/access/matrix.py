@@ -166,6 +166,18 @@ GET  admin:payments_refundattempt_ask_again       login  login login    login   
 POST admin:payments_refundattempt_ask_again       login  login login    login    login 403      403    done    403
 GET  admin:payments_refundattempt_ask_again_one   login  login login    login    login 403      403    200     403
 POST admin:payments_refundattempt_ask_again_one   login  login login    login    login 403      403    done    403
+GET  admin:payments_refundattempt_close_refused   login  login login    login    login 403      403    200     403
+POST admin:payments_refundattempt_close_refused   login  login login    login    login 403      403    done    403
+GET  admin:payments_refundattempt_send_back       login  login login    login    login 403      403    200     403
+POST admin:payments_refundattempt_send_back       login  login login    login    login 403      403    done    403
+GET  admin:payments_channelaccount_topped_up      login  login login    login    login 403      403    200     403
+POST admin:payments_channelaccount_topped_up      login  login login    login    login 403      403    done    403
+GET  admin:payments_channelaccount_stop_collecting login  login login    login    login 403      403    403     200
+POST admin:payments_channelaccount_stop_collecting login  login login    login    login 403      403    403     done
+GET  admin:payments_channelaccount_start_collecting login  login login    login    login 403      403    403     200
+POST admin:payments_channelaccount_start_collecting login  login login    login    login 403      403    403     done
+GET  admin:payments_channelaccount_set_limits     login  login login    login    login 403      403    403     200
+POST admin:payments_channelaccount_set_limits     login  login login    login    login 403      403    403     done
 """
 
 # The desk's tables. `-`: not there; `see`: list, page and history, to read; `edit`: changes rows; `keep`: adds too.

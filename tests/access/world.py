@@ -89,6 +89,7 @@ class World:
             "step": about.get("step", "approve"),
             "evidence_id": self.evidence.pk,
             "notice_id": case.buyer.notices.first().pk,
+            "account_code": "wechat",
             "kind": "payment",
             "key": self.evidence.pk if address.name.startswith("admin:") else "nothing",
             "uidb36": "1",

@@ -149,6 +149,8 @@ def test_finance_asks_the_channel_again_under_the_same_number(
     attempt.refresh_from_db()
     assert attempt.status == AttemptStatus.UNKNOWN
     assert LogEntry.objects.get().get_change_message() == "再次询问渠道"
+    asked = attempt.events.get()
+    assert (asked.from_status, asked.to_status, asked.by) == (AttemptStatus.HELD, AttemptStatus.UNKNOWN, finance)
     drain()
     attempt.refresh_from_db()
     assert attempt.status == AttemptStatus.SUCCEEDED
