@@ -67,7 +67,7 @@ USER_AGENTS = {
         "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0"
         " Safari/537.36"
     ),
-    "Firefox on Linux": (f"Mozilla/5.0 ({DISPLAY}; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",),
+    "Firefox on Linux": f"Mozilla/5.0 ({DISPLAY}; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
     "a Chromebook": (
         f"Mozilla/5.0 ({DISPLAY}; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0"
         " Safari/537.36"
