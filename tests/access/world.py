@@ -29,6 +29,10 @@ class World:
             return "/admin/no/such/page/"
         if address.name == "api:none":
             return "/api/no/such/thing/"
+        if address.name == "notify":
+            return "/notify/wechat/payment"
+        if address.name == "notify":
+            return "/notify/wechat/refund"
         known = self._parameters(address, about)
         if address.name.endswith("/<path:object_id>/"):
             app, model = address.route.split("/")[1:3]
@@ -89,7 +93,6 @@ class World:
             "step": about.get("step", "approve"),
             "evidence_id": self.evidence.pk,
             "notice_id": case.buyer.notices.first().pk,
-            "account_code": "wechat",
             "kind": "payment",
             "key": self.evidence.pk if address.name.startswith("admin:") else "nothing",
             "uidb36": "1",
