@@ -221,7 +221,7 @@ REFUND_COLUMNS = (
     "out_refund_no", "refund_id", "out_trade_no", "amount_fen",
     "status", "created_at", "succeeded_at", "effects", "returns", "source", "received_account",
 )  # fmt: skip
-NOTICE_COLUMNS = ("id", "event_type", "number", "state", "tries", "due_at", "last_answer")
+NOTICE_COLUMNS = ("id", "channel", "event_type", "number", "state", "tries", "due_at", "last_answer")
 
 
 def find_payment(db: sqlite3.Connection, out_trade_no: str) -> sqlite3.Row | None:

@@ -169,7 +169,7 @@ def test_a_refund_to_a_card_takes_the_banks_time(banked: tuple[Merchant, str], d
     assert (info["has_deposit_back"], info["dback_status"], info["dback_amount"]) == ("true", "P", "4.00")
     assert info["est_bank_receipt_time"]
     assert "bank_ack_time" not in info
-    alipay.wait(301)
+    alipay.wait(86401)
     info = _deposit(alipay, number, "R1")
     assert (info["dback_status"], bool(info["bank_ack_time"])) == ("S", True)
     fields = alipay.heard(door.next())
@@ -183,7 +183,7 @@ def test_what_the_bank_refuses_goes_to_the_balance(banked: tuple[Merchant, str],
     alipay, number = banked
     alipay.gateway.control("settle", {"request_no": f"{number}F", "status": "ABNORMAL", "in_advance": True})
     alipay.refund(number, f"{number}F", "4.00", query_options=["deposit_back_info"])
-    alipay.wait(301)
+    alipay.wait(86401)
     info = _deposit(alipay, number, f"{number}F")
     assert info["dback_status"] == "F"
     assert "dback_amount" not in info
@@ -206,7 +206,7 @@ def test_a_bank_may_be_held_and_moved_by_hand(banked: tuple[Merchant, str], door
 def test_the_message_comes_to_those_who_asked_for_it(banked: tuple[Merchant, str], door: Door) -> None:
     alipay, number = banked
     alipay.refund(number, "R1", "4.00")
-    alipay.wait(301)
+    alipay.wait(86401)
     assert _deposit(alipay, number, "R1")["dback_status"] == "S"
     assert alipay.in_ledger("notifications", "R1") is None
 
