@@ -122,15 +122,9 @@ def test_inside_wechat_neither_alipay_nor_another_way_is_offered(order_in):
 
 
 def test_without_the_app_secret_wechat_shows_a_code_to_press(order_in, settings):
-    from payments import channels
-
     settings.WECHAT = settings.WECHAT | {"app_secret": ""}
-    channels._gateway.cache_clear()
-    try:
-        client, order = order_in(WECHAT)
-        page = words(client.get(pay_page(order)))
-    finally:
-        channels._gateway.cache_clear()
+    client, order = order_in(WECHAT)
+    page = words(client.get(pay_page(order)))
     assert open_payment(order).method == "scan"
     assert "长按二维码" in page
 
@@ -360,16 +354,10 @@ def nobodys_port() -> int:
 
 
 def test_wechat_away_is_said_with_a_way_on(order_in, settings, nobodys_port):
-    from payments import channels
-
     client, order = order_in(WECHAT)
     place = agrees_at(to_wechat(client, order))
     settings.WECHAT = settings.WECHAT | {"oauth_gateway": f"http://127.0.0.1:{nobodys_port}"}
-    channels._gateway.cache_clear()
-    try:
-        page = words(client.get(place, follow=True))
-    finally:
-        channels._gateway.cache_clear()
+    page = words(client.get(place, follow=True))
     assert "微信暂时没有回应" in page
     assert "用微信支付" in page
 
