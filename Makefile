@@ -5,7 +5,7 @@ BIN := .venv/bin
 IN_PRODUCTION := $(BIN)/python tests/production.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo doctor test check nightly messages secrets lock clean
+.PHONY: help venv demo doctor test bench check nightly messages secrets lock clean
 
 help: ## 列出全部命令 / list all commands
 	@echo "make …"
@@ -26,6 +26,9 @@ test: venv ## 全部测试（真实 PostgreSQL、Valkey、模拟器、浏览器�
 
 nightly: venv ## 耗时的测试 / the long tests
 	$(BIN)/python -m pytest -m nightly
+
+bench: venv ## 速度与开销，同一次运行内的比值 / speed and cost, as ratios within one run
+	$(BIN)/python -m bench
 
 check: venv ## 风格、类型、导入方向、迁移、部署检查 / style, types, imports, migrations, deployment
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""Speed and cost, as ratios within one run: `make bench`. Absolute figures say more about the machine than about us."""

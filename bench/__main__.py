@@ -1,0 +1,45 @@
+"""`make bench`: measure, print each figure beside its goal, and fail if one is missed.
+
+python -m bench [--calls 300] [--rounds 3] [--threads 4]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+
+from bench import gateways
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured ratio and the most that it may be."""
+
+    name: str
+    value: float
+    most: float
+    detail: str
+
+    @property
+    def is_met(self) -> bool:
+        return self.value <= self.most
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--calls", type=int, default=800, help="每轮退款笔数 / refunds a round")
+    parser.add_argument("--rounds", type=int, default=3, help="轮数，取中位数 / rounds, of which the median counts")
+    parser.add_argument("--threads", type=int, default=4, help="客户端线程 / client threads")
+    options = parser.parse_args()
+    print("网关 / gateways: HTTPS, 完整的公共 CA 列表 / the full public CA bundle", flush=True)
+    measured = gateways.measure(calls=options.calls, rounds=options.rounds, threads=options.threads)
+    figures = [Figure(*line) for line in gateways.figures(measured)]
+    for figure in figures:
+        mark = "✓" if figure.is_met else "✗"
+        print(f"  {mark} {figure.name:<58} {figure.value:8.3f}   ≤ {figure.most:g}   {figure.detail}")
+    return 0 if all(figure.is_met for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
