@@ -113,10 +113,16 @@ def give_back(payment: Payment, *, at: datetime) -> None:
     open_attempts([Instruction(payment, payment.refundable_fen, "重复或超时付款，原路退回")], at=at)
 
 
-def hint(account: ChannelAccount, request_no: str, *, at: datetime) -> None:
-    """A notification about this number came: look soon. What is closed stays closed (I14)."""
-    mine = RefundAttempt.objects.filter(payment__account=account, request_no=request_no)
-    mine.exclude(status__in=FINAL).update(next_due_at=at)
+def hint(account: ChannelAccount, request_no: str, *, at: datetime, payment_no: str = "") -> None:
+    """A notification about this number came: look soon. What is closed stays closed (I14).
+
+    Alipay may say only which payment it is about: then all of its refunds that are under way.
+    """
+    mine = RefundAttempt.objects.filter(payment__account=account).exclude(status__in=FINAL)
+    if request_no:
+        mine.filter(request_no=request_no).update(next_due_at=at)
+    else:
+        mine.filter(payment__payment_no=payment_no).exclude(next_due_at=None).update(next_due_at=at)
     workqueue.ring(SWEEP)
 
 
@@ -148,7 +154,7 @@ def sweep(*, at: datetime) -> int:
     """Send or ask about a batch of due attempts; returns how many."""
     due = _claim(at)
     breaker = pacing.Breaker()
-    answers = ask_all(due, lambda attempt: breaker.watch(attempt.payment.account_id, lambda: _ask(attempt)))
+    answers = ask_all(due, lambda attempt: breaker.watch(attempt.payment.account, lambda: _ask(attempt)))
     try:
         record(answers, at=at)
     except OperationalError:
@@ -231,7 +237,7 @@ def record(answers: Sequence[tuple[RefundAttempt, RefundOutcome | GatewayError]]
             hinted = attempt.next_due_at != asked.next_due_at  # a notification came while we asked
             attempt.leased_until = None
             if isinstance(answer, pacing.NotSentYet):
-                attempt.first_sent_at = asked.first_sent_at  # nothing left us: if it was new, it still is
+                attempt.first_sent_at, attempt.status = asked.first_sent_at, asked.status  # nothing left us
             before = A(attempt.status)
             transfers += _hear(attempt, answer, at)
             attempt.next_due_at = at if hinted else attempt.next_due_at

@@ -61,7 +61,7 @@ def receive(account: ChannelAccount, notification: Notification, *, at: datetime
         )
         ChannelNotification.objects.bulk_create([row], ignore_conflicts=True)
         if notification.kind is NotificationKind.REFUND:
-            refunding.hint(account, notification.request_no, at=at)
+            refunding.hint(account, notification.request_no, payment_no=notification.payment_no, at=at)
         elif notification.kind is NotificationKind.PAYMENT:
             charging.hint(account, notification.payment_no, at=at)
 
