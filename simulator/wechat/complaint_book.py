@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from simulator import settings
-from simulator.books import NotPossible, find_payment
+from simulator.books import NotPossible, find_payment, payment_of
 from simulator.notifications import Dialect, Notice, queue
 from simulator.store import rfc3339
 from simulator.wechat import notices
@@ -201,8 +201,8 @@ def _see_refunds(world: World, db: sqlite3.Connection, complaint: sqlite3.Row) -
 
 def fully_refunded(db: sqlite3.Connection, complaint: sqlite3.Row) -> bool:
     """True if nothing is left of the payment that it is about."""
-    payment = find_payment(db, complaint["out_trade_no"])
-    return bool(payment) and payment["refunded_fen"] == payment["amount_fen"]
+    payment = payment_of(db, complaint["out_trade_no"])
+    return bool(payment["refunded_fen"] == payment["amount_fen"])
 
 
 def announce(world: World, db: sqlite3.Connection, complaint_id: str, event: str, action_type: str) -> None:
