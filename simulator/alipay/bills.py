@@ -31,7 +31,7 @@ EMPTY = "EMPTY_DATA_WITH_BILL_FILE"
 def query(world: World, params: Params, biz: dict[str, Any]) -> dict[str, Any]:
     """alipay.data.dataservice.bill.downloadurl.query."""
     kind = biz.get("bill_type")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise Refusal("isp.invalid_arguments", "入参不合法：bill_type")
     day = str(biz.get("bill_date"))
     start, end = _span(day)
@@ -84,7 +84,7 @@ def _span(day: str) -> tuple[float, float]:
         if re.fullmatch(r"\d{4}-\d{2}", day):
             start = datetime.strptime(day, "%Y-%m").replace(tzinfo=BEIJING)
             return start.timestamp(), (start + timedelta(days=32)).replace(day=1).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     raise Refusal("isp.invalid_arguments", "入参不合法：bill_date")
 

@@ -21,9 +21,9 @@ QR_SECONDS = 2 * 3600
 QR_SECONDS_AT_LEAST = 15 * 60  # of real time, whatever the speed: a person must be able to pay
 BANK_SECONDS = 86400  # until the bank acknowledges a deposit-back
 BANK_ESTIMATE_SECONDS = 2 * 86400  # what the buyer is told
-UNPAID_TOO_LONG = (
-    "SELECT * FROM (SELECT *, COALESCE(time_expire, created_at + timeout_seconds) AS until FROM alipay_trade"
-    " WHERE status = 'WAIT_BUYER_PAY') WHERE until <= ?"
+UNPAID_TOO_LONG = (  # the words of the index alipay_trade_until
+    "SELECT *, COALESCE(time_expire, created_at + timeout_seconds) AS until FROM alipay_trade"
+    " WHERE status = 'WAIT_BUYER_PAY' AND COALESCE(time_expire, created_at + timeout_seconds) <= ?"
 )
 
 

@@ -36,7 +36,8 @@ CREATE TABLE IF NOT EXISTS alipay_trade (         -- 交易; times are seconds s
     CHECK (refunded_fen = 0 OR paid_at IS NOT NULL),
     CHECK (paid_at IS NULL OR (refunded_fen = total_fen) = (status = 'TRADE_CLOSED'))
 );
-CREATE INDEX IF NOT EXISTS alipay_trade_open ON alipay_trade (created_at) WHERE status = 'WAIT_BUYER_PAY';
+CREATE INDEX IF NOT EXISTS alipay_trade_until ON alipay_trade (COALESCE(time_expire, created_at + timeout_seconds))
+    WHERE status = 'WAIT_BUYER_PAY';
 CREATE INDEX IF NOT EXISTS alipay_trade_paid ON alipay_trade (paid_at) WHERE status = 'TRADE_SUCCESS';
 
 CREATE TABLE IF NOT EXISTS alipay_refund (        -- 退款
@@ -56,6 +57,7 @@ CREATE TABLE IF NOT EXISTS alipay_refund (        -- 退款
     PRIMARY KEY (trade_no, out_request_no),
     CHECK (dback_at IS NULL OR (dback_status = 'P' AND dback_as IS NOT NULL))
 );
+CREATE INDEX IF NOT EXISTS alipay_refund_no ON alipay_refund (out_request_no);
 CREATE INDEX IF NOT EXISTS alipay_refund_done ON alipay_refund (done_at) WHERE refunded_at IS NULL;
 CREATE INDEX IF NOT EXISTS alipay_refund_due ON alipay_refund (dback_at) WHERE dback_at IS NOT NULL;
 
