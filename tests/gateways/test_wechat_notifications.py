@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -158,6 +159,13 @@ def header(name: str, value: str | None) -> Notice:
     return send(Notice.payment(), headers={f"Wechatpay-{name}": value})
 
 
+def varied(vary: Callable[[str], str]) -> Notice:
+    """A genuine notice whose signature is written differently: the bytes may well be the same."""
+    notice = Notice.payment()
+    headers, body = notice.sealed()
+    return send(notice, body_to_sign=body, headers={"Wechatpay-Signature": vary(headers["Wechatpay-Signature"])})
+
+
 def amount(notice: Notice, **changes: Any) -> Notice:
     return say(notice, amount=notice.resource["amount"] | changes)
 
@@ -206,6 +214,11 @@ FORGERIES: dict[str, tuple[str, Callable[[], Notice]]] = {
     ),
     "nonce exchanged": ("bad_signature", lambda: header("Nonce", "Z" * 32)),
     "signature is no base64": ("bad_signature", lambda: header("Signature", "!!!")),
+    "signature written another way": (
+        "bad_signature",
+        lambda: varied(lambda told: told[:-3] + chr(ord(told[-3]) ^ 1) + "=="),
+    ),
+    "signature with a mark in it": ("bad_signature", lambda: varied(lambda told: f"{told[:9]}*{told[9:]}")),
     "signature is empty base64": ("bad_signature", lambda: header("Signature", "====")),
     "broken JSON": ("notification_id", lambda: send(Notice.payment(), body_to_sign=b'{"id": ')),
     "deep JSON": ("notification_id", lambda: send(Notice.payment(), body_to_sign=b'{"id":' + b"[" * 60_000)),
@@ -264,3 +277,38 @@ def test_the_real_time_must_say_its_zone(gateway: WechatGateway) -> None:
     headers, body = Notice.payment().sealed()
     with pytest.raises(ValueError, match="aware"):
         gateway.read_notification(headers, body, real_time=NOW.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize("count", [2_000, pytest.param(100_000, marks=pytest.mark.nightly)])
+def test_no_mutated_notice_is_believed(channel: Channel, gateway: WechatGateway, count: int) -> None:
+    """G13, R6: bytes flipped, cut, doubled and swapped between genuine notices; each is refused, and we call nobody."""
+    chance = Random(20261122)
+    genuine = [
+        (dict(headers.items()), body)
+        for headers, body in (Notice.payment().sealed(), Notice.refund().sealed())
+        if gateway.read_notification(headers, body, real_time=NOW)
+    ]
+    for _ in range(count):
+        (headers, body), (other, _) = chance.sample(genuine, 2)
+        mutated, changed = mutate(chance, headers, body, other)
+        with pytest.raises(NotificationRefused):
+            gateway.read_notification(mutated, changed, real_time=NOW)
+    assert channel.requests == []
+
+
+def mutate(chance: Random, headers: dict[str, str], body: bytes, other: dict[str, str]) -> tuple[dict[str, str], bytes]:
+    name = chance.choice([name for name in headers if name.startswith("Wechatpay-")])
+    at = chance.randrange(len(body))
+    value = headers[name]
+    place = chance.randrange(len(value))
+    return chance.choice(
+        [
+            lambda: (headers, body[:at] + bytes([body[at] ^ 1 << chance.randrange(8)]) + body[at + 1 :]),
+            lambda: (headers, body[:at]),
+            lambda: (headers, body[:at] + body[at : at + 1] * 2 + body[at + 1 :]),
+            lambda: (headers | {name: value[:place] + chr(ord(value[place]) ^ 1) + value[place + 1 :]}, body),
+            lambda: (headers | {name: value[:place] + value[place + 1 :]}, body),
+            lambda: (headers | {"Wechatpay-Signature": other["Wechatpay-Signature"]}, body),
+            lambda: ({key: told for key, told in headers.items() if key != name}, body),
+        ]
+    )()

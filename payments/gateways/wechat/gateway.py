@@ -243,6 +243,8 @@ class WechatGateway:
         signature = signed[notifications.SIGNATURE]
         if signature.startswith("WECHATPAY/SIGNTEST/"):
             raise NotificationRefused("signtest", "the channel probes whether we verify")
+        if not notifications.is_plain_base64(signature):  # the SDK's decoder would overlook what is odd in it
+            raise NotificationRefused("bad_signature")
         if signed[notifications.SIGNATURE_TYPE] != "WECHATPAY2-SHA256-RSA2048":
             raise NotificationRefused("signature_type")
         timestamp = signed[notifications.TIMESTAMP]

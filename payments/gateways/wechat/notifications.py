@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,6 +55,14 @@ def signature_headers(headers: Mapping[str, str]) -> dict[str, str]:
         if not re.fullmatch(r"[!-~]{1,1024}", value) or ("," in value):  # a comma is two headers joined by the server
             raise NotificationRefused("bad_header", name)
     return found
+
+
+def is_plain_base64(signature: str) -> bool:
+    """Whether ``signature`` is the one way of writing its bytes, so that nobody can vary a genuine one."""
+    try:
+        return base64.b64encode(base64.b64decode(signature, validate=True)).decode() == signature
+    except ValueError:
+        return False
 
 
 def envelope_of(body: bytes) -> Envelope:
