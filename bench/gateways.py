@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from ssl import SSLContext, create_default_context
+from typing import Any
 
 import certifi
 
@@ -90,11 +91,12 @@ class World:
     def handshakes(self) -> int:
         return int(self.control("connections")["tls_handshakes"])
 
-    def control(self, act: str, data: object = None) -> dict[str, object]:
+    def control(self, act: str, data: object = None) -> dict[str, Any]:
         body = None if data is None else json.dumps(data).encode()
         request = urllib.request.Request(f"{self.credentials['control']}/_control/{act}", body)  # noqa: S310
         with urllib.request.urlopen(request, timeout=60, context=self._tls) as answer:  # noqa: S310
-            return json.loads(answer.read())  # type: ignore[no-any-return]
+            found: dict[str, Any] = json.loads(answer.read())
+            return found
 
 
 @contextmanager

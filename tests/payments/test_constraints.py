@@ -203,8 +203,8 @@ ATTACKS = {
     ),
     "a notification stored twice": (
         "INSERT INTO payments_channelnotification (account_id, notification_id, kind, payment_no, request_no,"
-        " complaint_id, facts, received_at) SELECT account_id, notification_id, kind, payment_no, request_no, '', facts,"
-        " now() FROM payments_channelnotification",
+        " complaint_id, facts, received_at) SELECT account_id, notification_id, kind, payment_no, request_no, '',"
+        " facts, now() FROM payments_channelnotification",
         "notification_is_stored_once",
     ),
     # the ledger (I6)
