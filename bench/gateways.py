@@ -80,7 +80,7 @@ class World:
         before = self.handshakes()
         trusted = {"REQUESTS_CA_BUNDLE": str(self._bundle), "SSL_CERT_FILE": str(self._bundle)}
         words = [sys.executable, "-m", "bench.client", client, str(self._data), str(threads)]
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - our own program
             words, input="\n".join(numbers), env={**os.environ, **trusted}, cwd=ROOT, check=True, text=True,
             stdout=subprocess.PIPE,
         )  # fmt: skip
@@ -104,7 +104,7 @@ def _world() -> Iterator[World]:
     with tempfile.TemporaryDirectory(prefix="cardshop-bench-") as folder:
         data = Path(folder)
         words = [sys.executable, "-m", "simulator", "--port", "0", "--data", folder, "--tls", "--speed", "60"]
-        simulator = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        simulator = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)  # noqa: S603
         try:
             assert simulator.stdout is not None
             simulator.stdout.readline()  # it listens once it has said where

@@ -27,7 +27,6 @@ from accounts.models import User
 from accounts.roles import Role as R
 from orders.models import Order
 from payments import refunding
-from payments.models import AttemptStatus
 from refunds import codes, evidence, followups, policy
 from refunds.models import Disbursement, Lane, Queue, Refund, RefundEvent
 from refunds.models import Status as S
