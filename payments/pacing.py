@@ -3,6 +3,8 @@
 ``ChannelAccount.calls_from`` is when the budget is used up to: each admitted call moves it by ``1 / rate`` seconds,
 each failing answer by as much more as the channel counts it for (WeChat: 150 good calls or 6 failing ones a second). An
 account may run ahead by ``AHEAD_SECONDS``, then its rows wait where they are; those of other accounts go on.
+Failures come in bursts, for a batch has several calls under way before the first has failed: half of the limit is for a
+burst, the other half for the pace of bursts, so that no second sees more than the limit (``Breaker``).
 Limits count real seconds, so nothing here is shortened by TIME_SCALE. See docs/decisions/0009-pacing.md.
 """
 
@@ -12,15 +14,16 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from django.db.models import QuerySet
 
 from payments import channels
+from payments.asking import THREADS
 from payments.gateways.base import GatewayError, GatewayMisconfigured, Limits, NeverSent, RefundOutcome, RefundState
 from payments.models import ChannelAccount, RefundAttempt
 
 AHEAD_SECONDS = 0.25
-MOST_FAILURES_IN_A_BATCH = 4
 MISCONFIGURED_PAUSE = timedelta(seconds=60)
 LONGEST_PAUSE = timedelta(minutes=2)
 
@@ -68,7 +71,7 @@ def charge_failures(answers: Iterable[tuple[RefundAttempt, Answer]], *, at: date
             failing[attempt.payment.account_id].append(answer)
     for row in ChannelAccount.objects.select_for_update().filter(pk__in=failing).order_by("pk"):
         pk = row.pk
-        cost = timedelta(seconds=len(failing[pk]) / channels.limits(row).failures_per_second)
+        cost = timedelta(seconds=AHEAD_SECONDS + len(failing[pk]) / most_failures_at_once(channels.limits(row)))
         row.calls_from = min(_used_up_to(row, at) + cost, at + LONGEST_PAUSE)
         broken = next((error for error in failing[pk] if isinstance(error, GatewayMisconfigured)), None)
         if broken:
@@ -95,34 +98,64 @@ def _used_up_to(account: ChannelAccount, at: datetime) -> datetime:
     return used_up_to if at <= used_up_to <= at + LONGEST_PAUSE else at
 
 
+def most_failures_at_once(limits: Limits) -> int:
+    """How many calls may fail in one burst, and how many a second after it."""
+    return max(1, limits.failures_per_second // 2)
+
+
 class Breaker:
     """熔断: within one batch, an account whose calls fail is left alone after a few, instead of by all threads.
 
-    Safe to share between the threads of one batch.
+    As long as nothing has gone well, no more calls are under way than may fail at once; each answer lets one more
+    begin. What this process has learned of an account outlives the batch, until a call fails. Safe to share between the
+    threads of one batch.
     """
 
+    _answered: ClassVar[dict[int, int]] = {}  # account → calls in a row that went well, as far as it matters
+
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._failures: dict[int, int] = defaultdict(int)
+        self._under_way: dict[int, int] = defaultdict(int)
 
-    def watch(self, account_id: int, ask: Callable[[], RefundOutcome]) -> RefundOutcome:
+    def watch(self, account: ChannelAccount, ask: Callable[[], RefundOutcome]) -> RefundOutcome:
         """Ask, and remember how it ended. Raises NotSentYet once too much has failed, else what ``ask`` raises."""
-        with self._lock:
-            if self._failures[account_id] >= MOST_FAILURES_IN_A_BATCH:
-                raise NotSentYet("not_sent_yet", "this account's calls fail just now")
+        most = most_failures_at_once(channels.limits(account))
+        self._begin(account.pk, most)
+        answer: Answer = NeverSent("never_sent")  # until we know better: whatever else is raised has not left us
         try:
-            outcome = ask()
+            answer = ask()
         except GatewayError as error:
-            self._note(account_id, error)
+            answer = error
             raise
-        self._note(account_id, outcome)
-        return outcome
+        finally:
+            self._end(account.pk, answer, most)
+        return answer
 
-    def _note(self, account_id: int, answer: Answer) -> None:
+    def _begin(self, pk: int, most: int) -> None:
+        with self._changed:
+            while self._failures[pk] < most and self._under_way[pk] >= self._room(pk, most):
+                self._changed.wait()
+            if self._failures[pk] >= most:
+                raise NotSentYet("not_sent_yet", "this account's calls fail just now")
+            self._under_way[pk] += 1
+
+    def _room(self, pk: int, most: int) -> int:
+        return max(1, most + self._answered.get(pk, 0) - self._failures[pk])
+
+    def _end(self, pk: int, answer: Answer, most: int) -> None:
         """Count a failure; a wrong key or an empty account fails every further call alike."""
-        hopeless = isinstance(answer, GatewayMisconfigured) or _is_short(answer)
-        with self._lock:
-            self._failures[account_id] += MOST_FAILURES_IN_A_BATCH if hopeless else _is_failure(answer)
+        with self._changed:
+            self._under_way[pk] -= 1
+            if isinstance(answer, GatewayMisconfigured) or _is_short(answer):
+                self._failures[pk] = most
+            elif _is_failure(answer):
+                self._failures[pk] += 1
+            if self._failures[pk]:
+                self._answered.pop(pk, None)
+            elif isinstance(answer, RefundOutcome):
+                self._answered[pk] = min(self._answered.get(pk, 0) + 1, THREADS)
+            self._changed.notify_all()
 
 
 def _is_failure(answer: Answer) -> bool:

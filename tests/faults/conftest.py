@@ -1,0 +1,111 @@
+"""Cases whose money goes through either channel, a record of what the shop says to it, and what it tells the shop."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.faults.recorder import Recorder
+
+CHANNELS = ["wechat", "alipay"]
+CARD = "招商银行借记卡0403"
+
+
+@pytest.fixture(params=CHANNELS)
+def channel(request: pytest.FixtureRequest) -> str:
+    """Each story is told of both channels."""
+    return str(request.param)
+
+
+@pytest.fixture
+def recorder(simulator: Any, settings: Any) -> Iterator[Recorder]:
+    """All that the shop says to its channels from here on."""
+    with Recorder(simulator.address) as running:
+        for name in ("WECHAT", "ALIPAY"):
+            credentials = getattr(settings, name)
+            gateway = credentials["gateway"].replace(simulator.address, running.address)
+            assert gateway != credentials["gateway"]
+            setattr(settings, name, credentials | {"gateway": gateway})
+        yield running
+
+
+@pytest.fixture
+def sent(buy: Any, sent_for: Any) -> Callable[..., Any]:
+    """A case whose refund is committed and not sent yet: ``sent("alipay", price_fen=3000, amount_fen=1000)``.
+
+    WeChat holds it as PROCESSING until told how it ends; Alipay, which knows no such thing, will do it at once.
+    """
+
+    def build(channel: str, *, amount_fen: int | None = None, **purchase: Any) -> Any:
+        return sent_for(buy(channel=channel, **purchase), amount_fen)
+
+    return build
+
+
+@pytest.fixture
+def sent_for(apply: Any, reviewer: Any, finance: Any, simulator: Any) -> Callable[..., Any]:
+    """The same of an order that is there: ``sent_for(order, 1000)``. A part is approved and released by people."""
+
+    def build(order: Any, amount_fen: int | None = None) -> Any:
+        import clock
+        from refunds import disbursement, lifecycle, sweeping
+        from tests.cases import attempt_of
+
+        refund = apply(order, reason="changed_mind", amount_fen=amount_fen)
+        if refund.status == "first_review":
+            lifecycle.approve([refund], by=reviewer, at=clock.now())
+            disbursement.release([refund], by=finance, at=clock.now())
+        else:
+            sweeping.sweep(at=clock.now())
+        refund.refresh_from_db()
+        assert refund.status == "processing", refund.status
+        if order.payments.get(is_surplus=False, status="paid").account.channel == "wechat":
+            simulator.post("settle", request_no=attempt_of(refund).request_no, status="PROCESSING", in_advance=True)
+        return refund
+
+    return build
+
+
+@pytest.fixture
+def many_sent(buyer: Any, make_product: Any, simulator: Any) -> Callable[..., list[Any]]:
+    """So many cases at once, each of an order of its own: ``many_sent("wechat", 60)``. WeChat does not hold them."""
+
+    def build(channel: str, count: int, price_fen: int = 300) -> list[Any]:
+        import clock
+        from payments import charging
+        from payments.charging import Way
+        from refunds import applying, sweeping
+        from refunds.models import Refund
+
+        product, at = make_product(price_fen, stock=count, one_click_daily_cap_fen=10**8), clock.now()
+        way = Way(account_code=channel)
+        payments = [
+            charging.checkout(product, quantity=1, buyer=buyer, checkout_key=uuid.uuid4(), at=at, way=way)
+            for _ in range(count)
+        ]
+        charging.look(payments, at=at)  # all tills
+        for payment in payments:
+            simulator.pay(payment.payment_no)
+            payment.refresh_from_db()
+        charging.look(payments, at=clock.now())
+        asked = applying.Application("changed_mind")
+        cases = [applying.submit(payment.order, asked, by=buyer, at=clock.now()).pk for payment in payments]
+        while sweeping.sweep(at=clock.now()):
+            pass
+        refunds = list(Refund.objects.filter(pk__in=cases).order_by("pk"))
+        assert {refund.status for refund in refunds} == {"processing"}
+        return refunds
+
+    return build
+
+
+@pytest.fixture(autouse=True)
+def _channels_are_well_again(simulator: Any) -> Iterator[None]:
+    """What a test broke at the channels is mended for the next."""
+    yield
+    simulator.post("faults", clear=True)
+    for channel in CHANNELS:
+        simulator.post("funds", channel=channel, amount_fen=None)
