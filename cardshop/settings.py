@@ -42,7 +42,7 @@ TIME_SCALE = env.float("TIME_SCALE", 1.0)  # shortens polling and spacing; forbi
 CLOCK_OFFSET_SECONDS = env.int("CLOCK_OFFSET_SECONDS", 0)
 OFFICIAL_HOSTS = {
     "WECHAT_GATEWAY": {"api.mch.weixin.qq.com", "api2.mch.weixin.qq.com"},
-    "WECHAT_OAUTH_GATEWAY": {"api.weixin.qq.com", "open.weixin.qq.com"},
+    "WECHAT_OAUTH_GATEWAY": {"api.weixin.qq.com", "open.weixin.qq.com"},  # two: when live, neither is to be named
     "ALIPAY_GATEWAY": {"openapi.alipay.com"},
 }
 
@@ -82,11 +82,14 @@ if CHANNELS == "simulated":
         )
     if WECHAT["mchid"] and not WECHAT["gateway"]:
         raise ImproperlyConfigured("CHANNELS=simulated needs WECHAT_GATEWAY, the address of a simulator.")
+    if WECHAT["app_secret"] and not WECHAT["oauth_gateway"]:
+        raise ImproperlyConfigured("CHANNELS=simulated: WECHAT_APP_SECRET_FILE needs WECHAT_OAUTH_GATEWAY beside it.")
     if ALIPAY["app_id"] and not ALIPAY["gateway"]:
         raise ImproperlyConfigured("CHANNELS=simulated needs ALIPAY_GATEWAY, the address of a simulator.")
 if CHANNELS == "live":
     for _name, _address in _gateways.items():
-        if _address and not (_name in _official and _address.startswith("https://")):
+        is_fine = _name in _official and _address.startswith("https://") and _name != "WECHAT_OAUTH_GATEWAY"
+        if _address and not is_fine:
             raise ImproperlyConfigured(f"CHANNELS=live takes the channel's own https address only. Unset {_name}.")
     _wechat_needs = {"mchid", "appid", "apiv3_key", "cert_serial_no", "private_key"}
     if not WECHAT["cert_dir"]:

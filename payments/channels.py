@@ -28,6 +28,8 @@ BUILD: Mapping[str, Callable[..., Gateway]] = {
 }
 
 
+#: Where calls go and what is read from disk: a shop that said these could make us call or read anything.
+OURS_TO_SAY = frozenset({"gateway", "oauth_gateway", "cert_dir"})
 CAREFUL = Limits(
     refundable_days=365, most_refunds=50, between_refunds_seconds=60, calls_per_second=10, failures_per_second=6
 )
@@ -94,9 +96,12 @@ def unusable() -> dict[str, str]:
 def bring_own(shop: Shop, channel: str, credentials: Mapping[str, Any]) -> ChannelAccount:
     """自带商户号: the shop's payments of this channel go to its own account. Raises GatewayMisconfigured.
 
-    ``credentials`` are the fields of the channel's credentials class; they are tried out before anything is kept.
+    ``credentials`` are the fields of the channel's credentials class but for those of ``OURS_TO_SAY``; they are tried
+    out before anything is kept.
     """
-    BUILD[channel](**credentials)
+    if refused := OURS_TO_SAY & set(credentials):
+        raise GatewayMisconfigured("credentials", f"not a shop's to say: {', '.join(sorted(refused))}")
+    BUILD[channel](**_at_our_places(channel, credentials))
     code = f"{channel}-{shop.pk}"
     sealed = vault.keyring(settings.CARD_KEYS_FILE).seal(json.dumps(dict(credentials)), bound_to=_place(code))
     row, _ = ChannelAccount.objects.update_or_create(
@@ -118,7 +123,9 @@ def gateway(account: ChannelAccount) -> Gateway:
     if not account.credentials_key_id:
         return _built(account.channel, json.dumps(_environment(account.channel)))
     sealed = vault.Sealed(bytes(account.credentials), account.credentials_key_id)
-    return _built(account.channel, _opened(account.code, sealed))
+    return _built(
+        account.channel, json.dumps(_at_our_places(account.channel, json.loads(_opened(account.code, sealed))))
+    )
 
 
 def limits(account: ChannelAccount) -> Limits:
@@ -156,6 +163,12 @@ def _opened(code: str, sealed: vault.Sealed) -> str:
 
 def _environment(channel: str) -> dict[str, Any]:
     return settings.WECHAT if channel == Channel.WECHAT else settings.ALIPAY
+
+
+def _at_our_places(channel: str, credentials: Mapping[str, Any]) -> dict[str, Any]:
+    """A shop's credentials, spoken with at the addresses that this whole installation uses."""
+    places = {name: value for name, value in _environment(channel).items() if name.endswith("gateway")}
+    return places | dict(credentials)
 
 
 def _place(code: str) -> str:

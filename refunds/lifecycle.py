@@ -253,7 +253,7 @@ def resume(refunds: Sequence[Refund], *, at: datetime) -> None:
 
 
 def reissue(refunds: Sequence[Refund], *, by: User, at: datetime) -> None:
-    """重新原路退款 under a new number, once the old one is closed for good, or its money is back with the merchant (G7)."""
+    """重新原路退款 under a new number, once the old one is closed, or its money is back with the merchant (G7)."""
     with _step("reissue", refunds, by=by, at=at) as taken:
         _no_other_active(taken)
         for refund, attempt in zip(taken.refunds, _last_attempts(taken.refunds), strict=True):
