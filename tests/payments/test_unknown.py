@@ -223,7 +223,7 @@ def test_without_funds_the_same_number_waits_and_goes_on_after_topping_up(script
         assert attempt.accepted_at is None
     channel.answers[Call.REFUND] = says(attempt, status="SUCCESS")
     assert by_hand.ask_again([attempt], by=finance, at=clock.now()) == 1
-    look_later(0)
+    look_later(1)
     refund.refresh_from_db()
     assert refund.status == Status.ARRIVED
     bodies = {asked.body for asked in channel.requests if asked.body}
