@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.faults.letters import Letters
 from tests.faults.recorder import Recorder
 
 CHANNELS = ["wechat", "alipay"]
-CARD = "招商银行借记卡0403"
+CARD = {"wechat": "招商银行借记卡0403", "alipay": "招商银行储蓄卡0403"}
 
 
 @pytest.fixture(params=CHANNELS)
@@ -30,6 +31,14 @@ def recorder(simulator: Any, settings: Any) -> Iterator[Recorder]:
             assert gateway != credentials["gateway"]
             setattr(settings, name, credentials | {"gateway": gateway})
         yield running
+
+
+@pytest.fixture
+def letters(settings: Any) -> Iterator[Letters]:
+    """Genuine notifications, caught on their way: what is opened from here on is announced to this address."""
+    with Letters() as caught:
+        settings.SITE_URL = caught.address
+        yield caught
 
 
 @pytest.fixture

@@ -19,6 +19,12 @@ def later(seconds: float = 60) -> int:
     return charging.sweep(at=at) + refunding.sweep(at=at) + disbursement.hear(at=at)
 
 
+def look(refund: Any) -> None:
+    """The shop sends this refund, or asks about it, once."""
+    hint(attempt_of(refund))
+    later(1)
+
+
 def refunds_there(simulator: Any, payment: Any) -> list[dict[str, Any]]:
     """The channel's own refunds of a payment, asked for by us or not."""
     return [row for row in simulator.ledger()["refunds"] if row["out_trade_no"] == payment.payment_no]
