@@ -178,7 +178,15 @@ def test_every_till_is_accessible(name, scheme, buys, keep):
     page, _ = buys(name, scheme)
     keep(page, f"till-{name.replace(' ', '-')}-{scheme}")
     assert _accessibility(page) == []
-    assert not page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") <= WAYS[name].size["width"]
+    page.evaluate("document.documentElement.style.setProperty('font-size', '200%')")  # WeChat's own setting
+    assert page.evaluate("document.documentElement.scrollWidth") <= WAYS[name].size["width"]
+    if scheme == "light":
+        page.context.add_cookies([{"name": "cardshop_language", "value": "en", "url": page.url}])
+        page.goto(page.url.split("#")[0])
+        keep(page, f"till-{name.replace(' ', '-')}-english")
+        assert re.findall(r"[\u4e00-\u9fff]+", page.inner_text("main").replace("点卡", "")) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= WAYS[name].size["width"]
 
 
 def test_wechats_word_is_a_hint_only(buys):
