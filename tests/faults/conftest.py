@@ -42,6 +42,23 @@ def letters(settings: Any) -> Iterator[Letters]:
 
 
 @pytest.fixture
+def shown(buyer: Any, make_product: Any) -> Callable[..., Any]:
+    """An order whose code is on the buyer's screen: ``shown("alipay", price_fen=3000)``. Returns its payment."""
+
+    def build(channel: str, **product: Any) -> Any:
+        import clock
+        from payments import charging
+        from payments.charging import Way
+
+        goods, at = make_product(**product), clock.now()
+        way = Way(account_code=channel)
+        payment = charging.checkout(goods, quantity=1, buyer=buyer, checkout_key=uuid.uuid4(), at=at, way=way)
+        return charging.present(payment, at=clock.now())
+
+    return build
+
+
+@pytest.fixture
 def sent(buy: Any, sent_for: Any) -> Callable[..., Any]:
     """A case whose refund is committed and not sent yet: ``sent("alipay", price_fen=3000, amount_fen=1000)``.
 
@@ -116,5 +133,6 @@ def _channels_are_well_again(simulator: Any) -> Iterator[None]:
     """What a test broke at the channels is mended for the next."""
     yield
     simulator.post("faults", clear=True)
+    simulator.post("signing", certificate_share=0)
     for channel in CHANNELS:
         simulator.post("funds", channel=channel, amount_fen=None)

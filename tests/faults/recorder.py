@@ -58,6 +58,7 @@ class Recorder:
 
     upstream: str
     now: Callable[[], float] = lambda: 0.0
+    before: Callable[[Exchange], None] = lambda exchange: None  # a request is on its way: what happens meanwhile
     exchanges: list[Exchange] = field(default_factory=list)
 
     def calls(self, call: str) -> list[Exchange]:
@@ -112,6 +113,7 @@ class Recorder:
         verb, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ", 2)
         exchange = Exchange(self.now(), verb, target, body)
         self.exchanges.append(exchange)
+        self.before(exchange)
         channel.sendall(head + body)
         try:
             head, exchange.answer = _message(channel)

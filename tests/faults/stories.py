@@ -65,3 +65,8 @@ def arrives_once(refund: Any, simulator: Any) -> None:
 def all_is_well(simulator: Any) -> None:
     """Nothing is broken, here or between the channels' books and ours."""
     assert invariants.broken(simulator.ledger()) == []
+
+
+def now(row: Any) -> Any:
+    """The row as it stands in the database."""
+    return type(row).objects.get(pk=row.pk)
