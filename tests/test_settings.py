@@ -36,6 +36,7 @@ def keys(tmp_path_factory):
         SIMULATED,
         SIMULATED | {"TIME_SCALE": "0.05", "DEMO": "1", "DEBUG": "1"},
         SIMULATED | {"WECHAT_GATEWAY": "http://[::1]:9101"},
+        {"WECHAT_CERT_DIR": "/var/lib/cardshop/certificates", "WECHAT_PUBLIC_KEY_ID": ""},  # the certificate mode
     ],
 )
 def test_what_may_stand_together(keys, changes):
@@ -45,9 +46,13 @@ def test_what_may_stand_together(keys, changes):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"WECHAT_GATEWAY": "https://pay.example"}, "WeChat's own hosts only"),
-        ({"WECHAT_GATEWAY": "http://api.mch.weixin.qq.com"}, "https://"),
-        ({"WECHAT_GATEWAY": "https://api.mch.weixin.qq.com.example"}, "WeChat's own hosts only"),
+        ({"WECHAT_GATEWAY": "https://pay.example"}, "own https address only. Unset WECHAT_GATEWAY"),
+        ({"WECHAT_GATEWAY": "http://api.mch.weixin.qq.com"}, "https"),
+        ({"WECHAT_GATEWAY": "https://api.mch.weixin.qq.com.example"}, "own https address only"),
+        ({"WECHAT_OAUTH_GATEWAY": "https://api.weixin.qq.com"}, "Unset WECHAT_OAUTH_GATEWAY"),
+        ({"ALIPAY_GATEWAY": "https://pay.example/gateway.do"}, "Unset ALIPAY_GATEWAY"),
+        ({"ALIPAY_APP_ID": "2021000000000000"}, "the other ALIPAY_"),
+        ({"WECHAT_PUBLIC_KEY_ID": ""}, "every WECHAT_"),
         ({"DEBUG": "1"}, "forbids DEBUG"),
         ({"DEMO": "1"}, "forbids DEBUG, DEMO"),
         ({"TIME_SCALE": "0.05"}, "TIME_SCALE"),
@@ -55,8 +60,10 @@ def test_what_may_stand_together(keys, changes):
         ({"SITE_URL": "http://shop.example"}, "SITE_URL=https://"),
         ({"WECHAT_MCHID": ""}, "every WECHAT_"),
         ({"CHANNELS": "real"}, "'simulated' or 'live'"),
-        (SIMULATED | {"WECHAT_GATEWAY": "https://api.mch.weixin.qq.com"}, "refuses WeChat's own hosts"),
-        (SIMULATED | {"WECHAT_GATEWAY": "https://API.mch.weixin.qq.com/"}, "refuses WeChat's own hosts"),
+        (SIMULATED | {"WECHAT_GATEWAY": "https://api.mch.weixin.qq.com"}, "refuses the channels' own hosts"),
+        (SIMULATED | {"WECHAT_GATEWAY": "https://API.mch.weixin.qq.com/"}, "refuses the channels' own hosts"),
+        (SIMULATED | {"ALIPAY_GATEWAY": "https://openapi.alipay.com/gateway.do"}, "(ALIPAY_GATEWAY)"),
+        (SIMULATED | {"ALIPAY_APP_ID": "2021000000000000"}, "needs ALIPAY_GATEWAY"),
         (SIMULATED | {"WECHAT_GATEWAY": ""}, "needs WECHAT_GATEWAY"),
         (SIMULATED | {"TIME_SCALE": "0"}, "above 0"),
         ({"SECRET_KEY_FILE": "", "SECRET_KEY": ""}, "SECRET_KEY_FILE"),

@@ -165,17 +165,13 @@ def test_a_release_does_every_line_or_says_why_not(api, buy, reveal, apply, revi
     assert api(senior).post("/api/refunds/release/", {"refund_nos": numbers}).status_code == 403
 
 
-def test_what_the_channel_would_refuse_is_set_aside_by_finance_alone(
-    api, buy, reveal, apply, buyer, reviewer, finance, monkeypatch
-):
+def test_what_the_channel_would_refuse_is_set_aside_by_finance_alone(api, buy, reveal, apply, buyer, reviewer, finance):
     """Nobody else can push a case to RETURNED by asking for a release that the channel would refuse."""
     order = buy(price_fen=8800)
     reveal(order)
     case = apply(order)
     api(reviewer).post(f"/api/refunds/{case.refund_no}/steps/approve/")
-    from payments import refunding
-
-    monkeypatch.setattr(refunding, "MOST_ATTEMPTS", 0)
+    order.payments.update(last_attempt_index=50)  # as many as WeChat Pay allows
     for person in (buyer, reviewer):
         answer = api(person).post(f"/api/refunds/{case.refund_no}/steps/disburse/")
         assert (answer.status_code, answer.json()["code"]) == (403, "not_yours")
