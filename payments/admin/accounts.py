@@ -92,6 +92,9 @@ class StopForm(AccountForm):
         return "" if account.is_open else "这个账户已经暂停收款。"
 
     def consequence(self, account: ChannelAccount) -> str:
+        return f"{self.who_collects(account)}已经打开的付款和退款照常进行。"
+
+    def who_collects(self, account: ChannelAccount) -> str:
         if account.shop:
             return f"“{account.shop.name}”的新订单改由平台的{account.get_channel_display()}账户收款。"
         others = ChannelAccount.objects.filter(shop=None, is_open=True).exclude(pk=account.pk)
@@ -151,16 +154,16 @@ class AccountList(DeskList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        listed = list(self.result_list)
+        listed: list[ChannelAccount] = list(self.result_list)  # type: ignore[has-type]
         sums = waiting.for_funds([account.pk for account in listed])
         for account in listed:
-            account.waits = sums.get(account.pk, Waiting())
+            account.waits = sums.get(account.pk, Waiting())  # type: ignore[attr-defined]
         self.result_list = listed
 
 
 @admin.register(ChannelAccount)
 class ChannelAccountDesk(ChannelDesk):
-    list_display = ("name", "shop_link", "merchant_id", "collects", "short", "waits", "pace", "health")
+    list_display = ("called", "trouble_line", "waits", "short", "collects", "pace", "shop_link", "merchant_id")
     list_filter = (StateFilter, "channel")
     exact_search = ("code", "merchant_id", "shop__name")
     search_help_text = "代号 / 商户号 / 店铺名"
@@ -176,7 +179,7 @@ class ChannelAccountDesk(ChannelDesk):
     readonly_fields = (
         "shop_link", "collects", "short", "waits", "next_probe", "days", "calls", "pace", "health", "words_of_channel",
     )  # fmt: skip
-    actions_detail = ("topped_up", "stop_collecting", "start_collecting", "set_limits")
+    actions_detail = ("topped_up", "start_collecting", "set_limits", "stop_collecting")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ChannelAccount]:
         rows = super().get_queryset(request).select_related("shop").defer("credentials")
@@ -195,13 +198,17 @@ class ChannelAccountDesk(ChannelDesk):
     def acts_of(self, row: ChannelAccount) -> list[str]:
         allowed = {
             "topped_up": row.short_since is not None or waiting_of(row).count > 0,
-            "stop_collecting": row.is_open,
             "start_collecting": not row.is_open,
             "set_limits": True,
+            "stop_collecting": row.is_open,
         }
         return [name for name, is_so in allowed.items() if is_so]
 
     # --- columns
+
+    @admin.display(description="账户")
+    def called(self, row: ChannelAccount) -> SafeString:
+        return format_html('<span class="desk-nowrap">{}</span>', row.name)
 
     @admin.display(description="店铺")
     def shop_link(self, row: ChannelAccount) -> SafeString | str:
@@ -239,18 +246,24 @@ class ChannelAccountDesk(ChannelDesk):
 
     @admin.display(description="调用额度")
     def pace(self, row: ChannelAccount) -> SafeString | str:
-        """Paused until when, if it is: the budget is used up, or its calls fail."""
+        """The account's own limit, or until when it may not call: its budget is used up, or its calls fail."""
         if row.calls_from and row.calls_from > row.looked_at:  # type: ignore[attr-defined]
-            return format_html(
-                "{} 至 {}", badge("暂停调用", "attention"), f"{timezone.localtime(row.calls_from):%H:%M:%S}"
-            )
-        return "可调用"
+            return badge(f"暂停调用至 {timezone.localtime(row.calls_from):%H:%M:%S}", "attention")
+        return f"每秒 {row.calls_per_second} 次" if row.calls_per_second else "渠道通用"
 
     @admin.display(description="渠道故障")
     def health(self, row: ChannelAccount) -> SafeString | str:
         if not row.trouble:
             return badge("正常", "good")
         return format_html('{} <span class="desk-words">{}</span>', since(row.trouble_at), remedy(row.trouble))
+
+    @admin.display(description="渠道故障")
+    def trouble_line(self, row: ChannelAccount) -> SafeString:
+        """On one line: since when, and what to do in a tip."""
+        if not row.trouble:
+            return badge("正常", "good")
+        template = '<span class="desk-nowrap">{} <span class="desk-clip" title="{}">{}</span></span>'
+        return format_html(template, since(row.trouble_at), remedy(row.trouble), remedy(row.trouble))
 
     @admin.display(description="渠道原话")
     def words_of_channel(self, row: ChannelAccount) -> str:
@@ -307,7 +320,7 @@ def waiting_of(account: ChannelAccount) -> Waiting:
     """What waits for this account's money; asked once for a row, and by the list once for all its rows."""
     if not hasattr(account, "waits"):
         account.waits = waiting.for_funds([account.pk]).get(account.pk, Waiting())  # type: ignore[attr-defined]
-    return account.waits  # type: ignore[attr-defined, no-any-return]
+    return account.waits  # type: ignore[attr-defined]
 
 
 def moment(at: datetime, tone: str) -> SafeString:

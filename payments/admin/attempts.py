@@ -30,7 +30,7 @@ from accounts.desk import (
     tone_badge,
 )
 from payments import by_hand, waiting
-from payments.admin.pages import ChannelDesk, key, log, me
+from payments.admin.pages import ChannelDesk, key, log, me, when
 from payments.models import AttemptEvent, AttemptStatus, Attention, Channel, RefundAttempt
 
 A = AttemptStatus
@@ -180,7 +180,8 @@ class QueueFilter(admin.SimpleListFilter):
 
 @admin.register(RefundAttempt)
 class RefundAttemptDesk(ChannelDesk):
-    list_display = ("request_no", "amount", "state", "account", "payment_link", "created_at", "next_due_at", "said")
+    list_display = ("request_no", "amount", "state", "said", "account", "due", "created")
+    list_display_links = ("request_no",)
     list_filter = (QueueFilter, "status", "payment__account")
     exact_search = ("request_no", "channel_refund_id", "payment__payment_no")
     search_help_text = "商户退款单号 / 渠道退款单号 / 收款单号"
@@ -191,18 +192,19 @@ class RefundAttemptDesk(ChannelDesk):
     fieldsets = (
         (None, {"fields": (
             ("request_no", "state"), ("amount", "reason"), ("payment_link", "account_link"),
-            ("channel_refund_id", "last_error"), ("received_account", "redirect_to"), "case_link",
+            ("channel_refund_id", "answer"), ("received_account", "redirect_to"), "case_link",
         )}),
         ("时间", {"fields": (
             ("created_at", "first_sent_at"), ("accepted_at", "refused_at"), ("arrival_expected_at", "finished_at"),
             ("bank_acknowledged_at", "next_due_at"), "tries",
         )}),
     )  # fmt: skip
-    readonly_fields = ("payment_link", "account_link", "case_link", "amount", "state")
+    readonly_fields = ("payment_link", "account_link", "case_link", "amount", "state", "answer")
     chosen_acts = ("ask_again",)
     actions_detail = ("ask_again_one", "close_refused", "send_back")
 
     amount = money("amount_fen", "金额")
+    created, due = when("created_at", "创建时间"), when("next_due_at", "下次处理")
     status_badge = tone_badge("status", "状态", TONES)
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
@@ -234,7 +236,9 @@ class RefundAttemptDesk(ChannelDesk):
         newest = AttemptEvent.objects.filter(attempt=row).select_related("by").order_by("-pk")
         events = list(newest[: MOST_EVENTS + 1])
         return {
-            "events": [(event, called(event.by)) for event in events[:MOST_EVENTS]],
+            "events": [
+                (event, event.note.removeprefix(event.code).strip(), called(event.by)) for event in events[:MOST_EVENTS]
+            ],
             "older": len(events) > MOST_EVENTS,
         }
 
@@ -262,6 +266,10 @@ class RefundAttemptDesk(ChannelDesk):
     def case_link(self, row: RefundAttempt) -> SafeString:
         address = f"{reverse('admin:refunds_refund_changelist')}?queue=all&q={row.request_no}"
         return format_html('<a class="desk-link" href="{}">查找所属退款单</a>', address)
+
+    @admin.display(description="最近答复")
+    def answer(self, row: RefundAttempt) -> str:
+        return row.last_error or "–"
 
     @admin.display(description="最近答复")
     def said(self, row: RefundAttempt) -> SafeString | str:

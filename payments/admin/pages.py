@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import unquote
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from accounts.desk import Desk
 from accounts.models import User
@@ -54,10 +58,26 @@ class ChannelDesk(Desk):
         return {"title": act.description, "icon": act.icon, "url": address, "look": look}
 
 
+def when(column: str, title: str) -> Callable[..., SafeString | str]:
+    """A column of a moment, on one line."""
+
+    @admin.display(description=title, ordering=column)
+    def show(self: object, row: Model) -> SafeString | str:
+        moment = getattr(row, column)
+        if moment is None:
+            return "–"
+        local = timezone.localtime(moment)
+        return format_html(
+            '<time class="desk-time" datetime="{}">{}</time>', local.isoformat(), f"{local:%Y-%m-%d %H:%M}"
+        )
+
+    return show
+
+
 def log(request: HttpRequest, rows: Sequence[Model], words: str) -> None:
     """操作日志."""
     if rows:
-        LogEntry.objects.log_actions(me(request).pk, rows, CHANGE, words)  # type: ignore[arg-type]
+        LogEntry.objects.log_actions(me(request).pk, rows, CHANGE, words)
 
 
 def me(request: HttpRequest) -> User:

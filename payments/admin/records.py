@@ -7,13 +7,16 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from accounts.desk import Desk, badge, link, money, tone_badge, yuan
+from payments.admin.pages import when
 from payments.models import ChannelNotification, Payment, PaymentStatus, RefusedNotification
 
 PAYMENT_TONES: dict[str, str] = {PaymentStatus.PAID: "good", PaymentStatus.OPEN: "progress"}
+
+KINDS = {"payment": "支付", "refund": "退款", "complaint": "投诉"}
 
 
 class OutsideFilter(admin.SimpleListFilter):
@@ -29,18 +32,7 @@ class OutsideFilter(admin.SimpleListFilter):
 
 @admin.register(Payment)
 class PaymentDesk(Desk):
-    list_display = (
-        "payment_no",
-        "order_link",
-        "account",
-        "method",
-        "amount",
-        "reserved",
-        "refunded",
-        "state",
-        "oddity",
-        "paid_at",
-    )
+    list_display = ("payment_no", "order_link", "amount", "state", "oddity", "way", "reserved", "refunded", "paid")
     list_filter = ("status", "is_surplus", OutsideFilter, "method", "account")
     exact_search = ("payment_no", "channel_transaction_id", "order__order_no")
     search_help_text = "收款单号 / 渠道流水号 / 订单号"
@@ -57,6 +49,12 @@ class PaymentDesk(Desk):
     )  # fmt: skip
 
     amount = money("amount_fen", "金额")
+    paid = when("paid_at", "支付时间")
+
+    @admin.display(description="支付方式")
+    def way(self, row: Payment) -> SafeString:
+        words = f"{row.account.name} {row.get_method_display()}"
+        return format_html('<span class="desk-clip" title="{0}">{0}</span>', words)
 
     @admin.display(description="多收")
     def surplus(self, row: Payment) -> SafeString | str:
@@ -102,7 +100,7 @@ class FromChannel(Desk):
 class ChannelNotificationDesk(FromChannel):
     """渠道通知 that passed every check. What they say is a hint; a query decided (I14)."""
 
-    list_display = ("received_at", "channel", "kind", "payment_no", "request_no", "complaint_id", "notification_id")
+    list_display = ("received", "channel", "about", "payment_no", "request_no", "complaint_id", "notification_id")
     list_filter = ("kind", "account")
     exact_search = ("payment_no", "request_no", "complaint_id", "notification_id")
     search_help_text = "收款单号 / 商户退款单号 / 投诉单号 / 通知编号"
@@ -110,9 +108,15 @@ class ChannelNotificationDesk(FromChannel):
     sortable_by = ()
     list_select_related = ("account",)
     fields = (
-        "received_at", "channel", "kind", "payment_no", "request_no", "complaint_id", "notification_id", "facts",
+        "received_at", "channel", "about", "payment_no", "request_no", "complaint_id", "notification_id", "facts",
     )  # fmt: skip
-    readonly_fields = ("channel",)
+    readonly_fields = ("channel", "about")
+
+    received = when("received_at", "收到时间")
+
+    @admin.display(description="类别")
+    def about(self, row: ChannelNotification) -> str:
+        return KINDS.get(row.kind, row.kind)
 
 
 @admin.register(RefusedNotification)
