@@ -1,4 +1,4 @@
-"""G21 to G23: what happened without us: a refund in the channel's console, a bill with a fault, Alipay's way to tell."""
+"""G21 to G23: what happened without us: a refund in the channel's console, a faulty bill, Alipay's way to tell."""
 
 from __future__ import annotations
 
