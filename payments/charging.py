@@ -6,13 +6,15 @@ module writes a payment's status.
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
+from django.utils.translation import gettext as _
 
 import workqueue
 from accounts.models import User
@@ -24,9 +26,10 @@ from orders.models import Order, OrderStatus
 from payments import channels, refunding
 from payments.asking import BATCH, ask_all
 from payments.gateways.base import Gateway, GatewayError, PaymentOrder, PaymentOutcome, PaymentState, PayMethod
-from payments.models import Channel, ChannelAccount, Payment, PaymentStatus
+from payments.models import ChannelAccount, Payment, PaymentStatus
 from shops.models import Product
 
+log = logging.getLogger(__name__)
 Answer = str | PaymentOutcome | GatewayError  # the till, where it stands, or what went wrong
 OPEN = [PaymentStatus.PREPARED, PaymentStatus.OPEN]
 LOOK_AGAIN_SECONDS = 15 * 60  # after the deadline, at what the channel had not heard of when it was closed
@@ -49,7 +52,7 @@ class StillOpenElsewhere(Exception):
 class Way:
     """怎样付: through which account and method. The rest are facts about the buyer that some methods need."""
 
-    account_code: str = Channel.WECHAT.value
+    account_code: str
     method: PayMethod = PayMethod.SCAN
     payer_id: str = ""
     payer_ip: str = ""
@@ -59,7 +62,10 @@ class Way:
 def checkout(
     product: Product, *, quantity: int, buyer: User, checkout_key: uuid.UUID, at: datetime, way: Way | None = None
 ) -> Payment:
-    """下单并备款: the order and its payment number in one commit, so that no order waits for a payment it has not."""
+    """下单并备款: the order and its payment number in one commit, so that no order waits for a payment it has not.
+
+    Raises CannotPlace, OrderIsNotPayable.
+    """
     with transaction.atomic():
         order = placing.place(product, quantity=quantity, buyer=buyer, checkout_key=checkout_key, at=at)
         return prepare(order, at=at, way=way)
@@ -71,7 +77,7 @@ def start(order: Order, way: Way, *, at: datetime) -> Payment:
     Raises OrderIsNotPayable, StillOpenElsewhere.
     """
     begun = order.payments.select_related("account").filter(status__in=OPEN).first()
-    if begun and not _is_this_way(begun, way) and not _turn_to(begun, way):
+    if begun and not _turn_to(begun, way) and not _is_this_way(begun, way):
         _close_now(begun, at=at)
         order = Order.objects.get(pk=order.pk)  # the buyer may have been faster
     return present(prepare(order, at=at, way=way), at=at)
@@ -84,7 +90,7 @@ def prepare(order: Order, *, at: datetime, way: Way | None = None) -> Payment:
     known = order.payments.filter(status__in=OPEN).first()
     if known:
         return known
-    way = way or Way()
+    way = way or _first_way(order)
     try:
         with transaction.atomic():
             return Payment.objects.create(
@@ -115,7 +121,15 @@ def look(payments: Sequence[Payment], *, at: datetime, open_till: bool = False) 
     Payment.objects.filter(pk__in=keys, status__in=OPEN, first_sent_at=None).update(first_sent_at=at)
     whole = Payment.objects.select_related("order", "account").filter(pk__in=keys)
     # Threads read no database: all is loaded.
-    record(ask_all(list(whole), lambda payment: _ask(payment, at, open_till)), at=at)
+    answers = ask_all(list(whole), lambda payment: _ask(payment, at, open_till))
+    try:
+        record(answers, at=at)
+    except OperationalError:
+        raise  # the database is away: leases run out, and everything is asked again
+    except Exception:
+        log.exception("a batch of payments could not be written down, each is now written alone")
+        for answer in answers:
+            _record_alone(answer, at)
 
 
 def record(answers: Sequence[tuple[Payment, Answer]], *, at: datetime, closing: bool = False) -> None:
@@ -126,8 +140,10 @@ def record(answers: Sequence[tuple[Payment, Answer]], *, at: datetime, closing: 
     with transaction.atomic():
         locked = {row.pk: row for row in _locked([payment for payment, _ in answers])}
         for payment, answer in answers:
-            if workqueue.is_unchanged(locked[payment.pk], payment):
-                _record(locked[payment.pk], answer, at, closing=closing)
+            row = locked[payment.pk]
+            if workqueue.is_unchanged(row, payment):
+                hinted = row.next_due_at != payment.next_due_at  # a notification came while we asked
+                _record(row, answer, at, closing=closing, hinted=hinted)
 
 
 def hint(account: ChannelAccount, payment_no: str, *, at: datetime) -> None:
@@ -156,8 +172,8 @@ def _ask(payment: Payment, at: datetime, open_till: bool) -> str | PaymentOutcom
     if is_wanted and (payment.status == PaymentStatus.PREPARED or (open_till and _till_has_closed(payment, at))):
         return gateway.open_payment(_order_for(payment))
     outcome = gateway.query_payment(payment.payment_no)
-    if outcome.state is PaymentState.UNPAID and payment.status in OPEN and not is_wanted:
-        return _close_at_channel(gateway, payment)
+    if outcome.state is PaymentState.UNPAID and (payment.status == PaymentStatus.CLOSED or not is_wanted):
+        return _close_at_channel(gateway, payment)  # closed here before the channel had heard of it, or not wanted
     return outcome
 
 
@@ -192,6 +208,14 @@ def _order_for(payment: Payment) -> PaymentOrder:
 
 
 # --- one way and another ----------------------------------------------------------------------------------------------
+
+
+def _first_way(order: Order) -> Way:
+    """Where the buyer has not chosen yet: the first account that collects for this shop. Nothing is sent by that."""
+    offers = channels.offered(order.shop)
+    if not offers:
+        raise placing.CannotPlace("no_channel", _("商城暂时不能收款，请稍后再试。"))
+    return Way(offers[0].account_code, min(offers[0].methods, key=list(PayMethod).index))
 
 
 def _columns(way: Way) -> dict[str, Any]:
@@ -229,7 +253,20 @@ def _locked(payments: Sequence[Payment]) -> list[Payment]:
     return list(rows.filter(pk__in=workqueue.pks(payments)).order_by("pk"))
 
 
-def _record(payment: Payment, answer: Answer, at: datetime, *, closing: bool) -> None:
+def _record_alone(answer: tuple[Payment, Answer], at: datetime) -> None:
+    """One answer that cannot be written down is asked for again later, for ever; the others go on (F12)."""
+    try:
+        record([answer], at=at)
+    except OperationalError:
+        raise
+    except Exception as error:
+        log.exception("payment %s: the answer could not be written down", answer[0].payment_no)
+        Payment.objects.filter(pk=answer[0].pk).exclude(status=PaymentStatus.PAID).update(
+            next_due_at=at + scaled(300), leased_until=None, last_error=f"渠道答复无法入账：{error}"[:200]
+        )
+
+
+def _record(payment: Payment, answer: Answer, at: datetime, *, closing: bool, hinted: bool) -> None:
     payment.leased_until = None
     if payment.status == PaymentStatus.PAID:
         payment.next_due_at = None  # somebody else has heard the answer already
@@ -241,16 +278,15 @@ def _record(payment: Payment, answer: Answer, at: datetime, *, closing: bool) ->
         _open_till(payment, answer, at)
     elif answer.state is PaymentState.PAID:
         _settle(payment, answer, at)
-    elif payment.status == PaymentStatus.CLOSED:
-        payment.next_due_at = None  # the last look: it stayed unpaid
-    elif answer.state is PaymentState.CLOSED:
-        _close(payment, at)
+    elif payment.status == PaymentStatus.CLOSED or answer.state is PaymentState.CLOSED:
+        _close(payment, answer.state, at)
     elif answer.state is PaymentState.NOT_FOUND and (closing or payment.expires_at <= at):
-        _close(payment, at)
-        payment.next_due_at = _last_look(payment, at)
+        _close(payment, answer.state, at)
     else:
         payment.tries += 1
         payment.next_due_at = min(at + _poll_after(payment, at), max(payment.expires_at, at + scaled(5)))
+    if hinted and payment.status != PaymentStatus.PAID:
+        payment.next_due_at = at
     payment.save(update_fields=_WRITTEN)
 
 
@@ -265,13 +301,6 @@ def _open_till(payment: Payment, till: str, at: datetime) -> None:
     if payment.status in OPEN:
         payment.status, payment.till, payment.till_opened_at = PaymentStatus.OPEN, till, at
         payment.next_due_at = at + scaled(5)
-
-
-def _last_look(payment: Payment, at: datetime) -> datetime | None:
-    """A till that the channel had not heard of may still be opened and paid at: look once more when it cannot (G20)."""
-    if payment.first_sent_at is None:
-        return None
-    return max(payment.expires_at, at) + timedelta(seconds=LOOK_AGAIN_SECONDS)
 
 
 def _poll_after(payment: Payment, at: datetime) -> timedelta:
@@ -309,8 +338,22 @@ def _post(payment: Payment, order: Order, at: datetime) -> None:
     )
 
 
-def _close(payment: Payment, at: datetime) -> None:
-    payment.status, payment.next_due_at = PaymentStatus.CLOSED, None
+def _close(payment: Payment, state: PaymentState, at: datetime) -> None:
+    """关闭. The order ends with its last payment, once its time is over."""
+    payment.next_due_at = _look_again(payment, state, at)
+    payment.status = PaymentStatus.CLOSED
     order = Order.objects.select_for_update().get(pk=payment.order_id)
-    if order.expires_at <= at:
+    other = order.payments.filter(status__in=OPEN).exclude(pk=payment.pk)
+    if order.expires_at <= at and not other.exists():
         placing.cancel([order], at=at)
+
+
+def _look_again(payment: Payment, state: PaymentState, at: datetime) -> datetime | None:
+    """When to look at what is closed here. At the order's end, for perhaps no other payment was begun to end it with;
+    and where the channel had not heard of it, a till may still be opened and paid at: until it cannot (G20)."""
+    if state is PaymentState.CLOSED:
+        return payment.expires_at if payment.expires_at > at else None
+    if payment.status != PaymentStatus.CLOSED:  # closed just now
+        return max(payment.expires_at, at) + timedelta(seconds=LOOK_AGAIN_SECONDS)
+    last = payment.expires_at + timedelta(seconds=LOOK_AGAIN_SECONDS)
+    return last if last > at else None

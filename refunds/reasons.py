@@ -99,7 +99,7 @@ REASONS: dict[str, Reason] = {
             "支付异常（失败 / 重复扣款）",
             "Payment trouble (failed or charged twice)",
             "platform",
-            "微信支付账单截图，含商户单号、时间和金额。",
+            "微信或支付宝账单截图，含商户单号、时间和金额。",
             "A screenshot of the WeChat Pay bill with number, time and amount.",
         ),
         Reason(
