@@ -278,9 +278,7 @@ def _record(payment: Payment, answer: Answer, at: datetime, *, closing: bool, hi
         _open_till(payment, answer, at)
     elif answer.state is PaymentState.PAID:
         _settle(payment, answer, at)
-    elif payment.status == PaymentStatus.CLOSED or answer.state is PaymentState.CLOSED:
-        _close(payment, answer.state, at)
-    elif answer.state is PaymentState.NOT_FOUND and (closing or payment.expires_at <= at):
+    elif _is_over(payment, answer.state, at, closing=closing):
         _close(payment, answer.state, at)
     else:
         payment.tries += 1
@@ -336,6 +334,13 @@ def _post(payment: Payment, order: Order, at: datetime) -> None:
         [Transfer(f"payment:{payment.payment_no}", debit=received_in, credit=owed_to, amount_fen=payment.amount_fen)],
         at=at,
     )
+
+
+def _is_over(payment: Payment, state: PaymentState, at: datetime, *, closing: bool) -> bool:
+    """Closed there, or here before; or not heard of there and not wanted here any more."""
+    if payment.status == PaymentStatus.CLOSED or state is PaymentState.CLOSED:
+        return True
+    return state is PaymentState.NOT_FOUND and (closing or payment.expires_at <= at)
 
 
 def _close(payment: Payment, state: PaymentState, at: datetime) -> None:
