@@ -7,6 +7,7 @@ that the account was topped up, sets all going again, each under its own number.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -15,6 +16,7 @@ from django.db import transaction
 import workqueue
 from accounts.models import User
 from clock import scaled
+from payments import channels
 from payments.models import AttemptEvent, AttemptStatus, ChannelAccount, RefundAttempt
 
 PROBE_SECONDS = 600
@@ -24,22 +26,24 @@ PATIENCE = timedelta(days=3)  # then finance hears of each refund that waits
 def hold_back(due: Sequence[RefundAttempt], *, at: datetime) -> tuple[list[RefundAttempt], list[RefundAttempt]]:
     """Split leased rows into those that may go on and those that wait for money; one per short account may probe.
 
-    What the channel knows already is asked about as ever: a question needs no funds. In the caller's transaction.
+    The smallest one probes, for what it cannot have none of the others can; and it goes first, before the budget of
+    calls is used up. What the channel knows already is asked about as ever: a question needs no funds. In the caller's
+    transaction.
     """
-    go_on, wait = [], []
     short = {row.pk: row for row in _short_accounts(due)}
-    for attempt in due:
+    probes, go_on, wait = [], [], []
+    for attempt in sorted(due, key=lambda each: each.amount_fen) if short else due:
         account = short.get(attempt.payment.account_id)
         if account is None or attempt.first_sent_at and attempt.status != AttemptStatus.WAITING_FUNDS:
             go_on.append(attempt)
         elif account.probe_from is not None and account.probe_from <= at:
             account.probe_from = at + scaled(PROBE_SECONDS)
             account.save(update_fields=["probe_from"])
-            go_on.append(attempt)
+            probes.append(attempt)
         else:
             attempt.next_due_at = account.probe_from
             wait.append(attempt)
-    return go_on, wait
+    return probes + go_on, wait
 
 
 def ran_short(account_ids: Iterable[int], *, at: datetime) -> None:
@@ -49,13 +53,28 @@ def ran_short(account_ids: Iterable[int], *, at: datetime) -> None:
 
 
 def resume(account_ids: Iterable[int], *, at: datetime) -> int:
-    """A refund of these accounts went through: all that waited for money are due now. Returns how many."""
+    """A refund of these accounts went through: all that waited for money go on now. Returns how many.
+
+    Refunds of one payment keep their distance. Rows that a sweeper has just leased are left to it: it waits for these
+    accounts' locks, and will find them with money.
+    """
     ids = list(
         ChannelAccount.objects.filter(pk__in=set(account_ids), short_since__isnull=False).values_list("pk", flat=True)
     )
+    if not ids:
+        return 0
     ChannelAccount.objects.filter(pk__in=ids).update(short_since=None, probe_from=None)
     waiting = RefundAttempt.objects.filter(payment__account__in=ids, status=AttemptStatus.WAITING_FUNDS)
-    return waiting.update(next_due_at=at) if ids else 0
+    rows = list(
+        waiting.select_for_update(skip_locked=True, of=("self",)).select_related("payment__account").order_by("pk")
+    )
+    turns: Counter[int] = Counter()
+    for row in rows:
+        gap = channels.limits(row.payment.account).between_refunds_seconds
+        row.next_due_at = at + turns[row.payment_id] * scaled(gap)
+        turns[row.payment_id] += 1
+    RefundAttempt.objects.bulk_update(rows, ["next_due_at"], batch_size=500)
+    return len(rows)
 
 
 def topped_up(account: ChannelAccount, *, by: User, at: datetime) -> int:
@@ -77,6 +96,16 @@ def topped_up(account: ChannelAccount, *, by: User, at: datetime) -> int:
     return len(waiting)
 
 
+def lock_accounts(ids: Iterable[int]) -> list[ChannelAccount]:
+    """Lock accounts after all else, all that a transaction will write to at once, by key (F4).
+
+    ``no_key``: a notification that is being stored refers to its account, and must not wait for us, nor we for it.
+    """
+    return list(ChannelAccount.objects.select_for_update(no_key=True).filter(pk__in=set(ids)).order_by("pk"))
+
+
 def _short_accounts(due: Sequence[RefundAttempt]) -> list[ChannelAccount]:
-    ids = {attempt.payment.account_id for attempt in due if attempt.payment.account.short_since is not None}
-    return list(ChannelAccount.objects.select_for_update().filter(pk__in=ids, short_since__isnull=False).order_by("pk"))
+    if all(attempt.payment.account.short_since is None for attempt in due):
+        return []
+    accounts = lock_accounts(attempt.payment.account_id for attempt in due)
+    return [account for account in accounts if account.short_since is not None]

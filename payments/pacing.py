@@ -50,12 +50,13 @@ def admit(due: Sequence[RefundAttempt], *, at: datetime) -> tuple[list[RefundAtt
     for attempt in due:
         wanted[attempt.payment.account_id].append(attempt)
     now, later = [], []
-    for account in ChannelAccount.objects.select_for_update().filter(pk__in=wanted).order_by("pk"):
+    for account in ChannelAccount.objects.select_for_update(no_key=True).filter(pk__in=wanted).order_by("pk"):
         rows = wanted[account.pk]
         rate = _rate(channels.limits(account))
         used_up_to = _used_up_to(account, at)
         room = (at + timedelta(seconds=AHEAD_SECONDS) - used_up_to).total_seconds()
-        count = min(len(rows), max(0, int(room * rate)))
+        least = 1 if used_up_to <= at else 0  # a budget smaller than one call ahead is slow, and never stops
+        count = min(len(rows), max(least, int(room * rate)))
         account.calls_from = used_up_to + timedelta(seconds=count / rate)
         account.save(update_fields=["calls_from"])
         now += rows[:count]
@@ -69,7 +70,7 @@ def charge_failures(answers: Iterable[tuple[RefundAttempt, Answer]], *, at: date
     for attempt, answer in answers:
         if _is_failure(answer):
             failing[attempt.payment.account_id].append(answer)
-    for row in ChannelAccount.objects.select_for_update().filter(pk__in=failing).order_by("pk"):
+    for row in ChannelAccount.objects.select_for_update(no_key=True).filter(pk__in=failing).order_by("pk"):
         pk = row.pk
         cost = timedelta(seconds=AHEAD_SECONDS + len(failing[pk]) / most_failures_at_once(channels.limits(row)))
         row.calls_from = min(_used_up_to(row, at) + cost, at + LONGEST_PAUSE)
