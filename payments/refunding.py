@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import OperationalError, transaction
@@ -22,6 +22,7 @@ from ledger.posting import Transfer
 from payments import cards, channels, funds, pacing
 from payments.asking import BATCH, ask_all
 from payments.gateways.base import (
+    Gateway,
     GatewayError,
     GatewayMisconfigured,
     NeverSent,
@@ -116,9 +117,11 @@ def give_back(payment: Payment, *, at: datetime) -> None:
 def hint(account: ChannelAccount, request_no: str, *, at: datetime, payment_no: str = "") -> None:
     """A notification about this number came: look soon. What is closed stays closed (I14).
 
-    Alipay may say only which payment it is about: then all of its refunds that are under way.
+    Alipay may say only which payment it is about: then all of its refunds that are under way. What has not been sent
+    cannot be meant, and waits its turn.
     """
-    mine = RefundAttempt.objects.filter(payment__account=account).exclude(status__in=FINAL)
+    mine = RefundAttempt.objects.filter(payment__account=account, first_sent_at__isnull=False)
+    mine = mine.exclude(status__in=FINAL)
     if request_no:
         mine.filter(request_no=request_no).update(next_due_at=at)
     else:
@@ -151,8 +154,8 @@ def _open(payment: Payment, instruction: Instruction, at: datetime) -> RefundAtt
 
 
 def sweep(*, at: datetime) -> int:
-    """Send or ask about a batch of due attempts; returns how many."""
-    due = _claim(at)
+    """Send or ask about a batch of due attempts; returns how many were dealt with, those that wait for money too."""
+    due, short = _claim_and_sort(at)
     breaker = pacing.Breaker()
     answers = ask_all(due, lambda attempt: breaker.watch(attempt.payment.account, lambda: _ask(attempt)))
     try:
@@ -163,11 +166,16 @@ def sweep(*, at: datetime) -> int:
         log.exception("a batch of answers could not be written down, each is now written alone")
         for answer in answers:
             _record_alone(answer, at)
-    return len(due)
+    return len(due) + len(short)
 
 
 def _claim(at: datetime) -> list[RefundAttempt]:
-    """Lease what is due and may be asked about now; the rows come back as they were before.
+    """Lease what is due and may be asked about now; the rows come back as they were before."""
+    return _claim_and_sort(at)[0]
+
+
+def _claim_and_sort(at: datetime) -> tuple[list[RefundAttempt], list[RefundAttempt]]:
+    """What may be asked about now, leased, and what was set aside to wait for money.
 
     What leaves us for the first time is UNKNOWN, with its time, *before* its first byte can leave.
     """
@@ -181,7 +189,7 @@ def _claim(at: datetime) -> list[RefundAttempt]:
         RefundAttempt.objects.filter(pk__in=workqueue.pks(due), first_sent_at=None).update(first_sent_at=at)
         resting = [row for row in due if row.status in {A.PREPARED, A.WAITING_FUNDS, A.HELD}]
         RefundAttempt.objects.filter(pk__in=workqueue.pks(resting)).update(status=A.UNKNOWN)
-    return due
+    return due, short
 
 
 def _wait_for_funds(attempts: Sequence[RefundAttempt], at: datetime) -> None:
@@ -203,10 +211,25 @@ def _ask(attempt: RefundAttempt) -> RefundOutcome:
     if attempt.first_sent_at is not None:  # as it was when claimed
         outcome = gateway.query_refund(request)
         if outcome.state is RefundState.RETURNED and attempt.redirect_to and attempt.status == A.UNKNOWN:
-            return gateway.redirect_refund(request, outcome.channel_refund_id, cards.of(attempt))
+            return _send_on(attempt, gateway, request, outcome)
         if outcome.state is not RefundState.NOT_FOUND:
             return outcome
     return gateway.refund(request)
+
+
+def _send_on(
+    attempt: RefundAttempt, gateway: Gateway, request: RefundRequest, returned: RefundOutcome
+) -> RefundOutcome:
+    """异常退款. What the channel will not do, or we cannot ask, leaves the refund where it stands: RETURNED."""
+    try:
+        outcome = gateway.redirect_refund(request, returned.channel_refund_id, cards.of(attempt))
+    except (NeverSent, ValueError, LookupError) as error:
+        return replace(returned, code="never_sent", detail=str(error))
+    except GatewayMisconfigured as error:  # the question before it was answered: only this we may not ask
+        return replace(returned, code=error.code, detail="渠道不允许改退")
+    if outcome.state is RefundState.REFUSED:
+        return replace(returned, code=outcome.code, detail=outcome.detail)
+    return outcome
 
 
 def _request(attempt: RefundAttempt) -> RefundRequest:
@@ -233,15 +256,16 @@ def record(answers: Sequence[tuple[RefundAttempt, RefundOutcome | GatewayError]]
             attempt = attempts[asked.pk]
             if not workqueue.is_unchanged(attempt, asked):
                 continue  # somebody else asked after us and was faster: a late answer must not undo a newer one
+            if isinstance(answer, pacing.NotSentYet) and attempt.leased_until != asked.leased_until:
+                continue  # somebody else is sending it by now: that we did not is no news
             attempt.payment = payments[attempt.payment_id]
             hinted = attempt.next_due_at != asked.next_due_at  # a notification came while we asked
             attempt.leased_until = None
             if isinstance(answer, pacing.NotSentYet):
                 attempt.first_sent_at, attempt.status = asked.first_sent_at, asked.status  # nothing left us
-            before = A(attempt.status)
             transfers += _hear(attempt, answer, at)
             attempt.next_due_at = at if hinted else attempt.next_due_at
-            events += _event(attempt, before, answer, at)
+            events += _event(attempt, A(asked.status), answer, at)
         posting.post(transfers, at=at)
         Payment.objects.bulk_update(payments.values(), ["reserved_fen", "refunded_fen", "external_fen"])
         RefundAttempt.objects.bulk_update(attempts.values(), _WRITTEN)
@@ -252,7 +276,7 @@ def record(answers: Sequence[tuple[RefundAttempt, RefundOutcome | GatewayError]]
 
 
 def _event(attempt: RefundAttempt, before: A, answer: RefundOutcome | GatewayError, at: datetime) -> list[AttemptEvent]:
-    """One row for each change of status; asking in vain leaves none."""
+    """One row for each change of status since it was claimed; asking in vain leaves none."""
     if attempt.status == before:
         return []
     change = AttemptEvent(attempt=attempt, at=at, from_status=before, to_status=attempt.status)
@@ -262,17 +286,20 @@ def _event(attempt: RefundAttempt, before: A, answer: RefundOutcome | GatewayErr
 
 def _tell_accounts(answers: Sequence[tuple[RefundAttempt, RefundOutcome | GatewayError]], at: datetime) -> None:
     """What the answers say about the accounts: short of money or not any more, keys that work, budget used up."""
-    short, paid, good = set(), set(), set()
+    short, paid, good, troubled = set(), set(), set(), set()
     for attempt, answer in answers:
+        account_id = attempt.payment.account_id
+        if isinstance(answer, GatewayMisconfigured):
+            troubled.add(account_id)
         if isinstance(answer, RefundOutcome):
-            account_id = attempt.payment.account_id
             good.add(account_id)
             if answer.state is RefundState.NO_FUNDS:
                 short.add(account_id)
             elif answer.state in {RefundState.ACCEPTED, RefundState.SUCCEEDED} and _was_probe(attempt):
                 paid.add(account_id)
+    funds.lock_accounts({attempt.payment.account_id for attempt, _ in answers})
     pacing.charge_failures(answers, at=at)
-    pacing.all_is_well(good)
+    pacing.all_is_well(good - troubled)
     funds.ran_short(short, at=at)
     funds.resume(paid - short, at=at)
 
@@ -293,7 +320,7 @@ def _record_alone(answer: tuple[RefundAttempt, RefundOutcome | GatewayError], at
         log.exception("refund %s: the answer could not be written down", answer[0].request_no)
         attempt.update(next_due_at=at + timedelta(days=1), leased_until=None, last_error="渠道答复无法入账，详见日志")
         undecided = attempt.filter(status__in=[A.UNKNOWN, A.ACCEPTED])
-        undecided.update(status=A.HELD, next_due_at=None, news_at=at)
+        undecided.update(status=A.HELD, next_due_at=None, refused_at=None, news_at=at)
 
 
 _WRITTEN = [
@@ -326,8 +353,12 @@ def _hear(attempt: RefundAttempt, answer: RefundOutcome | GatewayError, at: date
         _still_unknown(attempt, answer, at)
         return []
     status = STATUS_OF[answer.state]
+    refused = answer.state is RefundState.REFUSED
     if answer.amount_fen not in {None, attempt.amount_fen}:  # never believed, whatever the state (G16)
         status, attempt.last_error = A.HELD, f"渠道金额 {answer.amount_fen} 分与申请不符"
+    elif attempt.channel_refund_id and not answer.channel_refund_id and status in {A.HELD, A.CLOSED}:
+        # It was there, and now it is said to be none. A new number might pay twice: only a person untangles this.
+        status, refused, attempt.last_error = A.HELD, False, f"{answer.code}: 渠道受理后又拒绝，请联系渠道"
     else:
         attempt.last_error = f"{answer.code} {answer.detail}".strip()[:200]
     attempt.channel_refund_id = answer.channel_refund_id or attempt.channel_refund_id
@@ -336,7 +367,7 @@ def _hear(attempt: RefundAttempt, answer: RefundOutcome | GatewayError, at: date
         attempt.received_account_kind = answer.received_account_kind.value
     attempt.arrival_expected_at = answer.arrival_expected_at or attempt.arrival_expected_at
     attempt.bank_acknowledged_at = answer.bank_acknowledged_at or attempt.bank_acknowledged_at
-    attempt.refused_at = at if answer.state is RefundState.REFUSED else None
+    attempt.refused_at = at if refused else None
     transfers = _move(attempt, status, answer, at)
     attempt.next_due_at = _due(attempt, at)
     _call_a_person_when_late(attempt, at)
@@ -418,6 +449,7 @@ def _transfer(attempt: RefundAttempt, ref: str, *, back: bool = False) -> Transf
 
 def _still_unknown(attempt: RefundAttempt, error: GatewayError, at: datetime) -> None:
     attempt.last_error = str(error)[:200]
+    attempt.refused_at = None  # an older refusal says nothing about what was sent just now
     if isinstance(error, GatewayMisconfigured):  # our keys, not this refund: nothing works until they are mended
         log.error("channel account %s is misconfigured: %s", attempt.payment.account.code, error)
         attempt.next_due_at = at + pacing.MISCONFIGURED_PAUSE
