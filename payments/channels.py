@@ -7,6 +7,7 @@ built once per process and set of credentials: a client costs 28 ms of processor
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,7 @@ from payments.models import Channel, ChannelAccount
 from shops import vault
 from shops.models import Shop
 
+log = logging.getLogger(__name__)
 BUILD: Mapping[str, Callable[..., Gateway]] = {
     Channel.WECHAT: lambda **given: WechatGateway(WechatCredentials(**given)),
     Channel.ALIPAY: lambda **given: AlipayGateway(AlipayCredentials(**given)),
@@ -52,9 +54,9 @@ def offered(shop: Shop | None = None) -> list[Offer]:
         row.channel: row for row in sorted([*platform_accounts(), *rows], key=lambda row: row.shop_id is not None)
     }
     return [
-        Offer(row.code, row.channel, row.name, gateway(row).methods)
+        Offer(row.code, row.channel, row.name, methods)
         for channel in Channel
-        if (row := chosen.get(channel)) and row.is_open
+        if (row := chosen.get(channel)) and row.is_open and (methods := _methods(row))
     ]
 
 
@@ -103,6 +105,10 @@ def bring_own(shop: Shop, channel: str, credentials: Mapping[str, Any]) -> Chann
         raise GatewayMisconfigured("credentials", f"not a shop's to say: {', '.join(sorted(refused))}")
     BUILD[channel](**_at_our_places(channel, credentials))
     code = f"{channel}-{shop.pk}"
+    merchant_id = credentials.get("mchid") or credentials.get("app_id") or ""
+    others = ChannelAccount.objects.filter(code=code, payments__isnull=False).exclude(merchant_id=merchant_id)
+    if others.exists():  # what one merchant collected, another can neither find nor give back
+        raise GatewayMisconfigured("credentials", "payments of this account belong to another merchant number")
     sealed = vault.keyring(settings.CARD_KEYS_FILE).seal(json.dumps(dict(credentials)), bound_to=_place(code))
     row, _ = ChannelAccount.objects.update_or_create(
         code=code,
@@ -110,7 +116,7 @@ def bring_own(shop: Shop, channel: str, credentials: Mapping[str, Any]) -> Chann
             "channel": channel,
             "shop": shop,
             "name": f"{Channel(channel).label}（{shop.name}）",
-            "merchant_id": credentials.get("mchid") or credentials.get("app_id") or "",
+            "merchant_id": merchant_id,
             "credentials": sealed.ciphertext,
             "credentials_key_id": sealed.key_id,
         },
@@ -126,6 +132,15 @@ def gateway(account: ChannelAccount) -> Gateway:
     return _built(
         account.channel, json.dumps(_at_our_places(account.channel, json.loads(_opened(account.code, sealed))))
     )
+
+
+def _methods(account: ChannelAccount) -> frozenset[PayMethod]:
+    """None while its credentials cannot work: the shop's other channels go on, and nobody else's account steps in."""
+    try:
+        return gateway(account).methods
+    except GatewayMisconfigured as error:
+        log.error("channel account %s cannot collect: %s", account.code, error)
+        return frozenset()
 
 
 def limits(account: ChannelAccount) -> Limits:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 
 import clock
 from payments import channels, charging, refunding
-from payments.gateways.base import Notification, NotificationKind, NotificationRefused, Reply
+from payments.gateways.base import GatewayMisconfigured, Notification, NotificationKind, NotificationRefused, Reply
 from payments.models import ChannelAccount, ChannelNotification, RefusedNotification
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,11 @@ def notified(request: HttpRequest, account_code: str) -> HttpResponse:
         account = channels.account(account_code)
     except LookupError:
         return HttpResponse(status=404)
-    gateway = channels.gateway(account)
+    try:
+        gateway = channels.gateway(account)
+    except GatewayMisconfigured as error:
+        log.error("channel account %s cannot read its notifications: %s", account.code, error)
+        return HttpResponse(status=503)  # to be sent again, when our keys are mended
     try:
         notification = gateway.read_notification(request.headers, _body(request), real_time=datetime.now(UTC))
     except NotificationRefused as refusal:
