@@ -332,5 +332,5 @@ def test_what_is_late_is_said_with_what_to_do(shopper, reviewed, buy_by_card, re
     assert "已超过" not in words(shopper.get(page)) + words(shopper.get(f"/refunds/{waiting.refund_no}/"))
     clock.advance(timedelta(days=30))
     shopper.force_login(paid_out.buyer)
-    assert f"请凭微信退款单号 {number} 在微信支付账单中查询或咨询银行" in words(shopper.get(page))
+    assert f"请凭渠道退款单号 {number} 在付款账单中查询或咨询银行" in words(shopper.get(page))
     assert "已超过承诺时间，已排在待办最前并标为超时" in words(shopper.get(f"/refunds/{waiting.refund_no}/"))
