@@ -65,7 +65,7 @@ def approved(reviewed, reviewer) -> Callable[..., Any]:
 def released(approved, finance, simulator) -> Callable[..., Any]:
     """A case whose money is on its way, nothing sent yet; the channel will hold it until it is told how it ends.
 
-    ``released(channel="alipay")`` was paid there. Alipay knows no 受理: what it holds is UNKNOWN to us until it is done.
+    ``released(channel="alipay")`` was paid there. Alipay knows no 受理: what it holds is UNKNOWN until it is done.
     """
 
     def build(order: Any = None, **purchase: Any) -> Any:
