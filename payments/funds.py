@@ -99,7 +99,7 @@ def topped_up(account: ChannelAccount, *, by: User, at: datetime) -> int:
 def lock_accounts(ids: Iterable[int]) -> list[ChannelAccount]:
     """Lock accounts after all else, all that a transaction will write to at once, by key (F4).
 
-    ``no_key``: a notification that is being stored refers to its account, and must not wait for us, nor we for it.
+    ``no_key``: a notification or payment that is being stored refers to its account, and need not wait for us.
     """
     return list(ChannelAccount.objects.select_for_update(no_key=True).filter(pk__in=set(ids)).order_by("pk"))
 

@@ -192,10 +192,10 @@ class Migration(migrations.Migration):
             model_name='refundattempt',
             index=models.Index(condition=models.Q(('status', 'waiting_funds')), fields=['id'], name='attempt_waits_for_funds'),
         ),
-        # What was asked for before this version may have reached the channel: its way is fixed.
+        # What was asked for before this version may have reached the channel, also where no answer ever came (a killed
+        # web process leaves no trace): its way is fixed.
         migrations.RunSQL(
-            "UPDATE payments_payment SET first_sent_at = created_at, till_opened_at = created_at"
-            " WHERE status <> 'prepared' OR tries > 0 OR leased_until IS NOT NULL",
+            "UPDATE payments_payment SET first_sent_at = created_at, till_opened_at = created_at",
             migrations.RunSQL.noop,
         ),
         pgtrigger.migrations.AddTrigger(

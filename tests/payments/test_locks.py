@@ -1,0 +1,75 @@
+"""Locks are taken in one order: refund, payment, attempt, account. Two at once wait for each other, never both (F4).
+
+One transaction is held open at each step until the database itself says that the other one waits for it.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connections, transaction
+
+import clock
+from payments import channels, funds, pacing, refunding
+from payments.models import AttemptStatus, ChannelAccount, RefundAttempt
+from tests.cases import attempt_of
+from tests.refunds.test_races import wait_until_somebody_waits
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def alone(work):
+    """On a connection of its own; what was raised is the result."""
+    try:
+        return work()
+    except Exception as error:
+        return error
+    finally:
+        connections.close_all()
+
+
+def make_short(*codes, at):
+    for code in codes:
+        funds.ran_short([channels.account(code).pk], at=at)
+
+
+def test_a_sweeper_and_money_that_has_come_back_do_not_wait_for_each_other(released):
+    """One worker claims what waits for money while another hears that there is some."""
+    attempt = attempt_of(released())
+    at = clock.now()
+    make_short("wechat", at=at)
+    refunding.sweep(at=at)
+    RefundAttempt.objects.filter(pk=attempt.pk).update(next_due_at=at)
+    account = channels.account("wechat")
+    assert RefundAttempt.objects.get(pk=attempt.pk).status == AttemptStatus.WAITING_FUNDS
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            funds.lock_accounts([account.pk])  # as a record of answers has it
+            claiming = pool.submit(alone, lambda: refunding._claim(at))
+            wait_until_somebody_waits(claiming)
+            assert funds.resume([account.pk], at=at) == 0  # it is in the other's hands
+        assert [row.pk for row in claiming.result(timeout=60)] == [attempt.pk]  # and goes on: there is money
+    assert ChannelAccount.objects.get(pk=account.pk).short_since is None
+
+
+def test_two_sweepers_lock_accounts_in_one_order(released):
+    """The first one's batch begins with the account without money, which has the larger key."""
+    at = clock.now()
+    first, second = attempt_of(released()), attempt_of(released(channel="alipay"))
+    assert first.payment.account_id < second.payment.account_id
+    make_short("alipay", at=at)
+    rich, poor = ([row] for row in RefundAttempt.objects.select_related("payment__account").order_by("pk"))
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            pacing.admit(rich, at=at)
+
+            def other():
+                with transaction.atomic():
+                    go_on, _ = funds.hold_back([*poor, *rich], at=at)
+                    return pacing.admit(go_on, at=at)
+
+            waiting = pool.submit(alone, other)
+            wait_until_somebody_waits(waiting)
+            funds.lock_accounts([poor[0].payment.account_id])
+        assert not isinstance(waiting.result(timeout=60), Exception)
