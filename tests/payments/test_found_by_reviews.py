@@ -13,7 +13,7 @@ import workqueue
 from cardshop import invariants
 from orders import delivery
 from orders.models import OrderStatus
-from payments import by_hand, channels, charging, pacing, refunding, tasks
+from payments import by_hand, channels, charging, funds, pacing, refunding, tasks
 from payments.asking import ask_all
 from payments.charging import Way
 from payments.gateways.base import (
@@ -206,6 +206,26 @@ def test_a_whole_batch_without_money_ends_no_sweep(waiting_of, poor, monkeypatch
     tasks.sweep()
     assert attempt_of(rich).status == AttemptStatus.SUCCEEDED
     assert refunding.sweep(at=clock.now()) == 0  # and nothing goes round and round
+
+
+def test_topping_up_sends_refunds_of_one_payment_one_after_the_other(
+    buy, apply, reviewer, finance, poor, settings, reveal
+):
+    """G9, PM15: both waited for money; the channel still wants a minute between them."""
+    settings.TIME_SCALE = 1
+    poor(0)
+    order = buy(price_fen=3000)
+    reveal(order)
+    for _ in range(2):
+        refund = apply(order, amount_fen=1000)
+        lifecycle.approve([refund], by=reviewer, at=clock.now())
+        disbursement.release([refund], by=finance, at=clock.now())
+    for _ in range(2):
+        look_later(61)
+    assert set(RefundAttempt.objects.values_list("status", flat=True)) == {AttemptStatus.WAITING_FUNDS}
+    assert funds.topped_up(channels.account("wechat"), by=finance, at=clock.now()) == 2
+    first, second = RefundAttempt.objects.order_by("pk")
+    assert second.next_due_at - first.next_due_at == timedelta(seconds=60)
 
 
 @pytest.mark.parametrize("calls_per_second", [1, 2, 4, 5])
