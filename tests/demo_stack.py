@@ -40,6 +40,7 @@ class DemoStack:
     port: int
     process: subprocess.Popen[bytes]
     output_file: Path
+    given: dict[str, str]
 
     @property
     def web(self) -> str:
@@ -73,7 +74,8 @@ class DemoStack:
 
     def manage(self, *words: str) -> str:
         """The output of a manage.py command in the demo's environment."""
-        done = subprocess.run([sys.executable, "manage.py", *words], cwd=ROOT, env={**os.environ, **self.facts["env"]},
+        env = {**own_environment(), **self.given, **self.facts["env"]}
+        done = subprocess.run([sys.executable, "manage.py", *words], cwd=ROOT, env=env,
                               capture_output=True, text=True, timeout=120, check=False)  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -120,7 +122,7 @@ def demo(data: Path, port: int | None = None, **env: str) -> Iterator[DemoStack]
         start_new_session=True,
     )
     os.close(handle)
-    stack = DemoStack(data, port, process, Path(output))
+    stack = DemoStack(data, port, process, Path(output), env)
     try:
         yield stack
     finally:
