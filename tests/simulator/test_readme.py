@@ -16,8 +16,6 @@ def test_the_shell_examples_of_the_readme_run(start_gateway: Any) -> None:
     gateway.control("clock", {"advance_seconds": 86400})
     now = datetime.fromisoformat(gateway.ledger()["now"])
     day = (now - timedelta(days=5)).date().isoformat()
-    payment = {"out_trade_no": "README001", "amount_fen": 100, "description": "x", "paid_at": f"{day}T09:00:00+08:00"}
-    gateway.control("history", {"payments": [payment]})
     script = re.findall(r"```bash\n(.*?)```", README.read_text(), re.DOTALL)[0]
     assert "DATA=.local/simulator" in script
     script = script.replace("DATA=.local/simulator", f"DATA={gateway.folder}").replace("2026-11-21", day)
@@ -26,4 +24,5 @@ def test_the_shell_examples_of_the_readme_run(start_gateway: Any) -> None:
     assert "weixin://wxpay/bizpayurl?pr=" in result.stdout
     assert "Verified OK" in result.stdout
     assert '"state": "unused"' in result.stdout
-    assert "`README001" in result.stdout
+    assert '"status": "SUCCESS"' in result.stdout, "the refund"
+    assert "`SHELL00002" in result.stdout, "the bill"
