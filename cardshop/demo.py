@@ -135,7 +135,7 @@ class Demo:
             self.start_postgres()
         with self.progress("消息 Valkey", "broker"):
             self.start_valkey()
-        with self.progress("微信支付模拟器", "WeChat Pay simulator"):
+        with self.progress("渠道模拟器", "channels' simulator"):
             self.start_simulator()
         with self.progress("建表与静态文件", "migrations, static files"):
             translations.compile_all()

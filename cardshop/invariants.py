@@ -2,7 +2,7 @@
 
 One function for each; it returns what is broken, a line each, and nothing if all is well. Tests, chaos runs and
 ``manage.py invariants`` ask the same questions. I14 and I15 are about calls and texts, not about rows: tests prove
-them. I13 has no rows yet, since every refund goes the original route.
+them. I13 has no rows: no door offers a refund any other way than the original one.
 """
 
 from __future__ import annotations

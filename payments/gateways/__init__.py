@@ -1,1 +1,1 @@
-"""Channels' protocols, each in one file. They return outcomes; they write nothing and know no Django."""
+"""Channels' protocols, a package each behind ``base.py``. They return outcomes, write nothing and know no Django."""
