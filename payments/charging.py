@@ -108,7 +108,7 @@ def prepare(order: Order, *, at: datetime, way: Way | None = None) -> Payment:
 
 def present(payment: Payment, *, at: datetime) -> Payment:
     """Ask the channel for the till now, while the buyer waits. An unknown outcome leaves it to the sweeper."""
-    if payment.status == PaymentStatus.PREPARED or _till_has_closed(payment, at):
+    if payment.status == PaymentStatus.PREPARED or till_has_closed(payment, at):
         look([payment], at=at, open_till=True)
         payment.refresh_from_db()
     return payment
@@ -153,6 +153,13 @@ def hint(account: ChannelAccount, payment_no: str, *, at: datetime) -> None:
     workqueue.ring(refunding.SWEEP)
 
 
+def till_has_closed(payment: Payment, at: datetime) -> bool:
+    """Whether the buyer can no longer pay at the till that is open; ``present`` opens another."""
+    lasts = TILL_LASTS.get(PayMethod(payment.method))
+    opened = payment.till_opened_at
+    return payment.status == PaymentStatus.OPEN and lasts is not None and opened is not None and opened + lasts <= at
+
+
 def sweep(*, at: datetime) -> int:
     """Look at a batch of due payments; returns how many."""
     with transaction.atomic():
@@ -169,7 +176,7 @@ def _ask(payment: Payment, at: datetime, open_till: bool) -> str | PaymentOutcom
     """The till of a payment that is to be paid now, else where it stands; what nobody needs any more is closed."""
     gateway = channels.gateway(payment.account)
     is_wanted = payment.order.status == OrderStatus.PLACED and payment.expires_at > at
-    if is_wanted and (payment.status == PaymentStatus.PREPARED or (open_till and _till_has_closed(payment, at))):
+    if is_wanted and (payment.status == PaymentStatus.PREPARED or (open_till and till_has_closed(payment, at))):
         return gateway.open_payment(_order_for(payment))
     outcome = gateway.query_payment(payment.payment_no)
     if outcome.state is PaymentState.UNPAID and (payment.status == PaymentStatus.CLOSED or not is_wanted):
@@ -237,12 +244,6 @@ def _turn_to(payment: Payment, way: Way) -> bool:
     account = channels.account(way.account_code)
     unsent = Payment.objects.filter(pk=payment.pk, status=PaymentStatus.PREPARED, first_sent_at=None)
     return bool(unsent.update(account=account, **_columns(way)))
-
-
-def _till_has_closed(payment: Payment, at: datetime) -> bool:
-    lasts = TILL_LASTS.get(PayMethod(payment.method))
-    opened = payment.till_opened_at
-    return payment.status == PaymentStatus.OPEN and lasts is not None and opened is not None and opened + lasts <= at
 
 
 # --- recording what it said: in one transaction, the payments locked --------------------------------------------------

@@ -83,7 +83,7 @@ class PaymentStatus(models.TextChoices):
     PREPARED = "prepared", _("待下单")  # number committed; the channel may not know it yet
     OPEN = "open", _("待支付")
     PAID = "paid", _("已支付")
-    CLOSED = "closed", _("已关闭")  # only by the channel's word
+    CLOSED = "closed", _("已关闭")  # by the channel's word, or the channel had never heard of it
 
 
 class Payment(WorkItem):

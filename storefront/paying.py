@@ -65,7 +65,7 @@ def pay(request: SignedIn, order_no: str) -> HttpResponse:
         return redirect("storefront:order", order_no)
     payment = _usable(request, order, offered)
     till = _till_of(payment, offered) if payment else next(iter(offered), None)
-    has_closed = payment is not None and _till_has_closed(payment, at)
+    has_closed = payment is not None and charging.till_has_closed(payment, at)  # POST opens another
     facts: dict[str, Any] = {
         "order": order,
         "is_asked": payment is not None,
@@ -264,12 +264,6 @@ def _usable(request: SignedIn, order: Order, offered: Sequence[Till]) -> Payment
 def _till_of(payment: Payment, offered: Sequence[Till]) -> Till | None:
     here = (payment.account.code, payment.method)
     return next((till for till in offered if (till.account_code, till.method.value) == here), None)
-
-
-def _till_has_closed(payment: Payment, at: datetime) -> bool:
-    """Some tills close long before the payment does; POST opens them again."""
-    lasts = charging.TILL_LASTS.get(PayMethod(payment.method))
-    return lasts is not None and payment.till_opened_at is not None and payment.till_opened_at + lasts <= at
 
 
 def _asked(request: SignedIn, order_no: str) -> Order:
