@@ -28,8 +28,8 @@ BUILD: Mapping[str, Callable[..., Gateway]] = {
     Channel.WECHAT: lambda **given: WechatGateway(WechatCredentials(**given)),
     Channel.ALIPAY: lambda **given: AlipayGateway(AlipayCredentials(**given)),
 }
-
-
+#: The credential that says whose account it is. The platform's own stand in the settings under the channel's name.
+MERCHANT_ID: Mapping[str, str] = {Channel.WECHAT: "mchid", Channel.ALIPAY: "app_id"}
 #: Where calls go and what is read from disk: a shop that said these could make us call or read anything.
 OURS_TO_SAY = frozenset({"gateway", "oauth_gateway", "cert_dir"})
 CAREFUL = Limits(
@@ -73,7 +73,7 @@ def account(code: str) -> ChannelAccount:
 
 def platform_accounts() -> list[ChannelAccount]:
     """The platform's accounts whose credentials stand in the environment."""
-    given = {Channel.WECHAT: settings.WECHAT.get("mchid"), Channel.ALIPAY: settings.ALIPAY.get("app_id")}
+    given = {channel: _environment(channel).get(MERCHANT_ID[channel]) for channel in Channel}
     known = {row.code: row for row in ChannelAccount.objects.filter(code__in=list(given))}
     for channel, merchant_id in given.items():
         if merchant_id and channel not in known:
@@ -85,9 +85,9 @@ def platform_accounts() -> list[ChannelAccount]:
 def unusable() -> dict[str, str]:
     """渠道 whose credentials in the environment cannot work, with the reason. Touches no database."""
     wrong = {}
-    for channel in (Channel.WECHAT, Channel.ALIPAY):
+    for channel in Channel:
         given = _environment(channel)
-        if given.get("mchid") or given.get("app_id"):
+        if given.get(MERCHANT_ID[channel]):
             try:
                 _built(channel.value, json.dumps(given))
             except GatewayMisconfigured as error:
@@ -105,7 +105,7 @@ def bring_own(shop: Shop, channel: str, credentials: Mapping[str, Any]) -> Chann
         raise GatewayMisconfigured("credentials", f"not a shop's to say: {', '.join(sorted(refused))}")
     BUILD[channel](**_at_our_places(channel, credentials))
     code = f"{channel}-{shop.pk}"
-    merchant_id = credentials.get("mchid") or credentials.get("app_id") or ""
+    merchant_id = credentials[MERCHANT_ID[channel]]
     others = ChannelAccount.objects.filter(code=code, payments__isnull=False).exclude(merchant_id=merchant_id)
     if others.exists():  # what one merchant collected, another can neither find nor give back
         raise GatewayMisconfigured("credentials", "payments of this account belong to another merchant number")
@@ -134,15 +134,6 @@ def gateway(account: ChannelAccount) -> Gateway:
     )
 
 
-def _methods(account: ChannelAccount) -> frozenset[PayMethod]:
-    """None while its credentials cannot work: the shop's other channels go on, and nobody else's account steps in."""
-    try:
-        return gateway(account).methods
-    except GatewayMisconfigured as error:
-        log.error("channel account %s cannot collect: %s", account.code, error)
-        return frozenset()
-
-
 def limits(account: ChannelAccount) -> Limits:
     """What the channel allows this account, its contract before the channel's common rule."""
     try:
@@ -163,6 +154,15 @@ def notify_url(account_code: str, kind: str) -> str:
     return f"{settings.SITE_URL}/notify/{account_code}/{kind}"
 
 
+def _methods(account: ChannelAccount) -> frozenset[PayMethod]:
+    """None while its credentials cannot work: the shop's other channels go on, and nobody else's account steps in."""
+    try:
+        return gateway(account).methods
+    except GatewayMisconfigured as error:
+        log.error("channel account %s cannot collect: %s", account.code, error)
+        return frozenset()
+
+
 @lru_cache(maxsize=256)
 def _built(channel: str, credentials: str) -> Gateway:
     return BUILD[channel](**json.loads(credentials))
@@ -177,7 +177,8 @@ def _opened(code: str, sealed: vault.Sealed) -> str:
 
 
 def _environment(channel: str) -> dict[str, Any]:
-    return settings.WECHAT if channel == Channel.WECHAT else settings.ALIPAY
+    given: dict[str, Any] = getattr(settings, channel.upper())
+    return given
 
 
 def _at_our_places(channel: str, credentials: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,13 +20,13 @@ from django.db.models import QuerySet
 
 from payments import channels
 from payments.asking import THREADS
+from payments.funds import lock_accounts
 from payments.gateways.base import GatewayError, GatewayMisconfigured, Limits, NeverSent, RefundOutcome, RefundState
 from payments.models import ChannelAccount, RefundAttempt
 
 AHEAD_SECONDS = 0.25
 MISCONFIGURED_PAUSE = timedelta(seconds=60)
 LONGEST_PAUSE = timedelta(minutes=2)
-
 
 Answer = RefundOutcome | GatewayError
 
@@ -50,7 +50,7 @@ def admit(due: Sequence[RefundAttempt], *, at: datetime) -> tuple[list[RefundAtt
     for attempt in due:
         wanted[attempt.payment.account_id].append(attempt)
     now, later = [], []
-    for account in ChannelAccount.objects.select_for_update(no_key=True).filter(pk__in=wanted).order_by("pk"):
+    for account in lock_accounts(wanted):
         rows = wanted[account.pk]
         rate = _rate(channels.limits(account))
         used_up_to = _used_up_to(account, at)
@@ -70,7 +70,7 @@ def charge_failures(answers: Iterable[tuple[RefundAttempt, Answer]], *, at: date
     for attempt, answer in answers:
         if _is_failure(answer):
             failing[attempt.payment.account_id].append(answer)
-    for row in ChannelAccount.objects.select_for_update(no_key=True).filter(pk__in=failing).order_by("pk"):
+    for row in lock_accounts(failing):
         pk = row.pk
         cost = timedelta(seconds=AHEAD_SECONDS + len(failing[pk]) / most_failures_at_once(channels.limits(row)))
         row.calls_from = min(_used_up_to(row, at) + cost, at + LONGEST_PAUSE)
