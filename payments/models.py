@@ -294,6 +294,12 @@ class RefundAttempt(WorkItem):
     def __str__(self) -> str:
         return self.request_no
 
+    @property
+    def has_arrived(self) -> bool:
+        """到账: the channel's own proof. A wallet has it at once, a bank when it says so."""
+        in_wallet = self.received_account_kind == "wallet"
+        return self.status == AttemptStatus.SUCCEEDED and (in_wallet or self.bank_acknowledged_at is not None)
+
 
 class AttemptEvent(models.Model):
     """渠道退款记录: each change of an attempt's status, with the channel's word or the person who did it."""

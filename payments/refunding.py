@@ -37,6 +37,7 @@ from payments.models import AttemptStatus as A
 log = logging.getLogger(__name__)
 SWEEP = "payments.sweep"
 MOST_TRIES = 40  # without an answer, then a human looks
+BANK_IS_ASKED_FOR = timedelta(days=7)  # after the day that the channel expected it on
 SLOW_AFTER = timedelta(days=5)  # 受理 for that long: a human asks, and the machine goes on (G6)
 
 # What may follow what. The channel's words are translated by its gateway; this is all that can come of them.
@@ -362,6 +363,7 @@ def _hear(attempt: RefundAttempt, answer: RefundOutcome | GatewayError, at: date
     else:
         attempt.last_error = f"{answer.code} {answer.detail}".strip()[:200]
     attempt.channel_refund_id = answer.channel_refund_id or attempt.channel_refund_id
+    had_arrived = attempt.has_arrived
     if answer.received_account:
         attempt.received_account = answer.received_account
         attempt.received_account_kind = answer.received_account_kind.value
@@ -370,6 +372,8 @@ def _hear(attempt: RefundAttempt, answer: RefundOutcome | GatewayError, at: date
     attempt.refused_at = at if refused else None
     transfers = _move(attempt, status, answer, at)
     attempt.next_due_at = _due(attempt, at)
+    if attempt.has_arrived and not had_arrived:
+        attempt.news_at = at  # also long after the success: the bank has it now
     _call_a_person_when_late(attempt, at)
     _see_what_was_refunded_outside(attempt, answer)
     return transfers
@@ -465,6 +469,8 @@ def _still_unknown(attempt: RefundAttempt, error: GatewayError, at: datetime) ->
 
 def _due(attempt: RefundAttempt, at: datetime) -> datetime | None:
     """When to ask next: WeChat's advice for what is accepted (1 min × 5, then 5, 10, 20, 30 min)."""
+    if _may_hear_of_arrival(attempt, at):
+        return at + scaled([15, 600, 6 * 3600][min(attempt.tries, 2)])
     if attempt.status in {A.SUCCEEDED, A.CLOSED, A.HELD, A.BACK_WITH_MERCHANT, A.EXTERNAL}:
         return None
     if attempt.status == A.ACCEPTED:
@@ -474,6 +480,14 @@ def _due(attempt: RefundAttempt, at: datetime) -> datetime | None:
     if attempt.status == A.WAITING_FUNDS:
         return at + scaled(600)
     return at + scaled(10)
+
+
+def _may_hear_of_arrival(attempt: RefundAttempt, at: datetime) -> bool:
+    """Paid out, and the channel will still tell when the bank has it (Alipay's 银行卡冲退)."""
+    if attempt.status != A.SUCCEEDED or attempt.has_arrived:
+        return False
+    until = attempt.arrival_expected_at or attempt.finished_at or at
+    return channels.gateway(attempt.payment.account).tells_bank_arrival and at < until + BANK_IS_ASKED_FOR
 
 
 def locked_payments(ids: Sequence[int]) -> list[Payment]:

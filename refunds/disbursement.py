@@ -140,7 +140,9 @@ def _steps_for(attempt_status: A, status: S, attempt: RefundAttempt) -> list[str
     if attempt_status == A.SUCCEEDED and status in {S.PROCESSING, S.RETURNED}:
         steps = ["resume"] if status == S.RETURNED else []
         steps += ["mark_paid_out"]
-        return [*steps, "confirm_arrival"] if attempt.received_account_kind == "wallet" else steps
+        return [*steps, "confirm_arrival"] if attempt.has_arrived else steps
+    if status == S.PAID_OUT and attempt.has_arrived:
+        return ["confirm_arrival"]
     if attempt_status in {A.RETURNED, *refunding.FINAL} and status in {S.PROCESSING, S.PAID_OUT, S.ARRIVED}:
         return ["mark_returned"]
     return []

@@ -255,6 +255,7 @@ class Gateway(Protocol):
 
     methods: frozenset[PayMethod]
     limits: Limits
+    tells_bank_arrival: bool  # whether asking about a successful refund says, later, that the bank has it
 
     # --- 收款 ---
 

@@ -170,6 +170,26 @@ def test_g08_the_card_is_dead_and_the_channel_mends_it(sent, simulator):
     all_is_well(simulator)
 
 
+@pytest.mark.parametrize("end", ["SUCCESS", "ABNORMAL"])  # the bank has it, or refused: then the wallet has it
+def test_g08_alipays_bank_card_arrives_by_the_banks_own_word(end, sent, simulator):
+    """银行卡冲退: paid out at once, arrived when Alipay says so; nobody has to tell us, we ask."""
+    refund = sent("alipay", funding=CARD["alipay"])
+    later(1)
+    later(1)
+    refund.refresh_from_db()
+    attempt = attempt_of(refund)
+    assert (attempt.status, refund.status) == (AttemptStatus.SUCCEEDED, Status.PAID_OUT)
+    assert not attempt.has_arrived
+    later(15)  # where it goes, and when it should be there
+    simulator.settle(attempt.request_no, end)
+    later(600)
+    refund.refresh_from_db()
+    attempt.refresh_from_db()
+    assert (refund.status, attempt.has_arrived, attempt.next_due_at) == (Status.ARRIVED, True, None)
+    assert attempt.received_account_kind == ("bank_card" if end == "SUCCESS" else "wallet")
+    all_is_well(simulator)
+
+
 def test_g08_sent_on_to_the_merchant_the_buyer_is_paid_under_a_new_number(sent, finance, simulator):
     """A success for the channel, nothing for the buyer: the case stays open, and a person pays again."""
     refund = sent("wechat", price_fen=3000, amount_fen=1000, funding=CARD["wechat"])

@@ -69,6 +69,7 @@ class AlipayGateway:
     Raises GatewayMisconfigured when the credentials cannot work at all.
     """
 
+    tells_bank_arrival = True
     methods = frozenset({PayMethod.SCAN, PayMethod.PHONE, PayMethod.COMPUTER})
     #: Alipay publishes no number of refunds per payment and no calls per second; ours are modest.
     limits = Limits(

@@ -72,6 +72,7 @@ class WechatGateway:
     Raises GatewayMisconfigured when the credentials cannot work at all.
     """
 
+    tells_bank_arrival = False  # success is the last that it says of a bank card
     limits = Limits(
         refundable_days=365, most_refunds=50, between_refunds_seconds=60, calls_per_second=150, failures_per_second=6
     )
