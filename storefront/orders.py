@@ -40,6 +40,7 @@ def order_page(request: SignedIn, order_no: str) -> HttpResponse:
         "has_unseen": any(each.can_reveal and not each.is_seen for each in lines),
         "money_back": reading.money_back(order),
         "payment": _paid(order),
+        "surpluses": reading.surplus_of(order),
         "entry": reading.refund_entry(order, at=at),
         "is_payable": is_payable(order, at),
     }

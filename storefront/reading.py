@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from money import yuan
 from orders.models import Order, OrderLine, OrderStatus
-from payments.models import Payment
+from payments.models import Payment, PaymentStatus
 from refunds import applying, stages
 from refunds.models import Refund, RefundLine, Status
 from refunds.policy import Verdict
@@ -71,6 +71,8 @@ def refund_entry(order: Order, *, at: datetime) -> RefundEntry:
     if running:
         return RefundEntry(False, _("已有进行中的退款，请在那里继续"), running)
     if order.status in {OrderStatus.PLACED, OrderStatus.CANCELED}:
+        if surplus_of(order):
+            return RefundEntry(False, _("多付或迟付的款由系统自动原路退回，无需申请"))
         return RefundEntry(False, _("订单没有成功的付款，无款可退"))
     if not applying.refundable_lines(order):
         return RefundEntry(False, _("这张订单的款项已全部退回或正在退回"))
@@ -105,6 +107,29 @@ def money_back(order: Order) -> MoneyBack | None:
     arriving = any(refund.status == Status.PAID_OUT for refund in paid_back)
     sentence = _("支付渠道已原路退回 %(back)s，请留意到账。") if arriving else _("已原路退回 %(back)s。")
     return MoneyBack(_("已全额退款"), sentence % sums, "good", paid_back[0])
+
+
+@dataclass(frozen=True)
+class Surplus:
+    """多付或迟付: a payment that the order did not need, and where its money is (PM13, B2)."""
+
+    sentence: str
+    tone: str
+
+
+def surplus_of(order: Order) -> list[Surplus]:
+    """It has no case, so the order's page is the only place that can say that it goes back by itself."""
+    paid = [row for row in order.payments.all() if row.status == PaymentStatus.PAID and row.is_surplus]
+    return [_surplus(payment) for payment in sorted(paid, key=lambda row: row.pk)]
+
+
+def _surplus(payment: Payment) -> Surplus:
+    facts = {"amount": yuan(payment.amount_fen), "channel": payment.account.get_channel_display()}
+    if payment.refunded_fen >= payment.amount_fen:
+        words = _("%(channel)s多付或迟付的 %(amount)s 已原路退回，请留意到账。")
+        return Surplus(words % facts, "good")
+    words = _("%(channel)s多付或迟付的 %(amount)s 由系统自动原路退回，您无需操作。到账时间以渠道为准。")
+    return Surplus(words % facts, "progress")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,6 +16,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
+import clock
 from orders.models import Order, OrderStatus
 from payments import charging
 from payments.models import Payment, PaymentStatus
@@ -367,3 +369,46 @@ def test_outside_wechat_there_is_nothing_to_log_in_for(order_in):
     for place in ["wechat-login/", "wechat/?code=1&state=2"]:
         assert client.get(pay_page(order) + place).headers["Location"] == pay_page(order)
     assert "wechat_login" not in client.session
+
+
+# --- what was too much, or too late -----------------------------------------------------------------------------------
+
+
+def test_money_paid_twice_is_told_on_the_orders_page(order_in, simulator, drain):
+    """PM13: it has no case, so this page says where the money is: before it is back, and after."""
+    client, order = order_in(COMPUTER)
+    client.post(pay_page(order), {"way": "alipay.scan"})
+    left = order.payments.get(status=PaymentStatus.OPEN)
+    client.post(pay_page(order), {"way": "wechat.scan"})
+    simulator.pay(order.payments.get(status=PaymentStatus.OPEN).payment_no)
+    client.get(f"{pay_page(order)}back/")
+    assert "多付" not in words(client.get(f"/orders/{order.order_no}/"))
+    paid_at_an_old_till(left, simulator)
+    page = words(client.get(f"/orders/{order.order_no}/"))
+    assert "支付宝多付或迟付的 ¥30.00 由系统自动原路退回" in page
+    assert "已交付" in page
+    drain()
+    assert "支付宝多付或迟付的 ¥30.00 已原路退回" in words(client.get(f"/orders/{order.order_no}/"))
+
+
+def test_money_paid_too_late_is_told_where_the_order_says_canceled(order_in, simulator):
+    """PM13: not "no money was taken" when it was."""
+    client, order = order_in(COMPUTER)
+    client.post(pay_page(order), {"way": "alipay.scan"})
+    left = order.payments.get(status=PaymentStatus.OPEN)
+    clock.advance(timedelta(minutes=16))
+    charging.look([left], at=clock.now())
+    assert "没有扣款" in words(client.get(f"/orders/{order.order_no}/"))
+    paid_at_an_old_till(left, simulator)
+    page = words(client.get(f"/orders/{order.order_no}/"))
+    assert "没有扣款" not in page
+    assert "没有成功的付款" not in page
+    assert "支付宝多付或迟付的 ¥30.00 由系统自动原路退回" in page
+
+
+def paid_at_an_old_till(payment, simulator):
+    """The buyer scans a code that was left open, pays, and we hear of it."""
+    urllib.request.urlopen(payment.till, timeout=10).close()  # noqa: S310
+    simulator.pay(payment.payment_no)
+    payment.refresh_from_db()
+    charging.look([payment], at=clock.now())
