@@ -18,15 +18,16 @@ from simulator.alipay import notices as alipay_notices
 from simulator.alipay.signing import load_or_make_alipay_keys
 from simulator.issuer_keys import load_or_make_issuer_keys
 from simulator.notifications import Courier
+from simulator.rsa_keys import write_private
 from simulator.schema import COLUMNS, SCHEMAS
 from simulator.server import Server
-from simulator.signing import load_or_make_keys, write_private
 from simulator.store import Store
 from simulator.timekeeper import start_timekeeper
 from simulator.tls import Certificates, names_to_certify
 from simulator.wechat import complaint_book
 from simulator.wechat import console as wechat_console
 from simulator.wechat import notices as wechat_notices
+from simulator.wechat.signing import load_or_make_keys
 from simulator.world import World
 
 

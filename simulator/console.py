@@ -14,13 +14,12 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
 from simulator import console_books, control, faults
-from simulator.books import NotPossible
 from simulator.console_pages import DONE, Look, faults_page, list_page, overview, payment_page, whole
 from simulator.inputs import BadInput
 from simulator.origin import foreign
 from simulator.timekeeper import catch_up
 from simulator.wire import Answer, Request
-from simulator.world import World
+from simulator.world import NotPossible, World
 
 CSS = Path(__file__).with_name("console.css").read_bytes()
 LONGEST_NUMBER = 64

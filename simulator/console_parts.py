@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from html import escape
 
-from simulator.books import NEXT_STATUSES
 from simulator.store import BEIJING, rfc3339
+from simulator.wechat.books import NEXT_STATUSES
 
 CHANNELS = {"wechat": ("微信支付", "WeChat Pay"), "alipay": ("支付宝", "Alipay")}
 STATES = {  # -> (Chinese, English, tone)

@@ -9,17 +9,17 @@ from typing import Any
 from simulator import acts, faults
 from simulator.alipay import acts as alipay_acts
 from simulator.alipay import desk as alipay_desk
-from simulator.books import NEXT_STATUSES, NotPossible, arrange, find_payment, find_refund, ledger, pay, settle
 from simulator.control_inputs import amount_fen, flag, moment, number, one_of, only, rows, text
-from simulator.history import load_history
 from simulator.inputs import BadInput, parse_object
 from simulator.origin import foreign
 from simulator.store import rfc3339
 from simulator.timekeeper import catch_up
 from simulator.wechat import acts as wechat_acts
+from simulator.wechat.books import NEXT_STATUSES, arrange, find_payment, find_refund, ledger, pay, settle
+from simulator.wechat.history import load_history
 from simulator.wechat.objects import FUNDINGS
 from simulator.wire import Answer, Request
-from simulator.world import World
+from simulator.world import NotPossible, World
 
 Act = Callable[[World, dict[str, Any]], dict[str, Any]]
 

@@ -12,17 +12,15 @@ from functools import cached_property
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
-    NoEncryption,
-    PrivateFormat,
     PublicFormat,
     load_pem_private_key,
 )
 
-from simulator.signing import write_private
+from simulator.rsa_keys import new_key, write_private
 
 
 @dataclass(frozen=True)
@@ -68,11 +66,10 @@ def load_or_make_issuer_keys(directory: Path) -> IssuerKeys:
     path = directory / "issuer.json"
     if path.exists():
         return IssuerKeys(**json.loads(path.read_text()))
-    key = generate_private_key(public_exponent=65537, key_size=2048)
     keys = IssuerKeys(
         supplier_id=f"S{secrets.randbelow(10**8):08d}",
         supplier_key=secrets.token_hex(32),
-        private_key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+        private_key=new_key(),
     )
     write_private(path, json.dumps(asdict(keys), indent=1))
     return keys

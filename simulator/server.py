@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
-from simulator import console, control, issuers, phone, tls
+from simulator import console, control, issuers, tls
 from simulator.alipay import bills as alipay_bills
 from simulator.alipay import gateway as alipay
 from simulator.alipay import pages as alipay_pages
 from simulator.wechat import doors as wechat_doors
 from simulator.wechat import gateway as wechat
+from simulator.wechat import phone
 from simulator.wire import Answer, Request
 from simulator.world import World
 

@@ -7,9 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from simulator import books
 from simulator.alipay import books as alipay_books
-from simulator.wechat import complaint_book
+from simulator.wechat import books, complaint_book
 from simulator.world import World
 
 # Each answers when something falls due next, if anything does.

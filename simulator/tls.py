@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from simulator.signing import write_private
+from simulator.rsa_keys import write_private
 
 HANDSHAKE_SECONDS = 10
 CA_DAYS, SERVER_DAYS = 3650, 397  # what browsers accept at most

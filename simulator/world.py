@@ -1,4 +1,4 @@
-"""What every part of the simulator works with: the keys, the store and the speed."""
+"""What every part of the simulator works with: the keys, the store, the speed, and what to say when it cannot be."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 
 from simulator.alipay.signing import AlipayKeys
 from simulator.issuer_keys import IssuerKeys
-from simulator.signing import Keys
 from simulator.store import Store
 from simulator.wechat.meter import Meter
+from simulator.wechat.signing import Keys
+
+
+class NotPossible(Exception):
+    """The books do not allow it; the text says why and what to do."""
 
 
 class Connections:

@@ -11,9 +11,8 @@ from simulator import funds
 from simulator.alipay import notices
 from simulator.alipay.answers import Refusal
 from simulator.alipay.fundings import FUNDINGS
-from simulator.books import NotPossible
 from simulator.store import rfc3339
-from simulator.world import World
+from simulator.world import NotPossible, World
 
 REFUND_SECONDS = 365 * 86400
 SPACING_SECONDS = 3  # between two refunds of one trade

@@ -10,9 +10,8 @@ from simulator import funds
 from simulator.alipay import books
 from simulator.alipay.answers import Refusal
 from simulator.alipay.fundings import FUNDINGS
-from simulator.books import NotPossible
 from simulator.store import rfc3339
-from simulator.world import World
+from simulator.world import NotPossible, World
 
 NAME = "alipay"
 STATUSES = {"SUCCESS": "S", "ABNORMAL": "F", "PROCESSING": "P"}  # the control plane's words -> dback_status

@@ -17,13 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
-    NoEncryption,
-    PrivateFormat,
     PublicFormat,
-    load_pem_private_key,
 )
 
-from simulator.signing import write_private
+from simulator.rsa_keys import load_key, new_key, write_private
 
 SIGN_TYPE = "RSA2"
 FILE_NAME = "alipay-keys.json"
@@ -43,11 +40,11 @@ class AlipayKeys:
 
     @cached_property
     def _app(self) -> RSAPrivateKey:
-        return _load(self.app_private_key)
+        return load_key(self.app_private_key)
 
     @cached_property
     def _platform(self) -> RSAPrivateKey:
-        return _load(self.platform_key)
+        return load_key(self.platform_key)
 
     @cached_property
     def _forger(self) -> RSAPrivateKey:
@@ -102,18 +99,6 @@ def _make() -> AlipayKeys:
         buyer_id=f"2088{secrets.randbelow(10**12):012d}",
         buyer_open_id="".join(secrets.choice(alphabet) for _ in range(32)),
         buyer_logon_id=f"138******{secrets.randbelow(100):02d}",
-        app_private_key=_new_key(),
-        platform_key=_new_key(),
+        app_private_key=new_key(),
+        platform_key=new_key(),
     )
-
-
-def _new_key() -> str:
-    key = generate_private_key(public_exponent=65537, key_size=2048)
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-
-
-def _load(pem: str) -> RSAPrivateKey:
-    key = load_pem_private_key(pem.encode(), password=None)
-    if not isinstance(key, RSAPrivateKey):
-        raise TypeError("Alipay knows RSA keys only")
-    return key

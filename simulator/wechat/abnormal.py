@@ -6,7 +6,7 @@ import re
 import sqlite3
 from typing import Any
 
-from simulator.books import accept_abnormal, find_refund_by_id, payment_of, refund_of
+from simulator.wechat.books import accept_abnormal, find_refund_by_id, payment_of, refund_of
 from simulator.wechat.calls import Call, Refusal, param_error, route
 from simulator.wechat.fields import fingerprint, matching, text
 from simulator.wechat.objects import refund_object

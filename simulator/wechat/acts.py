@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from simulator import funds, settings
-from simulator.books import console_refund
 from simulator.control_inputs import LARGEST_FEN, amount_fen, flag, number, one_of, only, text
 from simulator.inputs import BadInput
 from simulator.wechat import limits
+from simulator.wechat.books import console_refund
 from simulator.world import World
 
 CHANNELS = {"wechat": "微信支付", "alipay": "支付宝"}

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from simulator import settings
-from simulator.books import NotPossible, find_payment, payment_of
 from simulator.notifications import Dialect, Notice, queue
 from simulator.store import rfc3339
 from simulator.wechat import notices
-from simulator.world import World
+from simulator.wechat.books import find_payment, payment_of
+from simulator.world import NotPossible, World
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS complaint (

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from simulator import settings
-from simulator.books import payment_of
 from simulator.store import BEIJING, rfc3339
 from simulator.wechat.bills import base_url
+from simulator.wechat.books import payment_of
 from simulator.wechat.calls import Call, Refusal, param_error, route
 from simulator.wechat.complaint_book import URL_SETTING, find, fully_refunded, move_on, note
 from simulator.wechat.fields import text

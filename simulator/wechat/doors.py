@@ -11,8 +11,8 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode
 
-from simulator.phone import is_address, page
 from simulator.wechat import oauth
+from simulator.wechat.phone import is_address, page
 from simulator.wire import Answer, Request
 from simulator.world import World
 

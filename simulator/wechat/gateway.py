@@ -15,11 +15,11 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from simulator import faults
-from simulator.books import catch_up, find_refund
 from simulator.inputs import BadInput
-from simulator.signing import SIGNATURE_TYPE
 from simulator.wechat import abnormal, bills, certificates, complaint_images, complaints, limits, orders, refunds
+from simulator.wechat.books import catch_up, find_refund
 from simulator.wechat.calls import ROUTES, Call, Refusal, Route, detail, error
+from simulator.wechat.signing import SIGNATURE_TYPE
 from simulator.wire import CUT, Answer, Request
 from simulator.world import World
 

@@ -6,7 +6,7 @@ import json
 import secrets
 from urllib.parse import urlencode
 
-from simulator.phone import is_address, page
+from simulator.wechat.phone import is_address, page
 from simulator.wire import Answer
 from simulator.world import World
 
@@ -20,9 +20,7 @@ def authorize(world: World, query: dict[str, str]) -> Answer:
     if query.get("appid") != world.keys.appid:
         return page("appid 参数错误", "<p>没有这个公众号（10006）。</p>", 400)
     if query.get("response_type") != "code" or query.get("scope") not in SCOPES:
-        return page(
-            "参数错误", "<p>response_type 须为 code，scope 须为 snsapi_base（10005）。</p>", 400
-        )
+        return page("参数错误", "<p>response_type 须为 code，scope 须为 snsapi_base（10005）。</p>", 400)
     if not is_address(target):
         return page("redirect_uri 参数错误", "<p>redirect_uri 须为完整的 http(s) 地址（10003）。</p>", 400)
     code = f"0{secrets.token_hex(16)[1:]}"

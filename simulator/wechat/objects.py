@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from simulator.signing import Keys
 from simulator.store import rfc3339
+from simulator.wechat.signing import Keys
 
 FUNDINGS = {  # what the buyer can pay from -> (bank_type, user_received_account)
     "零钱": ("OTHERS", "支付用户零钱"),

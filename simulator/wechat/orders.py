@@ -9,8 +9,8 @@ import string
 from ipaddress import ip_address
 from urllib.parse import urlencode
 
-from simulator.books import find_payment
 from simulator.store import rfc3339
+from simulator.wechat.books import find_payment
 from simulator.wechat.calls import Call, Refusal, param_error, route
 from simulator.wechat.fields import cny, fen, fingerprint, matching, object_, text, time_expire, url
 from simulator.wechat.objects import transaction_object

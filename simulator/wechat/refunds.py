@@ -7,15 +7,15 @@ import sqlite3
 from typing import Any
 
 from simulator import faults
-from simulator.books import NotPossible, RefundOrder, accept_refund, find_payment, find_refund, payment_of
 from simulator.funds import NotEnough
 from simulator.wechat import limits
+from simulator.wechat.books import RefundOrder, accept_refund, find_payment, find_refund, payment_of
 from simulator.wechat.calls import Call, Refusal, param_error, route
 from simulator.wechat.fields import cny, fen, fingerprint, matching, object_, text, url
 from simulator.wechat.objects import refund_object
 from simulator.wechat.orders import find_by_id
 from simulator.wire import Answer
-from simulator.world import World
+from simulator.world import NotPossible, World
 
 REFUND_DAYS = 365
 REFUND_PARTS = 50

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import secrets
 import string
 import time
@@ -24,12 +23,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
-    NoEncryption,
-    PrivateFormat,
     PublicFormat,
-    load_pem_private_key,
 )
 from cryptography.x509.oid import NameOID
+
+from simulator.rsa_keys import load_key, new_key, write_private
 
 SIGNATURE_TYPE = "WECHATPAY2-SHA256-RSA2048"
 SIGNTEST = "WECHATPAY/SIGNTEST/"  # WeChat's own probes: a wrong signature that begins like this
@@ -59,15 +57,15 @@ class Keys:
 
     @cached_property
     def _merchant(self) -> RSAPrivateKey:
-        return _load(self.private_key)
+        return load_key(self.private_key)
 
     @cached_property
     def _platform(self) -> RSAPrivateKey:
-        return _load(self.platform_key)
+        return load_key(self.platform_key)
 
     @cached_property
     def _certificate_key(self) -> RSAPrivateKey:
-        return _load(self.certificate_key)
+        return load_key(self.certificate_key)
 
     @cached_property
     def certificate(self) -> x509.Certificate:
@@ -159,22 +157,12 @@ def load_or_make_keys(directory: Path) -> Keys:
     return keys
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a 0600 file whole or not at all, so that no reader ever sees half of it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
-
-
 def _make(known: Mapping[str, str]) -> Keys:
     """New keys; those that are `known` stay."""
     mchid = known.get("mchid") or f"16{secrets.randbelow(10**8):08d}"
     serial = known.get("cert_serial_no") or _new_serial()
-    private_key = known.get("private_key") or _new_key()
-    certificate_key = _new_key()
+    private_key = known.get("private_key") or new_key()
+    certificate_key = new_key()
     made = {
         "mchid": mchid,
         "appid": f"wx{secrets.token_hex(8)}",
@@ -182,7 +170,7 @@ def _make(known: Mapping[str, str]) -> Keys:
         "apiv3_key": _letters(32),
         "cert_serial_no": serial,
         "private_key": private_key,
-        "platform_key": _new_key(),
+        "platform_key": new_key(),
         "public_key_id": f"PUB_KEY_ID_01{mchid}{secrets.randbelow(10**14):014d}00",
         "app_secret": secrets.token_hex(16),
         "certificate_key": certificate_key,
@@ -199,7 +187,7 @@ def _new_serial() -> str:
 
 def _certify(key_pem: str, serial: str, name: str) -> str:
     """A self-signed certificate: nobody checks the chain, everybody checks the number and the days."""
-    key, now = _load(key_pem), datetime.now(UTC)
+    key, now = load_key(key_pem), datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     certificate = (
         x509.CertificateBuilder()
@@ -216,15 +204,3 @@ def _certify(key_pem: str, serial: str, name: str) -> str:
 
 def _letters(count: int) -> str:
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(count))
-
-
-def _new_key() -> str:
-    key = generate_private_key(public_exponent=65537, key_size=2048)
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-
-
-def _load(pem: str) -> RSAPrivateKey:
-    key = load_pem_private_key(pem.encode(), password=None)
-    if not isinstance(key, RSAPrivateKey):
-        raise TypeError("WeChat Pay knows RSA keys only")
-    return key

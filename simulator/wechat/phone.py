@@ -8,11 +8,11 @@ from contextlib import suppress
 from html import escape
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from simulator.books import NotPossible, catch_up, expired, find_payment, pay
 from simulator.store import rfc3339
+from simulator.wechat.books import catch_up, expired, find_payment, pay
 from simulator.wechat.objects import FUNDINGS
 from simulator.wire import Answer, Request
-from simulator.world import World
+from simulator.world import NotPossible, World
 
 MERCHANT = "卡盟商城（模拟商户）"
 

@@ -1,4 +1,4 @@
-"""The books: what happens to payments and refunds, whoever asks for it. Each function is one transaction."""
+"""WeChat Pay's books: what happens to payments and refunds, whoever asks for it. Each function is one transaction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from simulator import funds
 from simulator.store import BEIJING, rfc3339
 from simulator.wechat import console
 from simulator.wechat.notices import announce_payment, announce_refund
-from simulator.world import World
+from simulator.world import NotPossible, World
 
 UNPAID_DAYS = 7  # then an order closes by itself
 BALANCE_SECONDS = 60  # until WeChat says SUCCESS
@@ -24,10 +24,6 @@ NEXT_STATUSES = {  # what the control plane may make of a refund
     "SUCCESS": ("SUCCESS", "ABNORMAL"),  # the bank sends it back after all
     "CLOSED": ("CLOSED",),
 }
-
-
-class NotPossible(Exception):
-    """The books do not allow it; the text says why and what to do."""
 
 
 @dataclass(frozen=True)

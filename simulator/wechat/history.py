@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from simulator.books import (
-    NotPossible,
+from simulator.wechat.books import (
     debit,
     find_payment,
     find_refund,
@@ -16,7 +15,7 @@ from simulator.books import (
     reserve,
 )
 from simulator.wechat.objects import FUNDINGS
-from simulator.world import World
+from simulator.world import NotPossible, World
 
 
 def load_history(
