@@ -267,10 +267,14 @@ def _till_of(payment: Payment, offered: Sequence[Till]) -> Till | None:
 
 
 def _asked(request: SignedIn, order_no: str) -> Order:
-    """The order, after the channel was asked about its open payment, unless it was asked a moment ago."""
+    """The order, after the channel was asked about its open payment, unless it was asked a moment ago.
+
+    What open pages ask every few seconds never keeps whoever comes back, or presses, from an answer of that moment.
+    """
     order = reading.order_of(request.user, order_no)
     payment = _open_payment(order)
-    if payment and cache.add(f"look:{payment.payment_no}", 1, timeout=CHECK_EVERY_SECONDS):
+    who = "page" if request.htmx else "buyer"  # type: ignore[attr-defined]
+    if payment and cache.add(f"look:{who}:{payment.payment_no}", 1, timeout=CHECK_EVERY_SECONDS):
         charging.look([payment], at=clock.now())
         order = reading.order_of(request.user, order_no)
     return order

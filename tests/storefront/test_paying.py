@@ -412,3 +412,12 @@ def paid_at_an_old_till(payment, simulator):
     simulator.pay(payment.payment_no)
     payment.refresh_from_db()
     charging.look([payment], at=clock.now())
+
+
+def test_a_page_that_asks_all_the_time_keeps_nobody_who_comes_back_waiting(order_in, simulator):
+    """The order stands open on a computer, and is paid on a phone: coming back shows it paid at once."""
+    client, order = order_in(COMPUTER)
+    polled = client.post(f"/orders/{order.order_no}/check/", headers={"HX-Request": "true"})
+    assert polled.status_code == 204
+    simulator.pay(order.payments.get().payment_no)
+    assert client.get(f"{pay_page(order)}back/").headers["Location"] == f"/orders/{order.order_no}/"
