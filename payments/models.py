@@ -195,7 +195,7 @@ class Payment(WorkItem):
 
 
 class AttemptStatus(models.TextChoices):
-    """Where one request to the channel stands. See ATTEMPT_STEPS in ``refunding.py`` for what leads where."""
+    """Where one request to the channel stands. See ATTEMPT_STEPS in ``hearing.py`` for what leads where."""
 
     PREPARED = "prepared", _("待发送")  # number and parameters committed, nothing sent
     UNKNOWN = "unknown", _("结果未知")  # sent, or about to be; ask again under the same number

@@ -15,7 +15,7 @@ from django.db import OperationalError, transaction
 
 import workqueue
 from accounts.models import User
-from payments import refunding
+from payments import hearing, refunding
 from payments.models import AttemptStatus as A
 from payments.models import RefundAttempt
 from refunds import lifecycle
@@ -143,6 +143,6 @@ def _steps_for(attempt_status: A, status: S, attempt: RefundAttempt) -> list[str
         return [*steps, "confirm_arrival"] if attempt.has_arrived else steps
     if status == S.PAID_OUT and attempt.has_arrived:
         return ["confirm_arrival"]
-    if attempt_status in {A.RETURNED, *refunding.FINAL} and status in {S.PROCESSING, S.PAID_OUT, S.ARRIVED}:
+    if attempt_status in {A.RETURNED, *hearing.FINAL} and status in {S.PROCESSING, S.PAID_OUT, S.ARRIVED}:
         return ["mark_returned"]
     return []

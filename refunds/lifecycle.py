@@ -26,7 +26,7 @@ import workqueue
 from accounts.models import User
 from accounts.roles import Role as R
 from orders.models import Order
-from payments import refunding
+from payments import hearing, refunding
 from refunds import codes, evidence, followups, policy
 from refunds.models import Disbursement, Lane, Queue, Refund, RefundEvent
 from refunds.models import Status as S
@@ -257,7 +257,7 @@ def reissue(refunds: Sequence[Refund], *, by: User, at: datetime) -> None:
     with _step("reissue", refunds, by=by, at=at) as taken:
         _no_other_active(taken)
         for refund, attempt in zip(taken.refunds, _last_attempts(taken.refunds), strict=True):
-            if attempt is not None and attempt.status not in refunding.FINAL:
+            if attempt is not None and attempt.status not in hearing.FINAL:
                 raise StepRefused(
                     "attempt_not_closed", _("渠道尚未关闭上一笔退款，再发一笔可能重复退款。请等渠道关闭。")
                 )

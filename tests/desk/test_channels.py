@@ -14,7 +14,7 @@ from django.urls import reverse
 import clock
 from accounts import desk
 from accounts.rights import TABLE
-from payments import channels, pacing, refunding
+from payments import channels, hearing, pacing, refunding
 from payments.admin.accounts import remedy
 from payments.models import AttemptEvent, AttemptStatus, ChannelAccount, ChannelNotification, Payment, RefundAttempt
 from refunds import disbursement
@@ -74,7 +74,7 @@ def unanswered(released, simulator):
     def build() -> RefundAttempt:
         attempt = attempt_of(released())
         simulator.faults("request_lost", request_no=attempt.request_no, times=10**6)
-        for _ in range(refunding.MOST_TRIES):
+        for _ in range(hearing.MOST_TRIES):
             clock.advance(timedelta(minutes=11))
             look()
         simulator.post("faults", clear=True)

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 import clock
-from payments import refunding
+from payments import hearing
 from payments.models import AttemptStatus
 from tests.cases import attempt_of
 from tests.faults.stories import arrives_once, ends_well, later, ledger_row
@@ -93,4 +93,4 @@ def test_g03_it_is_asked_ever_more_slowly(channel, sent, simulator, settings):
         pauses.append((attempt.next_due_at - clock.now()).total_seconds() / min(5 * 2**tries, 600))
     assert all(0.75 < pause <= 1.2 for pause in pauses), pauses
     assert all(one != other for one, other in itertools.pairwise(pauses))
-    assert attempt.tries < refunding.MOST_TRIES
+    assert attempt.tries < hearing.MOST_TRIES

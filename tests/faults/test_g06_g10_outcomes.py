@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import clock
-from payments import by_hand, channels, refunding
+from payments import by_hand, channels, hearing, refunding
 from payments.gateways.base import BankCard
 from payments.models import AttemptEvent, AttemptStatus, Attention, Payment, PaymentStatus, RefundAttempt
 from refunds import disbursement, lifecycle
@@ -84,7 +84,7 @@ def test_g06_alipay_has_taken_it_and_is_not_done(released, simulator, recorder, 
     """Taken on and not done: the same number again and again, the same request; in the end a person is called."""
     monkeypatch.setattr(refunding, "MOST_TRIES", 8)
     refund = released(channel="alipay")
-    for _ in range(refunding.MOST_TRIES - 1):
+    for _ in range(hearing.MOST_TRIES - 1):
         later(721)
         assert attempt_of(refund).status == AttemptStatus.UNKNOWN
     later(721)

@@ -13,7 +13,7 @@ import workqueue
 from cardshop import invariants
 from orders import delivery
 from orders.models import OrderStatus
-from payments import by_hand, channels, charging, funds, pacing, refunding, tasks
+from payments import by_hand, channels, charging, funds, hearing, pacing, refunding, tasks
 from payments.asking import ask_all
 from payments.charging import Way
 from payments.gateways.base import (
@@ -100,7 +100,7 @@ def test_what_was_refused_once_and_then_asked_in_vain_is_not_closed(scripted, fi
     assert by_hand.can_be_closed(now(attempt))
     by_hand.ask_again([now(attempt)], by=finance, at=clock.now())
     channel.answers[Call.REFUND] = Reply(500, {"code": "SYSTEM_ERROR", "message": ""})
-    for _ in range(refunding.MOST_TRIES):
+    for _ in range(hearing.MOST_TRIES):
         look_later(700)
     assert now(attempt).status == AttemptStatus.HELD
     assert by_hand.close_refused([now(attempt)], by=finance, at=clock.now()) == 0

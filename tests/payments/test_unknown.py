@@ -10,7 +10,7 @@ from django.db import transaction
 import clock
 import workqueue
 from cardshop import invariants
-from payments import by_hand, refunding
+from payments import by_hand, hearing, refunding
 from payments.asking import ask_all
 from payments.gateways.wechat.answers import Call
 from payments.models import AttemptStatus, RefundAttempt
@@ -92,7 +92,7 @@ def test_an_attempt_without_answer_ends_with_a_human_its_money_kept(released, si
     refund = released()
     attempt = attempt_of(refund)
     simulator.faults("request_lost", request_no=attempt.request_no, times=10**6)
-    for _ in range(refunding.MOST_TRIES):
+    for _ in range(hearing.MOST_TRIES):
         look_later(700)
     attempt.refresh_from_db()
     refund.refresh_from_db()
@@ -249,7 +249,7 @@ def test_wrong_keys_use_up_no_tries(scripted):
     _, attempt, channel = scripted  # noqa: F811
     refused = Reply(401, {"code": "SIGN_ERROR", "message": "错误的签名"})
     channel.answers |= {Call.REFUND: refused, Call.QUERY_REFUND: refused}
-    for _ in range(refunding.MOST_TRIES + 2):
+    for _ in range(hearing.MOST_TRIES + 2):
         look_later(61)
     attempt.refresh_from_db()
     assert (attempt.status, attempt.tries) == (AttemptStatus.UNKNOWN, 0)
