@@ -40,7 +40,9 @@ class WorkItem(models.Model):
 def claim(rows: models.QuerySet[Row], *, at: datetime, limit: int, lease: timedelta = LEASE) -> list[Row]:
     """Lease up to ``limit`` due rows, oldest first, that nobody else holds. Must run inside a transaction."""
     due = rows.filter(next_due_at__lte=at).exclude(leased_until__gt=at)
-    claimed = list(due.select_for_update(skip_locked=True, of=("self",)).order_by("next_due_at", "pk")[:limit])
+    claimed = list(
+        due.select_for_update(no_key=True, skip_locked=True, of=("self",)).order_by("next_due_at", "pk")[:limit]
+    )
     rows.model._default_manager.filter(pk__in=[row.pk for row in claimed]).update(leased_until=at + lease)
     for row in claimed:
         row.leased_until = at + lease

@@ -14,6 +14,7 @@ from rest_framework.exceptions import ParseError
 from api.errors import MEDIA_TYPE, problem
 
 API = "/api/"
+NOTIFICATIONS = "/notify/"
 UNREADABLE = "application/octet-stream; charset=unreadable"
 
 
@@ -42,7 +43,11 @@ class OnlyUtf8:
         self.shop = shop
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if not _is_utf8(environ.get("CONTENT_TYPE", "")):
+        kind = environ.get("CONTENT_TYPE", "")
+        if environ.get("PATH_INFO", "").startswith(NOTIFICATIONS):
+            # Channels speak GBK too. Their gateways read the raw body by the charset that is signed in it.
+            environ["CONTENT_TYPE"] = kind.partition(";")[0].strip()
+        elif not _is_utf8(kind):
             environ["CONTENT_TYPE"] = UNREADABLE
         return self.shop(environ, start_response)
 

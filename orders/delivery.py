@@ -42,7 +42,7 @@ def deliver(order: Order, *, at: datetime) -> None:
 def reveal(line: OrderLine, *, viewer: stock.Viewer, at: datetime) -> str:
     """查看卡密 by the order's buyer. Returns the code's text; raises NothingToReveal or stock.CodeIsFrozen."""
     with transaction.atomic():
-        order = Order.objects.select_for_update().get(pk=line.order_id)
+        order = Order.objects.select_for_update(no_key=True).get(pk=line.order_id)
         delivery = Delivery.objects.filter(line=line).first()
         if delivery is None or viewer.user.pk != order.buyer_id:
             raise NothingToReveal("reveal: nothing was delivered for this line to this buyer")

@@ -250,7 +250,7 @@ def _turn_to(payment: Payment, way: Way) -> bool:
 
 
 def _locked(payments: Sequence[Payment]) -> list[Payment]:
-    rows = Payment.objects.select_for_update(of=("self",)).select_related("account")
+    rows = Payment.objects.select_for_update(no_key=True, of=("self",)).select_related("account")
     return list(rows.filter(pk__in=workqueue.pks(payments)).order_by("pk"))
 
 
@@ -309,7 +309,7 @@ def _poll_after(payment: Payment, at: datetime) -> timedelta:
 
 def _settle(payment: Payment, outcome: PaymentOutcome, at: datetime) -> None:
     """已支付: to the order if it waits for exactly this, else as surplus that goes back by itself (PM13, G20)."""
-    order = Order.objects.select_for_update().get(pk=payment.order_id)
+    order = Order.objects.select_for_update(no_key=True).get(pk=payment.order_id)
     assert outcome.amount_fen is not None
     payment.status = PaymentStatus.PAID
     payment.paid_at = outcome.paid_at or at
@@ -348,7 +348,7 @@ def _close(payment: Payment, state: PaymentState, at: datetime) -> None:
     """关闭. The order ends with its last payment, once its time is over."""
     payment.next_due_at = _look_again(payment, state, at)
     payment.status = PaymentStatus.CLOSED
-    order = Order.objects.select_for_update().get(pk=payment.order_id)
+    order = Order.objects.select_for_update(no_key=True).get(pk=payment.order_id)
     other = order.payments.filter(status__in=OPEN).exclude(pk=payment.pk)
     if order.expires_at <= at and not other.exists():
         placing.cancel([order], at=at)

@@ -66,7 +66,9 @@ def resume(account_ids: Iterable[int], *, at: datetime) -> int:
     ChannelAccount.objects.filter(pk__in=ids).update(short_since=None, probe_from=None)
     waiting = RefundAttempt.objects.filter(payment__account__in=ids, status=AttemptStatus.WAITING_FUNDS)
     rows = list(
-        waiting.select_for_update(skip_locked=True, of=("self",)).select_related("payment__account").order_by("pk")
+        waiting.select_for_update(no_key=True, skip_locked=True, of=("self",))
+        .select_related("payment__account")
+        .order_by("pk")
     )
     turns: Counter[int] = Counter()
     for row in rows:
@@ -82,7 +84,7 @@ def topped_up(account: ChannelAccount, *, by: User, at: datetime) -> int:
     with transaction.atomic():
         waiting = list(
             RefundAttempt.objects.filter(payment__account=account, status=AttemptStatus.WAITING_FUNDS)
-            .select_for_update(of=("self",))
+            .select_for_update(no_key=True, of=("self",))
             .order_by("pk")
         )
         AttemptEvent.objects.bulk_create(

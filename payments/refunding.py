@@ -312,9 +312,9 @@ _WRITTEN = [
 
 
 def locked_payments(ids: Sequence[int]) -> list[Payment]:
-    rows = Payment.objects.select_for_update(of=("self",)).select_related("account", "order")
+    rows = Payment.objects.select_for_update(no_key=True, of=("self",)).select_related("account", "order")
     return list(rows.filter(pk__in=ids).order_by("pk"))
 
 
 def locked_attempts(ids: Sequence[int]) -> list[RefundAttempt]:
-    return list(RefundAttempt.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
+    return list(RefundAttempt.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk"))

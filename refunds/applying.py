@@ -135,8 +135,8 @@ def _submit(order: Order, application: Application, by: User, at: datetime) -> R
     paid = paid_payment(order)
     if paid is None:
         raise StepRefused("not_paid", _("订单没有成功的付款，无款可退。"))
-    payment = Payment.objects.select_for_update().get(pk=paid.pk)
-    order = Order.objects.select_for_update(of=("self",)).select_related("policy").get(pk=order.pk)
+    payment = Payment.objects.select_for_update(no_key=True).get(pk=paid.pk)
+    order = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy").get(pk=order.pk)
     active = _active(order)
     if active:
         raise AlreadyActive(active.refund_no)

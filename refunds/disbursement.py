@@ -39,7 +39,7 @@ class Released:
 def release(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Released:
     """放款. What the channel would refuse anyway is set aside before calling (G9); the rest goes out."""
     with transaction.atomic():
-        rows = Refund.objects.select_for_update(of=("self",)).select_related("payment__account", "order")
+        rows = Refund.objects.select_for_update(no_key=True, of=("self",)).select_related("payment__account", "order")
         locked = list(rows.filter(pk__in=workqueue.pks(refunds)).order_by("pk"))
         lifecycle.demand_right("disburse", locked, by=by)  # setting aside moves a case too
         reasons = {r.pk: refunding.why_not(r.payment, r.amount_fen, at=at) for r in locked}
@@ -101,15 +101,21 @@ def _hear_alone(refund_id: int, at: datetime) -> int:
 
 def _news(refund_ids: Sequence[int]) -> list[RefundAttempt]:
     """Attempts with news, their cases locked first (lock order: refund before payment); those held by others wait."""
-    mine = Refund.objects.select_for_update(skip_locked=True, of=("self",)).filter(pk__in=refund_ids).order_by("pk")
-    attempts = RefundAttempt.objects.select_for_update(of=("self",)).select_related("disbursement__refund__order")
+    mine = (
+        Refund.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
+        .filter(pk__in=refund_ids)
+        .order_by("pk")
+    )
+    attempts = RefundAttempt.objects.select_for_update(no_key=True, of=("self",)).select_related(
+        "disbursement__refund__order"
+    )
     rows = attempts.filter(disbursement__refund__in=list(mine), news_at__isnull=False).order_by("pk")
     return [*rows, *_surplus_news()]
 
 
 def _surplus_news() -> list[RefundAttempt]:
     """Surplus payments go back without a case: nobody waits for their news."""
-    waiting = RefundAttempt.objects.select_for_update(skip_locked=True, of=("self",))
+    waiting = RefundAttempt.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
     return list(waiting.filter(news_at__isnull=False, disbursement=None).order_by("pk")[:BATCH])
 
 

@@ -328,7 +328,7 @@ def _not_by_who_decided(taken: _Taken) -> None:
 def _no_other_active(taken: _Taken) -> None:
     """The order's other case goes first; the unique index would refuse a second active one."""
     orders = [refund.order_id for refund in taken.refunds]
-    list(Order.objects.select_for_update().filter(pk__in=orders).order_by("pk"))  # nobody applies meanwhile
+    list(Order.objects.select_for_update(no_key=True).filter(pk__in=orders).order_by("pk"))  # nobody applies meanwhile
     other = Refund.objects.filter(order__in=orders, status__in=S.active()).first()
     if other:
         raise StepRefused("already_active", _("订单还有进行中的退款 %(no)s，请先处理它。") % {"no": other.refund_no})
@@ -406,7 +406,7 @@ _WRITTEN = [
 
 def _lock(refunds: Sequence[Refund], by: User | None) -> _Taken:
     """Everything a step looks at is read after the lock: status, rights, history."""
-    rows = Refund.objects.select_for_update(of=("self",)).select_related("order__policy", "payment")
+    rows = Refund.objects.select_for_update(no_key=True, of=("self",)).select_related("order__policy", "payment")
     locked = list(rows.filter(pk__in=workqueue.pks(refunds)).order_by("pk"))
     actor = _reread(by)
     events: dict[int, list[RefundEvent]] = {refund.pk: [] for refund in locked}

@@ -48,7 +48,7 @@ def add(product: Product, texts: Iterable[str], *, at: datetime) -> list[CardCod
 
 def take(product_id: int, count: int, *, at: datetime) -> list[CardCode]:
     """Deliver up to ``count`` codes of a product, oldest first; fewer if the stock is short. In a transaction."""
-    waiting = CardCode.objects.select_for_update(skip_locked=True).filter(
+    waiting = CardCode.objects.select_for_update(no_key=True, skip_locked=True).filter(
         product_id=product_id, state=CodeState.IN_STOCK
     )
     codes = list(waiting.order_by("id")[:count])
@@ -61,7 +61,7 @@ def reveal(code_id: UUID, *, viewer: Viewer, at: datetime) -> str:
 
     Raises CodeIsFrozen. Only ``orders.delivery.reveal``, which knows whose code it is, calls this.
     """
-    code = CardCode.objects.select_for_update().select_related("product").get(pk=code_id)
+    code = CardCode.objects.select_for_update(no_key=True).select_related("product").get(pk=code_id)
     if code.state not in {CodeState.DELIVERED, CodeState.REVEALED}:
         raise CodeIsFrozen(f"reveal: the code is {code.state}")
     CodeEvent.objects.create(
@@ -76,7 +76,7 @@ def reveal(code_id: UUID, *, viewer: Viewer, at: datetime) -> str:
 
 def lock(codes: QuerySet[CardCode]) -> list[CardCode]:
     """Hold these codes still until the transaction ends, in the order in which everybody locks."""
-    return list(codes.select_for_update().order_by("pk"))
+    return list(codes.select_for_update(no_key=True).order_by("pk"))
 
 
 def freeze(codes: Sequence[CardCode]) -> None:

@@ -292,7 +292,7 @@ class ChannelAccountDesk(ChannelDesk):
         wanted = {name: form.cleaned_data[name] for name in ("refundable_days", "calls_per_second")}
         account = _account(form)
         with transaction.atomic():
-            before = ChannelAccount.objects.select_for_update().filter(pk=account.pk).values(*wanted).get()
+            before = ChannelAccount.objects.select_for_update(no_key=True).filter(pk=account.pk).values(*wanted).get()
             ChannelAccount.objects.filter(pk=account.pk).update(**wanted)
             if changes := [f"{LABELS[name]} {_said(before[name])} → {_said(wanted[name])}" for name in wanted
                            if before[name] != wanted[name]]:  # fmt: skip

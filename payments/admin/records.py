@@ -58,7 +58,9 @@ class PaymentDesk(Desk):
 
     @admin.display(description="多收")
     def surplus(self, row: Payment) -> SafeString | str:
-        return badge("多收待退", "attention") if row.is_surplus else "–"
+        if not row.is_surplus:
+            return "–"
+        return badge("多收已退", "good") if row.refunded_fen >= row.amount_fen else badge("多收待退", "attention")
 
     @admin.display(description="渠道侧已退")
     def external(self, row: Payment) -> SafeString | str:

@@ -13,7 +13,9 @@ from django.db import connections, transaction
 import clock
 from payments import channels, funds, pacing, refunding
 from payments.models import AttemptStatus, ChannelAccount, RefundAttempt
+from refunds.models import Refund
 from tests.cases import attempt_of
+from tests.production import ROOT
 from tests.refunds.test_races import wait_until_somebody_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -73,3 +75,33 @@ def test_two_sweepers_lock_accounts_in_one_order(released):
             wait_until_somebody_waits(waiting)
             funds.lock_accounts([poor[0].payment.account_id])
         assert not isinstance(waiting.result(timeout=60), Exception)
+
+
+def test_a_case_that_hears_and_a_record_of_answers_do_not_wait_for_each_other(released):
+    """A row that is written twice in one transaction has its foreign keys checked at commit, which share-locks their
+    keys. Were the payment locked with its key, the case could not commit before the payment's holder has the attempt,
+    which the case holds."""
+    refund = released()
+
+    def hear():
+        with transaction.atomic():
+            for queue in ("finance", "machine"):  # as paid out and arrived in one go
+                Refund.objects.filter(pk=refund.pk).update(queue=queue)
+        return "done"
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        refunding.locked_payments([refund.payment_id])
+        assert pool.submit(alone, hear).result(timeout=60) == "done"  # while the payment is still locked
+
+
+def test_every_lock_leaves_keys_alone():
+    """FOR UPDATE without no_key stands nowhere in the house: nobody changes a key, so nobody needs to lock one."""
+    code = [path for path in sorted(ROOT.glob("*/**/*.py")) if path.parts[len(ROOT.parts)] not in {"tests", ".venv"}]
+    lines = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in [*code, ROOT / "workqueue.py"]
+        for line in path.read_text().splitlines()
+        if "select_for_update(" in line and "no_key=True" not in line
+    ]
+    assert len(code) > 100
+    assert lines == []

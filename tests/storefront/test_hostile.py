@@ -79,6 +79,12 @@ def test_only_utf8_is_read(charset):
     assert (status, media_type, json.loads(body)["code"]) == (400, "application/problem+json", "malformed")
 
 
+def test_the_charset_of_a_notification_is_its_gateways_affair():
+    """Alipay may speak GBK; the door lets it through, and the address itself says that it takes POST alone."""
+    kind = "application/x-www-form-urlencoded; charset=GBK"
+    assert enters("/notify/alipay/payment", "", kind)[0] == 405
+
+
 @pytest.mark.parametrize("content_type", ["text/plain; charset=UTF-8", 'a/b; charset="utf-8"', "a/b; charset=utf8", ""])
 def test_utf8_is_read_however_it_is_spelled(content_type):
     assert enters("/", "after=1", content_type)[0] == 200
