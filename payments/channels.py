@@ -103,7 +103,10 @@ def bring_own(shop: Shop, channel: str, credentials: Mapping[str, Any]) -> Chann
     """
     if refused := OURS_TO_SAY & set(credentials):
         raise GatewayMisconfigured("credentials", f"not a shop's to say: {', '.join(sorted(refused))}")
-    BUILD[channel](**_at_our_places(channel, credentials))
+    try:
+        BUILD[channel](**_at_our_places(channel, credentials))
+    except TypeError as error:  # a field that is missing, or one that no credentials have
+        raise GatewayMisconfigured("credentials", str(error).partition("() ")[2]) from None
     code = f"{channel}-{shop.pk}"
     merchant_id = credentials[MERCHANT_ID[channel]]
     others = ChannelAccount.objects.filter(code=code, payments__isnull=False).exclude(merchant_id=merchant_id)
