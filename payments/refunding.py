@@ -179,7 +179,8 @@ def _ask(attempt: RefundAttempt) -> RefundOutcome:
         outcome = gateway.query_refund(request)
         if outcome.state is RefundState.RETURNED and attempt.redirect_to and attempt.status == A.UNKNOWN:
             return _send_on(attempt, gateway, request, outcome)
-        if outcome.state is not RefundState.NOT_FOUND:
+        # What it has said to have done is never sent again, whatever it says now.
+        if outcome.state is not RefundState.NOT_FOUND or attempt.status in {A.SUCCEEDED, A.RETURNED}:
             return outcome
     return gateway.refund(request)
 

@@ -78,6 +78,7 @@ def unanswered(released, simulator):
             clock.advance(timedelta(minutes=11))
             look()
         simulator.post("faults", clear=True)
+        clock.advance(timedelta(minutes=3))  # so many failing calls have used up the account's budget
         attempt.refresh_from_db()
         assert (attempt.status, attempt.refused_at) == (AttemptStatus.HELD, None)
         return attempt

@@ -82,7 +82,7 @@ def test_g06_wechat_works_on_it_for_days(sent, simulator, recorder, settings):
 
 def test_g06_alipay_has_taken_it_and_is_not_done(released, simulator, recorder, finance, monkeypatch):
     """Taken on and not done: the same number again and again, the same request; in the end a person is called."""
-    monkeypatch.setattr(refunding, "MOST_TRIES", 8)
+    monkeypatch.setattr(hearing, "MOST_TRIES", 8)
     refund = released(channel="alipay")
     for _ in range(hearing.MOST_TRIES - 1):
         later(721)
