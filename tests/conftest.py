@@ -46,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
         parts.stop()
         raise
     switch_triggers_off_for_the_flush()
+    drop_the_database_whoever_is_in_it()
     if not worker and config.getoption("numprocesses", None):
         # Workers inherit this environment: with the name in it they would read these settings before making their own.
         del os.environ["DJANGO_SETTINGS_MODULE"]
@@ -163,6 +164,17 @@ def switch_triggers_off_for_the_flush() -> None:
                 cursor.execute("RESET session_replication_role")
 
     TransactionTestCase._fixture_teardown = flush_without_triggers  # type: ignore[attr-defined]
+
+
+def drop_the_database_whoever_is_in_it() -> None:
+    """A notification that the simulator sends once more may be on its way into the live server as the run ends."""
+    from django.db.backends.postgresql.creation import DatabaseCreation
+
+    def destroy(self: DatabaseCreation, test_database_name: str, verbosity: int) -> None:
+        with self._nodb_cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {self.connection.ops.quote_name(test_database_name)} WITH (FORCE)")
+
+    DatabaseCreation._destroy_test_db = destroy  # type: ignore[method-assign]
 
 
 # --- The outside world ----------------------------------------------------------------------------------------------

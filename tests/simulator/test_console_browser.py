@@ -59,5 +59,6 @@ def test_a_keyboard_is_enough(chromium: Any, busy: tuple[Any, str]) -> None:
     page.get_by_role("button", name="到账").first.focus()
     page.keyboard.press("Enter")
     page.get_by_role("status").filter(has_text="退款状态已改").wait_for()
+    gateway.control("faults", {"clear": True})  # else one answer in twenty is lost
     assert gateway.query_refund(f"{number}R9")["status"] == "SUCCESS"
     context.close()
