@@ -110,11 +110,10 @@ def back(request: SignedIn, order_no: str) -> HttpResponse:
     return redirect("storefront:pay", order_no)
 
 
-def open_first(request: SignedIn, order: Order, *, at: datetime) -> None:
+def open_first(request: SignedIn, order: Order, *, at: datetime) -> HttpResponse:
     """Right after buying: open the first way that fits the browser, unless WeChat must be asked first who pays."""
     till = next(iter(_offered(request, order)), None)
-    if till and not _needs_login(request, till):
-        charging.start(order, _way(request, order, till), at=at)
+    return _open(request, order, till, at) if till else redirect("storefront:pay", order.order_no)
 
 
 def is_payable(order: Order, at: datetime) -> bool:

@@ -62,8 +62,7 @@ def buy(request: SignedIn, product_id: int) -> HttpResponse:
         order = reading.orders_of(request.user).get(checkout_key=said["checkout_key"])
         messages.info(request, _("这张订单已经处理过了，没有重复下单。"))
         return redirect("storefront:order", order.order_no)
-    paying.open_first(request, payment.order, at=at)
-    return redirect("storefront:pay", payment.order.order_no)
+    return paying.open_first(request, payment.order, at=at)
 
 
 def _product(product_id: int) -> Product:

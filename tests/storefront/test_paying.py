@@ -421,3 +421,16 @@ def test_a_page_that_asks_all_the_time_keeps_nobody_who_comes_back_waiting(order
     assert polled.status_code == 204
     simulator.pay(order.payments.get().payment_no)
     assert client.get(f"{pay_page(order)}back/").headers["Location"] == f"/orders/{order.order_no}/"
+
+
+def test_the_same_form_from_another_browser_says_what_stands(purchase, shopper, make_product, simulator, buyer):
+    """The first browser's way cannot be closed just now: the second is told so, and gets no error page."""
+    product, key = make_product(price_fen=3000), str(uuid.uuid4())
+    assert purchase(product, checkout_key=key).status_code == 302
+    (payment,) = buyer.orders.get().payments.all()
+    simulator.faults("http_500_before", request_no=payment.payment_no, times=9)
+    form = {"quantity": "1", "consent": "on", "checkout_key": key}
+    answer = shopper.post(f"/p/{product.pk}/buy/", form, headers={"user-agent": USER_AGENTS["Alipay on Android"]})
+    assert (answer.status_code, answer.url) == (302, f"/orders/{payment.order.order_no}/pay/")
+    assert "上一种付款方式还没有关闭" in words(shopper.get(answer.url))
+    assert buyer.orders.get().payments.count() == 1
