@@ -41,48 +41,63 @@ def main() -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = _lock(directory)
-        certificates = None
-        if arguments.tls:
-            certificates = Certificates(directory / "tls", names_to_certify(arguments.host, arguments.address))
-        store = Store(directory / "books.sqlite3", SCHEMAS, COLUMNS)
-        world = World(
-            load_or_make_keys(directory),
-            load_or_make_alipay_keys(directory),
-            load_or_make_issuer_keys(directory),
-            store,
-            arguments.speed,
-        )
+        certificates = _certificates(arguments, directory)
+        world = _world(directory, arguments.speed)
     except (OSError, sqlite3.Error, ValueError, TypeError) as error:
         _fail(f"数据目录不可用 / cannot use {directory}: {error}")
+    server = _listen(arguments, world, certificates)
+    scheme = "https" if certificates else "http"
+    world.address = (arguments.address or f"{scheme}://127.0.0.1:{server.server_address[1]}").rstrip("/")
+    write_private(directory / "credentials.json", json.dumps(_credentials(world, certificates), indent=1))
+    Courier(world, DIALECTS).start()
+    start_timekeeper(world)
+    print(f"simulator: {world.address}  data: {directory}  speed: {arguments.speed:g}", flush=True)
+    with lock:
+        server.serve_forever(poll_interval=0.5)
+
+
+DIALECTS = {
+    "wechat": wechat_notices.DIALECT,
+    "wechat_v2": wechat_console.DIALECT,
+    "wechat_complaint": complaint_book.DIALECT,
+    "alipay": alipay_notices.DIALECT,
+}
+
+
+def _certificates(arguments: argparse.Namespace, directory: Path) -> Certificates | None:
+    if not arguments.tls:
+        return None
+    return Certificates(directory / "tls", names_to_certify(arguments.host, arguments.address))
+
+
+def _world(directory: Path, speed: float) -> World:
+    return World(
+        load_or_make_keys(directory),
+        load_or_make_alipay_keys(directory),
+        load_or_make_issuer_keys(directory),
+        Store(directory / "books.sqlite3", SCHEMAS, COLUMNS),
+        speed,
+    )
+
+
+def _listen(arguments: argparse.Namespace, world: World, certificates: Certificates | None) -> Server:
     try:
-        secure = certificates.context() if certificates else None
-        server = Server((arguments.host, arguments.port), world, secure)
+        return Server((arguments.host, arguments.port), world, certificates.context() if certificates else None)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         _fail(f"无法监听端口 / cannot listen on {arguments.host}:{arguments.port}: {reason}")
-    scheme = "https" if certificates else "http"
-    address = (arguments.address or f"{scheme}://127.0.0.1:{server.server_address[1]}").rstrip("/")
-    world.address = address
-    credentials: dict[str, Any] = {
+
+
+def _credentials(world: World, certificates: Certificates | None) -> dict[str, Any]:
+    """What clients need to know, each channel's under its name."""
+    address = world.address
+    known: dict[str, Any] = {
         "control": address,
         "wechat": world.keys.credentials(address),
         "alipay": world.alipay.credentials(address),
         "issuer": world.issuer.credentials(address),
     }
-    if certificates:
-        credentials["ca_file"] = str(certificates.ca_file.resolve())
-    write_private(directory / "credentials.json", json.dumps(credentials, indent=1))
-    dialects = {
-        "wechat": wechat_notices.DIALECT,
-        "wechat_v2": wechat_console.DIALECT,
-        "wechat_complaint": complaint_book.DIALECT,
-        "alipay": alipay_notices.DIALECT,
-    }
-    Courier(world, dialects).start()
-    start_timekeeper(world)
-    print(f"simulator: {address}  data: {directory}  speed: {arguments.speed:g}", flush=True)
-    with lock:
-        server.serve_forever(poll_interval=0.5)
+    return known | ({"ca_file": str(certificates.ca_file.resolve())} if certificates else {})
 
 
 def _arguments() -> argparse.Namespace:

@@ -6,21 +6,21 @@ is sent to return_url with signed parameters, which prove nothing but that someb
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from html import escape
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode
 
+from simulator import tills
 from simulator.alipay import books
 from simulator.alipay.answers import Refusal
 from simulator.alipay.fields import beijing, yuan
 from simulator.alipay.fundings import FUNDINGS
 from simulator.alipay.signing import SIGN_TYPE, sorted_pairs
-from simulator.alipay.styles import CSS
+from simulator.tills import Till
 from simulator.wire import Answer, Request
 from simulator.world import World
 
-MERCHANT = "卡盟商城（模拟商户）"
+TILL = Till("支付宝", "/alipay/styles.css", brand="#1677ff", ink="#0b57c4", button="#0d5fd6")
 CASHIER, QR = "/alipay/cashier/", "/qr.alipay.com/"
 PROBLEMS = {
     "TRADE_CLOSED": ("交易已关闭", "这笔交易已经关闭，未扣款。请回到商家页面重新下单。"),
@@ -32,9 +32,9 @@ PROBLEMS = {
 def answer(world: World, request: Request) -> Answer:
     """Answer one request of the buyer's browser."""
     if request.path == "/alipay/styles.css":
-        return Answer(200, CSS.encode(), {"Content-Type": "text/css; charset=utf-8", "Cache-Control": "max-age=300"})
+        return TILL.css()
     if request.method not in ("GET", "HEAD", "POST"):
-        return _page("不支持的操作", "<p>请返回重试。</p>", 405)
+        return TILL.page("不支持的操作", "<p>请返回重试。</p>", 405)
     books.catch_up(world)
     if request.path in ("/alipay", "/alipay/"):
         return _open_orders(world)
@@ -42,7 +42,7 @@ def answer(world: World, request: Request) -> Answer:
     with world.store.transaction() as db:
         trade = books.by_token(db, request.path.removeprefix(base)) if base else None
         if trade is None:
-            return _page("找不到这笔订单", "<p>请回到商家页面重新付款。</p>", 404)
+            return TILL.page("找不到这笔订单", "<p>请回到商家页面重新付款。</p>", 404)
         trade = books.open_trade(world, db, trade)
         if request.method == "POST":
             return _pay(world, db, trade, request)
@@ -61,12 +61,12 @@ def trouble(refusal: Refusal) -> Answer:
 
 def _show(world: World, trade: sqlite3.Row, path: str) -> Answer:
     if trade["paid_at"] is not None:
-        back = _back(_return_address(world, trade), "返回商家") if trade["return_url"] else ""
-        return _page("支付成功", _paid(trade) + back, tone="good")
+        back = tills.way_back(_return_address(world, trade), "返回商家") if trade["return_url"] else ""
+        return TILL.page("支付成功", _paid(trade) + back, tone="good")
     if trade["status"] == "WAIT_BUYER_PAY" and not books.expired(trade, world.store.now()):
-        return _page("确认付款", _facts(trade) + _form(trade, path), leads_to=trade["return_url"])
+        return TILL.page("确认付款", _facts(trade) + _form(trade, path), leads_to=trade["return_url"])
     title, text = PROBLEMS[trade["status"]]
-    return _page(title, _facts(trade) + f"<p>{text}</p>" + _quit(trade), 410)
+    return TILL.page(title, _facts(trade) + f"<p>{text}</p>" + _quit(trade), 410)
 
 
 def _pay(world: World, db: sqlite3.Connection, trade: sqlite3.Row, request: Request) -> Answer:
@@ -76,7 +76,7 @@ def _pay(world: World, db: sqlite3.Connection, trade: sqlite3.Row, request: Requ
         form = {}
     funding = form.get("funding", [next(iter(FUNDINGS))])[0]
     if funding not in FUNDINGS:
-        return _page("无法支付", "<p>请选择一种付款方式。</p>", 400)
+        return TILL.page("无法支付", "<p>请选择一种付款方式。</p>", 400)
     if trade["status"] == "WAIT_BUYER_PAY" and not books.expired(trade, world.store.now()):
         books.take_payment(world, db, trade, funding)
         trade = books.there(db, trade["out_trade_no"])
@@ -119,15 +119,12 @@ def _open_orders(world: World) -> Answer:
         for row in rows
         if not books.expired(row, world.store.now())
     )
-    return _page("待付款的订单", f"<ul>{items}</ul>" if items else "<p>现在没有待付款的订单。下单后请刷新本页。</p>")
+    nothing = "<p>现在没有待付款的订单。下单后请刷新本页。</p>"
+    return TILL.page("待付款的订单", f"<ul>{items}</ul>" if items else nothing)
 
 
 def _facts(trade: sqlite3.Row) -> str:
-    return (
-        f'<p class="who">{MERCHANT}</p><p class="amount">¥{yuan(trade["total_fen"])}</p>'
-        f"<dl><dt>商品</dt><dd>{escape(trade['subject'])}</dd>"
-        f"<dt>商户单号</dt><dd>{escape(trade['out_trade_no'])}</dd></dl>"
-    )
+    return tills.facts(trade["total_fen"], trade["subject"], trade["out_trade_no"])
 
 
 def _paid(trade: sqlite3.Row) -> str:
@@ -140,45 +137,11 @@ def _paid(trade: sqlite3.Row) -> str:
 
 
 def _form(trade: sqlite3.Row, path: str) -> str:
-    choices = "".join(
-        f'<label><input type="radio" name="funding" value="{escape(name)}"{" checked" if index == 0 else ""}>'
-        f"{escape(name)}</label>"
-        for index, name in enumerate(FUNDINGS)
-    )
     return (
-        f'<form method="post" action="{escape(path)}"><fieldset><legend>付款方式</legend>{choices}</fieldset>'
+        f'<form method="post" action="{escape(path)}">{tills.fundings(FUNDINGS)}'
         f'<button type="submit">确认付款</button></form>{_quit(trade)}'
     )
 
 
 def _quit(trade: sqlite3.Row) -> str:
-    return _back(trade["quit_url"], "放弃付款，返回商家") if trade["quit_url"] else ""
-
-
-def _back(address: str, text: str) -> str:
-    return f'<p class="back"><a href="{escape(address)}">{text}</a></p>'
-
-
-def _page(title: str, body: str, status: int = 200, tone: str = "", leads_to: str | None = None) -> Answer:
-    html = (
-        '<!doctype html><html lang="zh-Hans"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{title} · 支付宝（模拟）</title><link rel="stylesheet" href="/alipay/styles.css"></head>'
-        f'<body><main class="{tone}"><h1>{title}</h1>{body}</main>'
-        "<footer>模拟的支付宝，不会动用真实资金</footer></body></html>"
-    )
-    headers = {
-        "Content-Type": "text/html; charset=utf-8",
-        "Cache-Control": "no-store",
-        # The form's answer leads to the shop, which browsers count as a target of the form.
-        "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'"
-        + _origin(leads_to),
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
-    }
-    return Answer(status, html.encode(), headers)
-
-
-def _origin(address: str | None) -> str:
-    parts = urlsplit(address or "")
-    return f" {parts.scheme}://{parts.netloc}" if re.fullmatch(r"[\w.:\[\]-]+", parts.netloc) else ""
+    return tills.way_back(trade["quit_url"], "放弃付款，返回商家") if trade["quit_url"] else ""
