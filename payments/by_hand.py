@@ -15,6 +15,7 @@ from django.db import transaction
 import workqueue
 from accounts.models import User
 from payments import cards, refunding
+from payments.asking import SWEEP
 from payments.gateways.base import BankCard
 from payments.models import AttemptEvent, Payment, Redirect, RefundAttempt
 from payments.models import AttemptStatus as A
@@ -82,6 +83,6 @@ def _decide(
         written = ["status", "tries", "attention", "leased_until", "next_due_at", "news_at", *columns]
         RefundAttempt.objects.bulk_update(rows, written)
         AttemptEvent.objects.bulk_create(events)
-        workqueue.ring(refunding.SWEEP)
+        workqueue.ring(SWEEP)
         workqueue.ring("refunds.sweep")
     return len(rows)

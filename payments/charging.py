@@ -24,7 +24,7 @@ from ledger.posting import Transfer
 from orders import delivery, placing
 from orders.models import Order, OrderStatus
 from payments import channels, refunding
-from payments.asking import BATCH, ask_all
+from payments.asking import BATCH, SWEEP, ask_all
 from payments.gateways.base import Gateway, GatewayError, PaymentOrder, PaymentOutcome, PaymentState, PayMethod
 from payments.models import ChannelAccount, Payment, PaymentStatus
 from shops.models import Product
@@ -150,7 +150,7 @@ def hint(account: ChannelAccount, payment_no: str, *, at: datetime) -> None:
     """A notification about this number came: look soon, also if it was closed here. What is paid stays as it is."""
     mine = Payment.objects.filter(account=account, payment_no=payment_no).exclude(status=PaymentStatus.PAID)
     mine.update(next_due_at=at)
-    workqueue.ring(refunding.SWEEP)
+    workqueue.ring(SWEEP)
 
 
 def till_has_closed(payment: Payment, at: datetime) -> bool:

@@ -17,6 +17,7 @@ import workqueue
 from accounts.models import User
 from clock import scaled
 from payments import channels
+from payments.asking import SWEEP
 from payments.models import AttemptEvent, AttemptStatus, ChannelAccount, RefundAttempt
 
 PROBE_SECONDS = 600
@@ -94,7 +95,7 @@ def topped_up(account: ChannelAccount, *, by: User, at: datetime) -> int:
             for row in waiting
         )
         resume([account.pk], at=at)
-        workqueue.ring("payments.sweep")
+        workqueue.ring(SWEEP)
     return len(waiting)
 
 

@@ -19,7 +19,7 @@ from clock import scaled
 from ledger import posting
 from ledger.posting import Transfer
 from payments import cards, channels, funds, hearing, pacing
-from payments.asking import BATCH, ask_all
+from payments.asking import BATCH, SWEEP, ask_all
 from payments.gateways.base import (
     Gateway,
     GatewayError,
@@ -33,7 +33,6 @@ from payments.models import AttemptEvent, ChannelAccount, Payment, PaymentStatus
 from payments.models import AttemptStatus as A
 
 log = logging.getLogger(__name__)
-SWEEP = "payments.sweep"
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def _open(payment: Payment, instruction: Instruction, at: datetime) -> RefundAtt
 
 def sweep(*, at: datetime) -> int:
     """Send or ask about a batch of due attempts; returns how many were dealt with, those that wait for money too."""
-    due, short = _claim_and_sort(at)
+    due, short = _claim(at)
     breaker = pacing.Breaker()
     answers = ask_all(due, lambda attempt: breaker.watch(attempt.payment.account, lambda: _ask(attempt)))
     try:
@@ -136,13 +135,8 @@ def sweep(*, at: datetime) -> int:
     return len(due) + len(short)
 
 
-def _claim(at: datetime) -> list[RefundAttempt]:
-    """Lease what is due and may be asked about now; the rows come back as they were before."""
-    return _claim_and_sort(at)[0]
-
-
-def _claim_and_sort(at: datetime) -> tuple[list[RefundAttempt], list[RefundAttempt]]:
-    """What may be asked about now, leased, and what was set aside to wait for money.
+def _claim(at: datetime) -> tuple[list[RefundAttempt], list[RefundAttempt]]:
+    """What may be asked about now, leased, and what was set aside to wait for money; both as they were before.
 
     What leaves us for the first time is UNKNOWN, with its time, *before* its first byte can leave.
     """
@@ -160,12 +154,13 @@ def _claim_and_sort(at: datetime) -> tuple[list[RefundAttempt], list[RefundAttem
 
 
 def _wait_for_funds(attempts: Sequence[RefundAttempt], at: datetime) -> None:
+    note = "商户余额不足，尚未发送"
+    AttemptEvent.objects.bulk_create(
+        AttemptEvent(attempt=each, at=at, from_status=each.status, to_status=A.WAITING_FUNDS, note=note)
+        for each in attempts
+        if each.status != A.WAITING_FUNDS
+    )
     for attempt in attempts:
-        if attempt.status != A.WAITING_FUNDS:
-            note = "商户余额不足，尚未发送"
-            AttemptEvent.objects.create(
-                attempt=attempt, at=at, from_status=attempt.status, to_status=A.WAITING_FUNDS, note=note
-            )
         attempt.status = A.WAITING_FUNDS
         hearing.call_a_person_when_late(attempt, at)
     RefundAttempt.objects.bulk_update(attempts, ["status", "next_due_at", "attention", "news_at"])
@@ -191,7 +186,7 @@ def _send_on(
     """异常退款. What the channel will not do, or we cannot ask, leaves the refund where it stands: RETURNED."""
     try:
         outcome = gateway.redirect_refund(request, returned.channel_refund_id, cards.of(attempt))
-    except (NeverSent, ValueError, LookupError) as error:
+    except NeverSent as error:
         return replace(returned, code="never_sent", detail=str(error))
     except GatewayMisconfigured as error:  # the question before it was answered: only this we may not ask
         return replace(returned, code=error.code, detail="渠道不允许改退")

@@ -10,14 +10,15 @@ from celery import shared_task
 import clock
 import workqueue
 from payments import charging, pacing, refunding
+from payments.asking import SWEEP
 
 MOST_SECONDS = 2  # a longer wait is left to the next beat
 
 
-@shared_task(name=refunding.SWEEP)
+@shared_task(name=SWEEP)
 def sweep() -> None:
     """Work through what is due until nothing is."""
-    workqueue.heard(refunding.SWEEP)
+    workqueue.heard(SWEEP)
     while True:
         at = clock.now()
         if refunding.sweep(at=at) + charging.sweep(at=at):

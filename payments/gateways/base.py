@@ -41,7 +41,10 @@ class GatewayMisconfigured(GatewayError):
 
 
 class NeverSent(GatewayError):
-    """The request must not be sent as it is (a number or an address that no channel may see): nothing left us."""
+    """The request must not be sent as it is (a number that no channel may see, a way that it does not offer).
+
+    Raised only while nothing has left us; whatever goes wrong after that is OutcomeUnknown.
+    """
 
 
 class NotificationRefused(GatewayError):
@@ -268,7 +271,7 @@ class Gateway(Protocol):
         ...
 
     def in_app_parameters(self, till: str) -> Mapping[str, str]:
-        """What the page hands to the app that it is open in, signed now. LookupError without IN_APP in ``methods``."""
+        """What the page hands to the app that it is open in, signed now. NeverSent without IN_APP in ``methods``."""
         ...
 
     def login_address(self, return_url: str, state: str) -> str:
@@ -310,7 +313,7 @@ class Gateway(Protocol):
     def redirect_refund(self, request: RefundRequest, channel_refund_id: str, card: BankCard | None) -> RefundOutcome:
         """异常退款: send a RETURNED refund on to the buyer's card, or with None back to the merchant's account.
 
-        Raises OutcomeUnknown, GatewayMisconfigured; LookupError where the channel offers no such thing."""
+        Raises OutcomeUnknown, GatewayMisconfigured; NeverSent where the channel offers no such thing."""
         ...
 
     # --- 对账 ---

@@ -79,7 +79,7 @@ def test_what_alipay_does_not_offer(alipay_gateway: AlipayGateway) -> None:
         lambda: alipay_gateway.payer_of("x"),
         lambda: alipay_gateway.redirect_refund(REFUND, "x", None),
     ):
-        with pytest.raises(LookupError):
+        with pytest.raises(NeverSent):
             ask_for()
     assert PayMethod.IN_APP not in alipay_gateway.methods
 

@@ -48,7 +48,7 @@ def test_a_sweeper_and_money_that_has_come_back_do_not_wait_for_each_other(relea
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
             funds.lock_accounts([account.pk])  # as a record of answers has it
-            claiming = pool.submit(alone, lambda: refunding._claim(at))
+            claiming = pool.submit(alone, lambda: refunding._claim(at)[0])
             wait_until_somebody_waits(claiming)
             assert funds.resume([account.pk], at=at) == 0  # it is in the other's hands
         assert [row.pk for row in claiming.result(timeout=60)] == [attempt.pk]  # and goes on: there is money

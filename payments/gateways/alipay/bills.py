@@ -21,9 +21,9 @@ import requests
 
 from payments.gateways import wire
 from payments.gateways.alipay import fields
-from payments.gateways.alipay.fields import Odd
 from payments.gateways.alipay.refunds import channel_refund_id
 from payments.gateways.base import BillIsGarbled, BillKind, BillLine, BillLineKind, OutcomeUnknown
+from payments.gateways.reading import Odd
 
 TYPES = {BillKind.TRADES: "trade", BillKind.FUNDS: "signcustomer"}
 MOST_ZIP_BYTES = 256 * 1024 * 1024

@@ -7,28 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from payments.gateways.base import NeverSent, PaymentOrder, RefundRequest
-
-CHINA = timezone(timedelta(hours=8))
-
-
-class Odd(Exception):
-    """A field that is missing, of another type, or about somebody else's number. The text names the field."""
-
+from payments.gateways.reading import CHINA, Odd
 
 # --- Theirs --------------------------------------------------------------------------------------------------------
-
-
-def text(body: Mapping[str, Any], name: str, longest: int = 64) -> str:
-    """A word or an address: printable ASCII without spaces."""
-    value = body.get(name)
-    if not isinstance(value, str) or not re.fullmatch(rf"[!-~]{{1,{longest}}}", value):
-        raise Odd(name)
-    return value
 
 
 def number(body: Mapping[str, Any], name: str) -> str:
@@ -36,11 +22,6 @@ def number(body: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[0-9A-Za-z_-]{1,64}", value):
         raise Odd(name)
     return value
-
-
-def expect(body: Mapping[str, Any], name: str, ours: str) -> None:
-    if body.get(name) != ours:
-        raise Odd(name)
 
 
 def fen(body: Mapping[str, Any], name: str) -> int:

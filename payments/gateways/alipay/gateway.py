@@ -16,10 +16,10 @@ from datetime import date, datetime
 from typing import IO, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
+from payments.gateways import reading
 from payments.gateways.alipay import bills, fields, notifications, refunds
 from payments.gateways.alipay.answers import Call, Verdict, verdict_of
 from payments.gateways.alipay.client import AlipayClient, NotSent, ResultUnknown, Unsigned
-from payments.gateways.alipay.fields import Odd
 from payments.gateways.base import (
     BankCard,
     BillKind,
@@ -28,6 +28,7 @@ from payments.gateways.base import (
     GatewayError,
     GatewayMisconfigured,
     Limits,
+    NeverSent,
     Notification,
     OutcomeUnknown,
     PaymentOrder,
@@ -39,6 +40,7 @@ from payments.gateways.base import (
     RefundState,
     Reply,
 )
+from payments.gateways.reading import Odd
 
 OFFICIAL_GATEWAY = "https://openapi.alipay.com/gateway.do"
 PAUSE_WHEN_LIMITED_SECONDS = 60
@@ -88,7 +90,7 @@ class AlipayGateway:
         A SCAN code lives two hours at most, whatever ``expires_at`` says.
         """
         if order.method not in self.methods:
-            raise LookupError(f"Alipay does not offer {order.method}")
+            _not_offered(str(order.method))
         fields.require_order(order)
         biz = {
             "out_trade_no": order.payment_no,
@@ -108,15 +110,15 @@ class AlipayGateway:
         return self._client.address_of("alipay.trade.wap.pay", {**biz, "product_code": "QUICK_WAP_WAY"}, **public)
 
     def in_app_parameters(self, till: str) -> Mapping[str, str]:
-        """Always LookupError: the wap page serves inside Alipay's app too."""
+        """Always NeverSent: the wap page serves inside Alipay's app too."""
         _not_offered("IN_APP")
 
     def login_address(self, return_url: str, state: str) -> str:
-        """Always LookupError."""
+        """Always NeverSent."""
         _not_offered("IN_APP")
 
     def payer_of(self, code: str) -> str:
-        """Always LookupError."""
+        """Always NeverSent."""
         _not_offered("IN_APP")
 
     def query_payment(self, payment_no: str) -> PaymentOutcome:
@@ -138,7 +140,7 @@ class AlipayGateway:
             if stands.state not in (PaymentState.PAID, PaymentState.CLOSED):
                 raise OutcomeUnknown(answer.code, answer.message)
             return stands
-        _read(answer, lambda body: fields.expect(body, "out_trade_no", payment_no))
+        _read(answer, lambda body: reading.expect(body, "out_trade_no", payment_no))
         return PaymentOutcome(PaymentState.CLOSED, payment_no)
 
     # --- 退款 ---
@@ -172,7 +174,7 @@ class AlipayGateway:
         return _read(answer, lambda body: refunds.queried(body, request))
 
     def redirect_refund(self, request: RefundRequest, channel_refund_id: str, card: BankCard | None) -> RefundOutcome:
-        """Always LookupError: what a bank does not take goes to the buyer's Alipay balance by itself."""
+        """Always NeverSent: what a bank does not take goes to the buyer's Alipay balance by itself."""
         _not_offered("redirects of refunds")
 
     # --- 对账 ---
@@ -187,7 +189,7 @@ class AlipayGateway:
             return _BILL_STATES[answer.verdict]
         if str(answer.body.get("bill_file_code", "")).startswith("EMPTY_DATA"):
             return BillState.EMPTY
-        address = _read(answer, lambda body: fields.text(body, "bill_download_url", 4096))
+        address = _read(answer, lambda body: reading.text(body, "bill_download_url", 4096))
         bills.fetch(kind, address, self._client.gateway, into)  # at once: the address lives 30 seconds
         return BillState.READY
 
@@ -219,8 +221,8 @@ class AlipayGateway:
             raise GatewayError(answer.code, answer.message)
 
         def code_of(body: dict[str, Any]) -> str:
-            fields.expect(body, "out_trade_no", order.payment_no)
-            return fields.text(body, "qr_code", 1024)
+            reading.expect(body, "out_trade_no", order.payment_no)
+            return reading.text(body, "qr_code", 1024)
 
         return _read(answer, code_of)
 
@@ -285,8 +287,8 @@ def _pause_seconds(call: Call, verdict: Verdict) -> int | None:
 
 
 def _payment_outcome(body: dict[str, Any], payment_no: str) -> PaymentOutcome:
-    fields.expect(body, "out_trade_no", payment_no)
-    state = _PAYMENT_STATES.get(fields.text(body, "trade_status"))
+    reading.expect(body, "out_trade_no", payment_no)
+    state = _PAYMENT_STATES.get(reading.text(body, "trade_status"))
     if state is None:
         raise Odd("trade_status")
     paid_at = fields.time(body, "send_pay_date")
@@ -323,7 +325,7 @@ def _word(body: dict[str, Any], name: str) -> str:
 
 
 def _not_offered(what: str) -> NoReturn:
-    raise LookupError(f"Alipay offers no {what}")
+    raise NeverSent("not_offered", f"Alipay offers no {what}")
 
 
 def _build_client(credentials: AlipayCredentials) -> AlipayClient:

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+from payments.gateways import reading
 from payments.gateways.alipay import fields
-from payments.gateways.alipay.fields import Odd
 from payments.gateways.base import Notification, NotificationKind, NotificationRefused
+from payments.gateways.reading import Odd
 
 MOST_BYTES = 64 * 1024
 MOST_FIELDS = 100
@@ -161,7 +162,7 @@ def _deposit_back(form: Mapping[str, str]) -> Notification:
 
 def _notification_id(form: Mapping[str, str]) -> str:
     """The same for all resends of one notification."""
-    return fields.text(form, "notify_id", 128)
+    return reading.text(form, "notify_id", 128)
 
 
 def _object(raw: str) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from payments.gateways import reading
 from payments.gateways.alipay import fields
-from payments.gateways.alipay.fields import Odd
 from payments.gateways.base import ReceivedAccountKind, RefundOutcome, RefundRequest, RefundState
+from payments.gateways.reading import Odd
 
 BALANCE, BANK_CARD = "支付宝余额", "银行卡"
 MOST_REASON_CHARACTERS = 256
@@ -63,7 +64,7 @@ def queried(body: dict[str, Any], request: RefundRequest) -> RefundOutcome:
     if status != "REFUND_SUCCESS":
         raise Odd("refund_status")
     trade_no = _trade_of(body, request)
-    fields.expect(body, "out_request_no", request.request_no)
+    reading.expect(body, "out_request_no", request.request_no)
     if fields.fen(body, "total_amount") != request.payment_total_fen:
         raise Odd("total_amount")
     return _succeeded(body, request, trade_no, fields.fen(body, "refund_amount"), None)
@@ -83,7 +84,7 @@ def _numbers(request: RefundRequest) -> dict[str, Any]:
 
 
 def _trade_of(body: dict[str, Any], request: RefundRequest) -> str:
-    fields.expect(body, "out_trade_no", request.payment_no)
+    reading.expect(body, "out_trade_no", request.payment_no)
     trade_no = fields.number(body, "trade_no")
     if request.channel_transaction_id and trade_no != request.channel_transaction_id:
         raise Odd("trade_no")

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from payments.gateways.base import GatewayMisconfigured, OutcomeUnknown
-from payments.gateways.wechat.fields import Body, Odd, json_object
+from payments.gateways.reading import Odd
+from payments.gateways.wechat.fields import Body, json_object
 
 PAUSE_WHEN_LIMITED_SECONDS = 60
 

@@ -27,10 +27,10 @@ from payments.gateways.base import (
     GatewayError,
     OutcomeUnknown,
 )
+from payments.gateways.reading import CHINA, Odd, expect, text
 from payments.gateways.wechat.answers import Answer, Call, Verdict, read
 from payments.gateways.wechat.client import WechatClient
-from payments.gateways.wechat.fields import Body, Odd, expect, text
-from payments.gateways.wechat.sending import CHINA
+from payments.gateways.wechat.fields import Body
 
 MOST_PACKED_BYTES = 256 * 1024 * 1024
 MOST_BYTES = 4 * 1024 * 1024 * 1024

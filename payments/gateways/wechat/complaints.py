@@ -14,9 +14,10 @@ from urllib.parse import unquote, urlsplit
 from payments.gateways import wire
 from payments.gateways.base import GatewayError, OutcomeUnknown
 from payments.gateways.complaints import ComplainedPayment, Complaint, ComplaintEntry, ComplaintState
+from payments.gateways.reading import Odd, text
 from payments.gateways.wechat.answers import Answer, Call, Verdict, read
 from payments.gateways.wechat.client import WechatClient
-from payments.gateways.wechat.fields import Body, Odd, moment, number, text
+from payments.gateways.wechat.fields import Body, moment, number
 
 PAGE, HISTORY_PAGE = 50, 100
 MOST_PAGES = 200

@@ -7,11 +7,9 @@ import re
 from datetime import datetime
 from typing import Any
 
+from payments.gateways.reading import Odd, text
+
 Body = dict[str, Any]
-
-
-class Odd(Exception):
-    """A field that is missing, of another type, or about somebody else's number. The text names the field."""
 
 
 def json_object(raw: str | bytes) -> Body:
@@ -21,20 +19,6 @@ def json_object(raw: str | bytes) -> Body:
     except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def expect(body: Body, name: str, ours: str | int) -> None:
-    theirs = body.get(name)
-    if type(theirs) is not type(ours) or theirs != ours:
-        raise Odd(name)
-
-
-def text(body: Body, name: str, longest: int = 64) -> str:
-    """A word of visible ASCII."""
-    value = body.get(name)
-    if not isinstance(value, str) or not re.fullmatch(rf"[!-~]{{1,{longest}}}", value):
-        raise Odd(name)
-    return value
 
 
 def number(body: Body, name: str) -> str:

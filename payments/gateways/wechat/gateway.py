@@ -22,6 +22,7 @@ from payments.gateways.base import (
     BillState,
     GatewayError,
     Limits,
+    NeverSent,
     Notification,
     NotificationRefused,
     OutcomeUnknown,
@@ -34,11 +35,12 @@ from payments.gateways.base import (
     RefundState,
     Reply,
 )
+from payments.gateways.reading import Odd, expect, text
 from payments.gateways.wechat import bills, notifications, tills
 from payments.gateways.wechat.answers import Call, Verdict, read
 from payments.gateways.wechat.client import WechatClient, WechatCredentials
 from payments.gateways.wechat.complaints import WechatComplaints
-from payments.gateways.wechat.fields import Body, Odd, expect, fen, moment, number, text, yuan_amount
+from payments.gateways.wechat.fields import Body, fen, moment, number, yuan_amount
 from payments.gateways.wechat.notifications import MAX_NOTIFICATION_BYTES, NOTIFICATION_WINDOW_SECONDS
 from payments.gateways.wechat.refunds import not_created, refund_outcome, require_card, send_redirect, send_refund
 from payments.gateways.wechat.sending import (
@@ -91,7 +93,7 @@ class WechatGateway:
         require_fen(order.amount_fen)
         require_notify_url(order.notify_url)
         if not order.description:
-            raise ValueError("open_payment: the description is empty")
+            raise NeverSent("description", "is empty")
         self._require(order.method)
         options = tills.order_options(order)
         answer = self._client.ask(
@@ -171,7 +173,7 @@ class WechatGateway:
         """As ``base``: 异常退款. REFUSED when the channel will not, and the refund still stands as RETURNED."""
         require_refund(request)
         if not re.fullmatch(r"[0-9A-Za-z]{1,64}", channel_refund_id):
-            raise ValueError("redirect_refund: channel_refund_id must be letters and digits")
+            raise NeverSent("channel_refund_id", "must be letters and digits")
         if card:
             require_card(card)
         answer = self._client.ask(Call.REDIRECT, lambda sdk: send_redirect(sdk, request, channel_refund_id, card))
@@ -220,7 +222,7 @@ class WechatGateway:
 
     def _require(self, method: PayMethod) -> None:
         if method not in self.methods:
-            raise LookupError(f"{method} is not offered by this account")
+            raise NeverSent("not_offered", f"{method} is not offered by this account")
 
     def _payment_outcome(self, body: Body, payment_no: str) -> PaymentOutcome:
         expect(body, "out_trade_no", payment_no)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from payments.gateways.base import Notification, NotificationKind, NotificationRefused
-from payments.gateways.wechat.fields import Body, Odd, fen, json_object, number, text, yuan_amount
+from payments.gateways.reading import Odd, text
+from payments.gateways.wechat.fields import Body, fen, json_object, number, yuan_amount
 
 MAX_NOTIFICATION_BYTES = 64 * 1024
 NOTIFICATION_WINDOW_SECONDS = 300

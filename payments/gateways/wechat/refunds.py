@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from payments.gateways.base import BankCard, ReceivedAccountKind, RefundOutcome, RefundRequest, RefundState
+from payments.gateways.base import BankCard, NeverSent, ReceivedAccountKind, RefundOutcome, RefundRequest, RefundState
+from payments.gateways.reading import Odd, expect, text
 from payments.gateways.wechat.answers import Answer
-from payments.gateways.wechat.fields import Body, Odd, expect, fen, moment, number, text, yuan_amount
+from payments.gateways.wechat.fields import Body, fen, moment, number, yuan_amount
 from payments.gateways.wechat.sending import fit
 
 REFUND_STATES = {
@@ -109,10 +110,10 @@ def not_created(state: RefundState, request_no: str, answer: Answer) -> RefundOu
 
 
 def require_card(card: BankCard) -> None:
-    """Raises ValueError; says nothing of the card (I15)."""
+    """Raises NeverSent; says nothing of the card (I15)."""
     if card.bank_code not in REDIRECT_BANKS:
-        raise ValueError(f"redirect_refund: no debit card of a bank that takes one: {card.bank_code!r}")
+        raise NeverSent("bank_code", f"no debit card of a bank that takes one: {card.bank_code!r}")
     if not re.fullmatch(r"[0-9]{12,24}", card.card_no):
-        raise ValueError("redirect_refund: card_no must be 12 to 24 digits")
+        raise NeverSent("card_no", "must be 12 to 24 digits")
     if not card.holder.strip() or len(card.holder) > 50:
-        raise ValueError("redirect_refund: holder must be a name of at most 50 characters")
+        raise NeverSent("holder", "must be a name of at most 50 characters")

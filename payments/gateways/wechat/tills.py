@@ -14,10 +14,18 @@ import requests
 from wechatpayv3 import WeChatPayType
 
 from payments.gateways import wire
-from payments.gateways.base import GatewayError, GatewayMisconfigured, OutcomeUnknown, PaymentOrder, PayMethod
+from payments.gateways.base import (
+    GatewayError,
+    GatewayMisconfigured,
+    NeverSent,
+    OutcomeUnknown,
+    PaymentOrder,
+    PayMethod,
+)
+from payments.gateways.reading import Odd, text
 from payments.gateways.wechat.answers import PAUSE_WHEN_LIMITED_SECONDS
 from payments.gateways.wechat.client import WechatClient, WechatCredentials
-from payments.gateways.wechat.fields import Body, Odd, json_object, text
+from payments.gateways.wechat.fields import Body, json_object
 
 OAUTH_PAGES = "https://open.weixin.qq.com"
 OAUTH_CALLS = "https://api.weixin.qq.com"
@@ -48,15 +56,22 @@ def order_options(order: PaymentOrder) -> dict[str, Any]:
     """What the SDK must be told beside the order itself."""
     if order.method is PayMethod.IN_APP:
         if not re.fullmatch(r"[!-~]{1,128}", order.payer_id):
-            raise ValueError("open_payment: IN_APP needs the buyer's number at the channel")
+            raise NeverSent("payer_id", "IN_APP needs the buyer's number at the channel")
         return {"pay_type": WeChatPayType.JSAPI, "payer": {"openid": order.payer_id}}
     if order.method is PayMethod.PHONE:
-        address = str(ipaddress.ip_address(order.payer_ip))
+        address = _address_of(order.payer_ip)
         return {
             "pay_type": WeChatPayType.H5,
             "scene_info": {"payer_client_ip": address, "h5_info": {"type": "Wap"}},
         }
     return {"pay_type": WeChatPayType.NATIVE}
+
+
+def _address_of(payer_ip: str) -> str:
+    try:
+        return str(ipaddress.ip_address(payer_ip))
+    except ValueError:
+        raise NeverSent("payer_ip", f"PHONE needs the buyer's address: {payer_ip!r}") from None
 
 
 def till_of(order: PaymentOrder, body: Body) -> str:
