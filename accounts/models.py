@@ -17,6 +17,10 @@ class User(AbstractUser):
 
     role = models.CharField(_("角色"), max_length=16, choices=Role.choices, default=Role.BUYER)
     phone = models.CharField(_("手机号"), max_length=20, blank=True)
+    # A guest is an account without a name of its own: an order number and its query password (the account's) let one
+    # in. Once claimed, everything it had belongs to ``claimed_by``, and it opens nothing any more (PM17).
+    is_guest = models.BooleanField(_("访客"), default=False)
+    claimed_by = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="claimed_guests")
 
     class Meta(AbstractUser.Meta):
         verbose_name = _("账号")  # type: ignore[assignment]
@@ -26,6 +30,10 @@ class User(AbstractUser):
             models.CheckConstraint(
                 name="only_staff_roles_enter_the_admin",
                 condition=Q(is_staff=False) | Q(role__in=Role.staff()),
+            ),
+            models.CheckConstraint(
+                name="guest_is_a_buyer_and_nobody_else_is_claimed",
+                condition=Q(is_guest=True, role="buyer") | Q(is_guest=False, claimed_by__isnull=True),
             ),
         ]
 

@@ -16,8 +16,8 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from images import UnusableImage
 from refunds.evidence import TooManyImages
-from refunds.images import UnusableImage
 from refunds.lifecycle import StepRefused
 
 MEDIA_TYPE = "application/problem+json"

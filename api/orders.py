@@ -65,7 +65,8 @@ class Line(serializers.ModelSerializer):
 
     @extend_schema(responses=serializers.ChoiceField(CodeState.choices, allow_null=True))
     def get_code_state(self, line: OrderLine) -> str | None:
-        return line.delivery.code.state if hasattr(line, "delivery") else None
+        code = line.delivery.code if hasattr(line, "delivery") else None
+        return code.state if code else None
 
 
 class PaymentOfOrder(serializers.ModelSerializer):

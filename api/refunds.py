@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 import clock
+import images
 from accounts import rights
 from accounts.models import User
 from accounts.roles import Role
@@ -25,7 +26,7 @@ from api.parsing import BoundedForm
 from notices.wording import WORDING
 from orders.models import Order
 from payments.models import AttemptStatus, RefundAttempt
-from refunds import applying, images, lifecycle, stages
+from refunds import applying, lifecycle, stages
 from refunds.models import Evidence, Queue, Refund, RefundEvent, RefundLine, Status
 from refunds.reasons import REASONS
 

@@ -24,13 +24,14 @@ from PIL import Image, ImageDraw
 from accounts.models import User
 from accounts.passwords import DEMO_PASSWORD
 from accounts.roles import Role
+from images import Repainted, repaint
 from notices.models import Notice
 from orders import delivery
 from orders.models import Order
+from orders.placing import Wish
 from payments import channels, charging, refunding
 from payments.models import Payment, RefundAttempt
 from refunds import applying, disbursement, lifecycle, precheck
-from refunds.images import Repainted, repaint
 from refunds.models import Refund
 from shops import stock
 from shops.models import Product, ProductKind, RefundPolicy, Shop
@@ -237,7 +238,7 @@ def _order(story: Story, people: dict[str, User], products: Sequence[Product], a
     story.at = at - timedelta(days=story.days_ago)
     story.payment = charging.checkout(
         products[story.goods],
-        quantity=story.quantity,
+        Wish(story.quantity, again=True),
         buyer=people[story.buyer],
         checkout_key=uuid.uuid4(),
         at=story.at,

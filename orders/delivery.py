@@ -1,15 +1,31 @@
-"""发卡: a paid order gets its codes at once; what is looked at is recorded."""
+"""交付: a paid order is handed over, line by line, and completed; what is looked at is recorded.
+
+Codes go out at once. A top-up is given to its supplier (``topups.py``), a service to the shop's people
+(``services.py``); both say ``hand_over`` when they are done.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from notices.models import Notice
-from orders.models import Delivery, Order, OrderLine, OrderStatus
+from accounts.models import User
+from orders import cancellation, history, status
+from orders.models import (
+    Cause,
+    Delivery,
+    Order,
+    OrderLine,
+    OrderStatus,
+    Reservation,
+    ServiceJob,
+    ServiceStatus,
+    TopUp,
+)
 from shops import stock
-from shops.models import CodeState
+from shops.models import CardCode, CodeState, Fulfilment
 
 
 class NothingToReveal(Exception):
@@ -17,53 +33,80 @@ class NothingToReveal(Exception):
 
 
 def mark_paid(order: Order, *, at: datetime) -> None:
-    """已付款, and delivered at once if the stock holds. The order is locked by the caller, in a transaction.
+    """已付款, and on its way to the buyer. The order is locked by the caller, in a transaction."""
+    lines = list(order.lines.select_related("product").order_by("position"))
+    promise = timedelta(minutes=max(line.product_page["delivery_promise_minutes"] for line in lines))
+    order.status, order.paid_at, order.promised_at = OrderStatus.PAID, at, at + promise
+    order.next_due_at = order.promised_at
+    order.save(update_fields=["status", "paid_at", "promised_at", "next_due_at"])
+    history.record([order], "pay", at=at)
+    fulfil(order, lines, at=at)
 
-    An order that the stock cannot fill stays paid and undelivered: its buyer may take the money back at once (S0-4).
-    """
-    order.status, order.paid_at = OrderStatus.PAID, at
-    order.save(update_fields=["status", "paid_at"])
-    deliver(order, at=at)
 
-
-def deliver(order: Order, *, at: datetime) -> None:
-    """Hand a code over for each line that has none. The order is locked by the caller."""
-    waiting = list(order.lines.filter(delivery=None).order_by("position"))
-    codes = stock.take(waiting[0].product_id, len(waiting), at=at) if waiting else []
-    Delivery.objects.bulk_create(
-        Delivery(line=line, code=code, delivered_at=at) for line, code in zip(waiting, codes, strict=False)
+def fulfil(order: Order, lines: Sequence[OrderLine], *, at: datetime) -> None:
+    """Hand over the codes, and begin what takes time. The order is locked by the caller."""
+    _deliver_codes(order, [line for line in lines if line.fulfilment == Fulfilment.CODES], at)
+    TopUp.objects.bulk_create(
+        TopUp(line=line, supplier_id=line.product.supplier_id, created_at=at, next_due_at=at)
+        for line in lines
+        if line.fulfilment == Fulfilment.TOP_UP and line.product.supplier_id is not None
     )
-    if len(codes) == len(waiting):
-        order.status, order.delivered_at = OrderStatus.DELIVERED, at
-        order.save(update_fields=["status", "delivered_at"])
-        _tell(order, at)
+    services = [line for line in lines if line.fulfilment == Fulfilment.SERVICE]
+    ServiceJob.objects.bulk_create(ServiceJob(line=line, created_at=at) for line in services)
+
+
+def hand_over(order: Order, handed: Sequence[tuple[OrderLine, CardCode | None]], *, at: datetime) -> None:
+    """交付 of these lines; with the last line that is to come the order is delivered. Locked by the caller."""
+    Delivery.objects.bulk_create(Delivery(line=line, code=code, delivered_at=at) for line, code in handed)
+    status.settle(order, at=at)
 
 
 def reveal(line: OrderLine, *, viewer: stock.Viewer, at: datetime) -> str:
     """查看卡密 by the order's buyer. Returns the code's text; raises NothingToReveal or stock.CodeIsFrozen."""
     with transaction.atomic():
         order = Order.objects.select_for_update(no_key=True).get(pk=line.order_id)
-        delivery = Delivery.objects.filter(line=line).first()
-        if delivery is None or viewer.user.pk != order.buyer_id:
+        delivery = Delivery.objects.filter(line=line, code__isnull=False).first()
+        if delivery is None or delivery.code_id is None or viewer.user.pk != order.buyer_id:
             raise NothingToReveal("reveal: nothing was delivered for this line to this buyer")
         text = stock.reveal(delivery.code_id, viewer=viewer, at=at)
-        _complete_if_all_seen(order, at)
+        if not _has_unseen(order):
+            status.complete([order], at=at, by=viewer.user)
         return text
 
 
-def _tell(order: Order, at: datetime) -> None:
-    Notice.objects.create(
-        recipient_id=order.buyer_id,
-        kind="order_delivered",
-        params={"order_no": order.order_no},
-        path=f"/orders/{order.order_no}/",
-        source=f"order-delivered:{order.pk}",
-        created_at=at,
-    )
+def confirm(order: Order, *, by: User, at: datetime) -> None:
+    """确认收货 by the buyer, for what has no code to be seen."""
+    with transaction.atomic():
+        locked = Order.objects.select_for_update(no_key=True).get(pk=order.pk, buyer=by)
+        status.complete([locked], at=at, by=by)
+        jobs = ServiceJob.objects.filter(line__order=locked, status=ServiceStatus.HANDED_OVER)
+        jobs.update(status=ServiceStatus.CONFIRMED)
 
 
-def _complete_if_all_seen(order: Order, at: datetime) -> None:
-    unseen = order.lines.exclude(delivery__code__state__in=[CodeState.REVEALED, CodeState.VOID]).exists()
-    if order.status == OrderStatus.DELIVERED and not unseen:
-        order.status, order.completed_at = OrderStatus.COMPLETED, at
-        order.save(update_fields=["status", "completed_at"])
+def _deliver_codes(order: Order, lines: Sequence[OrderLine], at: datetime) -> None:
+    """What was reserved; an order from before reservations takes what is for sale, and is canceled if nothing is."""
+    if not lines:
+        return
+    kept = {
+        row.line_id: row.code
+        for row in Reservation.objects.filter(line__in=lines, released_at=None).select_related("code")
+    }
+    without = [line for line in lines if line.pk not in kept]
+    if without:
+        try:
+            kept |= {
+                line.pk: code
+                for line, code in zip(without, stock.reserve(without[0].product_id, len(without), at=at), strict=True)
+            }
+        except stock.SoldOut:
+            lines = [line for line in lines if line.pk in kept]
+            cancellation.cancel_lines(order, without, cause=Cause.OUT_OF_STOCK, at=at)
+    locked = {code.pk: code for code in stock.lock(CardCode.objects.filter(pk__in=[code.pk for code in kept.values()]))}
+    stock.deliver(list(locked.values()), at=at)
+    hand_over(order, [(line, locked[kept[line.pk].pk]) for line in lines], at=at)
+
+
+def _has_unseen(order: Order) -> bool:
+    """Whether anything is left to be seen or confirmed: an unseen code, a top-up or a service."""
+    waiting = order.lines.filter(cancellation_line=None)
+    return waiting.exclude(delivery__code__state__in=[CodeState.REVEALED, CodeState.VOID]).exists()

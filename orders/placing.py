@@ -1,99 +1,182 @@
-"""下单: an order is placed under the policy of the moment, and lapses if nobody pays."""
+"""下单: an order is placed under the policy of the moment, its codes are reserved, and it lapses if nobody pays."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from orders.models import Order, OrderLine, OrderStatus
+from orders import discounts, history, recipients
+from orders.models import Order, OrderLine, OrderStatus, Reservation
+from orders.recipients import Recipient
 from shops import stock
-from shops.models import Product
+from shops.models import CardCode, Fulfilment, Product, ShopStatus
 
 PAY_WITHIN = timedelta(minutes=15)
 MAX_QUANTITY = 10
+SAME_ORDER_WITHIN = timedelta(minutes=10)
 
 
 class CannotPlace(Exception):
-    """Not for sale, sold out, or too many. The message is for the buyer."""
+    """Not for sale, sold out, too many, the same again. The message is for the buyer."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
 
 
-def place(product: Product, *, quantity: int, buyer: User, checkout_key: uuid.UUID, at: datetime) -> Order:
+class SameAgain(CannotPlace):
+    """重复下单 (S4-26): the same was ordered minutes ago; ``order_no`` is where to look before ordering again."""
+
+    def __init__(self, order_no: str) -> None:
+        super().__init__(
+            "same_again", _("您刚刚下过同样的订单 %(no)s。若确要再买一份，请勾选后重新提交。") % {"no": order_no}
+        )
+        self.order_no = order_no
+
+
+@dataclass(frozen=True)
+class Wish:
+    """要买什么: what a buyer says beside the product. ``again``: knows of the same order just before."""
+
+    quantity: int = 1
+    coupon_code: str = ""
+    recipient: Recipient | None = None
+    again: bool = False
+
+
+def place(product: Product, wish: Wish, *, buyer: User, checkout_key: uuid.UUID, at: datetime) -> Order:
     """下单. The same ``checkout_key`` of the same buyer gives the same order, however often it is sent (P1)."""
     known = Order.objects.filter(checkout_key=checkout_key, buyer=buyer).first()
     if known:
-        return _same(known, product, quantity)
-    _check(product, quantity)
+        return _same(known, product, wish)
+    _check(product, wish, buyer, at)
     try:
         with transaction.atomic():
-            return _create(product, quantity, buyer, checkout_key, at)
+            return _create(product, wish, buyer, checkout_key, at)
+    except stock.SoldOut:
+        raise CannotPlace("sold_out", _("库存不足，请减少数量或稍后再来。")) from None
     except IntegrityError:
         known = Order.objects.filter(checkout_key=checkout_key, buyer=buyer).first()
         if known is None:  # somebody else's key: never their order
             raise CannotPlace("checkout_key", _("这张下单页已失效，请重新提交。")) from None
-        return _same(known, product, quantity)
+        return _same(known, product, wish)
 
 
 def cancel(orders: Sequence[Order], *, at: datetime) -> None:
-    """取消 of unpaid orders whose payment is closed. The orders are locked by the caller."""
-    ids = [order.pk for order in orders if order.status == OrderStatus.PLACED]
-    Order.objects.filter(pk__in=ids).update(status=OrderStatus.CANCELED, canceled_at=at)
+    """取消 of unpaid orders whose payment is closed; what was kept for them is for sale again. Locked by the caller."""
+    unpaid = [order for order in orders if order.status == OrderStatus.PLACED]
+    Order.objects.filter(pk__in=[order.pk for order in unpaid]).update(status=OrderStatus.CANCELED, canceled_at=at)
+    for order in unpaid:
+        order.status, order.canceled_at = OrderStatus.CANCELED, at
+    let_go(list(OrderLine.objects.filter(order__in=unpaid)), at=at)
+    history.record(unpaid, "lapse", at=at)
 
 
-def _same(order: Order, product: Product, quantity: int) -> Order:
+def let_go(lines: Sequence[OrderLine], *, at: datetime) -> None:
+    """取消预留 of everything that is kept for these lines and was not handed over."""
+    kept = Reservation.objects.filter(line__in=lines, released_at=None, line__delivery=None)
+    codes = stock.lock(CardCode.objects.filter(pk__in=kept.values("code")))
+    stock.unreserve(codes, at=at)
+    Reservation.objects.filter(line__in=lines, released_at=None, code__in=codes).update(released_at=at)
+
+
+def _same(order: Order, product: Product, wish: Wish) -> Order:
     """The order placed with this key before, if it is about the same goods: a changed form is another order."""
-    if list(order.lines.values_list("product_id", flat=True)) != [product.pk] * quantity:
+    bought = list(order.lines.values_list("product_id", flat=True))
+    if bought != [product.pk] * wish.quantity or not recipients.is_same(order, wish.recipient):
         raise CannotPlace("checkout_key", _("您已用这张下单页下过单，又改了商品或数量。再次提交将另下一单。"))
     return order
 
 
-def _check(product: Product, quantity: int) -> None:
-    if not product.is_listed:
+def _check(product: Product, wish: Wish, buyer: User, at: datetime) -> None:
+    if not product.is_listed or product.shop.status != ShopStatus.OPEN:
         raise CannotPlace("not_listed", _("商品已下架。"))
-    if not 1 <= quantity <= MAX_QUANTITY:
+    if not 1 <= wish.quantity <= MAX_QUANTITY:
         raise CannotPlace("quantity", _("一次可买 1 到 %(most)d 件。") % {"most": MAX_QUANTITY})
-    if stock.available(product.pk) < quantity:
-        raise CannotPlace("sold_out", _("库存不足，请减少数量或稍后再来。"))
+    if product.recipient_kind and wish.recipient is None:
+        raise CannotPlace("recipient", _("请填写充值号码或游戏账号。"))
+    if not wish.again and (same := _placed_before(product, wish, buyer, at)):
+        raise SameAgain(same.order_no)
 
 
-def _create(product: Product, quantity: int, buyer: User, checkout_key: uuid.UUID, at: datetime) -> Order:
-    order = Order.objects.create(
+def _placed_before(product: Product, wish: Wish, buyer: User, at: datetime) -> Order | None:
+    """The same goods in the same number for the same recipient, minutes ago, and not canceled since."""
+    recent = Order.objects.filter(
+        buyer=buyer, placed_at__gt=at - SAME_ORDER_WITHIN, shop=product.shop, lines__product=product,
+        lines__position=1, total_fen__gt=0,
+    ).exclude(status=OrderStatus.CANCELED)  # fmt: skip
+    alike = recent.prefetch_related("lines").order_by("-placed_at")[:20]
+    return next(
+        (o for o in alike if len(o.lines.all()) == wish.quantity and recipients.is_same(o, wish.recipient)), None
+    )
+
+
+def _create(product: Product, wish: Wish, buyer: User, checkout_key: uuid.UUID, at: datetime) -> Order:
+    goods_fen = product.price_fen * wish.quantity
+    coupon, discount_fen = discounts.find(product.shop_id, wish.coupon_code, goods_fen, wish.quantity, at=at)
+    order = Order(
         buyer=buyer,
         shop_id=product.shop_id,
         policy_id=product.policy_id,
-        total_fen=product.price_fen * quantity,
+        goods_fen=goods_fen,
+        discount_fen=discount_fen,
+        total_fen=goods_fen - discount_fen,
         placed_at=at,
         expires_at=at + PAY_WITHIN,
         checkout_key=checkout_key,
     )
-    OrderLine.objects.bulk_create(
+    recipients.keep(order, wish.recipient)
+    order.save()
+    lines = _lines(order, product, wish.quantity)
+    _keep_codes(lines, product, buyer, at)
+    if coupon:
+        discounts.use(coupon, order, at=at)
+    history.record([order], "place", at=at, by=buyer)
+    return order
+
+
+def _lines(order: Order, product: Product, quantity: int) -> list[OrderLine]:
+    """One line a unit, each with its share of the discount (PM12)."""
+    prices_fen = discounts.share_out(order.total_fen, [product.price_fen] * quantity)
+    return OrderLine.objects.bulk_create(
         OrderLine(
             order=order,
             position=position,
             product=product,
             product_name=product.name,
-            product_page=_page(product),
-            price_fen=product.price_fen,
+            product_page=page_of(product),
+            fulfilment=product.fulfilment,
+            list_price_fen=product.price_fen,
+            price_fen=price_fen,
         )
-        for position in range(1, quantity + 1)
+        for position, price_fen in enumerate(prices_fen, start=1)
     )
-    return order
 
 
-def _page(product: Product) -> dict[str, object]:
+def _keep_codes(lines: Sequence[OrderLine], product: Product, buyer: User, at: datetime) -> None:
+    """Nobody pays for what is not there (P16, S4-25)."""
+    if product.fulfilment == Fulfilment.CODES:
+        codes = stock.reserve(product.pk, len(lines), at=at, by=buyer)
+        Reservation.objects.bulk_create(
+            Reservation(line=line, code=code, reserved_at=at) for line, code in zip(lines, codes, strict=True)
+        )
+
+
+def page_of(product: Product) -> dict[str, object]:
     """商品页快照 (S0-24)."""
     return {
         "name": product.name,
         "kind": product.kind,
+        "fulfilment": product.fulfilment,
         "face_value": product.face_value,
+        "validity": product.validity,
+        "is_cross_border": product.is_cross_border,
         "description": product.description,
         "not_refundable_note": product.not_refundable_note,
         "price_fen": product.price_fen,

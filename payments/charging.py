@@ -23,6 +23,7 @@ from ledger import posting
 from ledger.posting import Transfer
 from orders import delivery, placing
 from orders.models import Order, OrderStatus
+from orders.placing import Wish
 from payments import channels, refunding
 from payments.asking import BATCH, SWEEP, ask_all
 from payments.gateways.base import Gateway, GatewayError, PaymentOrder, PaymentOutcome, PaymentState, PayMethod
@@ -60,14 +61,14 @@ class Way:
 
 
 def checkout(
-    product: Product, *, quantity: int, buyer: User, checkout_key: uuid.UUID, at: datetime, way: Way | None = None
+    product: Product, wish: Wish, *, buyer: User, checkout_key: uuid.UUID, at: datetime, way: Way | None = None
 ) -> Payment:
     """下单并备款: the order and its payment number in one commit, so that no order waits for a payment it has not.
 
-    Raises CannotPlace, OrderIsNotPayable.
+    Raises CannotPlace, CouponRefused, OrderIsNotPayable.
     """
     with transaction.atomic():
-        order = placing.place(product, quantity=quantity, buyer=buyer, checkout_key=checkout_key, at=at)
+        order = placing.place(product, wish, buyer=buyer, checkout_key=checkout_key, at=at)
         return prepare(order, at=at, way=way)
 
 

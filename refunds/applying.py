@@ -11,7 +11,7 @@ from django.db.models import Count, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from orders.models import Order, OrderLine
+from orders.models import Order, OrderLine, TopUpStatus
 from payments.models import Payment, PaymentStatus
 from refunds import codes, evidence, lifecycle, policy
 from refunds.lifecycle import StepRefused
@@ -19,7 +19,6 @@ from refunds.models import Lane, Refund, RefundLine, Status
 from refunds.policy import Facts, Terms, Verdict
 from refunds.reasons import REASONS
 from shops import stock
-from shops.models import CardCode
 
 
 class AlreadyActive(StepRefused):
@@ -43,12 +42,22 @@ class Application:
 
 
 @dataclass(frozen=True)
+class LineFacts:
+    """What became of one order line. ``is_begun``: a top-up left us, or work began, and nothing is handed over yet.
+    ``is_used_or_seen``: what cannot be proved unused by our own record alone."""
+
+    delivered_at: datetime | None
+    is_begun: bool
+    is_used_or_seen: bool
+
+
+@dataclass(frozen=True)
 class Asked:
     """One case as the rules see it. ``left_fen``: what no other case has taken of its lines' price."""
 
     order: Order
     payment: Payment | None
-    delivered: Sequence[CardCode]
+    lines: Sequence[LineFacts]
     amount_fen: int
     left_fen: int
 
@@ -81,9 +90,24 @@ def preview(order: Order, application: Application, *, at: datetime) -> Verdict:
     refundable = _chosen(refundable_lines(order), application)
     left_fen = sum(item.amount_fen for item in refundable)
     line_ids = [item.line.pk for item in refundable]
-    delivered = list(CardCode.objects.filter(delivery__line__in=line_ids))
-    asked = Asked(order, paid_payment(order), delivered, application.amount_fen or left_fen, left_fen)
+    asked = Asked(order, paid_payment(order), facts_of(line_ids), application.amount_fen or left_fen, left_fen)
     return policy.decide(gather([asked], at=at)[0])
+
+
+def facts_of(line_ids: Collection[int]) -> list[LineFacts]:
+    """What became of these lines, by their deliveries, top-ups and services."""
+    rows = OrderLine.objects.filter(pk__in=line_ids).select_related("delivery__code", "topup", "service")
+    return [_line_facts(row) for row in rows.defer("delivery__code__sealed", "product_page").order_by("pk")]
+
+
+def _line_facts(line: OrderLine) -> LineFacts:
+    delivery = getattr(line, "delivery", None)
+    topup, service = getattr(line, "topup", None), getattr(line, "service", None)
+    if delivery is None:
+        was_sent = topup is not None and topup.first_sent_at is not None and topup.status != TopUpStatus.FAILED
+        return LineFacts(None, was_sent or (service is not None and service.started_at is not None), False)
+    is_seen = delivery.code is None or delivery.code.revealed_at is not None
+    return LineFacts(delivery.delivered_at, False, is_seen)
 
 
 def refundable_lines(order: Order) -> list[Refundable]:
@@ -117,9 +141,10 @@ def gather(asked: Sequence[Asked], *, at: datetime) -> list[Facts]:
             terms=_terms(each.order),
             ordered_at=each.order.placed_at,
             paid=each.payment is not None,
-            delivered_at=max((code.delivered_at for code in each.delivered if code.delivered_at), default=None),
-            delivered_count=len(each.delivered),
-            revealed_count=sum(code.revealed_at is not None for code in each.delivered),
+            delivered_at=max((line.delivered_at for line in each.lines if line.delivered_at), default=None),
+            delivered_count=sum(line.delivered_at is not None for line in each.lines),
+            begun_count=sum(line.is_begun for line in each.lines),
+            revealed_count=sum(line.is_used_or_seen for line in each.lines),
             amount_fen=each.amount_fen,
             left_fen=each.left_fen,
             refundable_fen=each.payment.refundable_fen if each.payment else 0,
@@ -143,7 +168,7 @@ def _submit(order: Order, application: Application, by: User, at: datetime) -> R
     chosen = _chosen(refundable_lines(order), application)
     amount_fen = _amount(application, chosen, payment)
     shares = _shares(amount_fen, chosen)
-    stock.freeze(codes.of_lines([line.pk for line, _ in shares]))
+    stock.freeze(codes.of_lines([line.pk for line, _ in shares]), at=at, by=by)
     refund = Refund(
         order=order,
         payment=payment,

@@ -129,7 +129,9 @@ def _lines(refund: Refund) -> list[LineFacts]:
     deliveries = [getattr(row.order_line, "delivery", None) for row in rows]
     looks: dict[object, list[CodeEvent]] = defaultdict(list)
     codes = [delivery.code_id for delivery in deliveries if delivery]
-    for event in CodeEvent.objects.filter(code__in=codes, kind="reveal").select_related("actor").order_by("pk"):
+    for event in (
+        CodeEvent.objects.filter(code__in=codes, kind__in=["reveal", "look"]).select_related("actor").order_by("pk")
+    ):
         looks[event.code_id].append(event)
     return [
         LineFacts(row, delivery.code, delivery.delivered_at, looks[delivery.code_id])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from django.db.models import F, Sum
 
+from accounts.models import User
 from refunds.models import Refund, RefundLine, Status
 from shops import stock
 from shops.models import CardCode
@@ -16,18 +18,18 @@ def of_lines(line_ids: Iterable[int]) -> list[CardCode]:
     return stock.lock(CardCode.objects.select_related("delivery").filter(delivery__line__in=list(line_ids)))
 
 
-def release(refunds: Sequence[Refund]) -> None:
+def release(refunds: Sequence[Refund], *, at: datetime, by: User | None) -> None:
     """解冻: the case came to nothing, also if money had been on its way and came back."""
-    stock.give_back(of_lines(_lines(refunds)))
+    stock.give_back(of_lines(_lines(refunds)), at=at, by=by)
 
 
-def retire(refunds: Sequence[Refund]) -> None:
+def retire(refunds: Sequence[Refund], *, at: datetime, by: User | None) -> None:
     """Money goes back. A line refunded in full, at once or bit by bit, loses its code; else the buyer keeps it."""
     lines = _lines(refunds)
     in_full = _refunded_in_full(lines)
     locked = of_lines(lines)
-    stock.retire([code for code in locked if code.delivery.line_id in in_full])
-    stock.give_back([code for code in locked if code.delivery.line_id not in in_full])
+    stock.retire([code for code in locked if code.delivery.line_id in in_full], at=at, by=by)
+    stock.give_back([code for code in locked if code.delivery.line_id not in in_full], at=at, by=by)
 
 
 def _lines(refunds: Sequence[Refund]) -> list[int]:

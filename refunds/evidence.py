@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from identifiers import uuid7
-from refunds.images import Repainted as Image
+from images import Repainted as Image
 from refunds.models import Evidence, Refund
 
 MOST_IMAGES = 6

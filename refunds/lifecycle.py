@@ -27,6 +27,7 @@ from accounts.models import User
 from accounts.roles import Role as R
 from orders.models import Order
 from payments import hearing, refunding
+from records import chain
 from refunds import codes, evidence, followups, policy
 from refunds.models import Disbursement, Lane, Queue, Refund, RefundEvent
 from refunds.models import Status as S
@@ -123,7 +124,7 @@ def turn_down(refunds: Sequence[Refund], *, at: datetime, note: str) -> None:
     """初审不通过, always with the rule that failed (S1-16)."""
     with _step("turn_down", refunds, by=None, at=at, note=note) as taken:
         _decide(taken, at, note)
-        codes.release(taken.refunds)
+        codes.release(taken.refunds, at=at, by=taken.by)
 
 
 # --- review -----------------------------------------------------------------------------------------------------------
@@ -167,7 +168,7 @@ def reject(refunds: Sequence[Refund], *, by: User, at: datetime, note: str) -> N
     _demand_note(note, _("请写明驳回的理由，买家会看到这段话。"))
     with _step("reject", refunds, by=by, at=at, note=note) as taken:
         _decide(taken, at, note)
-        codes.release(taken.refunds)
+        codes.release(taken.refunds, at=at, by=taken.by)
 
 
 def escalate(refunds: Sequence[Refund], *, at: datetime) -> None:
@@ -180,7 +181,7 @@ def escalate(refunds: Sequence[Refund], *, at: datetime) -> None:
 def withdraw(refund: Refund, *, by: User, at: datetime) -> None:
     """撤销, until money is on its way (P9)."""
     with _step("withdraw", [refund], by=by, at=at) as taken:
-        codes.release(taken.refunds)
+        codes.release(taken.refunds, at=at, by=taken.by)
 
 
 # --- release ----------------------------------------------------------------------------------------------------------
@@ -209,7 +210,7 @@ def disburse(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Non
             Disbursement(refund=refund, attempt=attempt, released_by=by, created_at=at)
             for refund, attempt in zip(taken.refunds, attempts, strict=True)
         )
-        codes.retire(taken.refunds)
+        codes.retire(taken.refunds, at=at, by=taken.by)
 
 
 def cannot_send(refunds: Sequence[Refund], *, at: datetime, note: str) -> None:
@@ -371,9 +372,9 @@ class _Taken:
     where_from: dict[int, S] = field(default_factory=dict)
 
 
-def open_case(refund: Refund, *, by: User, at: datetime) -> None:
+def open_case(refund: Refund, *, by: User | None, at: datetime) -> None:
     """提交: the first event of a new case, written with it. Called by ``applying.submit`` alone."""
-    role = R.BUYER if by.pk == refund.buyer_id else R(by.role)
+    role = R.SYSTEM if by is None else R.BUYER if by.pk == refund.buyer_id else R(by.role)
     _enter(refund, S.SUBMITTED, at)
     refund.save()
     _record([refund], "submit", {refund.pk: ""}, by, {refund.pk: role}, {refund.pk: []}, "", at)
@@ -474,10 +475,9 @@ def _record(
     at: datetime,
 ) -> None:
     """Write the events, and what follows from them, in the step's own transaction."""
-    rows = RefundEvent.objects.bulk_create(
+    rows = [
         RefundEvent(
             refund=refund,
-            sequence=len(events[refund.pk]) + 1,
             step=name,
             from_status=where_from[refund.pk],
             to_status=refund.status,
@@ -487,7 +487,9 @@ def _record(
             at=at,
         )
         for refund in refunds
-    )
+    ]
+    chain.link(rows, after={key: history[-1] for key, history in events.items() if history})
+    RefundEvent.objects.bulk_create(rows)
     followups.tell(rows)
     if any(refund.queue == Queue.MACHINE for refund in refunds):
         workqueue.ring(SWEEP)

@@ -11,8 +11,9 @@ from django.utils.translation import gettext_lazy as _
 from accounts.roles import Role
 from append_only import append_only
 from identifiers import public_number, uuid7
-from orders.models import Order, OrderLine
+from orders.models import Cancellation, Order, OrderLine
 from payments.models import Payment, RefundAttempt
+from records.models import Link
 from workqueue import WorkItem
 
 
@@ -71,7 +72,12 @@ class Refund(WorkItem):
     order = models.ForeignKey(Order, models.PROTECT, related_name="refunds", verbose_name=_("订单"))
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds", verbose_name=_("收款"))
     buyer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="refunds", verbose_name=_("买家"))
-    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("申请人"))
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("申请人")
+    )  # empty: the machine, because the order was canceled
+    cancellation = models.ForeignKey(
+        Cancellation, models.PROTECT, null=True, blank=True, related_name="refunds", verbose_name=_("取消")
+    )  # what the machine asked for it because of
     reason = models.CharField(_("退款原因"), max_length=40)  # a key of reasons.py
     description = models.TextField(_("问题描述"), blank=True, max_length=1000)
     contact = models.CharField(_("联系方式"), max_length=60, blank=True)
@@ -121,10 +127,21 @@ class Refund(WorkItem):
         ]
         triggers = [
             pgtrigger.Protect(name="refund_is_never_deleted", operation=pgtrigger.Delete),  # PM6
-            pgtrigger.Protect(  # decided on, released and sent is what was asked for
+            # Decided on, released and sent is what was asked for; only a guest's case may be claimed (PM17).
+            pgtrigger.Trigger(
                 name="refund_terms_never_change",
+                when=pgtrigger.Before,
                 operation=pgtrigger.UpdateOf("order_id", "payment_id", "buyer_id", "asked_by_id", "amount_fen"),
                 condition=pgtrigger.AnyChange("order", "payment", "buyer", "asked_by", "amount_fen"),
+                func="""
+                IF NEW.order_id IS NOT DISTINCT FROM OLD.order_id AND NEW.payment_id IS NOT DISTINCT FROM OLD.payment_id
+                   AND NEW.asked_by_id IS NOT DISTINCT FROM OLD.asked_by_id AND NEW.amount_fen = OLD.amount_fen
+                   AND EXISTS (SELECT FROM accounts_user WHERE id = OLD.buyer_id AND is_guest
+                               AND claimed_by_id = NEW.buyer_id) THEN
+                    RETURN NEW;
+                END IF;
+                RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;
+                """,
             ),
             pgtrigger.Trigger(
                 name="refund_is_made_of_lines",
@@ -177,18 +194,21 @@ class RefundLine(models.Model):
         ]
 
 
-class RefundEvent(models.Model):
-    """One step taken: audit trail, and the source of every notice and follow-up. Never changes (I7)."""
+class RefundEvent(Link):
+    """One step taken: audit trail, link of the case's chain, and the source of every notice and follow-up (I7)."""
+
+    STREAM = "refund"
+    SUBJECT = "refund"
+    PUBLIC = ("step", "from_status", "to_status", "actor_id", "role")
+    PERSONAL = ("note",)
 
     refund = models.ForeignKey(Refund, models.PROTECT, related_name="events")
-    sequence = models.PositiveIntegerField(_("序号"))
     step = models.CharField(_("步骤"), max_length=32)
     from_status = models.CharField(_("原状态"), max_length=20, blank=True)
     to_status = models.CharField(_("新状态"), max_length=20)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     role = models.CharField(_("身份"), max_length=16, choices=Role.choices)
     note = models.TextField(_("说明"), blank=True, max_length=500)  # may be shown to the buyer
-    at = models.DateTimeField(_("时间"))
 
     class Meta:
         verbose_name = _("退款记录")
@@ -199,6 +219,7 @@ class RefundEvent(models.Model):
                 name="only_the_machine_acts_without_account", condition=Q(actor__isnull=False) | Q(role=Role.SYSTEM)
             ),
         ]
+        indexes = [models.Index(name="refund_event_of_day", fields=["recorded_at"])]
         triggers = append_only("refund_events_are_append_only")
 
     def __str__(self) -> str:

@@ -35,6 +35,7 @@ class Facts:
     paid: bool
     delivered_at: datetime | None  # of the codes asked about; empty if none was handed over
     delivered_count: int
+    begun_count: int  # top-ups that left us and work that began: neither delivered nor stoppable
     revealed_count: int
     amount_fen: int
     left_fen: int  # of the lines asked about, before this refund
@@ -150,10 +151,12 @@ def is_undelivered(facts: Facts) -> RuleResult:
     """S0-4: this alone opens the lane of undelivered goods."""
     return _result(
         "undelivered",
-        facts.delivered_count == 0,
-        f"delivered_count={facts.delivered_count}",
+        facts.delivered_count == 0 and facts.begun_count == 0,
+        f"delivered_count={facts.delivered_count}, begun_count={facts.begun_count}",
         ("商品未发货，自动全额原路退回", "Nothing was delivered: refunded automatically"),
-        ("商品已发货", "Delivered"),
+        ("商品已发货", "Delivered")
+        if facts.delivered_count
+        else ("充值已提交或服务已开始，由人工核对", "The top-up was sent, or the work has begun: a person will check"),
     )
 
 
@@ -164,7 +167,7 @@ def is_unseen(facts: Facts) -> RuleResult:
         facts.revealed_count == 0,
         f"revealed_count={facts.revealed_count}",
         ("卡密从未被查看，可确认未使用", "The code was never viewed, so it is unused"),
-        ("卡密已被查看，需人工核对是否使用", "The code was viewed; a person will check whether it was used"),
+        ("已查看卡密或已收货，需人工核对是否使用", "Viewed or received; a person will check whether it was used"),
     )
 
 

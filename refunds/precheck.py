@@ -12,7 +12,6 @@ from refunds import applying, codes, lifecycle, policy
 from refunds.applying import Asked
 from refunds.models import Lane, PreCheck, Refund, RefundLine
 from refunds.policy import Verdict
-from shops.models import CardCode
 
 
 def run(refunds: Sequence[Refund], *, at: datetime) -> None:
@@ -36,12 +35,13 @@ def _asked(refunds: Sequence[Refund]) -> list[Asked]:
         lines[line.refund_id].append(line)
     line_ids = [line.order_line_id for rows in lines.values() for line in rows]
     promised_fen = applying.promised_fen(RefundLine.objects.filter(order_line__in=line_ids).exclude(refund__in=refunds))
-    code_of: dict[int, CardCode] = {code.delivery.line_id: code for code in codes.of_lines(line_ids)}
+    codes.of_lines(line_ids)  # nobody looks at a code while the rules do
+    facts = dict(zip(sorted(line_ids), applying.facts_of(line_ids), strict=True))
     return [
         Asked(
             order=refund.order,
             payment=refund.payment,
-            delivered=[code_of[row.order_line_id] for row in lines[refund.pk] if row.order_line_id in code_of],
+            lines=[facts[row.order_line_id] for row in lines[refund.pk]],
             amount_fen=refund.amount_fen,
             left_fen=sum(row.order_line.price_fen - promised_fen.get(row.order_line_id, 0) for row in lines[refund.pk]),
         )

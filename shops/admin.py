@@ -42,9 +42,8 @@ class ShopDesk(Dated):
     search_help_text = "店铺名 / 成员账号"
     ordering = ("-pk",)
     sortable_by = ()
-    fields = ("name", "about", "members", "created_at")
-    readonly_fields = ("created_at",)
-    autocomplete_fields = ("members",)
+    fields = ("name", "about", "status", "guarantee_since", "created_at")
+    readonly_fields = ("status", "guarantee_since", "created_at")
 
 
 @admin.register(Product)
@@ -142,7 +141,7 @@ class CodeEventDesk(Desk):
 
     @admin.display(description="事件")
     def what(self, event: CodeEvent) -> str:
-        return {"reveal": "查看"}.get(event.kind, event.kind)
+        return event.get_kind_display()
 
     @admin.display(description="账号")
     def who(self, event: CodeEvent) -> str:

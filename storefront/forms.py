@@ -13,8 +13,9 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+import images
 from orders.placing import MAX_QUANTITY
-from refunds import evidence, images
+from refunds import evidence
 from refunds import reading as case
 from refunds.applying import Application, Refundable
 from refunds.reasons import REASONS

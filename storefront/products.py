@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 import clock
 import paging
 from accounts.visitors import SignedIn
-from orders.placing import CannotPlace
+from orders.placing import CannotPlace, Wish
 from payments import charging
 from shops import stock
 from shops.models import Product
@@ -49,7 +49,7 @@ def buy(request: SignedIn, product_id: int) -> HttpResponse:
     said = form.cleaned_data
     try:
         payment = charging.checkout(
-            product, quantity=said["quantity"], buyer=request.user, checkout_key=said["checkout_key"], at=at
+            product, Wish(said["quantity"], again=True), buyer=request.user, checkout_key=said["checkout_key"], at=at
         )
     except CannotPlace as refusal:
         if refusal.code == "checkout_key":  # the buyer may send the form again, as a new order

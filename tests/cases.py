@@ -19,10 +19,15 @@ def buy_by_card(buyer, make_product, simulator) -> Callable[..., Any]:
         import uuid
 
         import clock
+        from orders.placing import Wish
         from payments import charging
 
         payment = charging.checkout(
-            make_product(price_fen, **terms), quantity=1, buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now()
+            make_product(price_fen, **terms),
+            Wish(again=True),
+            buyer=buyer,
+            checkout_key=uuid.uuid4(),
+            at=clock.now(),
         )
         payment = charging.present(payment, at=clock.now())
         simulator.post("pay", out_trade_no=payment.payment_no, funding=CARD)

@@ -90,14 +90,20 @@ def shop(db: None) -> Shop:
 
 @pytest.fixture
 def make_product(shop: Shop) -> Callable[..., Product]:
-    """A product with stock: ``make_product(price_fen=3000, stock=5, window_days=15)``."""
+    """A product with stock: ``make_product(price_fen=3000, stock=5, window_days=15, kind="service", …)``.
 
-    def make(price_fen: int = 3000, stock: int = 5, **terms: Any) -> Product:
+    Words that a product has are its own, all others are terms of its policy. Only what is sold as codes has stock.
+    """
+
+    def make(price_fen: int = 3000, stock: int = 5, **words: Any) -> Product:
         import clock
         from shops.models import Product, RefundPolicy
         from shops.stock import add
 
         at = clock.now()
+        columns = {field.name for field in Product._meta.get_fields()} - {"policy"}
+        own = {name: value for name, value in words.items() if name in columns}
+        terms = {name: value for name, value in words.items() if name not in columns}
         version = RefundPolicy.objects.count() + 1
         policy = RefundPolicy.objects.create(
             **{"code": "standard", "version": version, "name": "标准", "name_en": "Standard", "window_days": 15}
@@ -105,9 +111,11 @@ def make_product(shop: Shop) -> Callable[..., Product]:
             | terms
         )
         product = Product.objects.create(
-            shop=shop, policy=policy, name=f"点卡 {price_fen}", price_fen=price_fen, created_at=at
+            **{"shop": shop, "policy": policy, "name": f"点卡 {price_fen}", "price_fen": price_fen, "created_at": at}
+            | own
         )
-        add(product, [f"CODE-{uuid.uuid4()}" for _ in range(stock)], at=at)
+        if product.fulfilment == "codes":
+            add(product, [f"CODE-{uuid.uuid4()}" for _ in range(stock)], at=at)
         return product
 
     return make
@@ -136,7 +144,7 @@ def pay(simulator: Any) -> Callable[..., Order]:
 
 @pytest.fixture
 def buy(buyer: User, make_product: Callable[..., Product], pay: Callable[..., Order]) -> Callable[..., Order]:
-    """A paid order: ``buy(price_fen=3000, quantity=1, stock=5)``. ``stock=0`` sells out before delivery."""
+    """A paid order: ``buy(price_fen=3000, quantity=1, stock=5)``. ``stock=0`` is paid and not delivered yet."""
 
     def buy_order(
         price_fen: int = 3000,
@@ -149,12 +157,14 @@ def buy(buyer: User, make_product: Callable[..., Product], pay: Callable[..., Or
     ) -> Order:
         import clock
         from orders import placing
-        from shops.models import CardCode
+        from orders.placing import Wish
 
+        if stock == 0:  # work that the shop has not begun
+            terms |= {"kind": "service", "fulfilment": "service"}
         product = make_product(price_fen, stock=max(stock, quantity), **terms)
-        order = placing.place(product, quantity=quantity, buyer=by or buyer, checkout_key=uuid.uuid4(), at=clock.now())
-        if stock == 0:
-            CardCode.objects.filter(product=product).update(state="reserved")
+        order = placing.place(
+            product, Wish(quantity, again=True), buyer=by or buyer, checkout_key=uuid.uuid4(), at=clock.now()
+        )
         return pay(order, channel, funding)
 
     return buy_order

@@ -115,6 +115,7 @@ def world(
 ) -> World:  # fmt: skip
     """Every thing has lived its way to where it stands."""
     import clock
+    from orders.placing import Wish
     from payments import charging
     from refunds import lifecycle
     from shops.models import Shop
@@ -126,7 +127,7 @@ def world(
     here = World(dict(zip(ROLES, everybody, strict=True)))
     here.orders["paid"] = buy(price_fen=3000)
     here.orders["unpaid"] = charging.checkout(
-        make_product(), quantity=1, buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now()
+        make_product(), Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now()
     ).order
     for name in ("reviewed", "waiting"):
         here.cases[name] = reviewed()
@@ -149,7 +150,7 @@ def world(
 def _picture() -> Any:
     from PIL import Image
 
-    from refunds import images
+    import images
 
     picture = io.BytesIO()
     Image.new("RGB", (8, 8), "orange").save(picture, "PNG")

@@ -24,6 +24,7 @@ def world(
     """Paths of pages by name, each state lived through; ``buyer`` and ``merchant`` are who looks."""
     import clock
     from orders import placing
+    from orders.placing import Wish
     from payments import charging, refunding
     from refunds import disbursement, lifecycle, sweeping
     from shops.models import Product
@@ -70,7 +71,7 @@ def world(
     policy = goods.policy
     paths["policy"] = f"/policies/{policy.code}/{policy.version}/"
 
-    unpaid = placing.place(goods, quantity=1, buyer=buyer, checkout_key=uuid.uuid4(), at=now())
+    unpaid = placing.place(goods, Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=now())
     charging.present(charging.prepare(unpaid, at=now()), at=now())
     paths |= {"order_unpaid": f"/orders/{unpaid.order_no}/", "pay": f"/orders/{unpaid.order_no}/pay/"}
     fresh = buy(price_fen=3000, quantity=3)

@@ -22,6 +22,7 @@ def ask(tag: str) -> None:
     import clock
     from accounts.models import User
     from orders import delivery
+    from orders.placing import Wish
     from payments import charging
     from refunds import applying
     from shops import stock
@@ -35,7 +36,7 @@ def ask(tag: str) -> None:
     )
     stock.add(product, [f"CHAOS-{uuid.uuid4()}" for _ in range(HUNDRED)], at=clock.now())
     payments = [
-        charging.checkout(product, quantity=1, buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
+        charging.checkout(product, Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
         for _ in range(HUNDRED)
     ]
     charging.look(payments, at=clock.now())  # all QR codes

@@ -11,8 +11,8 @@ from django.db import connection
 from django.urls import NoReverseMatch, reverse
 from PIL import Image
 
+import images
 from accounts.roles import Role
-from refunds import images
 from refunds.admin import DESK_STEPS
 from refunds.lifecycle import STEPS
 from refunds.models import Evidence

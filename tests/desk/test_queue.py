@@ -124,7 +124,7 @@ def test_a_long_table_is_counted_and_leafed_through_only_so_far(sits, operator, 
 def test_the_review_page_shows_claim_and_facts(sits, reviewer, buy, reveal, apply, stranger, client, tmp_path):
     from PIL import Image
 
-    from refunds import images
+    import images
 
     picture = tmp_path / "error.png"
     Image.linear_gradient("L").resize((300, 200)).save(picture)

@@ -47,12 +47,13 @@ def shown(buyer: Any, make_product: Any) -> Callable[..., Any]:
 
     def build(channel: str, **product: Any) -> Any:
         import clock
+        from orders.placing import Wish
         from payments import charging
         from payments.charging import Way
 
         goods, at = make_product(**product), clock.now()
         way = Way(account_code=channel)
-        payment = charging.checkout(goods, quantity=1, buyer=buyer, checkout_key=uuid.uuid4(), at=at, way=way)
+        payment = charging.checkout(goods, Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=at, way=way)
         return charging.present(payment, at=clock.now())
 
     return build
@@ -101,6 +102,7 @@ def many_sent(buyer: Any, make_product: Any, simulator: Any) -> Callable[..., li
 
     def build(channel: str, count: int, price_fen: int = 300) -> list[Any]:
         import clock
+        from orders.placing import Wish
         from payments import charging
         from payments.charging import Way
         from refunds import applying, sweeping
@@ -109,7 +111,7 @@ def many_sent(buyer: Any, make_product: Any, simulator: Any) -> Callable[..., li
         product, at = make_product(price_fen, stock=count, one_click_daily_cap_fen=10**8), clock.now()
         way = Way(account_code=channel)
         payments = [
-            charging.checkout(product, quantity=1, buyer=buyer, checkout_key=uuid.uuid4(), at=at, way=way)
+            charging.checkout(product, Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=at, way=way)
             for _ in range(count)
         ]
         charging.look(payments, at=at)  # all tills

@@ -9,7 +9,7 @@ import pytest
 import clock
 from orders import delivery, placing
 from orders.models import Order, OrderStatus
-from orders.placing import CannotPlace
+from orders.placing import CannotPlace, Wish
 from shops.models import CodeState
 from shops.stock import CodeIsFrozen, Viewer
 
@@ -17,7 +17,9 @@ pytestmark = pytest.mark.django_db
 
 
 def place(product, buyer, quantity=1, key=None):
-    return placing.place(product, quantity=quantity, buyer=buyer, checkout_key=key or uuid.uuid4(), at=clock.now())
+    return placing.place(
+        product, Wish(quantity, again=True), buyer=buyer, checkout_key=key or uuid.uuid4(), at=clock.now()
+    )
 
 
 def test_the_same_key_is_the_same_order(make_product, buyer):
@@ -78,11 +80,13 @@ def test_a_look_is_recorded_before_the_code_is_opened(buy, reveal):
     order.refresh_from_db()
     assert order.status == OrderStatus.COMPLETED
     for line in order.lines.all():
-        event = line.delivery.code.events.get()
+        event = line.delivery.code.events.get(kind="reveal")
         assert (event.actor, event.ip, "iPhone" in event.device) == (order.buyer, "203.0.113.7", True)
     reveal(order)
     code = order.lines.first().delivery.code
-    assert (code.events.count(), code.revealed_at) == (2, code.events.first().at)
+    kinds = list(code.events.order_by("sequence").values_list("kind", flat=True))
+    assert kinds == ["stock", "reserve", "deliver", "reveal", "look"]
+    assert code.revealed_at == code.events.get(kind="reveal").at
 
 
 def test_nobody_else_looks(buy, stranger, merchant, senior):
@@ -100,10 +104,14 @@ def test_a_frozen_code_is_not_shown(buy, apply, reveal):
         reveal(order)
 
 
-def test_stock_that_is_short_delivers_what_there_is(make_product, buyer, pay):
+def test_what_is_reserved_is_sold_to_nobody_else(make_product, buyer, pay):
+    """P16, S4-25: who comes too late is told before paying; what lapses is for sale again."""
     product = make_product(stock=3)
-    first, second = place(product, buyer, quantity=2), place(product, buyer, quantity=2)
+    first = place(product, buyer, quantity=2)
+    with pytest.raises(CannotPlace) as refused:
+        place(product, buyer, quantity=2)
+    assert refused.value.code == "sold_out"
     assert pay(first).status == OrderStatus.DELIVERED
-    second = pay(second)
-    assert second.status == OrderStatus.PAID
-    assert [hasattr(line, "delivery") for line in second.lines.order_by("position")] == [True, False]
+    last = place(product, buyer)
+    placing.cancel([last], at=clock.now())
+    assert place(product, buyer).status == OrderStatus.PLACED

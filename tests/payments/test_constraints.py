@@ -10,6 +10,7 @@ from django.db import DatabaseError, connection, transaction
 
 import clock
 from cardshop import invariants
+from orders.placing import Wish
 from payments import charging, webhooks
 from payments.gateways.base import Notification, NotificationKind
 from payments.models import Payment, RefusedNotification
@@ -35,7 +36,9 @@ def books(approved, reviewed, senior, finance, drain):
     webhooks.receive(account, a_notification(attempt_of(done)), at=clock.now())
     RefusedNotification.objects.create(account=account, code="bad_signature", hour=clock.now(), last_at=clock.now())
     line = done.order.lines.get()
-    unpaid = charging.checkout(line.product, quantity=1, buyer=done.buyer, checkout_key=uuid.uuid4(), at=clock.now())
+    unpaid = charging.checkout(
+        line.product, Wish(again=True), buyer=done.buyer, checkout_key=uuid.uuid4(), at=clock.now()
+    )
     return {
         "done": done.pk,
         "moving": moving.pk,

@@ -13,6 +13,7 @@ import workqueue
 from cardshop import invariants
 from orders import delivery
 from orders.models import OrderStatus
+from orders.placing import Wish
 from payments import by_hand, channels, charging, funds, hearing, pacing, refunding, tasks
 from payments.asking import ask_all
 from payments.charging import Way
@@ -40,7 +41,9 @@ def checkout(buyer, make_product):
 
     def start(way=None, **product):
         goods = make_product(**product)
-        return charging.checkout(goods, quantity=1, buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now(), way=way)
+        return charging.checkout(
+            goods, Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now(), way=way
+        )
 
     return start
 

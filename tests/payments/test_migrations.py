@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 import clock
 from orders import placing
-from orders.placing import PAY_WITHIN
+from orders.placing import PAY_WITHIN, Wish
 from payments import charging
 from payments.charging import Way
 from payments.gateways.base import PayMethod
@@ -56,7 +56,7 @@ def first_version(buyer, make_product):
 
 
 def order_of(product, buyer):
-    return placing.place(product, quantity=1, buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
+    return placing.place(product, Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
 
 
 def migrated(to):

@@ -13,6 +13,7 @@ from django.test import Client
 
 import clock
 from cardshop import invariants
+from orders.placing import Wish
 from payments import charging, refunding
 from payments.models import AttemptStatus, ChannelNotification, PaymentStatus, RefusedNotification
 from refunds import disbursement
@@ -255,7 +256,9 @@ def test_fifty_times_the_same_at_once(transactional_db, notified, simulator):
 def test_a_payment_is_found_paid_by_its_notification(reachable, buyer, make_product, simulator):
     import uuid
 
-    payment = charging.checkout(make_product(), quantity=1, buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
+    payment = charging.checkout(
+        make_product(), Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now()
+    )
     payment = charging.present(payment, at=clock.now())
     assert payment.status == PaymentStatus.OPEN
     charging.sweep(at=clock.now())

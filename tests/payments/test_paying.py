@@ -11,7 +11,7 @@ import clock
 from cardshop import invariants
 from orders import placing
 from orders.models import OrderStatus
-from orders.placing import PAY_WITHIN
+from orders.placing import PAY_WITHIN, Wish
 from payments import charging, refunding
 from payments.gateways.wechat.answers import Call
 from payments.models import AttemptStatus, Payment, PaymentStatus
@@ -34,7 +34,7 @@ def checkout(buyer, make_product):
 
     def start(**product):
         goods = make_product(**product)
-        return charging.checkout(goods, quantity=1, buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
+        return charging.checkout(goods, Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
 
     return start
 

@@ -8,6 +8,7 @@ import pytest
 
 import clock
 from cardshop import invariants
+from orders.placing import Wish
 from refunds import applying, disbursement, lifecycle, sweeping
 from refunds.applying import AlreadyActive, Application
 from refunds.lifecycle import StepRefused
@@ -79,7 +80,7 @@ def test_what_an_unpaid_order_can_ask_for(buyer, make_product):
 
     from orders import placing
 
-    order = placing.place(make_product(), quantity=1, buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
+    order = placing.place(make_product(), Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
     with refused_with("not_paid"):
         submit(order)
 

@@ -8,6 +8,7 @@ import pytest
 
 import clock
 from orders import placing
+from orders.placing import Wish
 from refunds import disbursement, lifecycle, stages
 from refunds.models import Status
 
@@ -60,8 +61,8 @@ def test_an_ended_case_ends_its_track_with_its_own_time(buy, reveal, apply, revi
 
 def test_a_changed_order_form_is_not_taken_for_the_old_one(make_product, buyer):
     product, key = make_product(), uuid.uuid4()
-    order = placing.place(product, quantity=1, buyer=buyer, checkout_key=key, at=clock.now())
-    assert placing.place(product, quantity=1, buyer=buyer, checkout_key=key, at=clock.now()) == order
+    order = placing.place(product, Wish(again=True), buyer=buyer, checkout_key=key, at=clock.now())
+    assert placing.place(product, Wish(again=True), buyer=buyer, checkout_key=key, at=clock.now()) == order
     with pytest.raises(placing.CannotPlace) as refusal:
-        placing.place(product, quantity=3, buyer=buyer, checkout_key=key, at=clock.now())
+        placing.place(product, Wish(3, again=True), buyer=buyer, checkout_key=key, at=clock.now())
     assert refusal.value.code == "checkout_key"

@@ -24,6 +24,7 @@ UNSEEN = Facts(
     paid=True,
     delivered_at=DELIVERED,
     delivered_count=1,
+    begun_count=0,
     revealed_count=0,
     amount_fen=4999,
     left_fen=4999,

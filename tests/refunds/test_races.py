@@ -17,6 +17,7 @@ import clock
 from cardshop import invariants
 from orders import delivery
 from orders.models import Delivery, Order, OrderStatus
+from orders.placing import Wish
 from payments import charging, refunding
 from payments.models import Payment, PaymentStatus, RefundAttempt
 from payments.refunding import Instruction
@@ -285,7 +286,7 @@ def test_parts_in_parallel_never_exceed_what_was_paid(buy):
 def test_the_same_checkout_ten_times_is_one_order(make_product, buyer):
     product, key = make_product(stock=20), uuid.uuid4()
     works = [
-        lambda: charging.checkout(product, quantity=1, buyer=buyer, checkout_key=key, at=clock.now())
+        lambda: charging.checkout(product, Wish(again=True), buyer=buyer, checkout_key=key, at=clock.now())
     ] * 10  # fmt: skip
     assert {payment.pk for payment in at_once(*works)} == {Payment.objects.get().pk}
     assert Order.objects.count() == 1
@@ -296,7 +297,7 @@ def test_the_last_codes_go_to_one_buyer_each(make_product, buyer, simulator):
     product = make_product(stock=5)
     payments = []
     for _ in range(8):
-        payment = charging.checkout(product, quantity=1, buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
+        payment = charging.checkout(product, Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
         payments.append(charging.present(payment, at=clock.now()))
         simulator.pay(payment.payment_no)
     results = at_once(*[lambda payment=payment: charging.look([payment], at=clock.now()) for payment in payments])
@@ -308,7 +309,9 @@ def test_the_last_codes_go_to_one_buyer_each(make_product, buyer, simulator):
 
 
 def test_looked_at_twice_at_once_it_is_paid_once(make_product, buyer, simulator):
-    payment = charging.checkout(make_product(), quantity=1, buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
+    payment = charging.checkout(
+        make_product(), Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now()
+    )
     payment = charging.present(payment, at=clock.now())
     simulator.pay(payment.payment_no)
     assert at_once(*[lambda: charging.look([payment], at=clock.now())] * 6) == [None] * 6

@@ -24,13 +24,14 @@ pytestmark = pytest.mark.stack
 BUY = """
 import uuid, clock
 from accounts.models import User
+from orders.placing import Wish
 from payments import charging
 from payments.gateways.base import PayMethod
 from shops.models import Product
 product = Product.objects.filter(price_fen__lt=5000).order_by("pk").first()
 buyer = User.objects.get(username="buyer")
 way = charging.Way("{channel}", PayMethod.SCAN)
-payment = charging.checkout(product, quantity=1, buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now(), way=way)
+payment = charging.checkout(product, Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now(), way=way)
 payment = charging.start(payment.order, way, at=clock.now())
 assert payment.till, payment.last_error
 print("number", payment.payment_no)

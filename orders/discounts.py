@@ -1,0 +1,51 @@
+"""优惠: what a shop's coupon takes off an order, and each line's share of it. Parts sum exactly (PM12)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from orders.models import CouponUse, Order
+from shops.models import Coupon, CouponKind
+
+
+class CouponRefused(Exception):
+    """Unknown, not yet or no longer valid, used up, or the order is too small. The message is for the buyer."""
+
+
+def find(shop_id: int, code: str, goods_fen: int, quantity: int, *, at: datetime) -> tuple[Coupon | None, int]:
+    """The coupon of this shop, locked, and what it takes off. In a transaction. Raises CouponRefused."""
+    if not code.strip():
+        return None, 0
+    coupons = Coupon.objects.select_for_update(no_key=True).filter(shop=shop_id, code=code.strip().upper())
+    coupon = coupons.first()
+    if coupon is None or not coupon.is_active or not coupon.starts_at <= at < coupon.ends_at:
+        raise CouponRefused(_("没有这张优惠券，或它已失效。"))
+    if coupon.uses.count() >= coupon.most_uses:
+        raise CouponRefused(_("这张优惠券已被用完。"))
+    if goods_fen < coupon.minimum_fen:
+        raise CouponRefused(_("订单金额还不够使用这张优惠券。"))
+    return coupon, off_fen(coupon, goods_fen, quantity)
+
+
+def off_fen(coupon: Coupon, goods_fen: int, quantity: int) -> int:
+    """A percentage is rounded down; each unit still costs at least one fen."""
+    wanted = coupon.off_fen if coupon.kind == CouponKind.FIXED else goods_fen * coupon.off_percent // 100
+    return min(wanted, goods_fen - quantity)
+
+
+def use(coupon: Coupon, order: Order, *, at: datetime) -> None:
+    """用券. The coupon is locked since ``find``; the number makes a second use of the last one impossible."""
+    CouponUse.objects.create(coupon=coupon, order=order, number=coupon.uses.count() + 1, at=at)
+
+
+def share_out(total_fen: int, list_prices_fen: Sequence[int]) -> list[int]:
+    """Split what is paid over lines in proportion to their list prices, by largest remainder."""
+    whole = sum(list_prices_fen)
+    parts = [total_fen * price // whole for price in list_prices_fen]
+    by_remainder = sorted(range(len(parts)), key=lambda i: (-(total_fen * list_prices_fen[i] % whole), i))
+    for i in by_remainder[: total_fen - sum(parts)]:
+        parts[i] += 1
+    return parts

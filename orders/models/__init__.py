@@ -1,0 +1,26 @@
+"""What was bought, how it was handed over, why it was canceled, what was said about it."""
+
+from orders.models.cancellation import (
+    BulkCancellation,
+    BulkCancellationStatus,
+    Cancellation,
+    CancellationLine,
+    Cause,
+)
+from orders.models.fulfilment import (
+    Delivery,
+    Reservation,
+    ServiceJob,
+    ServiceReport,
+    ServiceStatus,
+    TopUp,
+    TopUpStatus,
+)
+from orders.models.order import CouponUse, Order, OrderEvent, OrderLine, OrderStatus, new_order_no
+from orders.models.talk import Announcement, OrderMessage, Review, Side
+
+__all__ = [
+    "Announcement", "BulkCancellation", "BulkCancellationStatus", "Cancellation", "CancellationLine", "Cause",
+    "CouponUse", "Delivery", "Order", "OrderEvent", "OrderLine", "OrderMessage", "OrderStatus", "Reservation", "Review",
+    "ServiceJob", "ServiceReport", "ServiceStatus", "Side", "TopUp", "TopUpStatus", "new_order_no",
+]  # fmt: skip

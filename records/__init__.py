@@ -1,0 +1,1 @@
+"""Records that cannot be changed unseen: hash chains, and the signed root of each day."""

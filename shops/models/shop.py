@@ -1,0 +1,193 @@
+"""店铺: who sells, who works there, what they applied with, what they deposited, how they are doing."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from append_only import append_only
+from identifiers import uuid7
+
+
+class ShopStatus(models.TextChoices):
+    """What leads from one to the next is the table in ``shops/life.py``."""
+
+    OPEN = "open", _("营业")
+    SUSPENDED = "suspended", _("暂停营业")  # nothing is sold; open orders are canceled by an operator's decision
+    LEAVING = "leaving", _("退出中")  # nothing is sold; what was sold is still served
+    CLOSED = "closed", _("已退出")
+
+
+class Shop(models.Model):
+    """店铺."""
+
+    name = models.CharField(_("店铺名"), max_length=60, unique=True)
+    about = models.CharField(_("简介"), max_length=200, blank=True)
+    members = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, through="ShopMember", related_name="shops", verbose_name=_("成员"), blank=True
+    )
+    status = models.CharField(_("状态"), max_length=16, choices=ShopStatus.choices, default=ShopStatus.OPEN)
+    guarantee_since = models.DateTimeField(_("退款保障标识自"), null=True, blank=True)  # earned by rule: standing.py
+    created_at = models.DateTimeField(_("入驻时间"))
+
+    class Meta:
+        verbose_name = _("店铺")
+        verbose_name_plural = _("店铺")
+        constraints = [
+            models.CheckConstraint(name="shop_status_is_listed", condition=Q(status__in=ShopStatus.values)),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ShopRole(models.TextChoices):
+    """What each may do stands in ``shops/rights.py``."""
+
+    OWNER = "owner", _("店主")
+    MANAGER = "manager", _("店长")
+    CLERK = "clerk", _("客服")
+
+
+class ShopMember(models.Model):
+    """店员."""
+
+    shop = models.ForeignKey(Shop, models.CASCADE, related_name="memberships", verbose_name=_("店铺"))
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships", verbose_name=_("账号")
+    )
+    role = models.CharField(_("身份"), max_length=16, choices=ShopRole.choices, default=ShopRole.OWNER)
+
+    class Meta:
+        verbose_name = _("店员")
+        verbose_name_plural = _("店员")
+        db_table = "shops_shop_members"
+        constraints = [
+            models.UniqueConstraint(name="one_membership_per_shop_and_user", fields=["shop", "user"]),
+            models.CheckConstraint(name="shop_role_is_listed", condition=Q(role__in=ShopRole.values)),
+        ]
+
+
+class ShopEvent(models.Model):
+    """店铺记录: every change of a shop's life, and of its badge, with who and why."""
+
+    shop = models.ForeignKey(Shop, models.PROTECT, related_name="events")
+    step = models.CharField(_("步骤"), max_length=32)
+    from_status = models.CharField(_("原状态"), max_length=16, blank=True)
+    to_status = models.CharField(_("新状态"), max_length=16)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    reason = models.TextField(_("原因"), blank=True, max_length=500)
+    at = models.DateTimeField(_("时间"))
+
+    class Meta:
+        verbose_name = _("店铺记录")
+        verbose_name_plural = _("店铺记录")
+        indexes = [models.Index(name="shop_event_of_shop", fields=["shop", "-id"])]
+        triggers = append_only("shop_events_are_append_only")
+
+
+class ApplicationStatus(models.TextChoices):
+    SUBMITTED = "submitted", _("待审核")
+    APPROVED = "approved", _("已通过")
+    REJECTED = "rejected", _("未通过")
+
+
+class ShopApplication(models.Model):
+    """入驻申请. Approved by an operator; its shop opens in the same transaction."""
+
+    applicant = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="shop_applications", verbose_name=_("申请人")
+    )
+    name = models.CharField(_("店铺名"), max_length=60)
+    about = models.CharField(_("简介"), max_length=200, blank=True)
+    goods = models.CharField(_("经营品类"), max_length=200)
+    contact = models.CharField(_("联系方式"), max_length=60)
+    status = models.CharField(
+        _("状态"), max_length=16, choices=ApplicationStatus.choices, default=ApplicationStatus.SUBMITTED
+    )
+    shop = models.OneToOneField(Shop, models.PROTECT, null=True, blank=True, related_name="application")
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    decided_at = models.DateTimeField(_("审核时间"), null=True, blank=True)
+    decision_note = models.TextField(_("审核说明"), blank=True, max_length=500)
+    submitted_at = models.DateTimeField(_("申请时间"))
+
+    class Meta:
+        verbose_name = _("入驻申请")
+        verbose_name_plural = _("入驻申请")
+        constraints = [
+            models.UniqueConstraint(
+                name="one_open_application_per_applicant", fields=["applicant"], condition=Q(status="submitted")
+            ),
+            models.CheckConstraint(
+                name="approved_application_has_its_shop",
+                condition=Q(status="approved", shop__isnull=False) | (~Q(status="approved") & Q(shop__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="decided_application_says_by_whom",
+                condition=Q(status="submitted", decided_by__isnull=True)
+                | (~Q(status="submitted") & Q(decided_by__isnull=False, decided_at__isnull=False)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApplicationDocument(models.Model):
+    """入驻材料: a repainted image, private to the applicant and the operators."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    application = models.ForeignKey(ShopApplication, models.PROTECT, related_name="documents")
+    title = models.CharField(_("材料"), max_length=40)
+    image = models.FileField(_("图片"), upload_to="applications", max_length=200)
+    content_type = models.CharField(_("格式"), max_length=20)
+    created_at = models.DateTimeField(_("提交时间"))
+
+    class Meta:
+        verbose_name = _("入驻材料")
+        verbose_name_plural = _("入驻材料")
+        triggers = append_only("application_documents_are_append_only")
+
+
+class DepositEntry(models.Model):
+    """保证金流水: recorded by finance with a voucher. The sum is what the shop has deposited; corrections reverse."""
+
+    shop = models.ForeignKey(Shop, models.PROTECT, related_name="deposits", verbose_name=_("店铺"))
+    amount_fen = models.IntegerField(_("金额（分）"), help_text=_("存入为正，退还或扣除为负"))
+    voucher = models.CharField(_("凭证号"), max_length=60)
+    note = models.CharField(_("说明"), max_length=200, blank=True)
+    recorded_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    at = models.DateTimeField(_("时间"))
+
+    class Meta:
+        verbose_name = _("保证金流水")
+        verbose_name_plural = _("保证金流水")
+        constraints = [
+            models.CheckConstraint(name="deposit_entry_moves_money", condition=~Q(amount_fen=0)),
+            models.UniqueConstraint(name="deposit_voucher_is_booked_once", fields=["shop", "voucher"]),
+        ]
+        indexes = [models.Index(name="deposit_of_shop", fields=["shop", "-id"])]
+        triggers = append_only("deposit_entries_are_append_only")
+
+
+class ShopFigures(models.Model):
+    """店铺数据 over the last 30 days, computed anew every hour by ``refunds/figures.py`` (S1-21)."""
+
+    shop = models.OneToOneField(Shop, models.PROTECT, related_name="figures")
+    paid_orders = models.PositiveIntegerField(_("已付订单"), default=0)
+    delivered_in_time = models.PositiveIntegerField(_("按时交付"), default=0)
+    delivered_late = models.PositiveIntegerField(_("逾期交付"), default=0)
+    refunded_orders = models.PositiveIntegerField(_("退款订单"), default=0)
+    rejected_refunds = models.PositiveIntegerField(_("被驳回的退款"), default=0)
+    canceled_by_shop = models.PositiveIntegerField(_("商家原因取消"), default=0)
+    median_handling_minutes = models.PositiveIntegerField(_("退款处理中位时长（分钟）"), null=True, blank=True)
+    reply_minutes = models.PositiveIntegerField(_("客服回复中位时长（分钟）"), null=True, blank=True)
+    review_count = models.PositiveIntegerField(_("评价数"), default=0)
+    stars_total = models.PositiveIntegerField(_("评分合计"), default=0)
+    computed_at = models.DateTimeField(_("计算时间"))
+
+    class Meta:
+        verbose_name = _("店铺数据")
+        verbose_name_plural = _("店铺数据")
