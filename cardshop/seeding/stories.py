@@ -1,164 +1,29 @@
-"""演示数据: shops, goods, and fourteen days of orders and refunds, with the same history in the simulator's books.
-
-Nothing here writes a status. Every order and every refund lives through the same functions as a real one, at times that
-lie in the past; what the channel says about them is asked over the wire.
-"""
+"""演示故事: orders and what became of them, lived through at times that lie in the past."""
 
 from __future__ import annotations
 
 import io
-import json
-import os
-import secrets
-import urllib.request
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from PIL import Image, ImageDraw
 
 from accounts.models import User
-from accounts.passwords import DEMO_PASSWORD
-from accounts.roles import Role
+from cardshop.seeding import books
 from images import Repainted, repaint
-from notices.models import Notice
 from orders import delivery
 from orders.models import Order
 from orders.placing import Wish
+from orders.recipients import Recipient
 from payments import channels, charging, refunding
 from payments.models import Payment, RefundAttempt
 from refunds import applying, disbursement, lifecycle, precheck
 from refunds.models import Refund
 from shops import stock
-from shops.models import Product, ProductKind, RefundPolicy, Shop
-
-LOGINS: list[tuple[str, Role]] = [
-    ("buyer", Role.BUYER),
-    ("buyer2", Role.BUYER),
-    ("merchant", Role.MERCHANT),
-    ("merchant2", Role.MERCHANT),
-    ("support", Role.REVIEWER),
-    ("support2", Role.REVIEWER),
-    ("senior", Role.SENIOR),
-    ("senior2", Role.SENIOR),
-    ("finance", Role.FINANCE),
-    ("finance2", Role.FINANCE),
-    ("admin", Role.OPERATOR),
-]
-
-
-class SeedRefused(Exception):
-    """Why the demo data cannot be made; the message says what to do."""
-
-
-def seed(*, at: datetime) -> str:
-    """Make the demo data, once. Returns what was done, in one line."""
-    if not settings.DEMO:
-        raise SeedRefused("演示数据只能在演示环境中生成 / demo data needs DEMO=1")
-    if User.objects.filter(username=LOGINS[-1][0]).exists():
-        return "演示数据已存在 / demo data is there already"
-    if User.objects.exists():
-        raise SeedRefused("上次生成中断 / the last seeding was interrupted: make demo RESET=1")
-    people = _people(LOGINS[:-1])
-    products = _goods(people, at)
-    control = _simulator_control()
-    stories = _stories() if control else []
-    _live_through(stories, people, products, control, at)
-    Notice.objects.filter(created_at__lt=at - timedelta(days=2)).update(read_at=at)
-    _people(LOGINS[-1:])  # last: says that all the rest is there
-    return f"{len(products)} 件商品 / products, {len(stories)} 张订单 / orders"
-
-
-# --- people and goods ------------------------------------------------------------------------------------------------
-
-
-def _people(logins: Iterable[tuple[str, Role]]) -> dict[str, User]:
-    people = {}
-    for username, role in logins:
-        user = User(username=username, role=role, email=f"{username}@example.com", is_staff=role in Role.staff())
-        user.set_password(DEMO_PASSWORD)
-        user.save()
-        people[username] = user
-    return people
-
-
-# name, kind, face value, yuan × 100, minutes, policy, shop, codes in stock
-GOODS: list[tuple[str, ProductKind, str, int, int, str, int, int]] = [
-    ("星海点卡 10 元", ProductKind.CARD_CODE, "10 元", 990, 5, "standard", 0, 60),
-    ("星海点卡 30 元", ProductKind.CARD_CODE, "30 元", 2980, 5, "standard", 0, 60),
-    ("星海点卡 50 元", ProductKind.CARD_CODE, "50 元", 4990, 5, "standard", 0, 60),
-    ("星海点卡 100 元", ProductKind.CARD_CODE, "100 元", 9880, 5, "standard", 0, 60),
-    ("星海点卡 648 元", ProductKind.CARD_CODE, "648 元", 63800, 10, "standard", 0, 20),
-    ("云影视频会员月卡", ProductKind.MEMBERSHIP, "1 个月", 2500, 5, "standard", 1, 60),
-    ("云影视频会员年卡", ProductKind.MEMBERSHIP, "12 个月", 19800, 5, "standard", 1, 40),
-    ("墨痕写作软件激活码", ProductKind.ACTIVATION_CODE, "终身版", 12900, 5, "standard", 1, 40),
-    ("话费充值卡 50 元", ProductKind.CARD_CODE, "50 元", 4950, 30, "standard", 1, 60),
-    ("限时特价礼包码", ProductKind.CARD_CODE, "礼包", 1900, 5, "final_sale", 1, 60),
-    ("周年典藏卡（限量）", ProductKind.CARD_CODE, "典藏", 8800, 30, "standard", 0, 1),
-]
-
-NOT_REFUNDABLE = {"standard": "卡密已兑换使用；超过售后期。", "final_sale": "特价商品，交付后不退不换。"}
-
-
-def _goods(people: dict[str, User], at: datetime) -> list[Product]:
-    opened = at - timedelta(days=90)
-    shops = [
-        Shop.objects.create(name="星海点卡专营店", about="游戏点卡，自动发卡", created_at=opened),
-        Shop.objects.create(name="云影数字商品店", about="会员、软件、话费", created_at=opened),
-    ]
-    shops[0].members.add(people["merchant"])
-    shops[1].members.add(people["merchant2"])
-    policies = {
-        "standard": RefundPolicy.objects.create(
-            code="standard",
-            version=1,
-            name="标准退款政策",
-            name_en="Standard refund policy",
-            window_days=15,
-            published_at=opened,
-        ),
-        "final_sale": RefundPolicy.objects.create(
-            code="final_sale",
-            version=1,
-            name="特价不退政策",
-            name_en="Final sale policy",
-            window_days=0,
-            published_at=opened,
-        ),
-    }
-    products = []
-    for position, (name, kind, face_value, price_fen, minutes, policy, shop, count) in enumerate(GOODS):
-        product = Product.objects.create(
-            shop=shops[shop],
-            policy=policies[policy],
-            kind=kind,
-            name=name,
-            face_value=face_value,
-            description=f"付款后 {minutes} 分钟内自动发卡，在订单页查看。",
-            not_refundable_note="特价商品，交付后不退不换。"
-            if policy == "final_sale"
-            else "卡密已兑换使用；超过售后期。",
-            price_fen=price_fen,
-            delivery_promise_minutes=minutes,
-            created_at=opened + timedelta(minutes=position),
-        )
-        stock.add(product, [_code() for _ in range(count)], at=opened)
-        products.append(product)
-    return products
-
-
-def _code() -> str:
-    text = secrets.token_hex(8).upper()
-    return "-".join(text[i : i + 4] for i in range(0, 16, 4))
-
-
-CHANNELS = ("wechat", "alipay")
-
-# --- stories ---------------------------------------------------------------------------------------------------------
+from shops.models import Product, RecipientKind
 
 
 @dataclass
@@ -182,7 +47,7 @@ class Story:
     refund: Refund = field(init=False)  # only where there is a path
 
 
-def _stories() -> list[Story]:
+def all_of_them() -> list[Story]:
     """Oldest first, so that numbers and lists read naturally."""
     stories = [
         Story(13.6, 3, "arrived", seen=True),
@@ -196,8 +61,7 @@ def _stories() -> list[Story]:
         Story(8.3, 4, "returned", seen=True, funding="招商银行借记卡0403"),
         Story(7.9, 8, "withdrawn", seen=True, reason="wrong_top_up", words="号码填错，已联系朋友处理。"),
         Story(6.6, 5, seen=True, buyer="buyer2"),
-        Story(6.2, 10),
-        Story(6.1, 10, "auto", buyer="buyer2", reason="undelivered", words=""),  # the last one was sold a moment before
+        Story(6.1, 10, "auto", buyer="buyer2", reason="undelivered", words="", hours=50),  # nobody began the work
         Story(5.2, 7, "arrived", buyer="buyer2", seen=True, reason="cannot_log_in"),
         Story(4.4, 2, channel="alipay"),
         Story(3.8, 3, "review_late", seen=True, hours=8),
@@ -216,20 +80,22 @@ def _stories() -> list[Story]:
     return sorted(stories, key=lambda story: -story.days_ago)
 
 
-def _live_through(
+def live_through(
     stories: Sequence[Story], people: dict[str, User], products: Sequence[Product], control: str, at: datetime
 ) -> None:
     for story in stories:
         _order(story, people, products, at)
     if not stories:
         return
-    for channel in CHANNELS:
-        _tell(control, channel, payments=[_past_payment(story) for story in stories if story.channel == channel])
+    for channel in books.CHANNELS:
+        paid = [story for story in stories if story.channel == channel]
+        books.tell(control, channel, payments=[_past_payment(story) for story in paid])
     for story in stories:
         _pay_and_ask(story, people)
     sent = [story for story in stories if story.path and story.refund.disbursements.exists()]
-    for channel in CHANNELS:
-        _tell(control, channel, refunds=[_past_refund(story) for story in sent if story.channel == channel])
+    for channel in books.CHANNELS:
+        theirs = [story for story in sent if story.channel == channel]
+        books.tell(control, channel, refunds=[_past_refund(story) for story in theirs])
     for story in sorted(sent, key=lambda story: _attempt(story).created_at):
         _hear(story)
 
@@ -238,13 +104,21 @@ def _order(story: Story, people: dict[str, User], products: Sequence[Product], a
     story.at = at - timedelta(days=story.days_ago)
     story.payment = charging.checkout(
         products[story.goods],
-        Wish(story.quantity, again=True),
+        Wish(story.quantity, recipient=_recipient(products[story.goods]), again=True),
         buyer=people[story.buyer],
         checkout_key=uuid.uuid4(),
         at=story.at,
         way=charging.Way(story.channel),
     )
     story.order = story.payment.order
+
+
+def _recipient(product: Product) -> Recipient | None:
+    if product.recipient_kind == RecipientKind.PHONE:
+        return Recipient(RecipientKind.PHONE, "13800001234")
+    if product.recipient_kind == RecipientKind.GAME:
+        return Recipient(RecipientKind.GAME, "starplayer", "星海一区")
+    return None
 
 
 def _pay_and_ask(story: Story, people: dict[str, User]) -> None:
@@ -337,48 +211,17 @@ def _attempt(story: Story) -> RefundAttempt:
     return story.refund.disbursements.select_related("attempt__payment").get().attempt
 
 
-# --- the simulator's books -------------------------------------------------------------------------------------------
-
-
-def _simulator_control() -> str:
-    """Where history can be told; empty when the shop speaks to some other server."""
-    return os.environ.get("SIMULATOR_CONTROL", "")
-
-
-def _past_payment(story: Story) -> dict[str, Any]:
-    return {
-        "out_trade_no": story.payment.payment_no,
-        "amount_fen": story.payment.amount_fen,
-        "description": "卡盟订单",
-        "paid_at": (story.at + timedelta(minutes=2)).isoformat(timespec="seconds"),
-        **({"funding": story.funding} if story.funding else {}),
-    }
-
+# --- what the simulator is told, and a picture ------------------------------------------------------------------------
 
 ENDS = {"returned": "ABNORMAL", "processing": "PROCESSING"}  # at the channel; the latter until it is settled by hand
 
 
-def _past_refund(story: Story) -> dict[str, Any]:
-    attempt = _attempt(story)
-    row = {
-        "out_refund_no": attempt.request_no,
-        "out_trade_no": attempt.payment.payment_no,
-        "amount_fen": attempt.amount_fen,
-        "status": ENDS.get(story.path, "SUCCESS"),
-        "created_at": attempt.created_at.isoformat(timespec="seconds"),
-        "reason": attempt.reason,
-    }
-    if row["status"] == "SUCCESS":
-        row["succeeded_at"] = (attempt.created_at + timedelta(minutes=5)).isoformat(timespec="seconds")
-    return row
+def _past_payment(story: Story) -> dict[str, object]:
+    return books.past_payment(story.payment, paid_at=story.at + timedelta(minutes=2), funding=story.funding)
 
 
-def _tell(control: str, channel: str, **history: list[dict[str, Any]]) -> None:
-    body = json.dumps({"channel": channel, **history}).encode()
-    kind = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{control}/_control/history", body, kind)  # noqa: S310  our own simulator
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-        answer.read()
+def _past_refund(story: Story) -> dict[str, object]:
+    return books.past_refund(_attempt(story), status=ENDS.get(story.path, "SUCCESS"))
 
 
 def _screenshot(order_no: str) -> Repainted:

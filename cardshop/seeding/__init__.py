@@ -1,0 +1,39 @@
+"""演示数据: shops, goods, and fourteen days of orders and refunds, with the same history in the simulator's books.
+
+Nothing here writes a status. Every order and every refund lives through the same functions as a real one, at times that
+lie in the past; what the channel says about them is asked over the wire.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from accounts.models import User
+from cardshop.seeding import books, goods, people, stories
+from notices.models import Notice
+
+__all__ = ["SeedRefused", "seed"]
+
+
+class SeedRefused(Exception):
+    """Why the demo data cannot be made; the message says what to do."""
+
+
+def seed(*, at: datetime) -> str:
+    """Make the demo data, once. Returns what was done, in one line."""
+    if not settings.DEMO:
+        raise SeedRefused("演示数据只能在演示环境中生成 / demo data needs DEMO=1")
+    if User.objects.filter(username=people.LAST[0]).exists():
+        return "演示数据已存在 / demo data is there already"
+    if User.objects.exists():
+        raise SeedRefused("上次生成中断 / the last seeding was interrupted: make demo RESET=1")
+    cast = people.make(people.LOGINS)
+    products = goods.make(cast, at)
+    control = books.address()
+    told = stories.all_of_them() if control else []
+    stories.live_through(told, cast, products, control, at)
+    Notice.objects.filter(created_at__lt=at - timedelta(days=2)).update(read_at=at)
+    people.make([people.LAST])  # says that all the rest is there
+    return f"{len(products)} 件商品 / products, {len(told)} 张订单 / orders"

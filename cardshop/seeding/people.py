@@ -1,0 +1,34 @@
+"""演示账号: one of each role, with the demo's well-known password."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from accounts.models import User
+from accounts.passwords import DEMO_PASSWORD
+from accounts.roles import Role
+
+LOGINS: list[tuple[str, Role]] = [
+    ("buyer", Role.BUYER),
+    ("buyer2", Role.BUYER),
+    ("merchant", Role.MERCHANT),
+    ("merchant2", Role.MERCHANT),
+    ("clerk", Role.MERCHANT),
+    ("support", Role.REVIEWER),
+    ("support2", Role.REVIEWER),
+    ("senior", Role.SENIOR),
+    ("senior2", Role.SENIOR),
+    ("finance", Role.FINANCE),
+    ("finance2", Role.FINANCE),
+]
+LAST = ("admin", Role.OPERATOR)
+
+
+def make(logins: Iterable[tuple[str, Role]]) -> dict[str, User]:
+    people = {}
+    for username, role in logins:
+        user = User(username=username, role=role, email=f"{username}@example.com", is_staff=role in Role.staff())
+        user.set_password(DEMO_PASSWORD)
+        user.save()
+        people[username] = user
+    return people
