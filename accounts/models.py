@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.passwords import DEMO_PASSWORD
@@ -36,6 +37,11 @@ class User(AbstractUser):
                 condition=Q(is_guest=True, role="buyer") | Q(is_guest=False, claimed_by__isnull=True),
             ),
         ]
+
+    @property
+    def shown_name(self) -> str:
+        """What others read: a guest has no name."""
+        return gettext("访客") if self.is_guest else self.username
 
     def check_password(self, raw_password: str | None) -> bool:
         """The demo's well-known password opens nothing outside the demo, whatever the database holds."""
