@@ -17,6 +17,7 @@ HOUSE = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {path.stem f
         ("identifiers", set()),
         ("money", set()),
         ("paging", set()),
+        ("wire", set()),
         ("workqueue", {"clock", "identifiers"}),
     ],
 )

@@ -7,8 +7,8 @@ import time
 import pytest
 
 import clock
+import wire
 from payments import by_hand, channels
-from payments.gateways import wire
 from payments.models import AttemptStatus, ChannelNotification, PaymentStatus, RefusedNotification
 from refunds.models import Queue, Status
 from tests.cases import attempt_of

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import wechatpayv3.core
 
-from payments.gateways import wire
+import wire
 from payments.gateways.base import (
     BillKind,
     BillState,

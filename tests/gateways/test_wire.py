@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import requests
 
-from payments.gateways import wire
+import wire
 
 
 def test_connections_follow_the_calls_under_way_not_the_threads(server: Server) -> None:

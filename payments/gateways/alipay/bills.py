@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from payments.gateways import wire
+import wire
 from payments.gateways.alipay import fields
 from payments.gateways.alipay.refunds import channel_refund_id
 from payments.gateways.base import BillIsGarbled, BillKind, BillLine, BillLineKind, OutcomeUnknown

@@ -24,7 +24,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from payments.gateways import wire
+import wire
 from payments.gateways.alipay.fields import china_time
 
 READ_AGAINST = "3.4.0"

@@ -17,7 +17,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import IO
 from urllib.parse import urlsplit
 
-from payments.gateways import wire
+import wire
 from payments.gateways.base import (
     BillIsGarbled,
     BillKind,

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from wechatpayv3 import core as sdk_core
 from wechatpayv3.utils import load_private_key
 
-from payments.gateways import wire
+import wire
 from payments.gateways.base import GatewayMisconfigured
 from payments.gateways.wechat import answers
 from payments.gateways.wechat.answers import Answer, Call

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from payments.gateways import wire
+import wire
 from payments.gateways.base import GatewayError, OutcomeUnknown
 from payments.gateways.complaints import ComplainedPayment, Complaint, ComplaintEntry, ComplaintState
 from payments.gateways.reading import Odd, text

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import requests
 from wechatpayv3 import WeChatPayType
 
-from payments.gateways import wire
+import wire
 from payments.gateways.base import (
     GatewayError,
     GatewayMisconfigured,

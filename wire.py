@@ -1,4 +1,4 @@
-"""The wire to a channel: pooled connections, and nothing that an answer does can hurt us.
+"""The wire to channels and suppliers: pooled connections, and nothing that an answer does can hurt us.
 
 ``session()`` is one ``requests.Session`` for all threads of a process, so that the number of TLS connections follows
 how many calls are under way, not how many threads there are (a new one costs 20 ms of processor). Every answer through
