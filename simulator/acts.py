@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from simulator import bill_faults, issuers
+from simulator import bill_faults, funds, issuers, topups
 from simulator.control_inputs import LARGEST_FEN, flag, moment, number, one_of, only, text
 from simulator.inputs import BadInput
 from simulator.store import rfc3339
@@ -78,13 +78,26 @@ def _issuer(world: World, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _topup(world: World, data: dict[str, Any]) -> dict[str, Any]:
-    """{"reference", "state", "arrived_at"?, "account"?}."""
-    only(data, "reference", "state", "arrived_at", "account")
-    reference, state = text(data, "reference"), one_of(data, "state", dict.fromkeys(issuers.TOPUP_STATES))
+    """{"reference", "state", "arrived_at"?, "account"?, "reason"?}: settles one that was ordered, or arranges it."""
+    only(data, "reference", "state", "arrived_at", "account", "reason")
+    reference, state = text(data, "reference"), one_of(data, "state", dict.fromkeys(topups.STATES))
     arrived_at = moment(data, "arrived_at") if data.get("arrived_at") else None
-    account = text(data, "account") if data.get("account") is not None else "13800138000"
-    issuers.note_topup(world, reference, state, arrived_at, account)
+    account = text(data, "account") if data.get("account") is not None else None
+    reason = text(data, "reason") if data.get("reason") else ""
+    topups.note(world, reference, state, arrived_at=arrived_at, account=account, reason=reason)
     return {"reference": reference, "state": state}
+
+
+def _supplier(world: World, data: dict[str, Any]) -> dict[str, Any]:
+    """{"balance_fen": N, or null for endless}: what top-ups can be paid from, from now on."""
+    only(data, "balance_fen")
+    if "balance_fen" not in data:
+        raise BadInput("请给出 balance_fen（分；null 为无限）/ give balance_fen, null for endless")
+    endless = data["balance_fen"] is None
+    balance_fen = None if endless else int(number(data, "balance_fen", 0, 10**6 * LARGEST_FEN))
+    with world.store.transaction() as db:
+        funds.set_amount(db, "issuer", balance_fen)
+    return {"balance_fen": balance_fen}
 
 
 ACTS: dict[str, Callable[[World, dict[str, Any]], dict[str, Any]]] = {
@@ -93,4 +106,5 @@ ACTS: dict[str, Callable[[World, dict[str, Any]], dict[str, Any]]] = {
     "complaint_reply": _complaint_reply,
     "issuer": _issuer,
     "topup": _topup,
+    "supplier": _supplier,
 }

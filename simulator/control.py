@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from simulator import acts, faults
+from simulator import acts, faults, topups
 from simulator.alipay import acts as alipay_acts
 from simulator.alipay import desk as alipay_desk
 from simulator.control_inputs import amount_fen, flag, moment, number, one_of, only, rows, text
@@ -75,12 +75,12 @@ def _arrange_anywhere(world: World, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ledger(world: World) -> dict[str, Any]:
-    """Both channels' truth in the same lists."""
+    """Both channels' truth in the same lists, and what the card issuer was asked to top up."""
     truth, alipay = ledger(world), alipay_desk.ledger_rows(world)
     for kind in ("payments", "refunds"):
         ours = [{"channel": "wechat"} | row for row in truth[kind]]
         truth[kind] = sorted(ours + alipay[kind], key=lambda row: row["created_at"])
-    return truth
+    return truth | {"topups": topups.ledger_rows(world)}
 
 
 def _pay(world: World, data: dict[str, Any]) -> dict[str, Any]:

@@ -63,10 +63,21 @@ ALIPAY_NOTIFICATION_FAULTS = {
 }
 ISSUER_FAULTS = {
     "issuer_lost": "发卡方不答复，连接断开 / the issuer closes the connection without an answer",
+    "issuer_lost_after": "已办理，连接断开 / the issuer does what was asked, then closes the connection",
     "issuer_500": "发卡方返回 500 / the issuer answers 500",
+    "issuer_429": "未受理，发卡方限流 / before any effect, the issuer answers 429",
     "issuer_bad_signature": "发卡方的答复签名错误 / the issuer's answer is wrongly signed",
 }
-FAULTS = CALL_FAULTS | REFUND_FAULTS | ALIPAY_CALL_FAULTS | ALIPAY_REFUND_FAULTS | NOTIFICATION_FAULTS | ISSUER_FAULTS
+TOPUP_FAULTS = {"topup_fails": "新的充值将失败 / a top-up that is ordered now will have failed"}
+FAULTS = (
+    CALL_FAULTS
+    | REFUND_FAULTS
+    | ALIPAY_CALL_FAULTS
+    | ALIPAY_REFUND_FAULTS
+    | NOTIFICATION_FAULTS
+    | ISSUER_FAULTS
+    | TOPUP_FAULTS
+)
 LATE_SECONDS = 600.0
 
 _dice = random.Random()  # noqa: S311 - not a secret

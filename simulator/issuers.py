@@ -1,10 +1,10 @@
 """Card issuers (发卡方): has this code been redeemed, has this top-up arrived? Every answer is signed and is evidence.
 
-POST /issuer/cards {"code": "…"} or {"code_hash": "sha256 hex"}, POST /issuer/topups {"reference": "…"}. The request
-carries `Issuer-Supplier-Id`, `Issuer-Timestamp`, `Issuer-Nonce` and `Issuer-Signature` (hex HMAC-SHA256 under the
-supplier's key over `METHOD\\nURI\\nTIMESTAMP\\nNONCE\\nBODY\\n`); the answer the same names without the id, signed with
-RSA-SHA256. The answer repeats the question and its nonce, so that a stored answer with its headers proves something
-years later.
+POST /issuer/cards {"code": "…"} or {"code_hash": "sha256 hex"}; POST /issuer/orders and /issuer/topups are top-ups
+(`topups.py`). The request carries `Issuer-Supplier-Id`, `Issuer-Timestamp`, `Issuer-Nonce` and `Issuer-Signature` (hex
+HMAC-SHA256 under the supplier's key over `METHOD\\nURI\\nTIMESTAMP\\nNONCE\\nBODY\\n`); the answer the same names
+without the id, signed with RSA-SHA256. The answer repeats the question and its nonce, so that a stored answer with its headers proves something
+years later. From the moment that we know who asks, refusals are signed and repeat the nonce as well.
 """
 
 from __future__ import annotations
@@ -16,48 +16,48 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from simulator import faults
+from simulator import faults, topups
 from simulator.inputs import BadInput, parse_object
 from simulator.store import rfc3339
-from simulator.wire import CUT, Answer, Request
+from simulator.wire import CUT, Answer, Refusal, Request
 from simulator.world import World
 
 CLOCK_SKEW_SECONDS = 300
 CODE_HASH = re.compile(r"[0-9a-f]{64}")
-TOPUP_STATES = ("PENDING", "DONE", "FAILED")
-
-
-class Refusal(Exception):
-    """An error answer: HTTP status, a code to branch on, a message for people."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+FAILURES = {
+    "issuer_500": Refusal(500, "SYSTEM_ERROR", "系统异常，请稍后重试 / try again later"),
+    "issuer_429": Refusal(429, "TOO_FAST", "请求过于频繁，没有受理 / too many requests, this one had no effect"),
+}
 
 
 def answer(world: World, request: Request) -> Answer:
     """Answer one request below /issuer/; before we know who asks, answers are not signed."""
-    ask = QUESTIONS.get(request.path)
-    if ask is None:
+    if request.path not in QUESTIONS:
         return Answer(404)
     if request.method != "POST":
         return Answer(405)
     try:
         _authenticate(world, request)
     except Refusal as refusal:
-        return _error(refusal)
+        return _error(refusal, {})
     fault = _draw_fault(world, request)
     if fault == "issuer_lost":
         return CUT
-    if fault == "issuer_500":
-        return _error(Refusal(500, "SYSTEM_ERROR", "系统异常，请稍后重试 / try again later"))
-    try:
-        nonce = request.headers.get("Issuer-Nonce", "")
-        result = Answer.json(ask(world, _parse(request.body)) | {"request_nonce": nonce})
-    except Refusal as refusal:
-        result = _error(refusal)
+    result = _result(world, request, FAILURES.get(fault))
+    if fault == "issuer_lost_after":
+        return CUT
     headers = world.issuer.signature_headers(result.body, genuine=fault != "issuer_bad_signature")
     return Answer(result.status, result.body, result.headers | headers)
+
+
+def _result(world: World, request: Request, failure: Refusal | None) -> Answer:
+    nonce = {"request_nonce": request.headers.get("Issuer-Nonce", "")}
+    try:
+        if failure is not None:
+            raise failure
+        return Answer.json(QUESTIONS[request.path](world, _parse(request.body)) | nonce)
+    except Refusal as refusal:
+        return _error(refusal, nonce)
 
 
 def code_hash(code: str) -> str:
@@ -71,14 +71,6 @@ def note_card(world: World, hashed: str, redeemed_at: float | None, redeemed_by:
         db.execute("DELETE FROM issued_card WHERE code_hash = ?", (hashed,))
         if redeemed_at is not None:
             db.execute("INSERT INTO issued_card VALUES (?, ?, ?)", (hashed, redeemed_at, redeemed_by))
-
-
-def note_topup(world: World, reference: str, state: str, arrived_at: float | None, account: str) -> None:
-    """Let a top-up be PENDING, DONE (now, if no time is given) or FAILED."""
-    now = world.store.now()
-    at = (now if arrived_at is None else arrived_at) if state == "DONE" else None
-    with world.store.transaction() as db:
-        db.execute("INSERT OR REPLACE INTO topup VALUES (?, ?, ?, ?, ?)", (reference, state, at, account, now))
 
 
 def _card(world: World, data: dict[str, Any]) -> dict[str, Any]:
@@ -100,29 +92,14 @@ def _card(world: World, data: dict[str, Any]) -> dict[str, Any]:
         "answered_at": rfc3339(now),
     }
     if row:
-        result |= {"redeemed_at": rfc3339(row["redeemed_at"]), "redeemed_by": _masked(row["redeemed_by"])}
-    return result
-
-
-def _topup(world: World, data: dict[str, Any]) -> dict[str, Any]:
-    reference = data.get("reference")
-    if not (isinstance(reference, str) and 1 <= len(reference) <= 64):
-        raise Refusal(400, "PARAM_ERROR", "请给出 reference（1 至 64 个字符）/ give reference, 1 to 64 characters")
-    now = world.store.now()
-    with world.store.transaction() as db:
-        row: sqlite3.Row | None = db.execute("SELECT * FROM topup WHERE reference = ?", (reference,)).fetchone()
-    if row is None:
-        raise Refusal(404, "TOPUP_NOT_EXIST", "没有这笔充值 / no such top-up")
-    waiting = row["arrived_at"] is not None and row["arrived_at"] > now
-    result = {"reference": reference, "state": "PENDING" if waiting else row["state"], "answered_at": rfc3339(now)}
-    if result["state"] == "DONE":
-        result |= {"arrived_at": rfc3339(row["arrived_at"]), "account": _masked(row["account"])}
+        result |= {"redeemed_at": rfc3339(row["redeemed_at"]), "redeemed_by": topups.masked(row["redeemed_by"])}
     return result
 
 
 QUESTIONS: dict[str, Callable[[World, dict[str, Any]], dict[str, Any]]] = {
     "/issuer/cards": _card,
-    "/issuer/topups": _topup,
+    "/issuer/orders": topups.order,
+    "/issuer/topups": topups.tell,
 }
 
 
@@ -161,10 +138,5 @@ def _parse(body: bytes) -> dict[str, Any]:
         raise Refusal(400, "PARAM_ERROR", str(error)) from None
 
 
-def _masked(text: str) -> str:
-    """13812345678 -> 138****5678; what is short keeps its ends only."""
-    return f"{text[:3]}****{text[-4:]}" if len(text) >= 9 else f"{text[:1]}****"
-
-
-def _error(refusal: Refusal) -> Answer:
-    return Answer.json({"code": refusal.code, "message": refusal.message}, refusal.status)
+def _error(refusal: Refusal, more: dict[str, str]) -> Answer:
+    return Answer.json({"code": refusal.code, "message": refusal.message} | more, refusal.status)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulator import bill_faults, console_books, store
+from simulator import bill_faults, console_books, store, topups
 from simulator.alipay import tables as alipay
 from simulator.wechat import bills as wechat_bills
 from simulator.wechat import complaint_book
@@ -15,9 +15,11 @@ SCHEMAS = (
     wechat_bills.SCHEMA,
     complaint_book.SCHEMA,
     console_books.SCHEMA,
+    topups.SCHEMA,
     wechat.SCHEMA,
 )
 COLUMNS = (
     *store.COLUMNS,
+    *topups.COLUMNS,
     *wechat.COLUMNS,
 )

@@ -42,4 +42,12 @@ class Answer:
         return cls(status, body, {"Content-Type": "application/json; charset=utf-8"})
 
 
+class Refusal(Exception):
+    """An error answer: HTTP status, a code to branch on, a message for people."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
 CUT = Answer(0)

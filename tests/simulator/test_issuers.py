@@ -48,8 +48,7 @@ def ask(gateway: Any, what: str, data: dict[str, Any], *, expect: int = 200) -> 
     assert status == expect, answer.decode()
     verify(gateway, headers, answer)
     told = json.loads(answer)
-    if status == 200:
-        assert told["request_nonce"] == sent["Issuer-Nonce"]
+    assert told["request_nonce"] == sent["Issuer-Nonce"]
     return told
 
 
@@ -131,7 +130,9 @@ def test_a_question_that_makes_no_sense_is_told_so(gateway: Any, what: str, data
 def test_an_issuer_fails_when_it_is_told_to(gateway: Any) -> None:
     path, body = "/issuer/cards", b'{"code": "F-1"}'
     gateway.fault("issuer_500", request_no="F-1")
-    assert gateway.http("POST", path, body, headers_of(gateway, path, body))[0] == 500
+    assert ask(gateway, "cards", {"code": "F-1"}, expect=500)["code"] == "SYSTEM_ERROR"
+    gateway.fault("issuer_429", request_no="F-1")
+    assert ask(gateway, "cards", {"code": "F-1"}, expect=429)["code"] == "TOO_FAST"
     gateway.fault("issuer_lost", request_no="F-1")
     with pytest.raises((http.client.HTTPException, ConnectionError)):
         gateway.http("POST", path, body, headers_of(gateway, path, body))
