@@ -3,8 +3,8 @@
 POST /issuer/cards {"code": "…"} or {"code_hash": "sha256 hex"}; POST /issuer/orders and /issuer/topups are top-ups
 (`topups.py`). The request carries `Issuer-Supplier-Id`, `Issuer-Timestamp`, `Issuer-Nonce` and `Issuer-Signature` (hex
 HMAC-SHA256 under the supplier's key over `METHOD\\nURI\\nTIMESTAMP\\nNONCE\\nBODY\\n`); the answer the same names
-without the id, signed with RSA-SHA256. The answer repeats the question and its nonce, so that a stored answer with its headers proves something
-years later. From the moment that we know who asks, refusals are signed and repeat the nonce as well.
+without the id, signed with RSA-SHA256. The answer repeats the question and its nonce, so that a stored answer with its
+headers proves something years later. Once we know who asks, refusals are signed and repeat the nonce as well.
 """
 
 from __future__ import annotations
