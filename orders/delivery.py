@@ -32,6 +32,10 @@ class NothingToReveal(Exception):
     """The line has no code yet."""
 
 
+class StepUpNeeded(Exception):
+    """The line is dear: its buyer must prove once more, moments before, who they are (B4)."""
+
+
 def mark_paid(order: Order, *, at: datetime) -> None:
     """已付款, and on its way to the buyer. The order is locked by the caller, in a transaction."""
     lines = list(order.lines.select_related("product").order_by("position"))
@@ -61,10 +65,23 @@ def hand_over(order: Order, handed: Sequence[tuple[OrderLine, CardCode | None]],
     status.settle(order, at=at)
 
 
-def reveal(line: OrderLine, *, viewer: stock.Viewer, at: datetime) -> str:
-    """查看卡密 by the order's buyer. Returns the code's text; raises NothingToReveal or stock.CodeIsFrozen."""
+def needs_step_up(line: OrderLine) -> bool:
+    """By its list price, which no discount lowers, and by the policy that the order was placed under."""
+    return line.list_price_fen >= line.order.policy.step_up_from_fen
+
+
+def reveal(line: OrderLine, *, viewer: stock.Viewer, at: datetime, verified_by: str = "") -> str:
+    """查看卡密 by the order's buyer. Returns the code's text. ``verified_by``: how the buyer has just proved who they
+    are ("password", "mfa" …), recorded where it was needed.
+
+    Raises NothingToReveal, StepUpNeeded or stock.CodeIsFrozen.
+    """
     with transaction.atomic():
         order = Order.objects.select_for_update(no_key=True).get(pk=line.order_id)
+        if needs_step_up(line):
+            if not verified_by:
+                raise StepUpNeeded(f"reveal: {line.list_price_fen} fen")
+            history.record([order], "verify", at=at, by=viewer.user, note=verified_by)
         delivery = Delivery.objects.filter(line=line, code__isnull=False).first()
         if delivery is None or delivery.code_id is None or viewer.user.pk != order.buyer_id:
             raise NothingToReveal("reveal: nothing was delivered for this line to this buyer")

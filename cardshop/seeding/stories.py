@@ -130,7 +130,7 @@ def _pay_and_ask(story: Story, people: dict[str, User]) -> None:
     if story.seen:
         viewer = stock.Viewer(story.order.buyer, "203.0.113.8", "Mozilla/5.0 (iPhone) MicroMessenger/8.0")
         for line in story.order.lines.all():
-            delivery.reveal(line, viewer=viewer, at=paid_at + timedelta(minutes=10))
+            delivery.reveal(line, viewer=viewer, at=paid_at + timedelta(minutes=10), verified_by="password")
     if story.path:
         _ask(story, paid_at + timedelta(hours=story.hours))
         PATHS[story.path](story, people)
