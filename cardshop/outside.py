@@ -55,7 +55,7 @@ def name_of(host: str) -> str:
 def simulated_channels(data: Path, keys: Path) -> dict[str, str]:
     """Settings with which the shop talks to the simulator whose books are in `data`; key files go to `keys`."""
     credentials = json.loads((data / "credentials.json").read_text())
-    wechat, alipay = credentials["wechat"], credentials["alipay"]
+    wechat, alipay, issuer = credentials["wechat"], credentials["alipay"], credentials["issuer"]
     secrets_of = {
         "wechat_apiv3_key": wechat["apiv3_key"],
         "wechat_private_key": wechat["private_key"],
@@ -63,6 +63,8 @@ def simulated_channels(data: Path, keys: Path) -> dict[str, str]:
         "wechat_app_secret": wechat.get("app_secret", ""),
         "alipay_app_private_key": alipay["app_private_key"],
         "alipay_public_key": alipay["alipay_public_key"],
+        "supplier_issuer_key": issuer["supplier_key"],
+        "supplier_issuer_public_key": issuer["public_key"],
     }
     for name, text in secrets_of.items():
         write_secret(keys / name, text)
@@ -79,6 +81,8 @@ def simulated_channels(data: Path, keys: Path) -> dict[str, str]:
         "ALIPAY_GATEWAY": alipay["gateway"],
         "ALIPAY_APP_ID": alipay["app_id"],
         "ALIPAY_SELLER_ID": alipay["seller_id"],
+        "SUPPLIER_ISSUER_GATEWAY": issuer["gateway"],
+        "SUPPLIER_ISSUER_ID": issuer["supplier_id"],
     }
 
 
@@ -122,8 +126,10 @@ def compose_secrets(folder: Path) -> None:
     own_keys(folder)
     password = made_once(folder / "postgres_password", secrets.token_urlsafe(24)).read_text()
     made_once(folder / "database_url", f"postgres://cardshop:{password}@postgres:5432/cardshop")
-    for name in ("wechat_apiv3_key", "wechat_private_key", "wechat_public_key", "wechat_app_secret",
-                 "alipay_app_private_key", "alipay_public_key"):  # fmt: skip
+    channels = ("wechat_apiv3_key", "wechat_private_key", "wechat_public_key", "wechat_app_secret",
+                "alipay_app_private_key", "alipay_public_key")  # fmt: skip
+    suppliers = ("supplier_issuer_key", "supplier_issuer_public_key")
+    for name in channels + suppliers:
         made_once(folder / name, "")
     for path in folder.iterdir():
         path.chmod(0o644)

@@ -105,6 +105,22 @@ if CHANNELS == "live":
 if not 0 < TIME_SCALE <= 1:
     raise ImproperlyConfigured("TIME_SCALE must be above 0 and at most 1.")
 
+# Who carries out top-ups and knows what became of a code, by the code of its ``shops.Supplier``: shops/suppliers/.
+SUPPLIERS = {
+    "issuer": {
+        "gateway": env.str("SUPPLIER_ISSUER_GATEWAY", "").rstrip("/"),
+        "supplier_id": env.str("SUPPLIER_ISSUER_ID", ""),
+        "supplier_key": secret_file("SUPPLIER_ISSUER_KEY_FILE"),
+        "public_key": secret_file("SUPPLIER_ISSUER_PUBLIC_KEY_FILE"),
+    },
+}
+SUPPLIERS = {code: keys for code, keys in SUPPLIERS.items() if keys["gateway"]}
+for _code, _keys in SUPPLIERS.items():
+    if not all(_keys.values()):
+        raise ImproperlyConfigured(f"SUPPLIER_{_code.upper()}_GATEWAY needs …_ID, …_KEY_FILE, …_PUBLIC_KEY_FILE.")
+    if CHANNELS == "live" and not _keys["gateway"].startswith("https://"):
+        raise ImproperlyConfigured(f"CHANNELS=live takes an https address only: SUPPLIER_{_code.upper()}_GATEWAY.")
+
 CARD_KEYS_FILE = env.str("CARD_KEYS_FILE", "")  # key-encryption keys of the card codes: shops/vault.py
 
 # --- Parts ----------------------------------------------------------------------------------------------------------
