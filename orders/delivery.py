@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+import workqueue
 from accounts.models import User
 from orders import cancellation, history, status
 from orders.models import (
@@ -26,6 +27,8 @@ from orders.models import (
 )
 from shops import stock
 from shops.models import CardCode, CodeState, Fulfilment
+
+SWEEP = "orders.sweep"  # the bell of top-ups and of promises: orders/tasks.py
 
 
 class NothingToReveal(Exception):
@@ -50,11 +53,10 @@ def mark_paid(order: Order, *, at: datetime) -> None:
 def fulfil(order: Order, lines: Sequence[OrderLine], *, at: datetime) -> None:
     """Hand over the codes, and begin what takes time. The order is locked by the caller."""
     _deliver_codes(order, [line for line in lines if line.fulfilment == Fulfilment.CODES], at)
-    TopUp.objects.bulk_create(
-        TopUp(line=line, supplier_id=line.product.supplier_id, created_at=at, next_due_at=at)
-        for line in lines
-        if line.fulfilment == Fulfilment.TOP_UP and line.product.supplier_id is not None
-    )
+    topups = [line for line in lines if line.fulfilment == Fulfilment.TOP_UP and line.product.supplier_id is not None]
+    if topups:
+        TopUp.objects.bulk_create(_topup(line, at) for line in topups)
+        workqueue.ring(SWEEP)
     services = [line for line in lines if line.fulfilment == Fulfilment.SERVICE]
     ServiceJob.objects.bulk_create(ServiceJob(line=line, created_at=at) for line in services)
 
@@ -121,6 +123,11 @@ def _deliver_codes(order: Order, lines: Sequence[OrderLine], at: datetime) -> No
     locked = {code.pk: code for code in stock.lock(CardCode.objects.filter(pk__in=[code.pk for code in kept.values()]))}
     stock.deliver(list(locked.values()), at=at)
     hand_over(order, [(line, locked[kept[line.pk].pk]) for line in lines], at=at)
+
+
+def _topup(line: OrderLine, at: datetime) -> TopUp:
+    product = line.product
+    return TopUp(line=line, supplier_id=product.supplier_id, sku=product.supplier_sku, created_at=at, next_due_at=at)
 
 
 def _has_unseen(order: Order) -> bool:
