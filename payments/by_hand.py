@@ -1,6 +1,7 @@
 """人工处理: what a person may decide about an attempt that waits. Each decision is recorded with who made it.
 
-HELD, WAITING_FUNDS → asked again; HELD → closed on the channel's refusal; RETURNED → sent on to another account.
+HELD, WAITING_FUNDS → asked again; HELD → closed on the channel's refusal; RETURNED → sent on to another account; a
+surplus that could not go back → under a new number.
 Nothing is sent here: a decision is committed, and the sweeper (``refunding.py``) acts on it.
 """
 
@@ -14,7 +15,7 @@ from django.db import transaction
 
 import workqueue
 from accounts.models import User
-from payments import cards, refunding
+from payments import cards, hearing, refunding
 from payments.asking import SWEEP
 from payments.gateways.base import BankCard
 from payments.models import AttemptEvent, Payment, Redirect, RefundAttempt
@@ -46,6 +47,25 @@ def send_on(attempt: RefundAttempt, *, card: BankCard | None, by: User, at: date
         sealed = cards.seal(card, attempt)
         columns |= {"redirect_card": sealed.ciphertext, "redirect_key_id": sealed.key_id}
     return _decide([attempt], {A.RETURNED}, A.UNKNOWN, by=by, at=at, note=f"改退至：{to.label}", columns=columns)
+
+
+def give_back_again(attempts: Sequence[RefundAttempt], *, by: User, at: datetime) -> int:
+    """多收款再退: the first number is closed, no case stands behind it, and the money is not ours (PM13)."""
+    count = 0
+    with transaction.atomic():
+        payments = refunding.locked_payments([each.payment_id for each in attempts if can_be_given_back_again(each)])
+        for payment in payments:  # as it is now, under its lock
+            if payment.is_surplus and not refunding.why_not(payment, max(1, payment.refundable_fen), at=at):
+                (attempt,) = refunding.give_back(payment, at=at)
+                stands = {"from_status": attempt.status, "to_status": attempt.status}
+                AttemptEvent.objects.create(attempt=attempt, at=at, by=by, note="多收款再次退回", **stands)
+                count += 1
+    return count
+
+
+def can_be_given_back_again(attempt: RefundAttempt) -> bool:
+    """Whether this was to give a surplus back, did not, and nothing else does."""
+    return attempt.status in hearing.FINAL and attempt.payment.is_surplus and attempt.payment.refundable_fen > 0
 
 
 def can_be_closed(attempt: RefundAttempt) -> bool:

@@ -30,6 +30,8 @@ BUILD: Mapping[str, Callable[..., Gateway]] = {
 }
 #: The credential that says whose account it is. The platform's own stand in the settings under the channel's name.
 MERCHANT_ID: Mapping[str, str] = {Channel.WECHAT: "mchid", Channel.ALIPAY: "app_id"}
+#: Under which of its merchant's apps an account collects: an answer about a payment names the app that opened it.
+APP: Mapping[str, str] = {Channel.WECHAT: "appid", Channel.ALIPAY: "seller_id"}
 #: Where calls go and what is read from disk: a shop that said these could make us call or read anything.
 OURS_TO_SAY = frozenset({"gateway", "oauth_gateway", "cert_dir"})
 CAREFUL = Limits(
@@ -79,6 +81,8 @@ def platform_accounts() -> list[ChannelAccount]:
         if merchant_id and channel not in known:
             about = {"channel": channel, "name": str(channel.label), "merchant_id": merchant_id}
             known[channel], _ = ChannelAccount.objects.get_or_create(code=channel.value, defaults=about)
+        elif merchant_id and known[channel].merchant_id != merchant_id:
+            known[channel] = _moved(known[channel], merchant_id)
     return [known[channel] for channel, merchant_id in given.items() if merchant_id]
 
 
@@ -112,6 +116,7 @@ def bring_own(shop: Shop, channel: str, credentials: Mapping[str, Any]) -> Chann
     others = ChannelAccount.objects.filter(code=code, payments__isnull=False).exclude(merchant_id=merchant_id)
     if others.exists():  # what one merchant collected, another can neither find nor give back
         raise GatewayMisconfigured("credentials", "payments of this account belong to another merchant number")
+    _keep_app(code, channel, credentials[APP[channel]])
     sealed = vault.keyring(settings.CARD_KEYS_FILE).seal(json.dumps(dict(credentials)), bound_to=_place(code))
     row, _ = ChannelAccount.objects.update_or_create(
         code=code,
@@ -128,9 +133,16 @@ def bring_own(shop: Shop, channel: str, credentials: Mapping[str, Any]) -> Chann
 
 
 def gateway(account: ChannelAccount) -> Gateway:
-    """The gateway of an account. Touches no database. Raises GatewayMisconfigured."""
+    """The gateway of an account. Touches no database. Raises GatewayMisconfigured.
+
+    What one merchant collected, another knows nothing of: asked there, a refund that was paid would look refused, and a
+    new number would pay it twice.
+    """
     if not account.credentials_key_id:
-        return _built(account.channel, json.dumps(_environment(account.channel)))
+        given = _environment(account.channel)
+        if account.merchant_id and given.get(MERCHANT_ID[account.channel]) != account.merchant_id:
+            raise GatewayMisconfigured("credentials", f"this account's payments belong to {account.merchant_id}")
+        return _built(account.channel, json.dumps(given))
     sealed = vault.Sealed(bytes(account.credentials), account.credentials_key_id)
     return _built(
         account.channel, json.dumps(_at_our_places(account.channel, json.loads(_opened(account.code, sealed))))
@@ -168,7 +180,10 @@ def _methods(account: ChannelAccount) -> frozenset[PayMethod]:
 
 @lru_cache(maxsize=256)
 def _built(channel: str, credentials: str) -> Gateway:
-    return BUILD[channel](**json.loads(credentials))
+    try:
+        return BUILD[channel](**json.loads(credentials))
+    except TypeError as error:  # sealed by another version of ours: a field is missing, or one too many
+        raise GatewayMisconfigured("credentials", str(error).partition("() ")[2]) from None
 
 
 @lru_cache(maxsize=256)
@@ -177,6 +192,23 @@ def _opened(code: str, sealed: vault.Sealed) -> str:
         return vault.keyring(settings.CARD_KEYS_FILE).open(sealed, bound_to=_place(code))
     except vault.VaultError as error:
         raise GatewayMisconfigured("credentials", str(error)) from None
+
+
+def _moved(account: ChannelAccount, merchant_id: str) -> ChannelAccount:
+    """The environment names another merchant: an account that has collected nothing yet becomes that one's."""
+    if ChannelAccount.objects.filter(pk=account.pk, payments=None).update(merchant_id=merchant_id):
+        account.merchant_id = merchant_id
+    return account
+
+
+def _keep_app(code: str, channel: str, app: str) -> None:
+    """Raises GatewayMisconfigured if payments of another app are still to be paid: no answer about them would fit."""
+    known = ChannelAccount.objects.filter(code=code, payments__next_due_at__isnull=False).first()
+    if known is None:
+        return
+    sealed = vault.Sealed(bytes(known.credentials), known.credentials_key_id)
+    if json.loads(_opened(code, sealed)).get(APP[channel]) != app:
+        raise GatewayMisconfigured("credentials", f"payments under another {APP[channel]} are still to be paid")
 
 
 def _environment(channel: str) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """收款: an order's payment is prepared, shown to the buyer as a till, found paid or closed.
 
-Paid is what the channel's query says: the buyer's page, the notification and the poller all only make us ask. Only this
-module writes a payment's status.
+Paid is what the channel's query says: the buyer's page, the notification and the poller all only make us ask. What the
+answer does to a payment stands in ``settling.py``; nothing else writes a payment's status.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,21 +19,25 @@ from django.utils.translation import gettext as _
 import workqueue
 from accounts.models import User
 from clock import scaled
-from ledger import posting
-from ledger.posting import Transfer
-from orders import delivery, placing
+from orders import placing
 from orders.models import Order, OrderStatus
 from orders.placing import Wish
-from payments import channels, refunding
+from payments import channels, pacing, settling
 from payments.asking import BATCH, SWEEP, ask_all
-from payments.gateways.base import Gateway, GatewayError, PaymentOrder, PaymentOutcome, PaymentState, PayMethod
+from payments.gateways.base import (
+    Gateway,
+    GatewayError,
+    GatewayMisconfigured,
+    PaymentOrder,
+    PaymentOutcome,
+    PaymentState,
+    PayMethod,
+)
 from payments.models import ChannelAccount, Payment, PaymentStatus
+from payments.settling import OPEN, Answer
 from shops.models import Product
 
 log = logging.getLogger(__name__)
-Answer = str | PaymentOutcome | GatewayError  # the till, where it stands, or what went wrong
-OPEN = [PaymentStatus.PREPARED, PaymentStatus.OPEN]
-LOOK_AGAIN_SECONDS = 15 * 60  # after the deadline, at what the channel had not heard of when it was closed
 TILL_LASTS = {  # some tills close long before the payment does; asking again opens a new one
     PayMethod.PHONE: timedelta(minutes=4),  # WeChat H5: 5 minutes
     PayMethod.SCAN: timedelta(minutes=110),  # 2 hours
@@ -104,7 +108,10 @@ def prepare(order: Order, *, at: datetime, way: Way | None = None) -> Payment:
                 next_due_at=at + scaled(30),  # the buyer's own request asks first
             )
     except IntegrityError:  # another tab was faster
-        return order.payments.get(status__in=OPEN)
+        known = order.payments.filter(status__in=OPEN).first()
+        if known is None:  # and its payment has ended already
+            raise OrderIsNotPayable("prepare: another payment of the order has just ended") from None
+        return known
 
 
 def present(payment: Payment, *, at: datetime) -> Payment:
@@ -122,7 +129,12 @@ def look(payments: Sequence[Payment], *, at: datetime, open_till: bool = False) 
     Payment.objects.filter(pk__in=keys, status__in=OPEN, first_sent_at=None).update(first_sent_at=at)
     whole = Payment.objects.select_related("order", "account").filter(pk__in=keys)
     # Threads read no database: all is loaded.
-    answers = ask_all(list(whole), lambda payment: _ask(payment, at, open_till))
+    answers = pacing.ask_in_turn(
+        list(whole),
+        lambda payment: payment.account,
+        lambda payment: _ask(payment, at, open_till),
+        about="payments",
+    )
     try:
         record(answers, at=at)
     except OperationalError:
@@ -140,11 +152,13 @@ def record(answers: Sequence[tuple[Payment, Answer]], *, at: datetime, closing: 
     """
     with transaction.atomic():
         locked = {row.pk: row for row in _locked([payment for payment, _ in answers])}
+        orders = _locked_orders(locked, answers)
         for payment, answer in answers:
             row = locked[payment.pk]
             if workqueue.is_unchanged(row, payment):
                 hinted = row.next_due_at != payment.next_due_at  # a notification came while we asked
-                _record(row, answer, at, closing=closing, hinted=hinted)
+                settling.settle(row, orders.get(row.order_id), answer, at, closing=closing, hinted=hinted)
+        _tell_accounts(locked, answers, at)
 
 
 def hint(account: ChannelAccount, payment_no: str, *, at: datetime) -> None:
@@ -255,6 +269,24 @@ def _locked(payments: Sequence[Payment]) -> list[Payment]:
     return list(rows.filter(pk__in=workqueue.pks(payments)).order_by("pk"))
 
 
+def _locked_orders(locked: Mapping[int, Payment], answers: Sequence[tuple[Payment, Answer]]) -> dict[int, Order]:
+    """The orders that these answers may end, locked after the payments, all at once and by key (F4)."""
+    ends = [locked[row.pk].order_id for row, answer in answers if settling.may_end(locked[row.pk], answer)]
+    rows = Order.objects.select_for_update(no_key=True).filter(pk__in=ends).order_by("pk") if ends else ()
+    return {row.pk: row for row in rows}
+
+
+def _tell_accounts(locked: Mapping[int, Payment], answers: Sequence[tuple[Payment, Answer]], at: datetime) -> None:
+    """Keys or permissions that are wrong are an account's trouble, until it answers (a till may be made by no call)."""
+    wrong = {locked[row.pk].account_id: each for row, each in answers if isinstance(each, GatewayMisconfigured)}
+    well = {locked[row.pk].account_id for row, each in answers
+            if not isinstance(each, GatewayError) and locked[row.pk].account.trouble}  # fmt: skip
+    if wrong:
+        pacing.in_trouble(wrong, at=at)
+    if well - wrong.keys():
+        pacing.all_is_well(well - wrong.keys())
+
+
 def _record_alone(answer: tuple[Payment, Answer], at: datetime) -> None:
     """One answer that cannot be written down is asked for again later, for ever; the others go on (F12)."""
     try:
@@ -266,101 +298,3 @@ def _record_alone(answer: tuple[Payment, Answer], at: datetime) -> None:
         Payment.objects.filter(pk=answer[0].pk).exclude(status=PaymentStatus.PAID).update(
             next_due_at=at + scaled(300), leased_until=None, last_error=f"渠道答复无法入账：{error}"[:200]
         )
-
-
-def _record(payment: Payment, answer: Answer, at: datetime, *, closing: bool, hinted: bool) -> None:
-    payment.leased_until = None
-    if payment.status == PaymentStatus.PAID:
-        payment.next_due_at = None  # somebody else has heard the answer already
-    elif isinstance(answer, GatewayError):
-        payment.tries += 1
-        payment.last_error = str(answer)[:200]
-        payment.next_due_at = at + scaled(min(5 * 2 ** min(payment.tries, 6), 300))
-    elif isinstance(answer, str):
-        _open_till(payment, answer, at)
-    elif answer.state is PaymentState.PAID:
-        _settle(payment, answer, at)
-    elif _is_over(payment, answer.state, at, closing=closing):
-        _close(payment, answer.state, at)
-    else:
-        payment.tries += 1
-        payment.next_due_at = min(at + _poll_after(payment, at), max(payment.expires_at, at + scaled(5)))
-    if hinted and payment.status != PaymentStatus.PAID:
-        payment.next_due_at = at
-    payment.save(update_fields=_WRITTEN)
-
-
-# The reserve and the running index belong to refunding.py: giving a surplus back has just written them.
-_WRITTEN = [
-    "status", "is_surplus", "amount_fen", "till", "till_opened_at", "channel_transaction_id", "paid_at", "last_error",
-    "next_due_at", "leased_until", "tries",
-]  # fmt: skip
-
-
-def _open_till(payment: Payment, till: str, at: datetime) -> None:
-    if payment.status in OPEN:
-        payment.status, payment.till, payment.till_opened_at = PaymentStatus.OPEN, till, at
-        payment.next_due_at = at + scaled(5)
-
-
-def _poll_after(payment: Payment, at: datetime) -> timedelta:
-    """Every 5 s for the first two minutes, then every 30 s (WeChat's own advice)."""
-    return scaled(5 if at - payment.created_at < scaled(120) else 30)
-
-
-def _settle(payment: Payment, outcome: PaymentOutcome, at: datetime) -> None:
-    """已支付: to the order if it waits for exactly this, else as surplus that goes back by itself (PM13, G20)."""
-    order = Order.objects.select_for_update(no_key=True).get(pk=payment.order_id)
-    assert outcome.amount_fen is not None
-    payment.status = PaymentStatus.PAID
-    payment.paid_at = outcome.paid_at or at
-    payment.channel_transaction_id = outcome.channel_transaction_id
-    payment.next_due_at = None
-    payment.is_surplus = order.status != OrderStatus.PLACED or outcome.amount_fen != payment.amount_fen
-    payment.amount_fen = outcome.amount_fen
-    payment.save(update_fields=_WRITTEN)
-    _post(payment, order, at)
-    if payment.is_surplus:
-        placing.cancel([order], at=at)  # of a wrong amount; an order that was paid rightly before stays paid
-        refunding.give_back(payment, at=at)
-    else:
-        delivery.mark_paid(order, at=at)
-
-
-def _post(payment: Payment, order: Order, at: datetime) -> None:
-    owed_to = (
-        posting.surplus_account(payment.account.code) if payment.is_surplus else posting.shop_account(order.shop_id)
-    )
-    received_in = posting.channel_account(payment.account.code)
-    posting.post(
-        [Transfer(f"payment:{payment.payment_no}", debit=received_in, credit=owed_to, amount_fen=payment.amount_fen)],
-        at=at,
-    )
-
-
-def _is_over(payment: Payment, state: PaymentState, at: datetime, *, closing: bool) -> bool:
-    """Closed there, or here before; or not heard of there and not wanted here any more."""
-    if payment.status == PaymentStatus.CLOSED or state is PaymentState.CLOSED:
-        return True
-    return state is PaymentState.NOT_FOUND and (closing or payment.expires_at <= at)
-
-
-def _close(payment: Payment, state: PaymentState, at: datetime) -> None:
-    """关闭. The order ends with its last payment, once its time is over."""
-    payment.next_due_at = _look_again(payment, state, at)
-    payment.status = PaymentStatus.CLOSED
-    order = Order.objects.select_for_update(no_key=True).get(pk=payment.order_id)
-    other = order.payments.filter(status__in=OPEN).exclude(pk=payment.pk)
-    if order.expires_at <= at and not other.exists():
-        placing.cancel([order], at=at)
-
-
-def _look_again(payment: Payment, state: PaymentState, at: datetime) -> datetime | None:
-    """When to look at what is closed here. At the order's end, for perhaps no other payment was begun to end it with;
-    and where the channel had not heard of it, a till may still be opened and paid at: until it cannot (G20)."""
-    if state is PaymentState.CLOSED:
-        return payment.expires_at if payment.expires_at > at else None
-    if payment.status != PaymentStatus.CLOSED:  # closed just now
-        return max(payment.expires_at, at) + timedelta(seconds=LOOK_AGAIN_SECONDS)
-    last = payment.expires_at + timedelta(seconds=LOOK_AGAIN_SECONDS)
-    return last if last > at else None

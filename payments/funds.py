@@ -35,16 +35,24 @@ def hold_back(due: Sequence[RefundAttempt], *, at: datetime) -> tuple[list[Refun
     probes, go_on, wait = [], [], []
     for attempt in sorted(due, key=lambda each: each.amount_fen) if short else due:
         account = short.get(attempt.payment.account_id)
-        if account is None or attempt.first_sent_at and attempt.status != AttemptStatus.WAITING_FUNDS:
+        if account is None or not _needs_money(attempt):
             go_on.append(attempt)
         elif account.probe_from is not None and account.probe_from <= at:
             account.probe_from = at + scaled(PROBE_SECONDS)
             account.save(update_fields=["probe_from"])
             probes.append(attempt)
         else:
-            attempt.next_due_at = account.probe_from
+            # The smallest first: with more waiting than a batch holds, the one that probes is still the smallest.
+            smallest_first = timedelta(microseconds=min(attempt.amount_fen, 10**7))
+            attempt.next_due_at = (account.probe_from or at) + smallest_first
             wait.append(attempt)
     return probes + go_on, wait
+
+
+def probe_soon(unsent: Iterable[RefundAttempt], *, at: datetime) -> None:
+    """The one that was to probe was not sent after all, for want of calls: the next one need not wait so long."""
+    accounts = {attempt.payment.account_id for attempt in unsent if _needs_money(attempt)}
+    ChannelAccount.objects.filter(pk__in=accounts, short_since__isnull=False).update(probe_from=at)
 
 
 def ran_short(account_ids: Iterable[int], *, at: datetime) -> None:
@@ -54,16 +62,15 @@ def ran_short(account_ids: Iterable[int], *, at: datetime) -> None:
 
 
 def resume(account_ids: Iterable[int], *, at: datetime) -> int:
-    """A refund of these accounts went through: all that waited for money go on now. Returns how many.
+    """A refund of these accounts went through: all that waited for money go on now. Returns how many."""
+    short = ChannelAccount.objects.filter(pk__in=set(account_ids), short_since__isnull=False)
+    ids = list(short.values_list("pk", flat=True))
+    return _set_going(ids, at=at) if ids else 0
 
-    Refunds of one payment keep their distance. Rows that a sweeper has just leased are left to it: it waits for these
-    accounts' locks, and will find them with money.
-    """
-    ids = list(
-        ChannelAccount.objects.filter(pk__in=set(account_ids), short_since__isnull=False).values_list("pk", flat=True)
-    )
-    if not ids:
-        return 0
+
+def _set_going(ids: Sequence[int], *, at: datetime) -> int:
+    """Refunds of one payment keep their distance. Rows that a sweeper has just leased are left to it: it waits for
+    these accounts' locks, and will find them with money."""
     ChannelAccount.objects.filter(pk__in=ids).update(short_since=None, probe_from=None)
     waiting = RefundAttempt.objects.filter(payment__account__in=ids, status=AttemptStatus.WAITING_FUNDS)
     rows = list(
@@ -94,7 +101,7 @@ def topped_up(account: ChannelAccount, *, by: User, at: datetime) -> int:
             )
             for row in waiting
         )
-        resume([account.pk], at=at)
+        _set_going([account.pk], at=at)
         workqueue.ring(SWEEP)
     return len(waiting)
 
@@ -105,6 +112,11 @@ def lock_accounts(ids: Iterable[int]) -> list[ChannelAccount]:
     ``no_key``: a notification or payment that is being stored refers to its account, and need not wait for us.
     """
     return list(ChannelAccount.objects.select_for_update(no_key=True).filter(pk__in=set(ids)).order_by("pk"))
+
+
+def _needs_money(attempt: RefundAttempt) -> bool:
+    """Whether sending it takes money of the account; what the channel knows already is only asked about."""
+    return attempt.first_sent_at is None or attempt.status == AttemptStatus.WAITING_FUNDS
 
 
 def _short_accounts(due: Sequence[RefundAttempt]) -> list[ChannelAccount]:

@@ -27,7 +27,7 @@ from payments.models import Attention, RefundAttempt
 log = logging.getLogger(__name__)
 MOST_TRIES = 40  # without an answer, then a human looks
 BANK_IS_ASKED_FOR = timedelta(days=7)  # after the day that the channel expected it on
-SLOW_AFTER = timedelta(days=5)  # 受理 for that long: a human asks, and the machine goes on (G6)
+SLOW_AFTER = timedelta(days=5)  # without an end for that long: a human asks, and the machine goes on (G6)
 
 # What may follow what. The channel's words are translated by its gateway; this is all that can come of them.
 ATTEMPT_STEPS: dict[A, set[A]] = {
@@ -66,6 +66,7 @@ def hear(attempt: RefundAttempt, answer: RefundOutcome | GatewayError, at: datet
         return []
     if isinstance(answer, GatewayError):
         _still_unknown(attempt, answer, at)
+        call_a_person_when_late(attempt, at)
         return []
     status = STATUS_OF[answer.state]
     refused = answer.state is RefundState.REFUSED
@@ -107,6 +108,8 @@ def _move(attempt: RefundAttempt, status: A, answer: RefundOutcome, at: datetime
     attempt.status, attempt.tries = status, 0
     if status in {A.ACCEPTED, A.SUCCEEDED, A.RETURNED, A.BACK_WITH_MERCHANT, A.CLOSED}:
         attempt.accepted_at = attempt.accepted_at or at
+    if status == A.RETURNED:
+        attempt.redirect_to = ""  # where a person sent an earlier return on to says nothing about this one
     if status == A.SUCCEEDED:
         attempt.finished_at = answer.succeeded_at or at
     if status in NEWS:
@@ -132,6 +135,7 @@ def _shift_reserve(attempt: RefundAttempt, before: A, at: datetime) -> list[Tran
 def call_a_person_when_late(attempt: RefundAttempt, at: datetime) -> None:
     """太久: the machine goes on, and a person hears of it once (G5, G6)."""
     since, patience, word = {
+        A.UNKNOWN: (attempt.first_sent_at, SLOW_AFTER, Attention.SLOW),  # wrong keys use up no tries
         A.ACCEPTED: (attempt.accepted_at, SLOW_AFTER, Attention.SLOW),
         A.WAITING_FUNDS: (attempt.created_at, funds.PATIENCE, Attention.FUNDS),
     }.get(A(attempt.status), (None, SLOW_AFTER, ""))

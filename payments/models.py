@@ -1,7 +1,7 @@
 """Money in and out. A Payment is what a buyer paid; a RefundAttempt is one request to a channel to give some back.
 
 People move cases (``refunds``); the network moves attempts. ``refunding.py`` is the only code that writes an attempt's
-status, ``charging.py`` a payment's.
+status, ``settling.py`` a payment's.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from time import monotonic
 
 from django.db import OperationalError, transaction
 
@@ -19,7 +20,7 @@ from clock import scaled
 from ledger import posting
 from ledger.posting import Transfer
 from payments import cards, channels, funds, hearing, pacing
-from payments.asking import BATCH, SWEEP, ask_all
+from payments.asking import BATCH, SWEEP
 from payments.gateways.base import (
     Gateway,
     GatewayError,
@@ -75,9 +76,9 @@ def open_attempts(instructions: Sequence[Instruction], *, at: datetime) -> list[
     return attempts
 
 
-def give_back(payment: Payment, *, at: datetime) -> None:
+def give_back(payment: Payment, *, at: datetime) -> list[RefundAttempt]:
     """多收退回: all of a surplus payment goes back, without a case (PM13). In the caller's transaction."""
-    open_attempts([Instruction(payment, payment.refundable_fen, "重复或超时付款，原路退回")], at=at)
+    return open_attempts([Instruction(payment, payment.refundable_fen, "重复或超时付款，原路退回")], at=at)
 
 
 def hint(account: ChannelAccount, request_no: str, *, at: datetime, payment_no: str = "") -> None:
@@ -89,9 +90,12 @@ def hint(account: ChannelAccount, request_no: str, *, at: datetime, payment_no: 
     mine = RefundAttempt.objects.filter(payment__account=account, first_sent_at__isnull=False)
     mine = mine.exclude(status__in=hearing.FINAL)
     if request_no:
-        mine.filter(request_no=request_no).update(next_due_at=at)
+        mine = mine.filter(request_no=request_no)
     else:
-        mine.filter(payment__payment_no=payment_no).exclude(next_due_at=None).update(next_due_at=at)
+        mine = mine.filter(payment__payment_no=payment_no).exclude(next_due_at=None)
+    with transaction.atomic():  # locked by key, as whoever records answers about the same payment does
+        keys = list(mine.select_for_update(no_key=True, of=("self",)).order_by("pk").values_list("pk", flat=True))
+        RefundAttempt.objects.filter(pk__in=keys).update(next_due_at=at)
     workqueue.ring(SWEEP)
 
 
@@ -122,8 +126,9 @@ def _open(payment: Payment, instruction: Instruction, at: datetime) -> RefundAtt
 def sweep(*, at: datetime) -> int:
     """Send or ask about a batch of due attempts; returns how many were dealt with, those that wait for money too."""
     due, short = _claim(at)
-    breaker = pacing.Breaker()
-    answers = ask_all(due, lambda attempt: breaker.watch(attempt.payment.account, lambda: _ask(attempt)))
+    began = monotonic()
+    answers = pacing.ask_in_turn(due, lambda attempt: attempt.payment.account, _ask, about="refunds")
+    at += timedelta(seconds=monotonic() - began)  # a pause counts from the answer, which a channel may take long for
     try:
         record(answers, at=at)
     except OperationalError:
@@ -143,13 +148,20 @@ def _claim(at: datetime) -> tuple[list[RefundAttempt], list[RefundAttempt]]:
     with transaction.atomic():
         rows = RefundAttempt.objects.select_related("payment__account", "payment__order")
         leased = workqueue.claim(pacing.with_budget(rows, at=at), at=at, limit=BATCH)
-        willing, short = funds.hold_back(leased, at=at)
-        due, later = pacing.admit(willing, at=at)
-        RefundAttempt.objects.filter(pk__in=workqueue.pks([*short, *later])).update(leased_until=None)
-        _wait_for_funds(short, at)
+        due, short = _admit(leased, at)
         RefundAttempt.objects.filter(pk__in=workqueue.pks(due), first_sent_at=None).update(first_sent_at=at)
         resting = [row for row in due if row.status in {A.PREPARED, A.WAITING_FUNDS, A.HELD}]
         RefundAttempt.objects.filter(pk__in=workqueue.pks(resting)).update(status=A.UNKNOWN)
+    return due, short
+
+
+def _admit(leased: Sequence[RefundAttempt], at: datetime) -> tuple[list[RefundAttempt], list[RefundAttempt]]:
+    """Of what is leased: what may be asked about now, and what waits for money. The rest is given back, for later."""
+    willing, short = funds.hold_back(leased, at=at)
+    due, later = pacing.admit(willing, at=at)
+    funds.probe_soon(later, at=at)
+    RefundAttempt.objects.filter(pk__in=workqueue.pks([*short, *later])).update(leased_until=None)
+    _wait_for_funds(short, at)
     return due, short
 
 
@@ -250,6 +262,7 @@ def _event(attempt: RefundAttempt, before: A, answer: RefundOutcome | GatewayErr
 def _tell_accounts(answers: Sequence[tuple[RefundAttempt, RefundOutcome | GatewayError]], at: datetime) -> None:
     """What the answers say about the accounts: short of money or not any more, keys that work, budget used up."""
     short, paid, good, troubled = set(), set(), set(), set()
+    unsent = [attempt for attempt, answer in answers if isinstance(answer, pacing.NotSentYet)]
     for attempt, answer in answers:
         account_id = attempt.payment.account_id
         if isinstance(answer, GatewayMisconfigured):
@@ -263,6 +276,7 @@ def _tell_accounts(answers: Sequence[tuple[RefundAttempt, RefundOutcome | Gatewa
     funds.lock_accounts({attempt.payment.account_id for attempt, _ in answers})
     pacing.charge_failures(answers, at=at)
     pacing.all_is_well(good - troubled)
+    funds.probe_soon(unsent, at=at)
     funds.ran_short(short, at=at)
     funds.resume(paid - short, at=at)
 
@@ -281,9 +295,13 @@ def _record_alone(answer: tuple[RefundAttempt, RefundOutcome | GatewayError], at
     except Exception:
         attempt = RefundAttempt.objects.filter(pk=answer[0].pk)
         log.exception("refund %s: the answer could not be written down", answer[0].request_no)
-        attempt.update(next_due_at=at + timedelta(days=1), leased_until=None, last_error="渠道答复无法入账，详见日志")
+        note = "渠道答复无法入账，详见日志"
         undecided = attempt.filter(status__in=[A.UNKNOWN, A.ACCEPTED])
-        undecided.update(status=A.HELD, next_due_at=None, refused_at=None, news_at=at)
+        with transaction.atomic():
+            attempt.update(next_due_at=at + timedelta(days=1), leased_until=None, last_error=note)
+            if undecided.update(status=A.HELD, next_due_at=None, refused_at=None, news_at=at):
+                asked, held = answer[0], A.HELD
+                AttemptEvent.objects.create(attempt=asked, at=at, from_status=asked.status, to_status=held, note=note)
 
 
 _WRITTEN = [
@@ -297,6 +315,7 @@ _WRITTEN = [
     "arrival_expected_at",
     "bank_acknowledged_at",
     "refused_at",
+    "redirect_to",
     "attention",
     "news_at",
     "last_error",

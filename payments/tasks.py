@@ -27,4 +27,4 @@ def sweep() -> None:
         if turn is None or turn > at + timedelta(seconds=MOST_SECONDS):
             return
         # Nothing is held while this worker waits for the budget to fill: no row, no lease, no connection's lock.
-        threading.Event().wait(max(0.01, (turn - at).total_seconds() - pacing.AHEAD_SECONDS))
+        threading.Event().wait(max(0.01, (turn - at).total_seconds()))

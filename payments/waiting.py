@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, F, Q, Sum
 
+from payments import hearing
 from payments.models import AttemptStatus as A
 from payments.models import ChannelAccount, RefundAttempt
 
@@ -31,6 +32,14 @@ QUEUES: dict[str, Queue] = {
     ),
     "returned": Queue(
         "退款异常", Q(next_due_at__isnull=False, status=A.RETURNED), "买家的收款账户没有收下，钱还在渠道。"
+    ),
+    "surplus": Queue(
+        "多收未退",
+        Q(payment__is_surplus=True, status__in=hearing.FINAL)
+        & Q(
+            payment__amount_fen__gt=F("payment__reserved_fen") + F("payment__refunded_fen") + F("payment__external_fen")
+        ),
+        "重复或超时付款没有退成，背后没有退款单。请再次退回。",
     ),
 }
 

@@ -136,5 +136,8 @@ def everything() -> dict[str, list[tuple]]:
 @contextmanager
 def scripted_channel(credentials: Any, settings: Any) -> Iterator[None]:
     """Inside, the shop's channel is the one of these credentials: it answers as the test says."""
+    from payments.models import ChannelAccount
+
+    ChannelAccount.objects.filter(code="wechat").update(merchant_id=credentials.mchid)  # the very same merchant
     settings.WECHAT = {name: getattr(credentials, name) for name in credentials.__dataclass_fields__}
     yield

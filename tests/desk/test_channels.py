@@ -134,7 +134,7 @@ def test_each_tab_shows_what_waits_there_the_oldest_first(sits, finance, refused
     assert shown(seat) == shown(seat, queue="nonsense") == newest_first
     assert shown(seat, q=second.request_no.lower()) == [second.request_no]
     tabs = {tab["title"]: tab.get("count") for tab in seat.get(ATTEMPTS).context["tabs"]}
-    assert tabs == {"待人工": 1, "等待余额": 2, "请人工跟进": 1, "退款异常": 1, "全部": None}
+    assert tabs == {"待人工": 1, "等待余额": 2, "请人工跟进": 1, "退款异常": 1, "多收未退": 0, "全部": None}
     assert "商户余额不足超过 3 天" in text(seat.get(f"{ATTEMPTS}?queue=follow"))
 
 

@@ -9,7 +9,15 @@ import pytest
 import clock
 from payments import by_hand, channels, hearing, refunding
 from payments.gateways.base import BankCard
-from payments.models import AttemptEvent, AttemptStatus, Attention, Payment, PaymentStatus, RefundAttempt
+from payments.models import (
+    AttemptEvent,
+    AttemptStatus,
+    Attention,
+    ChannelAccount,
+    Payment,
+    PaymentStatus,
+    RefundAttempt,
+)
 from refunds import disbursement, lifecycle
 from refunds.models import Queue, Status
 from tests.cases import attempt_of, hint
@@ -339,6 +347,7 @@ def scripted_alipay(settings):
         "app_id": APP_ID, "seller_id": SELLER_ID, "app_private_key": private_pem(APP_KEY),
         "alipay_public_key": public_pem(ALIPAY_KEY), "gateway": channel.gateway,
     }  # fmt: skip
+    ChannelAccount.objects.filter(code="alipay").update(merchant_id=APP_ID)  # the very same merchant
     yield channel
     channel.close()
 

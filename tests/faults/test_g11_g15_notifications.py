@@ -13,7 +13,7 @@ from django.db import connections, transaction
 
 import clock
 from payments import refunding
-from payments.models import AttemptStatus, ChannelNotification, RefundAttempt, RefusedNotification
+from payments.models import AttemptStatus, ChannelAccount, ChannelNotification, RefundAttempt, RefusedNotification
 from tests.cases import attempt_of, everything
 from tests.faults.conftest import CARD
 from tests.faults.letters import Letter
@@ -144,6 +144,8 @@ def known_keys(settings):
         "app_id": APP_ID, "seller_id": SELLER_ID, "app_private_key": private_pem(APP_KEY),
         "alipay_public_key": public_pem(ALIPAY_KEY), "gateway": f"{nowhere}/gateway.do",
     }  # fmt: skip
+    for code, merchant_id in {"wechat": MCHID, "alipay": APP_ID}.items():  # the very same merchants
+        ChannelAccount.objects.filter(code=code).update(merchant_id=merchant_id)
 
 
 def sealed(notice: Notice, kind: str = "payment") -> Letter:

@@ -9,7 +9,7 @@ import pytest
 import clock
 from orders import placing
 from orders.models import OrderStatus
-from payments import charging
+from payments import charging, settling
 from payments.charging import Way
 from payments.models import PaymentStatus
 from refunds.models import Refund
@@ -116,7 +116,7 @@ def test_g20_a_code_that_nobody_had_scanned_is_paid_after_all(shown, simulator):
     assert now(payment).status == PaymentStatus.CLOSED
     assert now(payment).next_due_at is not None
     simulator.pay(payment.payment_no)
-    later(charging.LOOK_AGAIN_SECONDS + 60)
+    later(settling.LOOK_AGAIN_SECONDS + 60)
     goes_back_by_itself(payment, simulator)
 
 

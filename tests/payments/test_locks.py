@@ -8,13 +8,17 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
 
 import clock
-from payments import channels, funds, pacing, refunding
+from orders.models import Order, OrderStatus
+from payments import channels, charging, funds, pacing, refunding
+from payments.charging import Way
 from payments.models import AttemptStatus, ChannelAccount, RefundAttempt
 from refunds.models import Refund
 from tests.cases import attempt_of
+from tests.payments.test_found_by_reviews import checkout  # noqa: F401
 from tests.production import ROOT
 from tests.refunds.test_races import wait_until_somebody_waits
 
@@ -92,6 +96,37 @@ def test_a_case_that_hears_and_a_record_of_answers_do_not_wait_for_each_other(re
     with ThreadPoolExecutor(1) as pool, transaction.atomic():
         refunding.locked_payments([refund.payment_id])
         assert pool.submit(alone, hear).result(timeout=60) == "done"  # while the payment is still locked
+
+
+def test_payments_found_paid_lock_their_orders_by_key(checkout, simulator):  # noqa: F811
+    """The older order was begun another way, so that its payment is the younger one; somebody cancels both orders."""
+    first, second = (charging.present(checkout(Way(code)), at=clock.now()) for code in ("alipay", "wechat"))
+    charging.start(first.order, Way("wechat"), at=clock.now())
+    younger = first.order.payments.get(status__in=charging.OPEN)
+    assert (younger.pk > second.pk, younger.order_id < second.order_id) == (True, True)
+    answers = []
+    for payment in (second, younger):
+        simulator.pay(payment.payment_no)
+        payment.refresh_from_db()
+        answers.append((payment, channels.gateway(payment.account).query_payment(payment.payment_no)))
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Order.objects.select_for_update(no_key=True).get(pk=younger.order_id)
+            recording = pool.submit(alone, lambda: charging.record(answers, at=clock.now()))
+            wait_until_somebody_waits(recording)
+            Order.objects.select_for_update(no_key=True).get(pk=second.order_id)  # by key, as it should be
+        assert recording.result(timeout=60) is None
+    assert set(Order.objects.values_list("status", flat=True)) == {OrderStatus.DELIVERED}
+
+
+def test_a_notification_about_a_payment_locks_its_refunds_by_key(released):
+    """A plain update would take them in whatever order the table has them."""
+    attempt = attempt_of(released())
+    refunding.sweep(at=clock.now())
+    with CaptureQueriesContext(connection) as queries:
+        refunding.hint(attempt.payment.account, "", payment_no=attempt.payment.payment_no, at=clock.now())
+    (lock,) = [each["sql"] for each in queries if "FOR NO KEY UPDATE" in each["sql"]]
+    assert "ORDER BY" in lock
 
 
 def test_every_lock_leaves_keys_alone():

@@ -13,7 +13,7 @@ from django.db.migrations.executor import MigrationExecutor
 import clock
 from orders import placing
 from orders.placing import PAY_WITHIN, Wish
-from payments import charging
+from payments import charging, settling
 from payments.charging import Way
 from payments.gateways.base import PayMethod
 from payments.models import Payment, PaymentStatus
@@ -76,4 +76,4 @@ def test_old_payments_keep_their_way(first_version):
     charging.start(begun.order, Way("alipay", PayMethod.COMPUTER, return_url="https://a.example/"), at=clock.now())
     begun.refresh_from_db()
     assert (begun.status, begun.account.code) == (PaymentStatus.CLOSED, "wechat")
-    assert begun.next_due_at == begun.expires_at + timedelta(seconds=charging.LOOK_AGAIN_SECONDS)
+    assert begun.next_due_at == begun.expires_at + timedelta(seconds=settling.LOOK_AGAIN_SECONDS)
