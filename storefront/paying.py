@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from ipaddress import ip_address
+from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -39,6 +40,8 @@ from storefront import reading
 from storefront.tills import Place, Till, place_of, tills
 
 CHECK_EVERY_SECONDS = 2  # how often one payment may make us ask the channel
+#: How many open pages may wait for a channel at once: were it slow, they would hold every thread that serves a buyer.
+PAGES_THAT_ASK = BoundedSemaphore(2)
 NOWHERE = "127.0.0.1"  # the address of a buyer who came through a socket that has none
 LOGIN = "wechat_login"  # in the session: which order asked WeChat who pays, and the state that its answer must bear
 PAYER = "wechat_payer"  # in the session: who that was, under which channel account; kept nowhere else
@@ -269,14 +272,22 @@ def _asked(request: SignedIn, order_no: str) -> Order:
     """The order, after the channel was asked about its open payment, unless it was asked a moment ago.
 
     What open pages ask every few seconds never keeps whoever comes back, or presses, from an answer of that moment.
+    While the channel hangs most pages only show what the sweeper finds, which asks as often.
     """
     order = reading.order_of(request.user, order_no)
     payment = _open_payment(order)
-    who = "page" if request.htmx else "buyer"  # type: ignore[attr-defined]
-    if payment and cache.add(f"look:{who}:{payment.payment_no}", 1, timeout=CHECK_EVERY_SECONDS):
+    is_page = request.htmx  # type: ignore[attr-defined]
+    who = "page" if is_page else "buyer"
+    if not payment or not cache.add(f"look:{who}:{payment.payment_no}", 1, timeout=CHECK_EVERY_SECONDS):
+        return order
+    if is_page and not PAGES_THAT_ASK.acquire(blocking=False):
+        return order
+    try:
         charging.look([payment], at=clock.now())
-        order = reading.order_of(request.user, order_no)
-    return order
+    finally:
+        if is_page:
+            PAGES_THAT_ASK.release()
+    return reading.order_of(request.user, order_no)
 
 
 def _is_same(before: Payment | None, after: Payment | None) -> bool:

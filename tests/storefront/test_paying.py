@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -20,7 +21,7 @@ import clock
 from orders.models import Order, OrderStatus
 from payments import charging
 from payments.models import Payment, PaymentStatus
-from storefront.paying import NOWHERE
+from storefront.paying import NOWHERE, PAGES_THAT_ASK
 from tests.storefront.conftest import words
 from tests.user_agents import USER_AGENTS
 
@@ -220,10 +221,13 @@ def test_coming_back_asks_the_channel(order_in, simulator):
 
 def test_coming_back_asks_at_most_every_two_seconds(order_in):
     client, order = order_in(PHONE)
-    tries = open_payment(order).tries
+    before = open_payment(order).next_due_at
+    looked = []
     for _ in range(5):
         client.get(f"{pay_page(order)}back/")
-    assert open_payment(order).tries == tries + 1
+        looked.append(open_payment(order).next_due_at)
+    assert looked[0] > before
+    assert set(looked) == {looked[0]}
 
 
 def test_a_till_that_has_closed_is_opened_again(order_in):
@@ -421,6 +425,20 @@ def test_a_page_that_asks_all_the_time_keeps_nobody_who_comes_back_waiting(order
     assert polled.status_code == 204
     simulator.pay(order.payments.get().payment_no)
     assert client.get(f"{pay_page(order)}back/").headers["Location"] == f"/orders/{order.order_no}/"
+
+
+def test_pages_that_ask_while_the_channel_hangs_leave_the_threads_to_buyers(order_in, simulator):
+    """F9: sixteen open pages and a channel that takes fifteen seconds would stop the whole shop."""
+    client, order = order_in(COMPUTER)
+    simulator.pay(order.payments.get().payment_no)
+    with ExitStack() as hanging:
+        while PAGES_THAT_ASK.acquire(blocking=False):  # as many pages as may wait for a channel do
+            hanging.callback(PAGES_THAT_ASK.release)
+        polled = client.post(f"/orders/{order.order_no}/check/", headers={"HX-Request": "true"})
+        assert (polled.status_code, Order.objects.get().status) == (204, OrderStatus.PLACED)  # not asked, at once
+    cache.clear()
+    client.post(f"/orders/{order.order_no}/check/", headers={"HX-Request": "true"})
+    assert Order.objects.get().status == OrderStatus.DELIVERED
 
 
 def test_the_same_form_from_another_browser_says_what_stands(purchase, shopper, make_product, simulator, buyer):
