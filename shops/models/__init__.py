@@ -10,12 +10,14 @@ from shops.models.product import (
     Fulfilment,
     Product,
     ProductKind,
+    ProductTerm,
     RecipientKind,
 )
 from shops.models.shop import (
     ApplicationDocument,
     ApplicationStatus,
     DepositEntry,
+    GuaranteeTerms,
     Shop,
     ShopApplication,
     ShopEvent,
@@ -29,7 +31,7 @@ from shops.models.supplier import Supplier, SupplierAnswer
 
 __all__ = [
     "HIGHEST_PRICE_FEN", "ApplicationDocument", "ApplicationStatus", "CardCode", "Category", "CodeEvent",
-    "CodeEventKind", "CodeState", "Coupon", "CouponKind", "DepositEntry", "Fulfilment", "ImportStatus", "Product",
-    "ProductKind", "RecipientKind", "RefundPolicy", "Shop", "ShopApplication", "ShopEvent", "ShopFigures",
-    "ShopMember", "ShopRole", "ShopStatus", "StagedCode", "StockImport", "Supplier", "SupplierAnswer",
+    "CodeEventKind", "CodeState", "Coupon", "CouponKind", "DepositEntry", "Fulfilment", "GuaranteeTerms", "ImportStatus",
+    "Product", "ProductKind", "ProductTerm", "RecipientKind", "RefundPolicy", "Shop", "ShopApplication", "ShopEvent",
+    "ShopFigures", "ShopMember", "ShopRole", "ShopStatus", "StagedCode", "StockImport", "Supplier", "SupplierAnswer",
 ]  # fmt: skip

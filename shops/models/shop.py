@@ -191,3 +191,30 @@ class ShopFigures(models.Model):
     class Meta:
         verbose_name = _("店铺数据")
         verbose_name_plural = _("店铺数据")
+
+
+class GuaranteeTerms(models.Model):
+    """退款保障标识的条件, a version: the one in force is the newest published. ``shops/standing.py`` judges by it."""
+
+    version = models.PositiveIntegerField(_("版本"), unique=True)
+    deposit_fen = models.PositiveIntegerField(_("保证金不少于（分）"), default=100_000)
+    open_days = models.PositiveSmallIntegerField(_("开店满（天）"), default=7)
+    in_time_percent = models.PositiveSmallIntegerField(_("按时交付率不低于（%）"), default=95)
+    least_deliveries = models.PositiveSmallIntegerField(_("近 30 天交付不少于（单）"), default=10)
+    most_canceled_percent = models.PositiveSmallIntegerField(_("商家原因取消率不高于（%）"), default=2)
+    unsuspended_days = models.PositiveSmallIntegerField(_("未被处罚满（天）"), default=90)
+    published_at = models.DateTimeField(_("发布时间"))
+
+    class Meta:
+        verbose_name = _("保障标识条件")
+        verbose_name_plural = _("保障标识条件")
+        constraints = [
+            models.CheckConstraint(
+                name="guarantee_percents_are_shares",
+                condition=Q(in_time_percent__lte=100, most_canceled_percent__lte=100),
+            ),
+        ]
+        triggers = append_only("published_guarantee_terms_never_change")
+
+    def __str__(self) -> str:
+        return f"v{self.version}"
