@@ -26,12 +26,13 @@ from shops.models.shop import (
     ShopRole,
     ShopStatus,
 )
-from shops.models.stock_import import ImportStatus, StagedCode, StockImport
+from shops.models.stock_import import ImportStatus, StagedCode, StagedFile, StockImport
 from shops.models.supplier import Supplier, SupplierAnswer
 
 __all__ = [
     "HIGHEST_PRICE_FEN", "ApplicationDocument", "ApplicationStatus", "CardCode", "Category", "CodeEvent",
     "CodeEventKind", "CodeState", "Coupon", "CouponKind", "DepositEntry", "Fulfilment", "GuaranteeTerms", "ImportStatus",
     "Product", "ProductKind", "ProductTerm", "RecipientKind", "RefundPolicy", "Shop", "ShopApplication", "ShopEvent",
-    "ShopFigures", "ShopMember", "ShopRole", "ShopStatus", "StagedCode", "StockImport", "Supplier", "SupplierAnswer",
+    "ShopFigures", "ShopMember", "ShopRole", "ShopStatus", "StagedCode", "StagedFile", "StockImport", "Supplier",
+    "SupplierAnswer",
 ]  # fmt: skip

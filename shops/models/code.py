@@ -76,6 +76,7 @@ class CardCode(models.Model):
         indexes = [
             models.Index(name="code_for_sale", fields=["product", "id"], condition=Q(state=CodeState.IN_STOCK)),
             models.Index(name="code_quarantined", fields=["product", "id"], condition=Q(state=CodeState.QUARANTINED)),
+            models.Index(name="code_of_product", fields=["product", "state", "created_at", "id"]),
             models.Index(name="code_by_key", fields=["key_id", "id"]),  # what a rotation of keys has still to do
         ]
         triggers = [
@@ -119,6 +120,7 @@ class CodeEvent(Link):
     SUBJECT = "code"
     PUBLIC = ("kind", "to_state", "actor_id")
     PERSONAL = ("ip", "device")
+    STEP, TO, STATE = "kind", "to_state", "state"
 
     code = models.ForeignKey(CardCode, models.PROTECT, related_name="events")
     kind = models.CharField(_("事件"), max_length=16, choices=CodeEventKind.choices)

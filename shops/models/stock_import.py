@@ -52,6 +52,18 @@ class StockImport(WorkItem):
         ]
 
 
+class StagedFile(models.Model):
+    """上传的文件, sealed whole, from the upload until its lines are staged. It rests nowhere in clear (I15)."""
+
+    stock_import = models.OneToOneField(StockImport, models.CASCADE, primary_key=True, related_name="file")
+    sealed = models.BinaryField(_("密文"))
+    key_id = models.CharField(_("密钥号"), max_length=40)
+
+    class Meta:
+        verbose_name = _("待检查的文件")
+        verbose_name_plural = _("待检查的文件")
+
+
 class StagedCode(models.Model):
     """待入库的一行. It bears the key of the code that it will become, so its sealed text moves over as it is.
 
