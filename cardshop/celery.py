@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from celery import Celery
+from celery.schedules import crontab
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cardshop.settings")
 
@@ -15,6 +16,9 @@ app.autodiscover_tasks()
 # The sweepers find whatever no bell announced: after a crash, after losing all of Redis, or because time has come.
 app.conf.beat_schedule = {
     "sweep payments": {"task": "payments.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "sweep orders": {"task": "orders.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "sweep refunds": {"task": "refunds.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    # The first one after midnight publishes yesterday; the others catch up what it could not do.
+    "publish roots": {"task": "records.publish", "schedule": crontab(minute="30"), "options": {"expires": 3000}},
     "heartbeat": {"task": "cardshop.heartbeat", "schedule": 5.0, "options": {"expires": 10}},
 }

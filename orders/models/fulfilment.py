@@ -68,7 +68,7 @@ class TopUp(WorkItem):
     line = models.OneToOneField(OrderLine, models.PROTECT, related_name="topup")
     supplier = models.ForeignKey(Supplier, models.PROTECT, related_name="topups", verbose_name=_("供应商"))
     topup_no = models.CharField(_("直充单号"), max_length=20, unique=True, default=new_topup_no, editable=False)
-    sku = models.CharField(_("供应商商品号"), max_length=60, blank=True)  # of the moment: sent again, it is the same (PM1)
+    sku = models.CharField(_("供应商商品号"), max_length=60, blank=True)  # sent again, it is the same (PM1)
     status = models.CharField(_("状态"), max_length=16, choices=TopUpStatus.choices, default=TopUpStatus.PREPARED)
     created_at = models.DateTimeField(_("建立时间"))
     first_sent_at = models.DateTimeField(_("首次提交时间"), null=True, blank=True)  # S4-4: from now on it is 已发货

@@ -95,7 +95,10 @@ class Supplier(Protocol):
         """充值: carried out once under its number, however often it is sent. The answer's state is a TopUpState."""
 
     def query(self, topup_no: str) -> Answer:
-        """What became of the top-up of this number; NOT_FOUND if the supplier never had it."""
+        """What became of the top-up of this number; NOT_FOUND if the supplier never had it.
+
+        Raises OutcomeUnknown and NeverSent alone: a question that is refused says nothing about the order.
+        """
 
     def is_genuine(self, signed: Signed) -> bool:
         """Whether this supplier's present key signed it."""

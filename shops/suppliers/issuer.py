@@ -77,8 +77,8 @@ class Issuer:
         status, said, signed = self._ask("/topups", {"reference": topup_no})
         if status == 404 and said.get("code") == "TOPUP_NOT_EXIST":
             return Answer(TopUpState.NOT_FOUND, signed)
-        if status != 200:
-            raise _refusal(status, said, signed)
+        if status != 200:  # refused to tell: no word about whether anything was ordered
+            raise OutcomeUnknown(str(said.get("code", status))[:40], str(said.get("message", ""))[:200])
         return _topup(said, signed, topup_no)
 
     def is_genuine(self, signed: Signed) -> bool:

@@ -1,0 +1,217 @@
+"""直充: one request to a supplier, from a committed number to the supplier's final word. Start at ``sweep``.
+
+    prepared ⇄ unknown → accepted → succeeded | failed
+       ↓          ↓ succeeded | failed
+    stopped
+
+Three phases, always: commit the intent, call with no transaction open, commit the outcome. No answer is UNKNOWN, never
+a failure: ask again under the same number, since a new one could top up twice, and a refund could pay for what arrives.
+Only this module moves a top-up, but for ``cancellation.stop``, which takes back what has not left us.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+import workqueue
+from clock import scaled
+from orders import cancellation, delivery, recipients
+from orders.models import CancellationLine, Cause, Order, TopUp
+from orders.models import TopUpStatus as T
+from shops.suppliers import registry
+from shops.suppliers.asking import ask_all
+from shops.suppliers.base import (
+    Answer,
+    NeverSent,
+    SupplierBusy,
+    SupplierError,
+    SupplierRefused,
+    TopUpOrder,
+    TopUpState,
+)
+
+log = logging.getLogger(__name__)
+
+#: What may follow what.
+STEPS: dict[T, frozenset[T]] = {
+    T.PREPARED: frozenset({T.UNKNOWN, T.STOPPED}),  # about to be sent; taken back
+    T.UNKNOWN: frozenset({T.PREPARED, T.ACCEPTED, T.SUCCEEDED, T.FAILED}),  # back: nothing had left us after all
+    T.ACCEPTED: frozenset({T.SUCCEEDED, T.FAILED}),
+    T.SUCCEEDED: frozenset(),
+    T.FAILED: frozenset(),
+    T.STOPPED: frozenset(),
+}
+FINAL = {TopUpState.DONE: T.SUCCEEDED, TopUpState.FAILED: T.FAILED, TopUpState.REFUSED: T.FAILED}
+
+BATCH = 50
+LEASE = timedelta(minutes=2)
+PAUSES_SECONDS = (2, 5, 10, 30, 60, 120, 300, 600)  # then every ten minutes, as long as it takes
+
+Heard = tuple[TopUp, Answer | SupplierError]
+
+
+def sweep(*, at: datetime) -> int:
+    """Send what is new and ask about what is under way, up to a batch. Returns how many were looked at."""
+    due, not_now = _claim(at)
+    record(ask_all(due, _ask), at=at)
+    return len(due) + len(not_now)
+
+
+def record(answers: Sequence[Heard], *, at: datetime) -> None:
+    """Write down what the supplier said: the ends order by order, all that goes on waiting at once."""
+    ends: dict[int, list[tuple[TopUp, Answer]]] = defaultdict(list)
+    waits: list[Heard] = []
+    for topup, said in answers:
+        heard = _final_word(said)
+        if isinstance(heard, Answer) and heard.state in FINAL:
+            ends[topup.line.order_id].append((topup, heard))
+        else:
+            waits.append((topup, heard))
+    _wait(waits, at)
+    for order_id, ended in sorted(ends.items()):
+        try:
+            _end(order_id, ended, at)
+        except Exception:  # one order that cannot be written stops no other (F12)
+            log.exception("top-ups of order %s: their end could not be written down", order_id)
+            _wait([(topup, SupplierError("not_recorded")) for topup, _ in ended], at)
+
+
+# --- sending ----------------------------------------------------------------------------------------------------------
+
+
+def _claim(at: datetime) -> tuple[list[TopUp], list[TopUp]]:
+    """What is to be asked about now, each bearing ``first_sent_at`` as it was; and what cannot be sent at present.
+
+    The mark of the first sending is committed here, before a byte leaves. Whoever stops an order meanwhile
+    (``cancellation.stop``) waits for this row, and then sees the mark; or was first, and the row is not due any more.
+    """
+    rows = TopUp.objects.select_related("supplier", "line__order")
+    with transaction.atomic():
+        due = workqueue.claim(rows, at=at, limit=BATCH, lease=LEASE)
+        held = [row for row in due if row.status == T.PREPARED and not _may_be_sent(row)]
+        ready = [row for row in due if row not in held]
+        new = [row.pk for row in ready if row.status == T.PREPARED]
+        TopUp.objects.filter(pk__in=new).update(status=T.UNKNOWN, first_sent_at=at)
+        for row in held:
+            _pause(row, "供应商未启用或未配置密钥", at)
+        TopUp.objects.bulk_update(held, ["tries", "next_due_at", "leased_until", "last_error"])
+    return ready, held
+
+
+def _may_be_sent(topup: TopUp) -> bool:
+    return topup.supplier.is_active and registry.is_set(topup.supplier)
+
+
+def _ask(topup: TopUp) -> Answer:
+    """Send what is new; ask about what may be there, and send it again only if the supplier never heard of it."""
+    supplier = registry.of(topup.supplier)
+    if topup.first_sent_at is not None:  # as it was when claimed
+        answer = supplier.query(topup.topup_no)
+        # What it has taken on is never sent again, whatever it says now.
+        if answer.state is not TopUpState.NOT_FOUND or topup.status == T.ACCEPTED:
+            return answer
+    return supplier.order(_order(topup))
+
+
+def _order(topup: TopUp) -> TopUpOrder:
+    """The same content under the same number, always: the order keeps the recipient, the top-up the goods."""
+    try:
+        recipient = recipients.of(topup.line.order)
+    except Exception as error:
+        raise NeverSent("recipient", type(error).__name__) from None
+    if recipient is None:
+        raise NeverSent("recipient", "the order names nobody")
+    return TopUpOrder(topup.topup_no, topup.sku, recipient.account, recipient.server)
+
+
+# --- hearing ----------------------------------------------------------------------------------------------------------
+
+
+def _final_word(said: Answer | SupplierError) -> Answer | SupplierError:
+    """A signed refusal ends a top-up as a failure does: nothing was ordered."""
+    if isinstance(said, SupplierRefused) and said.signed is not None:
+        return Answer(TopUpState.REFUSED, said.signed, reason=said.message or said.code)
+    return said
+
+
+def _wait(answers: Sequence[Heard], at: datetime) -> None:
+    """No end yet: taken on, unknown, or nothing has left us. Two queries, however many."""
+    asked = {topup.pk: (topup, answer) for topup, answer in answers}
+    with transaction.atomic():
+        rows = list(TopUp.objects.select_for_update(no_key=True).filter(pk__in=asked).order_by("pk"))
+        rows = [row for row in rows if workqueue.is_unchanged(row, asked[row.pk][0]) and STEPS[T(row.status)]]
+        for row in rows:
+            _go_on(row, *asked[row.pk], at)
+        columns = ["status", "first_sent_at", "tries", "next_due_at", "leased_until", "last_error"]
+        TopUp.objects.bulk_update(rows, columns)
+
+
+def _go_on(topup: TopUp, asked: TopUp, answer: Answer | SupplierError, at: datetime) -> None:
+    if isinstance(answer, Answer) and answer.state is TopUpState.PENDING:
+        if topup.status != T.ACCEPTED:
+            topup.tries = 0
+        _move(topup, T.ACCEPTED)
+        return _pause(topup, "", at)
+    if _nothing_left_us(topup, asked, answer):
+        _move(topup, T.PREPARED)
+        topup.first_sent_at = None  # so that it may still be stopped
+    return _pause(topup, str(answer if isinstance(answer, SupplierError) else answer.state), at)
+
+
+def _nothing_left_us(topup: TopUp, asked: TopUp, answer: Answer | SupplierError) -> bool:
+    """This was the first sending, it did not happen or was turned away, and nobody has sent since."""
+    is_ours_alone = asked.first_sent_at is None and topup.leased_until == asked.leased_until
+    return is_ours_alone and topup.status == T.UNKNOWN and isinstance(answer, NeverSent | SupplierBusy)
+
+
+def _end(order_id: int, ended: Sequence[tuple[TopUp, Answer]], at: datetime) -> None:
+    """The supplier's final word, with its proof: handed over, or canceled and on its way back at once (P16)."""
+    asked = {topup.pk: (topup, answer) for topup, answer in ended}
+    with transaction.atomic():
+        orders = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy")
+        order = orders.get(pk=order_id)
+        locked = TopUp.objects.select_for_update(no_key=True, of=("self",)).select_related("line", "supplier")
+        rows = list(locked.filter(pk__in=asked).order_by("pk"))
+        rows = [row for row in rows if workqueue.is_unchanged(row, asked[row.pk][0]) and STEPS[T(row.status)]]
+        for row in rows:
+            _finish(row, asked[row.pk][1], at)
+        gone = set(CancellationLine.objects.filter(line__topup__in=rows).values_list("line_id", flat=True))
+        open_rows = [row for row in rows if row.line_id not in gone]
+        done = [(row.line, None) for row in open_rows if row.status == T.SUCCEEDED]
+        failed = [row for row in open_rows if row.status == T.FAILED]
+        if done:
+            delivery.hand_over(order, done, at=at)
+        if failed:
+            lines, why = [row.line for row in failed], failed[0].reason
+            cancellation.cancel_lines(order, lines, cause=Cause.SUPPLIER_FAILED, at=at, reason=why)
+
+
+def _finish(topup: TopUp, answer: Answer, at: datetime) -> None:
+    proof = registry.kept(topup.supplier, answer, about=f"topup:{topup.topup_no}")
+    proof.at = at
+    proof.save(force_insert=True)
+    assert isinstance(answer.state, TopUpState)  # noqa: S101 - for the type checker
+    _move(topup, FINAL[answer.state])
+    topup.answer, topup.finished_at, topup.arrived_at = proof, at, answer.effective_at
+    topup.reason, topup.last_error = answer.reason[:200], ""
+    topup.next_due_at = topup.leased_until = None
+    topup.save(update_fields=["status", "answer", "finished_at", "arrived_at", "reason", "last_error", "next_due_at",
+                              "leased_until"])  # fmt: skip
+
+
+def _move(topup: TopUp, status: T) -> None:
+    if topup.status != status and status not in STEPS[T(topup.status)]:
+        raise ValueError(f"a top-up that is {topup.status} does not become {status}")
+    topup.status = status
+
+
+def _pause(topup: TopUp, error: str, at: datetime) -> None:
+    seconds = PAUSES_SECONDS[min(topup.tries, len(PAUSES_SECONDS) - 1)]
+    topup.tries += 1
+    topup.last_error = error[:200]
+    topup.next_due_at, topup.leased_until = at + scaled(seconds), None
