@@ -122,6 +122,7 @@ for _code, _keys in SUPPLIERS.items():
         raise ImproperlyConfigured(f"CHANNELS=live takes an https address only: SUPPLIER_{_code.upper()}_GATEWAY.")
 
 CARD_KEYS_FILE = env.str("CARD_KEYS_FILE", "")  # key-encryption keys of the card codes: shops/vault.py
+RECORD_KEY_FILE = env.str("RECORD_KEY_FILE", "")  # signs each day's root: records/signing.py
 
 # --- Parts ----------------------------------------------------------------------------------------------------------
 
@@ -178,6 +179,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "storefront.guests.GuestsStayInTheShop",
 ]
 
 TEMPLATES = [
@@ -269,6 +271,8 @@ ACCOUNT_EMAIL_VERIFICATION = "optional"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_RATE_LIMITS = {"find_order": "30/10m/ip,10/10m/key", "guest_buy": "20/10m/ip"}  # beside allauth's own
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if env.bool("BEHIND_PROXY", False) else 0
 EMAIL_CONFIG = env.email_url("EMAIL_URL", "consolemail://")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "noreply@localhost")

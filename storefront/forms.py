@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 import images
+from accounts import guests
 from orders.placing import MAX_QUANTITY
 from refunds import evidence
 from refunds import reading as case
@@ -28,14 +29,47 @@ class BuyForm(forms.Form):
     quantity = forms.IntegerField(label=_("数量"), min_value=1, max_value=MAX_QUANTITY, initial=1)
     consent = forms.BooleanField(error_messages={"required": _("请先勾选同意退款政策，再下单。")})
     checkout_key = forms.UUIDField(widget=forms.HiddenInput)  # a double tap makes one order (P1)
+    query_password = forms.CharField(
+        label=_("查询密码"),
+        strip=False,
+        max_length=guests.LONGEST,
+        validators=[guests.check_new_password],
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+        help_text=_("未登录购买时，凭订单号和它找回订单、查看卡密、申请退款。请记下，可以改成自己的（8 位以上）。"),
+        error_messages={"required": _("请设置查询密码，或先登录再购买。")},
+    )
 
-    def __init__(self, *args: Any, policy: RefundPolicy, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, policy: RefundPolicy, is_signed_in: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if is_signed_in:
+            del self.fields["query_password"]
+        else:
+            self.initial.setdefault("query_password", guests.propose_password())
         self.initial.setdefault("checkout_key", uuid.uuid4())
         self.fields["quantity"].widget.attrs["inputmode"] = "numeric"
         self.fields["consent"].label = gettext("我已阅读并同意退款政策“%(policy)s”") % {
             "policy": f"{case.localized(policy.name, policy.name_en)} v{policy.version}"
         }
+
+
+class FindForm(forms.Form):
+    """查询订单: as it was written down, so spaces and case do not matter in the number."""
+
+    order_no = forms.CharField(
+        label=_("订单号"),
+        max_length=40,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}),
+    )
+    query_password = forms.CharField(
+        label=_("查询密码"),
+        strip=False,
+        max_length=128,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text=_("下单时设置的密码。"),
+    )
+
+    def clean_order_no(self) -> str:
+        return "".join(self.cleaned_data["order_no"].split()).upper()
 
 
 class YuanField(forms.CharField):

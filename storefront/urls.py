@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from storefront import orders, pages, paying, products, refunds
+from storefront import guests, orders, pages, paying, products, refunds
 
 
 class PublicNumber(StringConverter):
@@ -27,6 +27,8 @@ urlpatterns = [
     path("p/<int:product_id>/", products.product_page, name="product"),
     path("p/<int:product_id>/buy/", products.buy, name="buy"),
     path("orders/", orders.order_list, name="orders"),
+    path("orders/find/", guests.find, name="find"),
+    path("orders/claim/", guests.claim, name="claim"),
     path("orders/<no:order_no>/", orders.order_page, name="order"),
     path("orders/<no:order_no>/pay/", paying.pay, name="pay"),
     path("orders/<no:order_no>/pay/back/", paying.back, name="pay_back"),

@@ -26,9 +26,13 @@ GET  storefront:favicon                           go     go    go       go      
 GET  storefront:language                          405    405   405      405      405   405      405    405     405
 POST storefront:language                          go     go    go       go       go    go       go     go      go
 
-# --- buying: whoever is logged in may, and sees their own ---
-POST storefront:buy                               login  go    go       go       go    go       go     go      go
-GET  storefront:buy                               login  go    go       go       go    go       go     go      go
+# --- buying: everybody may, and sees their own; who has no account is a guest from then on ---
+POST storefront:buy                               go     go    go       go       go    go       go     go      go
+GET  storefront:buy                               go     go    go       go       go    go       go     go      go
+GET  storefront:find                              200    200   200      200      200   200      200    200     200
+POST storefront:find                              200    200   200      200      200   200      200    200     200
+GET  storefront:claim                             go     go    go       go       go    go       go     go      go
+POST storefront:claim                             go     go    go       go       go    go       go     go      go
 GET  storefront:orders                            login  200   200      200      200   200      200    200     200
 GET  storefront:order                             login  200   404      404      404   404      404    404     404
 GET  storefront:pay                 @unpaid       login  200   404      404      404   404      404    404     404
@@ -170,6 +174,8 @@ GET  admin:payments_refundattempt_close_refused   login  login login    login   
 POST admin:payments_refundattempt_close_refused   login  login login    login    login 403      403    done    403
 GET  admin:payments_refundattempt_send_back       login  login login    login    login 403      403    200     403
 POST admin:payments_refundattempt_send_back       login  login login    login    login 403      403    done    403
+GET  admin:payments_refundattempt_give_back       login  login login    login    login 403      403    200     403
+POST admin:payments_refundattempt_give_back       login  login login    login    login 403      403    done    403
 GET  admin:payments_channelaccount_topped_up      login  login login    login    login 403      403    200     403
 POST admin:payments_channelaccount_topped_up      login  login login    login    login 403      403    done    403
 GET  admin:payments_channelaccount_stop_collecting login  login login    login    login 403      403    403     200

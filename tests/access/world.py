@@ -48,7 +48,13 @@ class World:
             "api:refunds": {"order_no": order.order_no, "reason": "late"},
             "api:release": {"refund_nos": [case.refund_no]},
             "api:evidence": {"note": "说明"},
-            "storefront:buy": {"quantity": 1, "consent": "on", "checkout_key": str(uuid.uuid4())},
+            "storefront:buy": {
+                "quantity": 1,
+                "consent": "on",
+                "checkout_key": str(uuid.uuid4()),
+                "query_password": "query password",
+            },
+            "storefront:find": {"order_no": order.order_no, "query_password": "query password"},
             "storefront:apply": {
                 "reason": "late",
                 "description": "超时",
