@@ -31,8 +31,8 @@ from shops.models.supplier import Supplier, SupplierAnswer
 
 __all__ = [
     "HIGHEST_PRICE_FEN", "ApplicationDocument", "ApplicationStatus", "CardCode", "Category", "CodeEvent",
-    "CodeEventKind", "CodeState", "Coupon", "CouponKind", "DepositEntry", "Fulfilment", "GuaranteeTerms", "ImportStatus",
-    "Product", "ProductKind", "ProductTerm", "RecipientKind", "RefundPolicy", "Shop", "ShopApplication", "ShopEvent",
-    "ShopFigures", "ShopMember", "ShopRole", "ShopStatus", "StagedCode", "StagedFile", "StockImport", "Supplier",
-    "SupplierAnswer",
+    "CodeEventKind", "CodeState", "Coupon", "CouponKind", "DepositEntry", "Fulfilment", "GuaranteeTerms",
+    "ImportStatus", "Product", "ProductKind", "ProductTerm", "RecipientKind", "RefundPolicy", "Shop",
+    "ShopApplication", "ShopEvent", "ShopFigures", "ShopMember", "ShopRole", "ShopStatus", "StagedCode", "StagedFile",
+    "StockImport", "Supplier", "SupplierAnswer",
 ]  # fmt: skip

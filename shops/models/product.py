@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import pgtrigger
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -87,7 +87,7 @@ class Product(models.Model):
     delivery_promise_minutes = models.PositiveIntegerField(_("承诺交付（分钟）"), default=5)
     is_listed = models.BooleanField(_("在售"), default=True)
     created_at = models.DateTimeField(_("上架时间"))
-    # Every one and every two neighboring characters of the name: finds Chinese words of any length (0010).
+    # Every one and every two neighboring characters of the name, by the database itself (docs/decisions/0010).
     search_terms = ArrayField(models.CharField(max_length=8), default=list, editable=False)
 
     class Meta:
@@ -116,11 +116,49 @@ class Product(models.Model):
             models.Index(
                 name="product_of_category", fields=["category", "-created_at", "-id"], condition=Q(is_listed=True)
             ),
-            GinIndex(name="product_search", fields=["search_terms"], condition=Q(is_listed=True)),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="product_name_makes_its_search_terms",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.Update,
+                func="NEW.search_terms = shops_search_terms(NEW.name); RETURN NEW;",
+            ),
+            pgtrigger.Trigger(
+                name="product_is_found_while_it_is_listed",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
+                func="""
+                    IF TG_OP = 'UPDATE' AND NEW.search_terms = OLD.search_terms AND NEW.is_listed = OLD.is_listed THEN
+                        RETURN NULL;
+                    END IF;
+                    IF TG_OP <> 'INSERT' THEN
+                        DELETE FROM shops_productterm WHERE term = ANY(OLD.search_terms) AND product_id = OLD.id;
+                    END IF;
+                    IF TG_OP <> 'DELETE' THEN
+                        INSERT INTO shops_productterm (term, product_id)
+                            SELECT term, NEW.id FROM unnest(NEW.search_terms) AS term WHERE NEW.is_listed;
+                    END IF;
+                    RETURN NULL;
+                """,
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class ProductTerm(models.Model):
+    """搜索词: a listed product under one term of its name, kept by triggers. Read from the newest product on, so that a
+    search costs the same however many products bear the word (``shops/search.py``, docs/decisions/0010)."""
+
+    pk = models.CompositePrimaryKey("term", "product_id")
+    term = models.CharField(max_length=8)
+    product = models.ForeignKey(Product, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+
+    class Meta:
+        verbose_name = _("搜索词")
+        verbose_name_plural = _("搜索词")
 
 
 class CouponKind(models.TextChoices):
