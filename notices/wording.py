@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 WORDING = {
     "order_delivered": _("订单 %(order_no)s 已交付，请到订单页查看。"),
     "order_overdue": _("订单 %(order_no)s 超过承诺时间仍未交付，可在订单页一键退款。"),
+    "service_report": _("订单 %(order_no)s 的服务有新的进度或凭证。"),
     "shop_order_overdue": _("订单 %(order_no)s 已超过承诺的交付时间，买家可一键退款；再拖延将按退款政策自动取消。"),
     "refund_submit": _("退款申请 %(refund_no)s 已提交，系统正在初审。"),
     "refund_auto_approve": _("退款 %(refund_no)s 已自动通过，正在原路退回 %(amount)s。"),
