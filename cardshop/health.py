@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from cardshop.models import Heartbeat
 from payments import channels
+from records import signing
 from shops import vault
 
 OLDEST_HEARTBEAT = timedelta(seconds=30)  # they come every 5 s; sooner than this a busy worker would look dead
@@ -104,12 +105,16 @@ def heartbeat(name: str, command: str) -> Check:
 
 
 def keys() -> Check:
-    """The channels' credentials fit together, and the key file of the card codes can be read."""
+    """The channels' credentials fit together; the key files of the card codes and of the record can be read."""
     broken = channels.unusable()
     try:
         vault.keyring(settings.CARD_KEYS_FILE)
     except vault.VaultError as error:
         broken["CARD_KEYS_FILE"] = str(error)
+    try:
+        signing.signer()
+    except signing.CannotSign as error:
+        broken["RECORD_KEY_FILE"] = str(error)
     if broken:
         detail = "; ".join(f"{name}: {reason}" for name, reason in broken.items())
         return Check("keys", False, detail, "核对密钥文件与商户参数 / check the key files and merchant settings")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from cardshop.embedded import write_secret
 from cardshop.supervisor import Child
+from records import signing
 from shops import vault
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,10 +88,12 @@ def simulated_channels(data: Path, keys: Path) -> dict[str, str]:
 
 
 def own_keys(keys: Path) -> dict[str, str]:
-    """The shop's own secrets, made on first use: Django's secret key and the key that encrypts card codes."""
+    """The shop's own secrets, made on first use: Django's secret key, the key that encrypts card codes, and the one
+    that signs the record."""
     return {
         "SECRET_KEY_FILE": str(made_once(keys / "secret_key", secrets.token_urlsafe(64))),
         "CARD_KEYS_FILE": str(card_keys(keys / "card_keys")),
+        "RECORD_KEY_FILE": str(made_once(keys / "record_key", signing.fresh_key())),
     }
 
 

@@ -56,22 +56,31 @@ def latest(kind: type[Event], subjects: Iterable[Any]) -> dict[Any, Event]:
     return {_subject(row): row for row in rows.order_by(column, "-sequence").distinct(column)}
 
 
-def broken(rows: Iterable[Link]) -> Iterator[tuple[Link, str]]:
+def broken(rows: Iterable[Event]) -> Iterator[tuple[Event, str]]:
     """Every event that was changed or whose neighbor is gone. ``rows`` come by subject and sequence."""
-    before: Link | None = None
+    return ((row, problem) for row, problem in checked(rows) if problem)
+
+
+def checked(rows: Iterable[Event]) -> Iterator[tuple[Event, str]]:
+    """Each event with what is wrong about it, in words; "" if nothing is. Keeps one row at a time."""
+    before: Event | None = None
     for row in rows:
-        follows = before is not None and _subject(before) == _subject(row)
-        expected = bytes(before.hash) if before is not None and follows else BEGINNING
-        number = before.sequence + 1 if before is not None and follows else 1
-        if row.sequence != number:
-            yield row, f"event {number} is missing"
-        elif bytes(row.previous_hash) != expected:
-            yield row, "does not follow the event before it"
-        elif bytes(row.hash) != digest(row):
-            yield row, "was changed after it was written"
-        elif bytes(row.personal_digest) != personal_digest(row):
-            yield row, "personal details were changed after they were written"
+        head = before if before is not None and _subject(before) == _subject(row) else None
+        yield row, _problem(row, head)
         before = row
+
+
+def _problem(row: Link, before: Link | None) -> str:
+    number = before.sequence + 1 if before else 1
+    if row.sequence != number:
+        return f"is not the next one: event {number} is missing"
+    if bytes(row.previous_hash) != (bytes(before.hash) if before else BEGINNING):
+        return f"does not follow event {number - 1}: one of them was changed"
+    if bytes(row.hash) != digest(row):
+        return "was changed after it was written"
+    if bytes(row.personal_digest) != personal_digest(row):
+        return "has other personal details than were written"
+    return ""
 
 
 def digest(row: Link) -> bytes:

@@ -25,6 +25,10 @@ class Link(models.Model):
     SUBJECT: ClassVar[str]
     PUBLIC: ClassVar[tuple[str, ...]]
     PERSONAL: ClassVar[tuple[str, ...]] = ()
+    NUMBER: ClassVar[str] = "pk"  # the column of the subject by which people know it
+    STEP: ClassVar[str] = "step"  # what was done, …
+    TO: ClassVar[str] = "to_status"  # … what the subject was then, …
+    STATE: ClassVar[str] = "status"  # … and the subject's own column, which must say the same as its last event (I8)
 
     sequence = models.PositiveIntegerField(_("序号"))
     at = models.DateTimeField(_("时间"))  # when it happened, by the shop's clock

@@ -201,6 +201,7 @@ class RefundEvent(Link):
     SUBJECT = "refund"
     PUBLIC = ("step", "from_status", "to_status", "actor_id", "role")
     PERSONAL = ("note",)
+    NUMBER = "refund_no"
 
     refund = models.ForeignKey(Refund, models.PROTECT, related_name="events")
     step = models.CharField(_("步骤"), max_length=32)

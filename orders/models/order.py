@@ -89,6 +89,7 @@ class OrderEvent(Link):
     SUBJECT = "order"
     PUBLIC = ("step", "to_status", "actor_id")
     PERSONAL = ("note",)
+    NUMBER = "order_no"
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="events")
     step = models.CharField(_("步骤"), max_length=32)
