@@ -38,7 +38,7 @@ TABLE: dict[str, Rights] = {
     "refunds.disbursement": Rights(see=MONEY),
     # 渠道
     "payments.refundattempt": Rights(
-        see=MONEY, acts=dict.fromkeys(["ask_again", "close_refused", "send_back"], ONLY_FINANCE)
+        see=MONEY, acts=dict.fromkeys(["ask_again", "close_refused", "send_back", "give_back"], ONLY_FINANCE)
     ),
     "payments.payment": Rights(see=MONEY),
     "payments.channelnotification": Rights(see=MONEY),

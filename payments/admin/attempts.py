@@ -1,6 +1,7 @@
-"""渠道退款 on the desk: what waits for a person, what the channel said when, and the three ways out.
+"""渠道退款 on the desk: what waits for a person, what the channel said when, and the four ways out.
 
-再次询问 under the same number, 按渠道拒绝关闭, 退回商户账户. Each is decided in ``by_hand.py``, under its lock.
+再次询问 under the same number, 按渠道拒绝关闭, 退回商户账户, 再次退回 of a surplus. Each is decided in ``by_hand.py``,
+under its lock.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from accounts.desk import (
     staff_act,
     tone_badge,
 )
-from payments import by_hand, waiting
+from payments import by_hand, refunding, waiting
 from payments.admin.pages import ChannelDesk, key, log, me, when
 from payments.models import AttemptEvent, AttemptStatus, Attention, Channel, RefundAttempt
 
@@ -54,6 +55,7 @@ ADVICE: dict[str, str] = {
     A.CLOSED: "这个单号已作废，占用已释放。要再退，请在退款单上“重新原路退款”。",
     A.EXTERNAL: "这一笔不是从这里发起的，是在渠道侧退的。",
 }
+SURPLUS_ADVICE = "这是重复或超时付款，没有退成，背后没有退款单，钱还在商户号。请“再次退回”，会以新的单号原路退回。"
 HELD_ADVICE = {
     "refused": "渠道拒绝了这一笔，查询也没有它。原因已排除的，“再次询问渠道”会以原单号再发；"
     "不再用这个单号的，“按渠道拒绝关闭”。",
@@ -74,6 +76,8 @@ def advice(row: RefundAttempt) -> list[tuple[str, str]]:
         words = HELD_ADVICE[
             "refused" if row.refused_at else "never_sent" if row.first_sent_at is None else "unsure"
         ]  # as ``by_hand.can_be_closed`` has it
+    if by_hand.can_be_given_back_again(row):
+        return [*said, ("bad", SURPLUS_ADVICE)]
     if row.status == A.UNKNOWN and row.redirect_to:
         words = f"已决定改退至：{row.get_redirect_to_display()}。系统正在告知渠道。"
     tone = "attention" if row.status in WAITS_FOR_A_PERSON else "quiet"
@@ -148,6 +152,17 @@ class SendBackForm(AttemptForm):
         return "" if can_be_sent_back(row) else "支付宝没有这个办法：银行退回的钱由支付宝自行退入买家余额。"
 
 
+class GiveBackForm(AttemptForm):
+    """再次退回: the first number is closed; the reserve, under its lock, lets only one new one through."""
+
+    template = "admin/payments/refundattempt/dialog_give_back.html"
+
+    def why_not(self, row: RefundAttempt) -> str:
+        if not by_hand.can_be_given_back_again(row):
+            return gone_on(row)
+        return refunding.why_not(row.payment, row.payment.refundable_fen, at=clock.now())
+
+
 def can_be_sent_back(row: RefundAttempt) -> bool:
     """异常退款 is WeChat's; Alipay puts what a bank returns into the buyer's balance by itself."""
     return row.status == A.RETURNED and row.payment.account.channel == Channel.WECHAT
@@ -201,7 +216,7 @@ class RefundAttemptDesk(ChannelDesk):
     )  # fmt: skip
     readonly_fields = ("payment_link", "account_link", "case_link", "amount", "state", "answer")
     chosen_acts = ("ask_again",)
-    actions_detail = ("ask_again_one", "close_refused", "send_back")
+    actions_detail = ("ask_again_one", "close_refused", "send_back", "give_back")
 
     amount = money("amount_fen", "金额")
     created, due = when("created_at", "创建时间"), when("next_due_at", "下次处理")
@@ -229,6 +244,7 @@ class RefundAttemptDesk(ChannelDesk):
             "ask_again_one": waits,
             "close_refused": waits and by_hand.can_be_closed(row),
             "send_back": can_be_sent_back(row),
+            "give_back": by_hand.can_be_given_back_again(row),
         }
         return [name for name, is_so in allowed.items() if is_so]
 
@@ -299,6 +315,11 @@ class RefundAttemptDesk(ChannelDesk):
     def send_back(self, request: HttpRequest, form: SendBackForm, object_id: str) -> str:
         count = by_hand.send_on(_rows(form)[0], card=None, by=me(request), at=clock.now())
         return self._told(request, form, count, "退回商户账户", "正在告知渠道把钱退回商户账户。买家没有收到这笔钱。")
+
+    @staff_act(GiveBackForm, title="再次退回", submit="确认再次退回", icon="undo")
+    def give_back(self, request: HttpRequest, form: GiveBackForm, object_id: str) -> str:
+        count = by_hand.give_back_again(_rows(form), by=me(request), at=clock.now())
+        return self._told(request, form, count, "再次退回", "正在以新的单号原路退回。")
 
     def _ask_again(self, request: HttpRequest, form: AskAgainForm) -> None:
         count = by_hand.ask_again(form.ready, by=me(request), at=clock.now())

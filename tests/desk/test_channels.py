@@ -20,6 +20,8 @@ from payments.models import AttemptEvent, AttemptStatus, ChannelAccount, Channel
 from refunds import disbursement
 from refunds.models import Status
 from tests.desk.conftest import text
+from tests.payments.test_found_by_reviews import checkout  # noqa: F401
+from tests.payments.test_second_attack import surplus  # noqa: F401
 
 pytestmark = pytest.mark.django_db
 ATTEMPTS, ACCOUNTS = "/admin/payments/refundattempt/", "/admin/payments/channelaccount/"
@@ -289,6 +291,28 @@ def test_only_wechat_sends_back_to_the_merchant(sits, finance, returned):
     attempt.refresh_from_db()
     assert (attempt.status, attempt.redirect_to) == (AttemptStatus.RETURNED, "")
     assert acts_on(text(seat.get(page_of(attempt)))) == set()
+
+
+def test_a_surplus_that_came_to_nothing_is_given_back_anew(sits, finance, operator, surplus, simulator):  # noqa: F811
+    """PM13, I4: no case would ever tell anybody of it."""
+    payment, attempt = surplus
+    simulator.settle(attempt.request_no, "CLOSED")
+    look()
+    seat = sits(finance)
+    assert shown(seat, queue="surplus") == [attempt.request_no]
+    page = text(seat.get(page_of(attempt)))
+    assert "背后没有退款单" in page
+    assert acts_on(page) == {"give_back"}
+    assert acts_on(text(sits(operator).get(page_of(attempt)))) == set()
+
+    assert "将以新的单号" in text(seat.dialog("give_back", attempt))
+    assert "正在以新的单号原路退回" in seat.reads(seat.does("give_back", attempt))
+
+    second = payment.attempts.latest("pk")
+    assert (second.request_no, second.amount_fen) == (f"{payment.payment_no}R02", payment.amount_fen)
+    assert second.events.get().by == finance
+    assert shown(seat, queue="surplus") == []
+    assert "您的操作没有执行" in text(seat.dialog("give_back", attempt))  # a colleague who comes later
 
 
 @pytest.mark.parametrize("act", ["close_refused", "send_back"])
