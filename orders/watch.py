@@ -39,6 +39,13 @@ def sweep(*, at: datetime) -> int:
     return len(due)
 
 
+def automatic_from(order: Order) -> datetime:
+    """When twice the promise is over: where its policy says so, the money goes back by itself from then on."""
+    paid_at = order.paid_at or order.placed_at
+    promised_at = order.promised_at or paid_at
+    return promised_at + (promised_at - paid_at)
+
+
 def _look(order_id: int, at: datetime) -> None:
     with transaction.atomic():
         orders = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy", "shop")
@@ -58,9 +65,8 @@ def _late(order: Order, at: datetime) -> None:
     _hand_over_what_is_in_stock(order, at)
     if order.status != OrderStatus.PAID:
         return None
-    paid_at = order.paid_at or order.placed_at
-    promised_at = order.promised_at or paid_at
-    twice_at = promised_at + (promised_at - paid_at)
+    promised_at = order.promised_at or order.paid_at or order.placed_at
+    twice_at = automatic_from(order)
     if at < promised_at:
         return _come_back(order, promised_at)
     if order.overdue_since is None:
