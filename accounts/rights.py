@@ -32,7 +32,7 @@ ONLY_FINANCE, ONLY_OPERATOR = frozenset({FINANCE}), frozenset({OPERATOR})
 
 TABLE: dict[str, Rights] = {
     # 审核
-    "refunds.refund": Rights(see=EVERYBODY),
+    "refunds.refund": Rights(see=EVERYBODY, acts={"check_codes": frozenset({REVIEWER, SENIOR})}),
     "refunds.refundevent": Rights(see=EVERYBODY),
     # 放款
     "refunds.disbursement": Rights(see=MONEY),
@@ -52,7 +52,21 @@ TABLE: dict[str, Rights] = {
     "orders.order": Rights(see=EVERYBODY),
     "notices.notice": Rights(see=SUPPORT),
     # 商品
-    "shops.shop": Rights(see=EVERYBODY, add=ONLY_OPERATOR, edit=ONLY_OPERATOR),
+    "shops.shop": Rights(
+        see=EVERYBODY,
+        edit=ONLY_OPERATOR,
+        acts=dict.fromkeys(["suspend", "reinstate", "dismiss"], ONLY_OPERATOR) | {"record_deposit": ONLY_FINANCE},
+    ),
+    "shops.shopapplication": Rights(
+        see=ONLY_OPERATOR, acts=dict.fromkeys(["approve", "reject"], ONLY_OPERATOR)
+    ),
+    "shops.shopevent": Rights(see=EVERYBODY),
+    "shops.depositentry": Rights(see=MONEY),
+    "shops.guaranteeterms": Rights(see=EVERYBODY, add=ONLY_OPERATOR),
+    "shops.category": Rights(see=EVERYBODY, add=ONLY_OPERATOR, edit=ONLY_OPERATOR),
+    "shops.coupon": Rights(see=EVERYBODY),
+    "shops.supplier": Rights(see=EVERYBODY, add=ONLY_OPERATOR, edit=ONLY_OPERATOR),
+    "shops.supplieranswer": Rights(see=SUPPORT),
     "shops.product": Rights(see=EVERYBODY, add=ONLY_OPERATOR, edit=ONLY_OPERATOR),
     "shops.refundpolicy": Rights(see=EVERYBODY),
     "shops.cardcode": Rights(see=SUPPORT),

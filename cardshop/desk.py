@@ -77,10 +77,23 @@ SIDEBAR: list[tuple[str, list[tuple[str, str, str, str]]]] = [
         "商品",
         [
             ("商品", "sell", "shops.product", ""),
-            ("店铺", "storefront", "shops.shop", ""),
+            ("分类", "category", "shops.category", ""),
+            ("优惠券", "local_offer", "shops.coupon", ""),
             ("退款政策", "policy", "shops.refundpolicy", ""),
             ("卡密", "key", "shops.cardcode", ""),
             ("卡密记录", "visibility", "shops.codeevent", ""),
+        ],
+    ),
+    (
+        "店铺",
+        [
+            ("店铺", "storefront", "shops.shop", ""),
+            ("入驻申请", "how_to_reg", "shops.shopapplication", ""),
+            ("店铺记录", "history", "shops.shopevent", ""),
+            ("保证金流水", "savings", "shops.depositentry", ""),
+            ("保障标识条件", "verified_user", "shops.guaranteeterms", ""),
+            ("供应商", "local_shipping", "shops.supplier", ""),
+            ("供应商答复", "fact_check", "shops.supplieranswer", ""),
         ],
     ),
     (

@@ -184,9 +184,22 @@ GET  admin:payments_channelaccount_start_collecting login  login login    login 
 POST admin:payments_channelaccount_start_collecting login  login login    login    login 403      403    403     done
 GET  admin:payments_channelaccount_set_limits     login  login login    login    login 403      403    403     200
 POST admin:payments_channelaccount_set_limits     login  login login    login    login 403      403    403     done
+GET  admin:shops_shop_suspend                     login  login login    login    login 403      403    403     200
+POST admin:shops_shop_suspend                     login  login login    login    login 403      403    403     done
+GET  admin:shops_shop_reinstate                   login  login login    login    login 403      403    403     200
+POST admin:shops_shop_reinstate                   login  login login    login    login 403      403    403     done
+GET  admin:shops_shop_dismiss                     login  login login    login    login 403      403    403     200
+POST admin:shops_shop_dismiss                     login  login login    login    login 403      403    403     done
+GET  admin:shops_shop_record_deposit              login  login login    login    login 403      403    200     403
+POST admin:shops_shop_record_deposit              login  login login    login    login 403      403    done    403
+GET  admin:shops_shopapplication_approve          login  login login    login    login 403      403    403     200
+POST admin:shops_shopapplication_approve          login  login login    login    login 403      403    403     done
+GET  admin:shops_shopapplication_reject           login  login login    login    login 403      403    403     200
+POST admin:shops_shopapplication_reject           login  login login    login    login 403      403    403     done
 """
 
-# The desk's tables. `-`: not there; `see`: list, page and history, to read; `edit`: changes rows; `keep`: adds too.
+# The desk's tables. `-`: not there; `see`: list, page and history, to read; `edit`: changes rows; `keep`: adds too;
+# `add`: adds rows that never change.
 # Nobody deletes anything.
 TABLES = """
 #                               reviewer senior finance operator
@@ -200,7 +213,15 @@ payments.refusednotification    -        -      see     see
 payments.channelaccount         -        -      see     see
 orders.order                    see      see    see     see
 notices.notice                  see      see    -       see
-shops.shop                      see      see    see     keep
+shops.shop                      see      see    see     edit
+shops.shopapplication           -        -      -       see
+shops.shopevent                 see      see    see     see
+shops.depositentry              -        -      see     see
+shops.guaranteeterms            see      see    see     add
+shops.category                  see      see    see     keep
+shops.coupon                    see      see    see     see
+shops.supplier                  see      see    see     keep
+shops.supplieranswer            see      see    -       see
 shops.product                   see      see    see     keep
 shops.refundpolicy              see      see    see     see
 shops.cardcode                  see      see    -       see
@@ -214,15 +235,15 @@ admin.logentry                  -        -      -       see
 
 # What each of a table's pages answers, by GET and by an empty POST, to each right.
 TABLE_PAGES = """
-#               -      see    edit   keep
-GET  changelist 403    200    200    200
-GET  add        403    403    403    200
-GET  change     403    200    200    200
-GET  history    403    200    200    200
-GET  delete     403    403    403    403
-GET  short      go     go     go     go
-POST changelist 403    done   done   done
-POST add        403    403    403    200
-POST change     403    403    200    200
-POST delete     403    403    403    403
+#               -      see    edit   keep   add
+GET  changelist 403    200    200    200    200
+GET  add        403    403    403    200    200
+GET  change     403    200    200    200    200
+GET  history    403    200    200    200    200
+GET  delete     403    403    403    403    403
+GET  short      go     go     go     go     go
+POST changelist 403    done   done   done   done
+POST add        403    403    403    200    200
+POST change     403    403    200    200    403
+POST delete     403    403    403    403    403
 """

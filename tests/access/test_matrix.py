@@ -143,7 +143,7 @@ def rows_of_tables() -> Iterator[Row]:
     for label, rights in tables():
         app, model = label.split(".")
         for method, page, *by_right in lines(TABLE_PAGES):
-            answers = dict(zip(["-", "see", "edit", "keep"], by_right, strict=True))
+            answers = dict(zip(["-", "see", "edit", "keep", "add"], by_right, strict=True))
             outcomes = dict.fromkeys(ROLES, "login") | {role: answers[right] for role, right in rights.items()}
             short = f"admin:admin/{app}/{model}/<path:object_id>/"
             yield Row(method, short if page == "short" else f"admin:{app}_{model}_{page}", {}, outcomes)

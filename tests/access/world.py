@@ -22,6 +22,8 @@ class World:
     cases: dict[str, Any] = field(default_factory=dict)
     orders: dict[str, Any] = field(default_factory=dict)
     evidence: Any = None
+    document: Any = None
+    coupon: Any = None
 
     def path(self, address: Address, about: dict[str, str]) -> str:
         """The address of the owner's own thing."""
@@ -150,6 +152,7 @@ def world(
         "returned": "returned",
     }  # fmt: skip
     _rows_of_the_desk(operator)
+    _rows_of_the_shops(here)
     return here
 
 
@@ -161,6 +164,32 @@ def _picture() -> Any:
     picture = io.BytesIO()
     Image.new("RGB", (8, 8), "orange").save(picture, "PNG")
     return images.repaint(picture.getvalue())
+
+
+def _rows_of_the_shops(world: World) -> None:
+    """What a shop hands in, lays down and gives away, what its badge demands, and what a supplier said."""
+    from datetime import timedelta
+
+    import clock
+    from shops import deposits, life
+    from shops.models import Category, Coupon, GuaranteeTerms, Supplier, SupplierAnswer
+
+    at, shop = clock.now(), world.orders["paid"].shop
+    papers = life.Papers("新店", "点卡", "13800000000", documents=[("营业执照", _picture())])
+    world.document = life.apply(papers, by=world.people["owner"], at=at).documents.get()
+    deposits.record(shop, amount_fen=1, voucher="V1", note="", by=world.people["finance"], at=at)
+    life.suspend(shop, by=world.people["operator"], at=at, reason="查")
+    life.reinstate(shop, by=world.people["operator"], at=at, reason="查清")
+    GuaranteeTerms.objects.create(version=1, published_at=at)
+    Category.objects.get_or_create(slug="games", defaults={"name": "游戏", "name_en": "Games"})
+    world.coupon = Coupon.objects.create(
+        shop=shop, code="TEN", kind="percent", off_percent=10, starts_at=at, ends_at=at + timedelta(days=1), most_uses=1
+    )
+    supplier = Supplier.objects.get_or_create(code="issuer", defaults={"name": "发卡方", "created_at": at})[0]
+    SupplierAnswer.objects.create(
+        supplier=supplier, about="topup:T1", state="unknown", body="{}", timestamp="1", nonce="n", signature="s",
+        public_key_digest="d", at=at,
+    )  # fmt: skip
 
 
 def _rows_of_the_desk(operator: Any) -> None:

@@ -1,21 +1,14 @@
-"""店铺与商品 on the staff desk. Operators keep shops and products; codes are listed by state, their text by nobody.
-
-A product never moves to another shop: its codes are sealed to the shop that they were sold by.
-"""
+"""卡密 on the desk: listed by state, with the record of each; their text is shown to nobody."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.db.models import Model, QuerySet
-from django.forms import ModelForm
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-import clock
-from accounts.desk import Desk, called, link, money, tone_badge
-from shops.models import CardCode, CodeEvent, CodeState, Product, RefundPolicy, Shop
+from accounts.desk import Desk, called, link, tone_badge
+from shops.models import CardCode, CodeEvent, CodeState
 
 CODE_TONES: dict[str, str] = {
     CodeState.IN_STOCK: "good",
@@ -23,69 +16,6 @@ CODE_TONES: dict[str, str] = {
     CodeState.REVEALED: "attention",
     CodeState.FROZEN: "attention",
 }
-
-
-class Dated(Desk):
-    """Rows that remember when they came."""
-
-    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
-        if not change:
-            obj.created_at = clock.now()
-        super().save_model(request, obj, form, change)
-
-
-@admin.register(Shop)
-class ShopDesk(Dated):
-    list_display = ("name", "about", "created_at")
-    search_fields = ("name",)  # what the choice of a product's shop looks through
-    exact_search = ("name", "members__username")
-    search_help_text = "店铺名 / 成员账号"
-    ordering = ("-pk",)
-    sortable_by = ()
-    fields = ("name", "about", "status", "guarantee_since", "created_at")
-    readonly_fields = ("status", "guarantee_since", "created_at")
-
-
-@admin.register(Product)
-class ProductDesk(Dated):
-    list_display = ("name", "shop", "kind", "face_value", "price", "policy", "is_listed", "created_at")
-    list_filter = ("is_listed", "kind")
-    exact_search = ("name", "shop__name")
-    search_help_text = "商品名 / 店铺名"
-    ordering = ("-pk",)
-    sortable_by = ()
-    list_select_related = ("shop", "policy")
-    fields = (
-        "shop", "name", "kind", "face_value", "description", "not_refundable_note", "price_fen", "policy",
-        "delivery_promise_minutes", "is_listed", "created_at",
-    )  # fmt: skip
-    autocomplete_fields = ("shop",)
-
-    price = money("price_fen", "价格")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
-        return ("shop", "created_at") if obj else ("created_at",)
-
-
-@admin.register(RefundPolicy)
-class RefundPolicyDesk(Desk):
-    """A published version never changes; a new one is published beside it (PM19)."""
-
-    list_display = (
-        "name",
-        "code",
-        "version",
-        "window_days",
-        "one_click",
-        "senior_limit",
-        "review_hours",
-        "published_at",
-    )
-    ordering = ("code", "-version")
-    sortable_by = ()
-
-    one_click = money("one_click_below_fen", "一键退款上限（不含）")
-    senior_limit = money("senior_above_fen", "高级审核员审批线")
 
 
 @admin.register(CardCode)

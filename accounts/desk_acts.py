@@ -1,0 +1,93 @@
+"""客服台 pages that say what to do about their row and offer it: advice at the head, its acts in a bar at the foot.
+
+What such pages share beside it: moments in columns, the log of the desk, who is at the desk, keys from addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from django.contrib import admin
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.utils import unquote
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts.desk import Desk
+from accounts.models import User
+
+
+class ActsDesk(Desk):
+    """A page that says what to do about its row, and offers it."""
+
+    change_form_before_template = "admin/payments/advice.html"
+    change_form_outer_after_template = "admin/payments/acts.html"
+
+    def advice(self, row: Any) -> list[tuple[str, str]]:
+        """What to do about this row: (tone, sentence)."""
+        return []
+
+    def acts_of(self, row: Any) -> list[str]:
+        """The acts that the row allows now, whoever looks. Each is decided again under its lock."""
+        return []
+
+    def about(self, row: Any) -> dict[str, Any]:
+        """What else the page shows."""
+        return {}
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context: dict[str, Any] = {}
+        row = self.get_object(request, unquote(object_id)) if self.has_view_permission(request) else None
+        if row is not None:
+            acts = [self._button(name, row) for name in self.acts_of(row) if self.may_act(request, name)]
+            context = {"advice": self.advice(row), "acts": acts} | self.about(row)
+        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """They stand in the page's own bar, not at its head."""
+        return []
+
+    def _button(self, name: str, row: Model) -> dict[str, Any]:
+        act = self.get_unfold_action(name)
+        look = "danger" if act.dialog["danger"] else "primary"
+        address = reverse(f"admin:{act.action_name}", args=[row.pk])
+        return {"title": act.description, "icon": act.icon, "url": address, "look": look}
+
+
+def when(column: str, title: str) -> Callable[..., SafeString | str]:
+    """A column of a moment, on one line."""
+
+    @admin.display(description=title, ordering=column)
+    def show(self: object, row: Model) -> SafeString | str:
+        moment = getattr(row, column)
+        if moment is None:
+            return "–"
+        local = timezone.localtime(moment)
+        return format_html(
+            '<time class="desk-time" datetime="{}">{}</time>', local.isoformat(), f"{local:%Y-%m-%d %H:%M}"
+        )
+
+    return show
+
+
+def log(request: HttpRequest, rows: Sequence[Model], words: str) -> None:
+    """操作日志."""
+    if rows:
+        LogEntry.objects.log_actions(me(request).pk, rows, CHANGE, words)
+
+
+def me(request: HttpRequest) -> User:
+    return cast(User, request.user)
+
+
+def key(object_id: object) -> int:
+    """The row's key from an address; one that cannot be a key is nobody's."""
+    text = unquote(str(object_id))
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0

@@ -1,0 +1,336 @@
+"""店铺 on the desk: suspended, reinstated and dismissed by operators, its deposit recorded by finance, its record.
+
+A shop opens by an approved application alone (``applications.py``); its people are its owner's business.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
+
+import clock
+from accounts.desk import (
+    Desk,
+    DeskInline,
+    DialogForm,
+    called,
+    link,
+    list_url,
+    money,
+    note_field,
+    page_url,
+    staff_act,
+    tone_badge,
+    yuan,
+)
+from accounts.desk_acts import ActsDesk, key, log, me, when
+from shops import deposits, life
+from shops.life import STEPS
+from shops.models import DepositEntry, GuaranteeTerms, Shop, ShopEvent, ShopFigures, ShopMember, ShopStatus
+from shops.standing import percent
+
+TONES: dict[str, str] = {
+    ShopStatus.OPEN: "good",
+    ShopStatus.SUSPENDED: "bad",
+    ShopStatus.LEAVING: "attention",
+}
+
+STEP_WORDS = {
+    "open": "开店",
+    "suspend": "暂停营业",
+    "reinstate": "恢复营业",
+    "leave": "申请退出",
+    "dismiss": "清退",
+    "close": "关店",
+    "earn_badge": "获得保障标识",
+    "lose_badge": "失去保障标识",
+    "add_member": "添加店员",
+    "set_role": "更改店员身份",
+    "remove_member": "移除店员",
+}
+
+
+# --- dialogs ----------------------------------------------------------------------------------------------------------
+
+
+class ShopForm(DialogForm):
+    """An act on one shop; where it cannot be done (any more), the dialog says why."""
+
+    template = "admin/shops/shop/dialog.html"
+    step = ""
+
+    @cached_property
+    def shop(self) -> Shop | None:
+        return Shop.objects.filter(pk=key(self.object_id)).first()
+
+    @cached_property
+    def refusal(self) -> str:
+        if self.shop is None:
+            return "没有这家店铺。"
+        if self.step and ShopStatus(self.shop.status) not in STEPS[self.step].sources:
+            return f"店铺现在是“{self.shop.get_status_display()}”，不能做这一步。"
+        return ""
+
+    def facts(self) -> dict[str, Any]:
+        return {"shop": self.shop, "told": self.told, "held": yuan(deposits.held_fen(self.shop)) if self.shop else ""}
+
+    told = ""
+
+
+class SuspendForm(ShopForm):
+    step = "suspend"
+    told = "店铺立即停止销售，商品从列表消失，保障标识取消。未完成的订单不会自动取消，需要时请另做“批量取消”。"
+    reason = note_field(required=True, label="原因", help_text="店铺成员会看到。")
+
+
+class ReinstateForm(ShopForm):
+    step = "reinstate"
+    told = "店铺恢复销售。保障标识须按规则重新获得。"
+    reason = note_field(required=True, label="原因", help_text="店铺成员会看到。")
+
+
+class DismissForm(ShopForm):
+    step = "dismiss"
+    told = "店铺停止销售，不能恢复。未完成的订单和退款全部了结后，系统自动关店。"
+    reason = note_field(required=True, label="原因", help_text="店铺成员会看到。")
+
+
+class DepositForm(ShopForm):
+    amount = forms.DecimalField(
+        label="金额（元）",
+        max_digits=9,
+        decimal_places=2,
+        help_text="存入为正，退还或扣除为负。",
+        widget=UnfoldAdminDecimalFieldWidget(),
+        error_messages={"invalid": "请填写金额，最多两位小数。", "required": "请填写金额。"},
+    )
+    voucher = forms.CharField(
+        label="凭证号",
+        max_length=60,
+        widget=UnfoldAdminTextInputWidget(),
+        error_messages={"required": "请填写凭证号。"},
+    )
+    note = note_field(required=False, label="说明（选填）")
+
+
+# --- the shop ---------------------------------------------------------------------------------------------------------
+
+
+class MemberInline(DeskInline):
+    model = ShopMember
+    verbose_name_plural = "店员"
+    fields = ("who", "role")
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ShopMember]:
+        return super().get_queryset(request).select_related("user").order_by("pk")
+
+    @admin.display(description="账号")
+    def who(self, member: ShopMember) -> str:
+        return member.user.username
+
+
+@admin.register(Shop)
+class ShopDesk(ActsDesk):
+    list_display = ("name", "state", "about", "guarantee_since", "created_at")
+    list_filter = ("status",)
+    search_fields = ("name",)  # what the choice of a product's shop looks through
+    exact_search = ("name", "members__username")
+    search_help_text = "店铺名 / 成员账号"
+    ordering = ("-pk",)
+    sortable_by = ()
+    fieldsets = (
+        (None, {"fields": (("name", "state"), "about", ("created_at", "guarantee_since"))}),
+        ("保证金与记录", {"fields": (("deposit", "history"),)}),
+        ("近 30 天", {"fields": (("paid_orders", "in_time"), ("refunded", "canceled"))}),
+    )
+    readonly_fields = (
+        "state", "guarantee_since", "created_at", "deposit", "history", "paid_orders", "in_time", "refunded",
+        "canceled",
+    )  # fmt: skip
+    inlines = (MemberInline,)
+    actions_detail = ("record_deposit", "reinstate", "suspend", "dismiss")
+
+    state = tone_badge("status", "状态", TONES)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Shop]:
+        return super().get_queryset(request).select_related("figures")
+
+    def acts_of(self, row: Shop) -> list[str]:
+        steps = [name for name in ("reinstate", "suspend", "dismiss") if ShopStatus(row.status) in STEPS[name].sources]
+        return ["record_deposit", *steps]
+
+    def advice(self, row: Shop) -> list[tuple[str, str]]:
+        if row.status == ShopStatus.SUSPENDED:
+            return [("attention", "店铺暂停营业，不再出售。已付款未交付的订单仍在，可在“批量取消”中一并取消并退款。")]
+        if row.status == ShopStatus.LEAVING:
+            return [("attention", "店铺退出中。未完成的订单和退款全部了结后，系统自动关店。")]
+        return []
+
+    # --- columns
+
+    @admin.display(description="保证金余额")
+    def deposit(self, shop: Shop) -> str:
+        return yuan(deposits.held_fen(shop))
+
+    @admin.display(description="记录")
+    def history(self, shop: Shop) -> SafeString:
+        template = '<a class="desk-link" href="{}">店铺记录</a> · <a class="desk-link" href="{}">保证金流水</a>'
+        return format_html(template, list_url(ShopEvent, q=shop.name), list_url(DepositEntry, q=shop.name))
+
+    @admin.display(description="已付订单")
+    def paid_orders(self, shop: Shop) -> str:
+        return str(_figures(shop).paid_orders)
+
+    @admin.display(description="按时交付率")
+    def in_time(self, shop: Shop) -> str:
+        row = _figures(shop)
+        return percent(row.delivered_in_time, row.delivered_in_time + row.delivered_late)
+
+    @admin.display(description="退款率")
+    def refunded(self, shop: Shop) -> str:
+        return percent(_figures(shop).refunded_orders, _figures(shop).paid_orders)
+
+    @admin.display(description="商家原因取消率")
+    def canceled(self, shop: Shop) -> str:
+        return percent(_figures(shop).canceled_by_shop, _figures(shop).paid_orders)
+
+    # --- acts, each by its dialog
+
+    @staff_act(
+        SuspendForm, title="暂停营业", submit="确认暂停", icon="pause", danger=True, refused_by=(life.StepRefused,)
+    )
+    def suspend(self, request: HttpRequest, form: SuspendForm, object_id: str) -> str:
+        shop = _shop(form)
+        life.suspend(shop, by=me(request), at=clock.now(), reason=form.cleaned_data["reason"])
+        log(request, [shop], f"暂停营业：{form.cleaned_data['reason']}")
+        messages.success(request, f"{shop.name}已暂停营业。未完成的订单请用“批量取消”处理。")
+        return _bulk_cancellation(shop) or page_url(shop)
+
+    @staff_act(ReinstateForm, title="恢复营业", submit="确认恢复", icon="play_arrow", refused_by=(life.StepRefused,))
+    def reinstate(self, request: HttpRequest, form: ReinstateForm, object_id: str) -> str:
+        shop = _shop(form)
+        life.reinstate(shop, by=me(request), at=clock.now(), reason=form.cleaned_data["reason"])
+        log(request, [shop], f"恢复营业：{form.cleaned_data['reason']}")
+        messages.success(request, f"{shop.name}已恢复营业。")
+        return page_url(shop)
+
+    @staff_act(DismissForm, title="清退", submit="确认清退", icon="logout", danger=True, refused_by=(life.StepRefused,))
+    def dismiss(self, request: HttpRequest, form: DismissForm, object_id: str) -> str:
+        shop = _shop(form)
+        life.dismiss(shop, by=me(request), at=clock.now(), reason=form.cleaned_data["reason"])
+        log(request, [shop], f"清退：{form.cleaned_data['reason']}")
+        messages.success(request, f"{shop.name}已进入退出流程。")
+        return page_url(shop)
+
+    @staff_act(DepositForm, title="登记保证金", submit="登记", icon="savings", refused_by=(deposits.CannotRecord,))
+    def record_deposit(self, request: HttpRequest, form: DepositForm, object_id: str) -> str:
+        said, shop = form.cleaned_data, _shop(form)
+        amount_fen = int(said["amount"] * 100)
+        deposits.record(
+            shop, amount_fen=amount_fen, voucher=said["voucher"], note=said["note"], by=me(request), at=clock.now()
+        )
+        log(request, [shop], f"登记保证金 {yuan(amount_fen)}，凭证 {said['voucher']}")
+        messages.success(request, f"已登记 {yuan(amount_fen)}，{shop.name}现有保证金 {yuan(deposits.held_fen(shop))}。")
+        return page_url(shop)
+
+
+def _shop(form: ShopForm) -> Shop:
+    assert form.shop  # a form without a shop has refused already
+    return form.shop
+
+
+def _figures(shop: Shop) -> ShopFigures:
+    return shop.figures if hasattr(shop, "figures") else ShopFigures(shop=shop)
+
+
+def _bulk_cancellation(shop: Shop) -> str:
+    """Where what the shop has not delivered is canceled in one go; empty if the desk does not offer it."""
+    try:
+        return f"{reverse('admin:orders_bulkcancellation_add')}?shop={shop.pk}&cause=shop_suspended"
+    except NoReverseMatch:
+        return ""
+
+
+# --- its record, its deposit, what the badge demands ------------------------------------------------------------------
+
+
+@admin.register(ShopEvent)
+class ShopEventDesk(Desk):
+    """店铺记录: every change of a shop's life, of its people and of its badge."""
+
+    list_display = ("moment", "shop_link", "what", "to_status", "who", "reason")
+    list_display_links = ("moment",)
+    exact_search = ("shop__name", "actor__username")
+    search_help_text = "店铺名 / 账号"
+    ordering = ("-pk",)
+    sortable_by = ()
+    list_select_related = ("shop", "actor")
+    fields = ("shop_link", "what", "from_status", "to_status", "who", "reason", "moment")
+    readonly_fields = fields
+
+    moment = when("at", "时间")
+
+    @admin.display(description="店铺")
+    def shop_link(self, event: ShopEvent) -> SafeString | str:
+        return link(event.shop)
+
+    @admin.display(description="事件")
+    def what(self, event: ShopEvent) -> str:
+        return STEP_WORDS.get(event.step, event.step)
+
+    @admin.display(description="操作人")
+    def who(self, event: ShopEvent) -> str:
+        return called(event.actor)
+
+
+@admin.register(DepositEntry)
+class DepositEntryDesk(Desk):
+    """保证金流水: recorded on the shop's page, never changed."""
+
+    list_display = ("moment", "shop", "amount", "voucher", "note", "who")
+    list_display_links = ("moment",)
+    exact_search = ("shop__name", "voucher")
+    search_help_text = "店铺名 / 凭证号"
+    ordering = ("-pk",)
+    sortable_by = ()
+    list_select_related = ("shop", "recorded_by")
+    fields = ("shop", "amount", "voucher", "note", "who", "moment")
+    readonly_fields = fields
+
+    amount = money("amount_fen", "金额")
+    moment = when("at", "时间")
+
+    @admin.display(description="登记人")
+    def who(self, entry: DepositEntry) -> str:
+        return called(entry.recorded_by)
+
+
+@admin.register(GuaranteeTerms)
+class GuaranteeTermsDesk(Desk):
+    """保障标识条件: a published version never changes; a new one is published beside it."""
+
+    list_display = ("version", "deposit", "open_days", "in_time_percent", "least_deliveries", "published_at")
+    ordering = ("-version",)
+    sortable_by = ()
+    fields = (
+        "version", "deposit_fen", "open_days", "in_time_percent", "least_deliveries", "most_canceled_percent",
+        "unsuspended_days", "published_at",
+    )  # fmt: skip
+    readonly_fields = ("version", "published_at")
+
+    deposit = money("deposit_fen", "保证金不少于")
+
+    def save_model(self, request: HttpRequest, obj: GuaranteeTerms, form: Any, change: bool) -> None:
+        newest = GuaranteeTerms.objects.order_by("-version").first()
+        obj.version, obj.published_at = (newest.version if newest else 0) + 1, clock.now()
+        super().save_model(request, obj, form, change)
