@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from typing import Any, cast
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
@@ -19,6 +20,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 import clock
+from accounts import rights
 from accounts.desk import (
     Desk,
     DialogForm,
@@ -37,6 +39,7 @@ from accounts.desk import (
 from accounts.models import User
 from accounts.roles import Role
 from notices import wording
+from orders.models import Delivery
 from payments import refunding
 from refunds import casefile, disbursement, lifecycle, worklist
 from refunds.casefile import step_words
@@ -46,6 +49,8 @@ from refunds.models import Disbursement, Queue, Refund, RefundEvent
 from refunds.models import Status as S
 from refunds.reasons import REASONS
 from refunds.stages import TONE_OF
+from shops import checking
+from shops.suppliers.base import SupplierError
 
 # The order of the buttons: what decides first, what asks or holds back last.
 DESK_STEPS = ["approve", "reject", "request_evidence", "disburse", "reissue", "halt"]
@@ -135,6 +140,19 @@ class ReissueForm(StepForm):
     step = "reissue"
 
 
+class CheckForm(DialogForm):
+    """核验: what the issuer knows of the codes of this case."""
+
+    @cached_property
+    def code_ids(self) -> list[UUID]:
+        delivered = Delivery.objects.filter(line__refund_lines__refund=_key(self.object_id), code__isnull=False)
+        return [pk for pk in delivered.order_by("line__position").values_list("code_id", flat=True) if pk]
+
+    @cached_property
+    def refusal(self) -> str:
+        return "" if checking.can_look_up(self.code_ids) else "没有可核验的卡密：未发货，或商品没有登记发卡方。"
+
+
 class ReleaseChosenForm(DialogForm):
     """放款 of the ticked cases: how many, how much in total, which of them are left out and why (N1)."""
 
@@ -221,7 +239,7 @@ class RefundDesk(Desk):
     change_form_template = "admin/refunds/refund/review.html"
     fields = ("refund_no",)
     chosen_acts = ("release_chosen",)
-    actions_detail = tuple(DESK_STEPS)
+    actions_detail = (*DESK_STEPS, "check_codes")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Refund]:
         rows = Refund.objects.select_related("order__shop", "order__policy", "payment__account", "buyer", "asked_by")
@@ -248,6 +266,7 @@ class RefundDesk(Desk):
                 "subtitle": None,
                 "steps": self._steps(refund, cast(User, request.user)),
                 "hint": _hint(refund, cast(User, request.user)),
+                "check": self._check_button(request, refund),
             }
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
@@ -286,7 +305,9 @@ class RefundDesk(Desk):
     # --- steps, each by its dialog
 
     def may_act(self, request: HttpRequest, act: str) -> bool:
-        """By the table of steps: whose job this step is."""
+        """By the table of steps: whose job this step is; what is no step stands in the table of rights."""
+        if act == "check_codes":
+            return rights.may(request.user, act, "refunds.refund")
         step = STEPS["disburse" if act == "release_chosen" else act]
         return self.has_view_permission(request) and cast(User, request.user).role in step.who
 
@@ -299,6 +320,13 @@ class RefundDesk(Desk):
         if "approve" in allowed and not may_approve(refund, user):
             allowed.remove("approve")  # the hint beside the buttons says whose it is
         return [self._button(name, refund) for name in DESK_STEPS if name in allowed]
+
+    def _check_button(self, request: HttpRequest, refund: Refund) -> dict[str, Any] | None:
+        if not self.may_act(request, "check_codes"):
+            return None
+        act = self.get_unfold_action("check_codes")
+        address = reverse(f"admin:{act.action_name}", args=[refund.pk])
+        return {"title": act.description, "icon": act.icon, "url": address, "look": "plain"}
 
     def _button(self, name: str, refund: Refund) -> dict[str, Any]:
         act = self.get_unfold_action(name)
@@ -383,6 +411,22 @@ class RefundDesk(Desk):
         lifecycle.reissue([case], by=_me(request), at=clock.now())
         messages.success(request, _with_link(case, "已回到“审核通过”，可再次放款"))
         return page_url(case)
+
+    @staff_act(
+        CheckForm,
+        title="向发卡方核验",
+        description="系统打开卡密（留有记录），向发卡方询问是否已兑换；带签名的答复存为证据。",
+        submit="核验",
+        icon="fact_check",
+    )
+    def check_codes(self, request: HttpRequest, form: CheckForm, object_id: str) -> str:
+        answers = checking.look_up_each(form.code_ids, by=_me(request), at=clock.now())
+        failed = [answer for answer in answers.values() if isinstance(answer, SupplierError)]
+        if len(failed) < len(answers):
+            messages.success(request, f"发卡方已答复 {len(answers) - len(failed)} 个卡密，结果在卡密记录中。")
+        for error in failed:
+            messages.warning(request, f"有卡密没有核验成，可稍后再试：{error}")
+        return ""
 
     @staff_act(
         ReleaseChosenForm,

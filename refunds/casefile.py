@@ -20,7 +20,9 @@ from refunds.lifecycle import STEPS
 from refunds.models import Disbursement, Evidence, PreCheck, Refund, RefundEvent, RefundLine
 from refunds.models import Status as S
 from refunds.reasons import REASONS, Reason
-from shops.models import CardCode, CodeEvent
+from shops import checking
+from shops.models import CardCode, CodeEvent, SupplierAnswer
+from shops.suppliers.base import CodeFact
 
 RECENT = timedelta(days=90)
 STEP_WORDS = {
@@ -46,6 +48,21 @@ class LineFacts:
     code: CardCode | None
     delivered_at: datetime | None
     looks: Sequence[CodeEvent]
+    issuer: SupplierAnswer | None = None  # what it last said, signed
+
+    @property
+    def used(self) -> tuple[str, str] | None:
+        """What the issuer's answer says about "used", and its tone: redeemed before our buyer looked proves the buyer
+        right, redeemed afterwards proves use."""
+        if self.issuer is None or self.code is None:
+            return None
+        if self.issuer.state != CodeFact.REDEEMED or self.issuer.effective_at is None:
+            return "未兑换", "good"
+        if self.code.revealed_at is None:
+            return "已兑换，而本站从未查看", "attention"
+        if self.issuer.effective_at < self.code.revealed_at:
+            return "在查看之前已兑换", "attention"
+        return "在查看之后兑换", "bad"
 
 
 @dataclass(frozen=True)
@@ -133,8 +150,9 @@ def _lines(refund: Refund) -> list[LineFacts]:
         CodeEvent.objects.filter(code__in=codes, kind__in=["reveal", "look"]).select_related("actor").order_by("pk")
     ):
         looks[event.code_id].append(event)
+    said = checking.latest(code for code in codes if code)
     return [
-        LineFacts(row, delivery.code, delivery.delivered_at, looks[delivery.code_id])
+        LineFacts(row, delivery.code, delivery.delivered_at, looks[delivery.code_id], said.get(delivery.code_id))
         if delivery
         else LineFacts(row, None, None, [])
         for row, delivery in zip(rows, deliveries, strict=True)

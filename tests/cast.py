@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from accounts.models import User
     from orders.models import Order
     from refunds.models import Refund
-    from shops.models import Product, Shop
+    from shops.models import Product, Shop, Supplier
 
 PASSWORD = "correct horse battery"  # noqa: S105
 
@@ -86,6 +86,16 @@ def shop(db: None) -> Shop:
     from shops.models import Shop
 
     return Shop.objects.create(name="测试点卡店", created_at=clock.now())
+
+
+@pytest.fixture
+def supplier(db: None) -> Supplier:
+    """The card issuer that the simulator plays: it tops up, and knows what became of a code."""
+    import clock
+    from shops.models import Supplier
+
+    row, _made = Supplier.objects.get_or_create(code="issuer", defaults={"name": "星海发卡", "created_at": clock.now()})
+    return row
 
 
 @pytest.fixture
