@@ -103,8 +103,6 @@ def test_one_byte_of_one_column_is_found_and_named(told, stranger, stream):
             name = name.split(" (")[0]
         if column == "sequence":
             assert any("is missing" in line for line in lines), lines
-        elif column in {"hash"} and event.sequence == kind.objects.filter(pk=event.pk).count():
-            assert any(name.split(": ")[0] in line for line in lines)
         else:
             assert any(line.startswith(name) for line in lines), (column, lines)
     assert verify() == (0, [])
@@ -124,17 +122,14 @@ def test_the_line_says_what_and_when(told):
 def test_an_event_that_is_gone_is_missed(told, sequence, said):
     """From the middle the next one misses it; from the end the code itself tells, and the root of its day."""
     _, code, _ = told
-    CodeEvent.objects.filter(code=code, sequence__gt=4)
+    assert code.events.count() == 4
     with as_owner() as cursor:
-        cursor.execute("DELETE FROM shops_codeevent WHERE code_id = %s AND sequence >= %s", [code.pk, sequence])
-        if sequence == 2:
-            chain_rest = "no later event was left"
-            assert chain_rest
+        cursor.execute("DELETE FROM shops_codeevent WHERE code_id = %s AND sequence = %s", [code.pk, sequence])
         status, lines = verify()
     assert status == 1
-    assert any(f"code {code.pk}" in line for line in lines), lines
+    assert any(f"code {code.pk}" in line and said in line for line in lines), lines
     if sequence == 4:
-        assert any(said in line for line in lines), lines
+        assert any("is not what the root of" in line for line in lines), lines
 
 
 def test_a_chain_that_was_written_anew_is_found_by_the_root(told):
@@ -183,7 +178,7 @@ def test_a_state_that_no_event_tells_of_is_named(told):
     for table, column, value, row, name in [
         ("shops_cardcode", "state", "void", code, f"code {code.pk}: is void"),
         ("orders_order", "status", "canceled", order, f"order {order.order_no}: is canceled"),
-        ("refunds_refund", "status", "arrived", refund, f"refund {refund.refund_no}: is arrived"),
+        ("refunds_refund", "status", "rejected", refund, f"refund {refund.refund_no}: is rejected"),
     ]:
         with as_owner() as cursor:
             cursor.execute(f"UPDATE {table} SET {column} = %s WHERE id = %s", [value, row.pk])
