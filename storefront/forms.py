@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 import uuid
 from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-import images
 from accounts import guests
+from form_fields import PicturesField, YuanField
 from orders.placing import MAX_QUANTITY
-from refunds import evidence
 from refunds import reading as case
 from refunds.applying import Application, Refundable
 from refunds.reasons import REASONS
@@ -70,58 +66,6 @@ class FindForm(forms.Form):
 
     def clean_order_no(self) -> str:
         return "".join(self.cleaned_data["order_no"].split()).upper()
-
-
-class YuanField(forms.CharField):
-    """An amount typed in yuan, read exactly into an int of fen. Empty is None."""
-
-    def to_python(self, value: Any) -> Any:
-        text = unicodedata.normalize("NFKC", super().to_python(value) or "").replace(",", "").strip()
-        if not text:
-            return None
-        match = re.fullmatch(r"¥?\s*([0-9]{1,7})(?:\.([0-9]{1,2}))?\s*元?", text)
-        if not match:
-            raise forms.ValidationError(_("请填写金额，最多两位小数，例如 12.50。"), code="amount")
-        yuan, fraction = match.groups()
-        return int(yuan) * 100 + int((fraction or "").ljust(2, "0"))
-
-    def validate(self, value: Any) -> None:
-        if value is None and self.required:
-            raise forms.ValidationError(self.error_messages["required"], code="required")
-        if value == 0:
-            raise forms.ValidationError(_("金额须大于 0。"), code="amount")
-
-    def run_validators(self, value: Any) -> None:
-        """What matters was checked while reading."""
-
-
-class PicturesInput(forms.FileInput):
-    allow_multiple_selected = True
-
-
-class PicturesField(forms.FileField):
-    """Evidence images: each is repainted before anybody keeps it (X1). Gives a list of ``evidence.Image``."""
-
-    widget = PicturesInput(attrs={"accept": "image/*"})
-
-    def clean(self, data: Any, initial: Any = None) -> Any:
-        uploads: Sequence[UploadedFile] = [upload for upload in data or [] if upload]
-        if len(uploads) > evidence.MOST_IMAGES:
-            raise forms.ValidationError(
-                _("最多 %(most)d 张图片，请少选几张。") % {"most": evidence.MOST_IMAGES}, code="too_many"
-            )
-        return [_repainted(upload) for upload in uploads]
-
-
-def _repainted(upload: UploadedFile) -> evidence.Image:
-    try:
-        if (upload.size or 0) > images.MAX_BYTES:
-            raise images.UnusableImage("too_large")
-        return images.repaint(upload.read())
-    except images.UnusableImage as unusable:
-        said = gettext(unusable.message)
-        name = (upload.name or "")[:40]
-        raise forms.ValidationError(f"{name}: {said}" if name else said, code=unusable.reason_code) from None
 
 
 class ApplicationForm(forms.Form):
