@@ -50,6 +50,7 @@ TABLE: dict[str, Rights] = {
     ),
     # 订单
     "orders.order": Rights(see=EVERYBODY),
+    "orders.review": Rights(see=SUPPORT, acts=dict.fromkeys(["hide", "show"], SUPPORT)),
     "notices.notice": Rights(see=SUPPORT),
     # 商品
     "shops.shop": Rights(

@@ -72,7 +72,14 @@ SIDEBAR: list[tuple[str, list[tuple[str, str, str, str]]]] = [
             ("渠道账户", "store", "payments.channelaccount", ""),
         ],
     ),
-    ("订单", [("订单", "shopping_bag", "orders.order", ""), ("站内通知", "mail", "notices.notice", "")]),
+    (
+        "订单",
+        [
+            ("订单", "shopping_bag", "orders.order", ""),
+            ("评价", "reviews", "orders.review", ""),
+            ("站内通知", "mail", "notices.notice", ""),
+        ],
+    ),
     (
         "商品",
         [

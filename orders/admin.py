@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from accounts.desk import Desk, DeskInline, badge, link, money, tone_badge
+from orders import reviews_desk as reviews_desk  # registers itself
 from orders.models import Order, OrderLine, OrderStatus
 
 TONES: dict[str, str] = {
