@@ -20,5 +20,6 @@ app.conf.beat_schedule = {
     "sweep refunds": {"task": "refunds.sweep", "schedule": 2.0, "options": {"expires": 10}},
     # The first one after midnight publishes yesterday; the others catch up what it could not do.
     "publish roots": {"task": "records.publish", "schedule": crontab(minute="30"), "options": {"expires": 3000}},
+    "sweep shops": {"task": "shops.sweep", "schedule": 10.0, "options": {"expires": 30}},
     "heartbeat": {"task": "cardshop.heartbeat", "schedule": 5.0, "options": {"expires": 10}},
 }
