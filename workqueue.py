@@ -37,11 +37,16 @@ class WorkItem(models.Model):
         abstract = True
 
 
-def claim(rows: models.QuerySet[Row], *, at: datetime, limit: int, lease: timedelta = LEASE) -> list[Row]:
-    """Lease up to ``limit`` due rows, oldest first, that nobody else holds. Must run inside a transaction."""
+def claim(
+    rows: models.QuerySet[Row], *, at: datetime, limit: int, lease: timedelta = LEASE, first: Sequence[str] = ()
+) -> list[Row]:
+    """Lease up to ``limit`` due rows that nobody else holds, oldest first. Must run inside a transaction.
+
+    ``first``: columns that come before age.
+    """
     due = rows.filter(next_due_at__lte=at).exclude(leased_until__gt=at)
     claimed = list(
-        due.select_for_update(no_key=True, skip_locked=True, of=("self",)).order_by("next_due_at", "pk")[:limit]
+        due.select_for_update(no_key=True, skip_locked=True, of=("self",)).order_by(*first, "next_due_at", "pk")[:limit]
     )
     rows.model._default_manager.filter(pk__in=[row.pk for row in claimed]).update(leased_until=at + lease)
     for row in claimed:

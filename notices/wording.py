@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 WORDING = {
     "order_delivered": _("订单 %(order_no)s 已交付，请到订单页查看。"),
+    "order_canceled": _("订单 %(order_no)s 已取消（%(cause)s），款项将自动原路退回。"),
     "order_overdue": _("订单 %(order_no)s 超过承诺时间仍未交付，可在订单页一键退款。"),
     "service_report": _("订单 %(order_no)s 的服务有新的进度或凭证。"),
     "shop_order_overdue": _("订单 %(order_no)s 已超过承诺的交付时间，买家可一键退款；再拖延将按退款政策自动取消。"),
@@ -31,6 +32,7 @@ WORDING = {
     "refund_request_evidence": _("退款 %(refund_no)s 需要您补充材料：%(note)s"),
     "refund_provide_evidence": _("退款 %(refund_no)s 已收到补充材料，审核继续。"),
     "refund_lapse_evidence": _("退款 %(refund_no)s 补充期限已过，将按现有材料继续审核。"),
+    "refund_approve_canceled": _("订单已取消，退款 %(refund_no)s 已自动通过，正在原路退回 %(amount)s。"),
     "refund_approve": _("退款 %(refund_no)s 审核通过，等待财务放款 %(amount)s。"),
     "refund_reject": _("退款 %(refund_no)s 未通过：%(note)s"),
     "refund_escalate": _("退款 %(refund_no)s 审核超时，已升级给高级审核员。"),

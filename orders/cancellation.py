@@ -6,15 +6,18 @@ case of its own through the automatic lane of undelivered goods.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 import workqueue
 from accounts.models import User
+from accounts.roles import Role
 from notices.models import Notice
 from orders import history, placing, status
 from orders.models import (
@@ -30,8 +33,10 @@ from orders.models import (
     TopUp,
     TopUpStatus,
 )
+from shops import rights
 
 HEAR = "refunds.sweep"  # the bell of whoever gives the money back
+DELIVER = "orders.sweep"  # the bell of whoever delivers
 
 
 @dataclass(frozen=True)
@@ -63,51 +68,109 @@ CONSEQUENCES: dict[Cause, Consequence] = {
 }
 
 
+BUYERS_CAUSES = (Cause.LATE, Cause.BUYER, Cause.DUPLICATE)  # the first only where it is late
+SHOPS_CAUSES = (Cause.OUT_OF_STOCK,)
+STAFFS_CAUSES = (
+    Cause.OUT_OF_STOCK, Cause.RISK, Cause.DELISTED, Cause.OUTAGE, Cause.SHOP_SUSPENDED, Cause.SHOP_LEAVING,
+)  # fmt: skip
+
+Loss = tuple[Order, Sequence[OrderLine]]  # an order, and those of its lines that will not be delivered
+
+
 class CannotCancel(Exception):
-    """Nothing of the order can be canceled any more. The message says why, and what to do instead."""
+    """Nothing of the order can be canceled any more, or not by this person. The message says why, and what to do."""
 
 
-def cancel(
-    order: Order, *, cause: Cause, by: User | None, at: datetime, reason: str = "", bulk: BulkCancellation | None = None
-) -> Cancellation:
-    """取消 everything of a paid order that nobody can deliver any more. Raises CannotCancel."""
+def cancel(order: Order, *, cause: Cause, by: User | None, at: datetime, reason: str = "") -> Cancellation:
+    """取消 everything of a paid order that nobody has begun to deliver. ``by`` None: the machine.
+
+    Raises CannotCancel.
+    """
     with transaction.atomic():
         locked = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy").get(pk=order.pk)
+        if by is not None and cause not in causes_for(locked, by):
+            raise CannotCancel(_("您不能以这个原因取消这张订单。"))
         if locked.status != OrderStatus.PAID:
             raise CannotCancel(_("订单现在是“%(status)s”，不能取消。") % {"status": locked.get_status_display()})
-        undelivered = stop(list(locked.lines.all()))
-        if not undelivered:
+        canceled = cancel_paid([locked], cause=cause, by=by, at=at, reason=reason)
+        if not canceled:
             raise CannotCancel(_("充值已提交或服务已开始，不能直接取消；可以申请退款。"))
-        return cancel_lines(locked, undelivered, cause=cause, by=by, at=at, reason=reason, bulk=bulk)
+        return canceled[0]
+
+
+def offer(order: Order) -> list[Cause]:
+    """What its buyer may pick as the reason for canceling it now (S4-6); empty if nothing can be canceled."""
+    if order.status != OrderStatus.PAID or not undelivered_lines().filter(order=order).exists():
+        return []
+    return _buyers_causes(order)
+
+
+def causes_for(order: Order, by: User) -> list[Cause]:
+    """取消原因 that this person may give for this order. A buyer is a buyer and nothing else, whatever their job."""
+    if by.pk == order.buyer_id:
+        return _buyers_causes(order)
+    if rights.may(by, order.shop, "orders"):
+        return list(SHOPS_CAUSES)
+    return list(STAFFS_CAUSES) if by.is_active and by.role == Role.OPERATOR else []
+
+
+def cancel_paid(
+    orders: Sequence[Order], *, cause: Cause, at: datetime, by: User | None = None, reason: str = "",
+    bulk: BulkCancellation | None = None, lines: QuerySet[OrderLine] | None = None,
+) -> list[Cancellation]:  # fmt: skip
+    """取消 of each of these locked, paid orders what nobody has begun to deliver, among ``lines`` (default: all).
+
+    An order of which nothing can be canceled has none among the answers. The number of queries does not grow.
+    """
+    rows = OrderLine.objects.all() if lines is None else lines
+    fresh: dict[int, list[OrderLine]] = defaultdict(list)
+    for line in stop(list(rows.filter(order__in=orders))):
+        fresh[line.order_id].append(line)
+    losses = [(order, fresh[order.pk]) for order in orders if order.pk in fresh]
+    return cancel_many(losses, cause=cause, at=at, by=by, reason=reason, bulk=bulk)
 
 
 def cancel_lines(
-    order: Order, lines: Sequence[OrderLine], *, cause: Cause, at: datetime, by: User | None = None, reason: str = "",
-    bulk: BulkCancellation | None = None,
-) -> Cancellation:  # fmt: skip
+    order: Order, lines: Sequence[OrderLine], *, cause: Cause, at: datetime, reason: str = ""
+) -> Cancellation:
     """These lines will not be delivered: recorded, told, and due to be given back. Locked by the caller."""
-    refund_fen = sum(line.price_fen for line in lines)
-    consequence = CONSEQUENCES[cause]
-    percent = order.policy.shop_cancel_penalty_percent if consequence.has_penalty else 0
-    canceled = Cancellation.objects.create(
-        order=order,
-        cause=cause,
-        reason=reason,
-        bulk=bulk,
-        canceled_by=by,
-        refund_fen=refund_fen,
-        penalty_fen=refund_fen * percent // 100,
-        priority=consequence.priority,
-        at=at,
-        next_due_at=at,
+    return cancel_many([(order, lines)], cause=cause, at=at, reason=reason)[0]
+
+
+def cancel_many(
+    losses: Sequence[Loss], *, cause: Cause, at: datetime, by: User | None = None, reason: str = "",
+    bulk: BulkCancellation | None = None, is_heard: bool = False,
+) -> list[Cancellation]:  # fmt: skip
+    """One cancellation for each of these orders. ``is_heard``: a case has taken their money already, and told so.
+
+    The orders are locked by the caller; the number of queries does not grow with them.
+    """
+    if not losses:
+        return []
+    canceled = Cancellation.objects.bulk_create(
+        _row(order, lines, cause, at=at, by=by, reason=reason, bulk=bulk, is_heard=is_heard) for order, lines in losses
     )
-    CancellationLine.objects.bulk_create(CancellationLine(cancellation=canceled, line=line) for line in lines)
-    placing.let_go(lines, at=at)
-    history.record([order], "cancel_lines", at=at, by=by, note=f"{Cause(cause).label} {reason}".strip())
-    status.settle(order, at=at)
-    _tell(order, canceled, at)
-    workqueue.ring(HEAR)
+    CancellationLine.objects.bulk_create(
+        CancellationLine(cancellation=row, line=line)
+        for row, (_order, lines) in zip(canceled, losses, strict=True)
+        for line in lines
+    )
+    orders = [order for order, _lines in losses]
+    placing.let_go([line for _order, lines in losses for line in lines], at=at)
+    history.record(orders, "cancel_lines", at=at, by=by, note=f"{Cause(cause).label} {reason}".strip())
+    status.settle_all(orders, at=at)
+    if not is_heard:
+        _tell(canceled, at)
+        workqueue.ring(HEAR)
     return canceled
+
+
+# --- what can still be stopped ----------------------------------------------------------------------------------------
+
+
+def undelivered_lines() -> QuerySet[OrderLine]:
+    """Order lines that can be canceled: nothing was handed over, nothing has left us, no work has begun."""
+    return _not_begun([TopUpStatus.UNKNOWN, TopUpStatus.ACCEPTED, TopUpStatus.SUCCEEDED])
 
 
 def stop(lines: Sequence[OrderLine]) -> list[OrderLine]:
@@ -119,18 +182,66 @@ def stop(lines: Sequence[OrderLine]) -> list[OrderLine]:
         status=TopUpStatus.STOPPED, next_due_at=None, leased_until=None
     )
     ServiceJob.objects.filter(line__in=lines, status=ServiceStatus.WAITING).update(status=ServiceStatus.STOPPED)
-    open_topups = [TopUpStatus.PREPARED, TopUpStatus.UNKNOWN, TopUpStatus.ACCEPTED, TopUpStatus.SUCCEEDED]
+    fresh = _not_begun([TopUpStatus.PREPARED, TopUpStatus.UNKNOWN, TopUpStatus.ACCEPTED, TopUpStatus.SUCCEEDED])
+    return list(fresh.filter(pk__in=[line.pk for line in lines]).order_by("order_id", "position"))
+
+
+def go_on(line_ids: Sequence[int], *, at: datetime) -> None:
+    """接着交付 what ``stop`` took back for a refund that came to nothing; not what is canceled. The order is locked."""
+    waiting = OrderLine.objects.filter(pk__in=line_ids, delivery=None, cancellation_line=None)
+    taken_up = TopUp.objects.filter(line__in=waiting, status=TopUpStatus.STOPPED).update(
+        status=TopUpStatus.PREPARED, next_due_at=at, tries=0
+    )
+    ServiceJob.objects.filter(line__in=waiting, status=ServiceStatus.STOPPED).update(status=ServiceStatus.WAITING)
+    if taken_up:
+        workqueue.ring(DELIVER)
+
+
+def _not_begun(sent: Sequence[TopUpStatus]) -> QuerySet[OrderLine]:
     begun = [ServiceStatus.WORKING, ServiceStatus.HANDED_OVER, ServiceStatus.CONFIRMED]
-    fresh = OrderLine.objects.filter(pk__in=[line.pk for line in lines], delivery=None, cancellation_line=None)
-    return list(fresh.exclude(topup__status__in=open_topups).exclude(service__status__in=begun).order_by("position"))
+    open_lines = OrderLine.objects.filter(delivery=None, cancellation_line=None)
+    return open_lines.exclude(topup__status__in=sent).exclude(service__status__in=begun)
 
 
-def _tell(order: Order, canceled: Cancellation, at: datetime) -> None:
-    Notice.objects.create(
-        recipient_id=order.buyer_id,
-        kind="order_canceled",
-        params={"order_no": order.order_no, "cause": str(Cause(canceled.cause).label)},
-        path=f"/orders/{order.order_no}/",
-        source=f"order-canceled:{canceled.pk}",
-        created_at=at,
+# --- one cancellation -------------------------------------------------------------------------------------------------
+
+
+def _row(
+    order: Order, lines: Sequence[OrderLine], cause: Cause, *, at: datetime, by: User | None, reason: str,
+    bulk: BulkCancellation | None, is_heard: bool,
+) -> Cancellation:  # fmt: skip
+    """No fee: it is for what was delivered, and nothing was (S4-5). The penalty is on what the shop did not deliver."""
+    refund_fen = sum(line.price_fen for line in lines)
+    consequence = CONSEQUENCES[cause]
+    percent = order.policy.shop_cancel_penalty_percent if consequence.has_penalty else 0
+    return Cancellation(
+        order=order,
+        cause=cause,
+        reason=reason[:300],
+        bulk=bulk,
+        canceled_by=by,
+        refund_fen=refund_fen,
+        penalty_fen=refund_fen * percent // 100,
+        priority=consequence.priority,
+        at=at,
+        heard_at=at if is_heard else None,
+        next_due_at=None if is_heard else at,
+    )
+
+
+def _buyers_causes(order: Order) -> list[Cause]:
+    return [cause for cause in BUYERS_CAUSES if cause != Cause.LATE or order.overdue_since is not None]
+
+
+def _tell(canceled: Sequence[Cancellation], at: datetime) -> None:
+    Notice.objects.bulk_create(
+        Notice(
+            recipient_id=row.order.buyer_id,
+            kind="order_canceled",
+            params={"order_no": row.order.order_no, "cause": str(Cause(row.cause).label)},
+            path=f"/orders/{row.order.order_no}/",
+            source=f"order-canceled:{row.pk}",
+            created_at=at,
+        )
+        for row in canceled
     )

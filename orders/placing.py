@@ -78,6 +78,18 @@ def cancel(orders: Sequence[Order], *, at: datetime) -> None:
     history.record(unpaid, "lapse", at=at)
 
 
+def call_off(orders: Sequence[Order], *, at: datetime, by: User | None = None, note: str = "") -> None:
+    """不再收款: these unpaid orders end as soon as their payments are closed at the channel. Locked by the caller.
+
+    From now on nobody pays for them; what is paid all the same is surplus and goes back (``payments/settling.py``).
+    """
+    open_ones = [order for order in orders if order.status == OrderStatus.PLACED and order.expires_at > at]
+    Order.objects.filter(pk__in=[order.pk for order in open_ones]).update(expires_at=at)
+    for order in open_ones:
+        order.expires_at = at
+    history.record(open_ones, "call_off", at=at, by=by, note=note)
+
+
 def let_go(lines: Sequence[OrderLine], *, at: datetime) -> None:
     """取消预留 of everything that is kept for these lines and was not handed over."""
     kept = Reservation.objects.filter(line__in=lines, released_at=None, line__delivery=None)

@@ -8,24 +8,40 @@ from datetime import datetime, timedelta
 from accounts.models import User
 from notices.models import Notice
 from orders import history
-from orders.models import Order, OrderStatus
+from orders.models import Order, OrderLine, OrderStatus
 
 
 def settle(order: Order, *, at: datetime) -> None:
-    """Where an order stands once a line was handed over or canceled: nothing to come means delivered, or canceled."""
-    if order.status != OrderStatus.PAID or order.lines.filter(delivery=None, cancellation_line=None).exists():
-        return
-    if order.lines.filter(delivery__isnull=False).exists():
+    """Where an order stands once a line was handed over or canceled. Locked by the caller."""
+    settle_all([order], at=at)
+
+
+def settle_all(orders: Sequence[Order], *, at: datetime) -> None:
+    """Where these orders stand now: nothing to come means delivered, or canceled. Locked by the caller."""
+    paid = [order for order in orders if order.status == OrderStatus.PAID]
+    waiting = _having(paid, delivery=None, cancellation_line=None)
+    settled = [order for order in paid if order.pk not in waiting]
+    handed_over = _having(settled, delivery__isnull=False)
+    delivered = [order for order in settled if order.pk in handed_over]
+    canceled = [order for order in settled if order.pk not in handed_over]
+    for order in delivered:
         order.status, order.delivered_at = OrderStatus.DELIVERED, at
         order.next_due_at = at + timedelta(days=order.policy.complete_after_days)
-        _tell(order, at)
-        step = "deliver"
-    else:
+    for order in canceled:
         order.status, order.canceled_at, order.next_due_at = OrderStatus.CANCELED, at, None
-        step = "cancel"
-    order.leased_until, order.tries = None, 0
-    order.save(update_fields=["status", "delivered_at", "canceled_at", "next_due_at", "leased_until", "tries"])
-    history.record([order], step, at=at)
+    for order in settled:
+        order.leased_until, order.tries = None, 0
+    columns = ["status", "delivered_at", "canceled_at", "next_due_at", "leased_until", "tries"]
+    Order.objects.bulk_update(settled, columns)
+    _tell(delivered, at)
+    history.record(delivered, "deliver", at=at)
+    history.record(canceled, "cancel", at=at)
+
+
+def _having(orders: Sequence[Order], **lines: object) -> set[int]:
+    """Those of the orders that have such a line."""
+    rows = OrderLine.objects.filter(order__in=orders, **lines)
+    return set(rows.values_list("order_id", flat=True))
 
 
 def complete(orders: Sequence[Order], *, at: datetime, by: User | None = None) -> None:
@@ -39,12 +55,15 @@ def complete(orders: Sequence[Order], *, at: datetime, by: User | None = None) -
     history.record(done, "complete", at=at, by=by)
 
 
-def _tell(order: Order, at: datetime) -> None:
-    Notice.objects.create(
-        recipient_id=order.buyer_id,
-        kind="order_delivered",
-        params={"order_no": order.order_no},
-        path=f"/orders/{order.order_no}/",
-        source=f"order-delivered:{order.pk}",
-        created_at=at,
+def _tell(orders: Sequence[Order], at: datetime) -> None:
+    Notice.objects.bulk_create(
+        Notice(
+            recipient_id=order.buyer_id,
+            kind="order_delivered",
+            params={"order_no": order.order_no},
+            path=f"/orders/{order.order_no}/",
+            source=f"order-delivered:{order.pk}",
+            created_at=at,
+        )
+        for order in orders
     )

@@ -1,12 +1,12 @@
 """直充: one request to a supplier, from a committed number to the supplier's final word. Start at ``sweep``.
 
     prepared ⇄ unknown → accepted → succeeded | failed
-       ↓          ↓ succeeded | failed
+       ⇅          ↓ succeeded | failed
     stopped
 
 Three phases, always: commit the intent, call with no transaction open, commit the outcome. No answer is UNKNOWN, never
 a failure: ask again under the same number, since a new one could top up twice, and a refund could pay for what arrives.
-Only this module moves a top-up, but for ``cancellation.stop``, which takes back what has not left us.
+Only this module moves a top-up, but for ``cancellation.stop``, which takes back what has not left us, and ``go_on``.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ STEPS: dict[T, frozenset[T]] = {
     T.ACCEPTED: frozenset({T.SUCCEEDED, T.FAILED}),
     T.SUCCEEDED: frozenset(),
     T.FAILED: frozenset(),
-    T.STOPPED: frozenset(),
+    T.STOPPED: frozenset({T.PREPARED}),  # the refund it was stopped for came to nothing
 }
 FINAL = {TopUpState.DONE: T.SUCCEEDED, TopUpState.FAILED: T.FAILED, TopUpState.REFUSED: T.FAILED}
 

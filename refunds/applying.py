@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,14 +12,14 @@ from django.db.models import Count, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from orders.models import Order, OrderLine, TopUpStatus
+from orders.cancellation import CONSEQUENCES
+from orders.models import Cancellation, Cause, Order, OrderLine, TopUpStatus
 from payments.models import Payment, PaymentStatus
-from refunds import codes, evidence, lifecycle, policy
+from refunds import evidence, goods, lifecycle, policy
 from refunds.lifecycle import StepRefused
 from refunds.models import Lane, Refund, RefundLine, Status
 from refunds.policy import Facts, Terms, Verdict
 from refunds.reasons import REASONS
-from shops import stock
 
 
 class AlreadyActive(StepRefused):
@@ -53,13 +54,15 @@ class LineFacts:
 
 @dataclass(frozen=True)
 class Asked:
-    """One case as the rules see it. ``left_fen``: what no other case has taken of its lines' price."""
+    """One case as the rules see it. ``left_fen``: what no other case has taken of its lines' price. ``is_canceled``:
+    the machine asks for what was canceled, however often the buyer was refused before."""
 
     order: Order
     payment: Payment | None
     lines: Sequence[LineFacts]
     amount_fen: int
     left_fen: int
+    is_canceled: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,44 @@ def submit(order: Order, application: Application, *, by: User, at: datetime) ->
         if active is None:
             raise
         raise AlreadyActive(active.refund_no) from None
+
+
+def submit_for_cancellations(rows: Sequence[Cancellation], *, at: datetime) -> list[Refund]:
+    """取消引起的退款: the machine asks for all that is left of the canceled lines (S4-1). One row an order.
+
+    A row gets no case while its order has an active one, or when nothing is left to give back. In a transaction; the
+    number of queries does not grow with the rows.
+    """
+    payments = _hold_payments([row.order_id for row in rows])
+    orders = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy")
+    held = {order.pk: order for order in orders.filter(pk__in=payments).order_by("pk")}
+    busy = set(Refund.objects.filter(order__in=held, status__in=Status.active()).values_list("order_id", flat=True))
+    left = left_of([row for row in rows if row.order_id in held and row.order_id not in busy])
+    refunds, shares = [], []
+    for row in rows:
+        lines = left.get(row.pk, [])
+        most_fen = min(sum(item.amount_fen for item in lines), payments[row.order_id].refundable_fen) if lines else 0
+        if most_fen > 0:
+            refunds.append(_for(row, held[row.order_id], payments[row.order_id], most_fen, at))
+            shares.append(_shares(most_fen, lines))
+    lifecycle.open_cases(refunds, by=None, at=at)
+    RefundLine.objects.bulk_create(
+        RefundLine(refund=refund, order_line=line, amount_fen=fen)
+        for refund, parts in zip(refunds, shares, strict=True)
+        for line, fen in parts
+    )
+    return refunds
+
+
+def left_of(rows: Sequence[Cancellation]) -> dict[int, list[Refundable]]:
+    """What of each cancellation's lines no case has taken yet; one of which all is taken is not there."""
+    lines = OrderLine.objects.filter(cancellation_line__cancellation__in=rows).select_related("cancellation_line")
+    taken = promised_fen(RefundLine.objects.filter(order_line__cancellation_line__cancellation__in=rows))
+    left: dict[int, list[Refundable]] = defaultdict(list)
+    for line in lines.defer("product_page").order_by("order_id", "position"):
+        if (amount_fen := line.price_fen - taken.get(line.pk, 0)) > 0:
+            left[line.cancellation_line.cancellation_id].append(Refundable(line, amount_fen))
+    return left
 
 
 def preview(order: Order, application: Application, *, at: datetime) -> Verdict:
@@ -148,7 +189,7 @@ def gather(asked: Sequence[Asked], *, at: datetime) -> list[Facts]:
             amount_fen=each.amount_fen,
             left_fen=each.left_fen,
             refundable_fen=each.payment.refundable_fen if each.payment else 0,
-            rejections=rejections.get(each.order.pk, 0),
+            rejections=0 if each.is_canceled else rejections.get(each.order.pk, 0),
             auto_refunded_today_fen=given_fen.get(each.order.buyer_id, 0),
         )
         for each in asked
@@ -168,7 +209,7 @@ def _submit(order: Order, application: Application, by: User, at: datetime) -> R
     chosen = _chosen(refundable_lines(order), application)
     amount_fen = _amount(application, chosen, payment)
     shares = _shares(amount_fen, chosen)
-    stock.freeze(codes.of_lines([line.pk for line, _ in shares]), at=at, by=by)
+    goods.hold([line for line, _ in shares], at=at, by=by)
     refund = Refund(
         order=order,
         payment=payment,
@@ -180,10 +221,29 @@ def _submit(order: Order, application: Application, by: User, at: datetime) -> R
         amount_fen=amount_fen,
         submitted_at=at,
     )
-    lifecycle.open_case(refund, by=by, at=at)
+    lifecycle.open_cases([refund], by=by, at=at)
     RefundLine.objects.bulk_create(RefundLine(refund=refund, order_line=line, amount_fen=fen) for line, fen in shares)
     evidence.store(refund, by=by, at=at, images=application.images)
     return refund
+
+
+def _hold_payments(order_ids: Collection[int]) -> dict[int, Payment]:
+    """The payment that each of these orders stands on, by order; locked."""
+    rows = Payment.objects.select_for_update(no_key=True, of=("self",)).filter(order__in=order_ids)
+    return {row.order_id: row for row in rows.filter(status=PaymentStatus.PAID, is_surplus=False).order_by("pk")}
+
+
+def _for(row: Cancellation, order: Order, payment: Payment, amount_fen: int, at: datetime) -> Refund:
+    return Refund(
+        order=order,
+        payment=payment,
+        buyer_id=order.buyer_id,
+        cancellation=row,
+        reason=CONSEQUENCES[Cause(row.cause)].refund_reason,
+        description=row.reason,
+        amount_fen=amount_fen,
+        submitted_at=at,
+    )
 
 
 def _check_words(application: Application) -> None:

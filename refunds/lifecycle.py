@@ -25,11 +25,12 @@ from django.utils.translation import gettext_lazy as _
 import workqueue
 from accounts.models import User
 from accounts.roles import Role as R
+from orders import cancellation
 from orders.models import Order
 from payments import hearing, refunding
 from records import chain
-from refunds import codes, evidence, followups, policy
-from refunds.models import Disbursement, Lane, Queue, Refund, RefundEvent
+from refunds import evidence, followups, goods, policy
+from refunds.models import Disbursement, Lane, Queue, Refund, RefundEvent, RefundLine
 from refunds.models import Status as S
 from refunds.workdays import arrival_window
 
@@ -64,6 +65,7 @@ STEPS: dict[str, Step] = {
     "approve": _row(S.FIRST_REVIEW, S.APPROVED, {R.REVIEWER, R.SENIOR}, _("通过")),
     "reject": _row(S.FIRST_REVIEW, S.REJECTED, {R.REVIEWER, R.SENIOR}, _("驳回")),
     "escalate": _row(S.FIRST_REVIEW, S.FIRST_REVIEW, {R.SYSTEM}),
+    "approve_canceled": _row({S.FIRST_REVIEW, S.AWAITING_EVIDENCE}, S.APPROVED, {R.SYSTEM}),
     "withdraw": _row(
         {S.SUBMITTED, S.FIRST_REVIEW, S.AWAITING_EVIDENCE, S.APPROVED}, S.WITHDRAWN, {R.BUYER}, _("撤销申请")
     ),
@@ -124,7 +126,7 @@ def turn_down(refunds: Sequence[Refund], *, at: datetime, note: str) -> None:
     """初审不通过, always with the rule that failed (S1-16)."""
     with _step("turn_down", refunds, by=None, at=at, note=note) as taken:
         _decide(taken, at, note)
-        codes.release(taken.refunds, at=at, by=taken.by)
+        goods.release(taken.refunds, at=at, by=taken.by)
 
 
 # --- review -----------------------------------------------------------------------------------------------------------
@@ -167,8 +169,9 @@ def reject(refunds: Sequence[Refund], *, by: User, at: datetime, note: str) -> N
     """驳回, always with a reason (S1-16); the codes can be viewed again."""
     _demand_note(note, _("请写明驳回的理由，买家会看到这段话。"))
     with _step("reject", refunds, by=by, at=at, note=note) as taken:
+        _not_all_canceled(taken, _("订单已取消，款项必须退回买家，不能驳回。"))
         _decide(taken, at, note)
-        codes.release(taken.refunds, at=at, by=taken.by)
+        goods.release(taken.refunds, at=at, by=taken.by)
 
 
 def escalate(refunds: Sequence[Refund], *, at: datetime) -> None:
@@ -178,10 +181,20 @@ def escalate(refunds: Sequence[Refund], *, at: datetime) -> None:
             refund.queue = Queue.SENIOR
 
 
+def approve_canceled(refunds: Sequence[Refund], *, at: datetime) -> None:
+    """What it is about was canceled while people looked at it: nothing is left to decide (S4-1)."""
+    with _step("approve_canceled", refunds, by=None, at=at) as taken:
+        _nothing_delivered(taken)
+        _nobody_halted(taken)
+        for refund in taken.refunds:
+            refund.lane, refund.decided_at, refund.evidence_request = Lane.UNDELIVERED, at, ""
+
+
 def withdraw(refund: Refund, *, by: User, at: datetime) -> None:
     """撤销, until money is on its way (P9)."""
     with _step("withdraw", [refund], by=by, at=at) as taken:
-        codes.release(taken.refunds, at=at, by=taken.by)
+        _not_all_canceled(taken, _("订单已取消，款项会退回给您，不能撤销。"))
+        goods.release(taken.refunds, at=at, by=taken.by)
 
 
 # --- release ----------------------------------------------------------------------------------------------------------
@@ -210,7 +223,7 @@ def disburse(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Non
             Disbursement(refund=refund, attempt=attempt, released_by=by, created_at=at)
             for refund, attempt in zip(taken.refunds, attempts, strict=True)
         )
-        codes.retire(taken.refunds, at=at, by=taken.by)
+        goods.retire(taken.refunds, at=at, by=taken.by)
 
 
 def cannot_send(refunds: Sequence[Refund], *, at: datetime, note: str) -> None:
@@ -271,7 +284,8 @@ def reissue(refunds: Sequence[Refund], *, by: User, at: datetime) -> None:
 def allowed_steps(refund: Refund, by: User) -> list[str]:
     """The steps that this person may take on this case now: the buttons, and the API's list."""
     roles = roles_on(refund, by)
-    return [name for name, step in STEPS.items() if S(refund.status) in step.sources and step.who & roles]
+    steps = [name for name, step in STEPS.items() if S(refund.status) in step.sources and step.who & roles]
+    return [name for name in steps if name != "withdraw" or refund.cancellation_id is None]
 
 
 def above_limit(refunds: Sequence[Refund]) -> set[int]:
@@ -341,6 +355,31 @@ def _at_most_twice(taken: _Taken) -> None:
             raise StepRefused("asked_twice", _("已要求补充两次，请根据现有材料作出决定。"))
 
 
+def _not_all_canceled(taken: _Taken, message: object) -> None:
+    """The money of what is canceled goes back, whoever asked for it. A case that also takes of what was delivered may
+    come to nothing: then the canceled part gets a case of its own (``goods.release``)."""
+    alive = RefundLine.objects.filter(refund__in=taken.refunds, order_line__cancellation_line=None)
+    if {refund.pk for refund in taken.refunds} - set(alive.values_list("refund_id", flat=True)):
+        raise StepRefused("canceled", message)
+
+
+def _nothing_delivered(taken: _Taken) -> None:
+    """Something of it was canceled, and nothing else was delivered or begun."""
+    lines = RefundLine.objects.filter(refund__in=taken.refunds)
+    canceled = set(lines.filter(order_line__cancellation_line__isnull=False).values_list("refund_id", flat=True))
+    alive = lines.filter(order_line__cancellation_line=None)
+    if alive.exclude(order_line__in=cancellation.undelivered_lines().values("pk")).exists() or any(
+        refund.pk not in canceled for refund in taken.refunds
+    ):
+        raise StepRefused("not_canceled", _("退款单里有已交付或没有被取消的商品，须由人审核。"))
+
+
+def _nobody_halted(taken: _Taken) -> None:
+    """What people stopped on suspicion, people release."""
+    if any(event.step == "halt" for events in taken.events.values() for event in events):
+        raise StepRefused("halted", _("这张退款单曾被拦截，须由人审核。"))
+
+
 def _demand_note(note: str, message: object) -> None:
     if not note.strip():
         raise StepRefused("note_missing", message)
@@ -372,12 +411,14 @@ class _Taken:
     where_from: dict[int, S] = field(default_factory=dict)
 
 
-def open_case(refund: Refund, *, by: User | None, at: datetime) -> None:
-    """提交: the first event of a new case, written with it. Called by ``applying.submit`` alone."""
-    role = R.SYSTEM if by is None else R.BUYER if by.pk == refund.buyer_id else R(by.role)
-    _enter(refund, S.SUBMITTED, at)
-    refund.save()
-    _record([refund], "submit", {refund.pk: ""}, by, {refund.pk: role}, {refund.pk: []}, "", at)
+def open_cases(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> None:
+    """提交: new cases, each with its first event. Called by ``applying`` alone."""
+    for refund in refunds:
+        _enter(refund, S.SUBMITTED, at)
+    Refund.objects.bulk_create(refunds)
+    roles = {r.pk: R.SYSTEM if by is None else R.BUYER if by.pk == r.buyer_id else R(by.role) for r in refunds}
+    nothing: dict[int, list[RefundEvent]] = {refund.pk: [] for refund in refunds}
+    _record(refunds, "submit", dict.fromkeys(roles, ""), by, roles, nothing, "", at)
 
 
 @contextmanager

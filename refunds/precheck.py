@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from accounts.models import User
-from refunds import applying, codes, lifecycle, policy
+from refunds import applying, goods, lifecycle, policy
 from refunds.applying import Asked
 from refunds.models import Lane, PreCheck, Refund, RefundLine
 from refunds.policy import Verdict
@@ -35,7 +35,8 @@ def _asked(refunds: Sequence[Refund]) -> list[Asked]:
         lines[line.refund_id].append(line)
     line_ids = [line.order_line_id for rows in lines.values() for line in rows]
     promised_fen = applying.promised_fen(RefundLine.objects.filter(order_line__in=line_ids).exclude(refund__in=refunds))
-    codes.of_lines(line_ids)  # nobody looks at a code while the rules do
+    goods.hold_orders(refunds)
+    goods.of_lines(line_ids)  # nobody looks at a code while the rules do
     facts = dict(zip(sorted(line_ids), applying.facts_of(line_ids), strict=True))
     return [
         Asked(
@@ -43,6 +44,7 @@ def _asked(refunds: Sequence[Refund]) -> list[Asked]:
             payment=refund.payment,
             lines=[facts[row.order_line_id] for row in lines[refund.pk]],
             amount_fen=refund.amount_fen,
+            is_canceled=refund.cancellation_id is not None,
             left_fen=sum(row.order_line.price_fen - promised_fen.get(row.order_line_id, 0) for row in lines[refund.pk]),
         )
         for refund in refunds

@@ -6,7 +6,7 @@ from celery import shared_task
 
 import clock
 import workqueue
-from refunds import disbursement, sweeping
+from refunds import cancellations, disbursement, sweeping
 from refunds.lifecycle import SWEEP
 
 
@@ -14,5 +14,5 @@ from refunds.lifecycle import SWEEP
 def sweep() -> None:
     """Work through what is due until nothing is."""
     workqueue.heard(SWEEP)
-    while sweeping.sweep(at=clock.now()) + disbursement.hear(at=clock.now()):
+    while sum(work(at=clock.now()) for work in (cancellations.hear, sweeping.sweep, disbursement.hear)):
         pass

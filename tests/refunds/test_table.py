@@ -33,6 +33,8 @@ HOW = {
 ROLES = [role for role in Role if role != Role.SYSTEM]
 # Cells of the table that a guard closes in this very situation, and what the guard says.
 GUARDED = {
+    ("first_review", "approve_canceled", Role.SYSTEM): "not_canceled",
+    ("awaiting_evidence", "approve_canceled", Role.SYSTEM): "not_canceled",
     ("approved", "disburse", Role.SYSTEM): "not_automatic",
     ("returned", "reissue", Role.FINANCE): "attempt_not_closed",
 }

@@ -1,0 +1,118 @@
+"""听取取消: every cancellation gives its money back by a case, opened by the machine and released by itself (S4-1).
+
+A ``Cancellation`` is due until all the money of its lines is promised to cases. An order has one active case at a time:
+one that is about canceled lines alone is approved where it stands; any other goes first, and we come back.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import OperationalError, transaction
+
+import workqueue
+from clock import scaled
+from orders.models import Cancellation
+from payments.models import Payment, PaymentStatus
+from refunds import applying, lifecycle
+from refunds.lifecycle import StepRefused
+from refunds.models import Refund
+from refunds.models import Status as S
+
+log = logging.getLogger(__name__)
+BATCH = 50
+LONGEST_PAUSE_SECONDS = 600
+
+
+def hear(*, at: datetime) -> int:
+    """Act on a batch of cancellations, the urgent ones first; returns how many. A failing one stops no other (F12)."""
+    try:
+        return _hear(at, BATCH)
+    except OperationalError:
+        raise  # the database is away: they wait
+    except Exception:
+        log.exception("hear: a batch of cancellations failed, each is done alone")
+        return sum(_hear_alone(at) for _ in range(BATCH))
+
+
+def _hear(at: datetime, limit: int) -> int:
+    with transaction.atomic():
+        due = _due(at, limit)
+        _act(due, at)
+        return len(due)
+
+
+def _hear_alone(at: datetime) -> int:
+    failing: Cancellation | None = None
+    try:
+        with transaction.atomic():
+            due = _due(at, 1)
+            failing = due[0] if due else None
+            _act(due, at)
+            return len(due)
+    except OperationalError:
+        raise
+    except Exception:
+        if failing is None:
+            raise
+        log.exception("hear: cancellation %s failed", failing.pk)
+        _later([failing], at)
+        return 1
+
+
+def _due(at: datetime, limit: int) -> list[Cancellation]:
+    rows = Cancellation.objects.select_related("order")
+    return workqueue.claim(rows, at=at, limit=limit, first=["priority"])
+
+
+def _act(due: Sequence[Cancellation], at: datetime) -> None:
+    """Cases before payments before orders: the order in which everybody locks."""
+    if not due:
+        return
+    _approve_where_they_stand(due, at)
+    one_an_order = {row.order_id: row for row in reversed(due)}  # of several the most urgent
+    applying.submit_for_cancellations(sorted(one_an_order.values(), key=lambda row: row.order_id), at=at)
+    _settle(due, at)
+
+
+def _approve_where_they_stand(due: Sequence[Cancellation], at: datetime) -> None:
+    """Cases that people look at, and of which nothing is left to decide. Few: each by itself."""
+    orders = [row.order_id for row in due]
+    for refund in Refund.objects.filter(order__in=orders, status__in=[S.FIRST_REVIEW, S.AWAITING_EVIDENCE]):
+        try:
+            lifecycle.approve_canceled([refund], at=at)
+        except StepRefused as refusal:
+            log.info("cancellation: refund %s goes its own way: %s", refund.refund_no, refusal.code)
+
+
+def _settle(due: Sequence[Cancellation], at: datetime) -> None:
+    """Heard is what needs us no more: all its money is promised by cases that nobody weighs any more."""
+    left = applying.left_of(due)
+    orders = [row.order_id for row in due]
+    weighed = set(
+        Refund.objects.filter(order__in=orders, status__in=[S.SUBMITTED, S.FIRST_REVIEW, S.AWAITING_EVIDENCE])
+        .filter(cancellation=None)
+        .values_list("order_id", flat=True)
+    )
+    given_back = _without_money(orders)
+    heard = [row for row in due if row.order_id in given_back or not (row.pk in left or row.order_id in weighed)]
+    Cancellation.objects.filter(pk__in=[row.pk for row in heard]).update(
+        heard_at=at, next_due_at=None, leased_until=None, tries=0
+    )
+    _later([row for row in due if row not in heard], at)
+
+
+def _without_money(order_ids: Sequence[int]) -> set[int]:
+    """Orders whose payment has nothing left, refunds by other hands included: there is nothing to wait for."""
+    rows = Payment.objects.filter(order__in=order_ids, status=PaymentStatus.PAID, is_surplus=False)
+    return {payment.order_id for payment in rows if payment.refundable_fen <= 0}
+
+
+def _later(rows: Sequence[Cancellation], at: datetime) -> None:
+    for row in rows:
+        row.tries += 1
+        row.leased_until = None
+        row.next_due_at = at + scaled(min(5 * 2 ** min(row.tries, 10), LONGEST_PAUSE_SECONDS))
+    Cancellation.objects.bulk_update(rows, ["tries", "leased_until", "next_due_at"])

@@ -1,0 +1,107 @@
+"""What a case does to the goods it is about: hold them while it runs, give them back or take them when it ends.
+
+A code is frozen; a top-up that was not sent and work that was not begun are stopped, so that nothing is carried out
+behind a refund. A line that was never delivered and is refunded in full is canceled, so that nobody delivers it later.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+from django.db.models import F, Sum
+
+import workqueue
+from accounts.models import User
+from orders import cancellation
+from orders.models import Cancellation, Cause, Order, OrderLine, TopUp, TopUpStatus
+from refunds.models import Refund, RefundLine, Status
+from shops import stock
+from shops.models import CardCode
+
+
+def of_lines(line_ids: Iterable[int]) -> list[CardCode]:
+    """The codes delivered for these order lines, each with its ``delivery``, locked until the transaction ends."""
+    return stock.lock(CardCode.objects.select_related("delivery").filter(delivery__line__in=list(line_ids)))
+
+
+def hold(lines: Sequence[OrderLine], *, at: datetime, by: User | None) -> None:
+    """冻结: a refund is asked for these lines. What was sent or begun goes on. The order is locked by the caller."""
+    cancellation.stop(lines)
+    stock.freeze(of_lines([line.pk for line in lines]), at=at, by=by)
+
+
+def release(refunds: Sequence[Refund], *, at: datetime, by: User | None) -> None:
+    """解冻: the case came to nothing, also if money had been on its way and came back.
+
+    What was canceled meanwhile is not delivered: its money is due again, by a case of its own.
+    """
+    hold_orders(refunds)
+    lines = _lines(refunds)
+    cancellation.go_on(lines, at=at)
+    stock.give_back(of_lines(lines), at=at, by=by)
+    heard = Cancellation.objects.filter(lines__line__in=lines, heard_at__isnull=False)
+    if heard.update(heard_at=None, next_due_at=at, tries=0):
+        workqueue.ring(cancellation.HEAR)
+
+
+def retire(refunds: Sequence[Refund], *, at: datetime, by: User | None) -> None:
+    """Money goes back. A line refunded in full, at once or bit by bit, loses its code; else the buyer keeps it.
+
+    So with what was never delivered: refunded in full it is canceled, else it goes on.
+    """
+    orders = hold_orders(refunds)
+    lines = _lines(refunds)
+    in_full = _refunded_in_full(lines)
+    _cancel(orders, in_full, refunds, at)
+    cancellation.go_on([line for line in lines if line not in in_full], at=at)
+    locked = of_lines(lines)
+    stock.retire([code for code in locked if code.delivery.line_id in in_full], at=at, by=by)
+    stock.give_back([code for code in locked if code.delivery.line_id not in in_full], at=at, by=by)
+
+
+def hold_orders(refunds: Sequence[Refund]) -> list[Order]:
+    """Whoever delivers, stops or cancels waits until the case has done with the goods. Before their codes, always."""
+    rows = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy")
+    return list(rows.filter(pk__in=[refund.order_id for refund in refunds]).order_by("pk"))
+
+
+def _lines(refunds: Sequence[Refund]) -> list[int]:
+    return list(RefundLine.objects.filter(refund__in=refunds).values_list("order_line_id", flat=True))
+
+
+def _refunded_in_full(line_ids: Sequence[int]) -> set[int]:
+    """Those of which nothing is left to the shop, over all cases that took of them."""
+    promised = RefundLine.objects.filter(order_line__in=line_ids, refund__status__in=Status.holding_money())
+    sums = promised.values("order_line_id", price_fen=F("order_line__price_fen")).annotate(taken_fen=Sum("amount_fen"))
+    return {row["order_line_id"] for row in sums if row["taken_fen"] >= row["price_fen"]}
+
+
+# --- what was never delivered -----------------------------------------------------------------------------------------
+
+
+def _cancel(orders: Sequence[Order], line_ids: Collection[int], refunds: Sequence[Refund], at: datetime) -> None:
+    """取消 of the undelivered among these lines, heard already: this very case gives their money back."""
+    lost: dict[int, list[OrderLine]] = defaultdict(list)
+    for line in cancellation.stop(list(OrderLine.objects.filter(pk__in=line_ids))):
+        lost[line.order_id].append(line)
+    reasons = {refund.order_id: refund.reason for refund in refunds}
+    failed = TopUp.objects.filter(line__in=line_ids, status=TopUpStatus.FAILED)
+    by_supplier = set(failed.values_list("line__order_id", flat=True))
+    alike: dict[Cause, list[cancellation.Loss]] = defaultdict(list)
+    for order in orders:
+        if order.pk in lost:
+            cause = _cause(order, reasons[order.pk], is_suppliers=order.pk in by_supplier)
+            alike[cause].append((order, lost[order.pk]))
+    for cause, losses in alike.items():
+        cancellation.cancel_many(losses, cause=cause, at=at, is_heard=True)
+
+
+def _cause(order: Order, reason: str, *, is_suppliers: bool) -> Cause:
+    """Whose fault it is, by our own records: a reason that a buyer picked costs no shop a penalty (S4-2, S4-16)."""
+    if is_suppliers:
+        return Cause.SUPPLIER_FAILED
+    if order.overdue_since is not None:
+        return Cause.LATE
+    return Cause.DUPLICATE if reason == "duplicate" else Cause.BUYER
