@@ -21,5 +21,6 @@ app.conf.beat_schedule = {
     # The first one after midnight publishes yesterday; the others catch up what it could not do.
     "publish roots": {"task": "records.publish", "schedule": crontab(minute="30"), "options": {"expires": 3000}},
     "sweep shops": {"task": "shops.sweep", "schedule": 10.0, "options": {"expires": 30}},
+    "count shops": {"task": "refunds.figures", "schedule": 300.0, "options": {"expires": 300}},  # each once an hour
     "heartbeat": {"task": "cardshop.heartbeat", "schedule": 5.0, "options": {"expires": 10}},
 }

@@ -6,7 +6,7 @@ from celery import shared_task
 
 import clock
 import workqueue
-from refunds import cancellations, disbursement, sweeping
+from refunds import cancellations, closing, disbursement, figures, sweeping
 from refunds.lifecycle import SWEEP
 
 
@@ -16,3 +16,11 @@ def sweep() -> None:
     workqueue.heard(SWEEP)
     while sum(work(at=clock.now()) for work in (cancellations.hear, sweeping.sweep, disbursement.hear)):
         pass
+
+
+@shared_task(name="refunds.figures")
+def count_shops() -> None:
+    """Figures and badges of the shops whose hour is over; shops that have nothing left to do close."""
+    while figures.compute(at=clock.now()):
+        pass
+    closing.close(at=clock.now())
