@@ -91,13 +91,18 @@ def digest(row: Link) -> bytes:
 
 def personal_digest(row: Link) -> bytes:
     """SHA-256 over salt and personal fields; once both are erased, the digest alone goes on proving the chain."""
-    return hashlib.sha256(bytes(row.salt) + canonical(_content(row, row.PERSONAL))).digest()
+    return hashlib.sha256(bytes(row.salt) + canonical(personal_content(row))).digest()
 
 
 def public_content(row: Link) -> dict[str, Any]:
     """The fields that stand in the hash as they are, under the names that a published record gives them."""
     head = {"stream": row.STREAM, "subject": str(_subject(row)), "sequence": row.sequence, "at": _plain(row.at)}
     return head | _content(row, row.PUBLIC)
+
+
+def personal_content(row: Link) -> dict[str, Any]:
+    """The fields that stand in the hash as a digest only."""
+    return _content(row, row.PERSONAL)
 
 
 def canonical(content: Mapping[str, Any]) -> bytes:

@@ -43,7 +43,7 @@ def progress(refund: Refund, *, at: datetime) -> Progress:
         refund=refund,
         track=track,
         events=events,
-        log=[(event.at, _told(refund, event)) for event in reversed(events)],
+        log=[(event.at, told(refund, event)) for event in reversed(events)],
         attempt=attempt,
         checks=_checks(refund),
         evidence=evidence,
@@ -69,7 +69,7 @@ def localized(chinese: str, english: str) -> str:
     return english if (get_language() or "").startswith("en") and english else chinese
 
 
-def _told(refund: Refund, event: RefundEvent) -> str:
+def told(refund: Refund, event: RefundEvent) -> str:
     """The step in the words of its notice."""
     params = {"refund_no": refund.refund_no, "amount": yuan(refund.amount_fen), "note": event.note}
     return wording.text(f"refund_{event.step}", params)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from storefront import guests, orders, pages, paying, products, refunds
+from storefront import guests, orders, pages, paying, products, records, refunds
 
 
 class PublicNumber(StringConverter):
@@ -18,8 +20,21 @@ class PolicyCode(StringConverter):
     regex = "[a-z0-9_-]{1,40}"
 
 
+class Day:
+    """2026-11-21, and only days that there are."""
+
+    regex = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+
+    def to_python(self, value: str) -> date:
+        return date.fromisoformat(value)
+
+    def to_url(self, value: date) -> str:
+        return value.isoformat()
+
+
 register_converter(PublicNumber, "no")
 register_converter(PolicyCode, "policy")
+register_converter(Day, "day")
 
 app_name = "storefront"
 urlpatterns = [
@@ -37,6 +52,8 @@ urlpatterns = [
     path("orders/<no:order_no>/check/", paying.check, name="check"),
     path("orders/<no:order_no>/voucher/", orders.voucher, name="voucher"),
     path("orders/<no:order_no>/lines/<int:position>/reveal/", orders.reveal, name="reveal"),
+    path("orders/<no:order_no>/record/", records.order, name="order_record"),
+    path("orders/<no:order_no>/record/record.json", records.order_file, name="order_record_file"),
     path("orders/<no:order_no>/refund/", refunds.apply, name="apply"),
     path("refunds/", refunds.refund_list, name="refunds"),
     path("refunds/<no:refund_no>/", refunds.refund_page, name="refund"),
@@ -50,6 +67,10 @@ urlpatterns = [
     path("notices/<int:notice_id>/", pages.open_notice, name="notice"),
     path("policies/<policy:code>/<int:version>/", pages.policy_page, name="policy"),
     path("policies/<policy:code>/<int:version>.txt", pages.policy_text, name="policy_text"),
+    path("records/", records.record_list, name="records"),
+    path("records/<day:day>.json", records.daily_root, name="daily_root"),
+    path("records/key.json", records.key, name="record_key"),
+    path("records/check_record.py", records.checker, name="check_record"),
     path("help/", pages.help_page, name="help"),
     path("language/", pages.choose_language, name="language"),
     path("robots.txt", pages.robots, name="robots"),

@@ -21,6 +21,10 @@ GET  storefront:product                           200    200   200      200     
 GET  storefront:policy                            200    200   200      200      200   200      200    200     200
 GET  storefront:policy_text                       200    200   200      200      200   200      200    200     200
 GET  storefront:help                              200    200   200      200      200   200      200    200     200
+GET  storefront:records                           200    200   200      200      200   200      200    200     200
+GET  storefront:daily_root                        200    200   200      200      200   200      200    200     200
+GET  storefront:record_key                        200    200   200      200      200   200      200    200     200
+GET  storefront:check_record                      200    200   200      200      200   200      200    200     200
 GET  storefront:robots                            200    200   200      200      200   200      200    200     200
 GET  storefront:favicon                           go     go    go       go       go    go       go     go      go
 GET  storefront:language                          405    405   405      405      405   405      405    405     405
@@ -43,6 +47,8 @@ GET  storefront:pay_back            @unpaid       login  go    404      404     
 GET  storefront:wechat_login        @unpaid       login  go    404      404      404   404      404    404     404
 GET  storefront:wechat_return       @unpaid       login  go    404      404      404   404      404    404     404
 GET  storefront:voucher                           login  200   404      404      404   404      404    404     404
+GET  storefront:order_record                      login  200   404      404      404   404      404    404     404
+GET  storefront:order_record_file                 login  200   404      404      404   404      404    404     404
 GET  storefront:reveal                            login  200   404      404      404   404      404    404     404
 POST storefront:reveal                            login  200   404      404      404   404      404    404     404
 
@@ -67,6 +73,8 @@ POST storefront:read_all                          login  go    go       go      
 
 # --- a shop's pages: to its members, to read ---
 GET  portal:orders                                login  403   403      200      200   403      403    403     403
+GET  portal:order_record                          login  403   403      200      404   403      403    403     403
+GET  portal:order_record_file                     login  403   403      200      404   403      403    403     403
 GET  portal:refunds                               login  403   403      200      200   403      403    403     403
 GET  portal:refund                                login  403   403      200      404   403      403    403     403
 

@@ -102,6 +102,7 @@ class World:
             "evidence_id": self.evidence.pk,
             "notice_id": case.buyer.notices.first().pk,
             "kind": "payment",
+            "day": _published_day(),
             "key": self.evidence.pk if address.name.startswith("admin:") else "nothing",
             "uidb36": "1",
             "app_label": "refunds",
@@ -152,6 +153,7 @@ def world(
         "returned": "returned",
     }  # fmt: skip
     _rows_of_the_desk(operator)
+    _a_day_is_over()
     _rows_of_the_shops(here)
     return here
 
@@ -203,3 +205,17 @@ def _rows_of_the_desk(operator: Any) -> None:
     LogEntry.objects.log_actions(operator.pk, [operator], CHANGE, "改动")
     ChannelNotification.objects.create(account=account, notification_id="N1", kind="payment", received_at=at)
     RefusedNotification.objects.create(account=account, code="signature", hour=at, last_at=at)
+
+
+def _a_day_is_over() -> None:
+    from datetime import timedelta
+
+    from records import roots
+
+    roots.publish(at=roots.now() + timedelta(days=1))
+
+
+def _published_day() -> Any:
+    from records.models import DailyRoot
+
+    return DailyRoot.objects.values_list("day", flat=True).first()

@@ -225,4 +225,4 @@ def test_a_thousand_chains_need_no_more_memory_than_ten(make_product, django_ass
 
 
 def test_every_stream_is_checked():
-    assert [kind for kind in roots.streams()] == [CodeEvent, OrderEvent, RefundEvent]
+    assert roots.streams() == [CodeEvent, OrderEvent, RefundEvent]

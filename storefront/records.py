@@ -1,0 +1,70 @@
+"""存证 for everybody: the signed roots, the public key, the program that checks; and for a buyer an order's record."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.cache import never_cache
+
+import paging
+import records
+from accounts.visitors import SignedIn
+from records.models import DailyRoot
+from refunds import order_record
+from storefront import reading
+
+CHECKER = Path(records.__file__).parent / "check_record.py"
+PLAIN = {"ensure_ascii": False, "indent": 1}
+
+
+def record_list(request: HttpRequest) -> HttpResponse:
+    """每日根, the newest first, and what they prove and what not (S4-23)."""
+    published = DailyRoot.objects.defer("leaves", "signature")
+    page = paging.newest_first(published, by="published_at", after=request.GET.get("after", ""))
+    for root in page.rows:
+        root.hex = bytes(root.root).hex()[:16]  # type: ignore[attr-defined]
+    key_id = page.rows[0].key_id if page.rows else ""
+    return render(request, "storefront/records.html", {"page": page, "key_id": key_id})
+
+
+def daily_root(request: HttpRequest, day: date) -> JsonResponse:
+    """One day's statement with its signature. Never changes."""
+    root = get_object_or_404(DailyRoot.objects.defer("leaves"), day=day)
+    return JsonResponse(order_record.root_in_file(root), json_dumps_params=PLAIN)
+
+
+def key(request: HttpRequest) -> JsonResponse:
+    return JsonResponse(order_record.keys_in_file(), json_dumps_params=PLAIN)
+
+
+def checker(request: HttpRequest) -> FileResponse:
+    """核对程序, to read and to run."""
+    return FileResponse(
+        CHECKER.open("rb"), as_attachment=True, filename="check_record.py", content_type="text/plain; charset=utf-8"
+    )
+
+
+@login_required
+@never_cache
+def order(request: SignedIn, order_no: str) -> HttpResponse:
+    record = order_record.of(reading.order_of(request.user, order_no))
+    return render(request, "storefront/order_record.html", {"record": record})
+
+
+@login_required
+@never_cache
+def order_file(request: SignedIn, order_no: str) -> HttpResponse:
+    return as_download(order_record.of(reading.order_of(request.user, order_no)), request)
+
+
+def as_download(record: order_record.OrderRecord, request: SignedIn) -> HttpResponse:
+    content: dict[str, Any] = order_record.as_file(record, reader=request.user)
+    name = f"record-{record.order.order_no}.json"
+    return JsonResponse(
+        content, json_dumps_params=PLAIN, headers={"Content-Disposition": f'attachment; filename="{name}"'}
+    )
