@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
-from django.urls import path, re_path
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
-from portal import pages, records
+from portal import applying, door, orders, people, products, records, refunds, shop
+
+
+class PublicNumber(StringConverter):
+    """An order's or a refund's number, as in ``storefront/urls.py``."""
+
+    regex = "[0-9A-Z]{8,20}"
+
+
+register_converter(PublicNumber, "shop_no")
 
 app_name = "portal"
 urlpatterns = [
-    path("shop/", pages.order_list, name="orders"),
+    path("shop/", orders.order_list, name="orders"),
+    path("shop/orders/<shop_no:order_no>/", orders.order_page, name="order"),
+    path("shop/orders/<shop_no:order_no>/talk/", orders.say, name="say"),
+    path("shop/orders/<shop_no:order_no>/cancel/", orders.cancel, name="cancel"),
+    path("shop/orders/<shop_no:order_no>/recipient/", orders.see_recipient, name="see_recipient"),
+    path("shop/orders/<shop_no:order_no>/lines/<int:position>/start/", orders.start, name="start"),
+    path("shop/orders/<shop_no:order_no>/lines/<int:position>/report/", orders.report, name="report"),
+    path("shop/orders/<shop_no:order_no>/lines/<int:position>/hand-over/", orders.hand_over, name="hand_over"),
     re_path(r"^shop/orders/(?P<order_no>[0-9A-Z]{8,20})/record/$", records.order, name="order_record"),
     re_path(
         r"^shop/orders/(?P<order_no>[0-9A-Z]{8,20})/record/record.json$", records.order_file, name="order_record_file"
     ),
-    path("shop/refunds/", pages.refund_list, name="refunds"),
-    re_path(r"^shop/refunds/(?P<refund_no>[0-9A-Z]{8,20})/$", pages.refund_page, name="refund"),
+    path("shop/refunds/", refunds.refund_list, name="refunds"),
+    path("shop/refunds/<shop_no:refund_no>/", refunds.refund_page, name="refund"),
+    path("shop/products/", products.product_list, name="products"),
+    path("shop/products/new/", products.new_product, name="new_product"),
+    path("shop/products/<int:product_id>/", products.product_page, name="product"),
+    path("shop/products/<int:product_id>/listed/", products.set_listed, name="set_listed"),
+    path("shop/coupons/", products.coupon_list, name="coupons"),
+    path("shop/coupons/new/", products.new_coupon, name="new_coupon"),
+    path("shop/coupons/<int:coupon_id>/", products.coupon_page, name="coupon"),
+    path("shop/reviews/", shop.review_list, name="reviews"),
+    path("shop/reviews/<int:review_id>/reply/", shop.reply, name="reply"),
+    path("shop/figures/", shop.figures_page, name="figures"),
+    path("shop/deposit/", shop.deposit_page, name="deposit"),
+    path("shop/people/", people.people_page, name="people"),
+    path("shop/people/<int:member_id>/role/", people.set_role, name="set_role"),
+    path("shop/people/<int:member_id>/remove/", people.remove, name="remove_member"),
+    path("shop/leave/", people.leave, name="leave"),
+    path("shop/choose/", door.choose, name="choose"),
+    path("shop/apply/", applying.apply, name="apply"),
+    path("shop/documents/<uuid:document_id>/", applying.document, name="document"),
 ]
