@@ -6,7 +6,7 @@ from celery import shared_task
 
 import clock
 import workqueue
-from orders import topups, watch
+from orders import bulk, topups, watch
 from orders.delivery import SWEEP
 
 
@@ -14,5 +14,5 @@ from orders.delivery import SWEEP
 def sweep() -> None:
     """Work through what is due until nothing is."""
     workqueue.heard(SWEEP)
-    while topups.sweep(at=clock.now()) + watch.sweep(at=clock.now()):
+    while sum(work(at=clock.now()) for work in (topups.sweep, watch.sweep, bulk.sweep)):
         pass

@@ -122,6 +122,26 @@ def present(payment: Payment, *, at: datetime) -> Payment:
     return payment
 
 
+def call_off(order: Order, *, at: datetime, by: User | None = None) -> Order:
+    """取消 an unpaid order: its payment is closed at the channel, then the order ends. Asks while the buyer waits.
+
+    What is paid all the same is surplus and goes back. Returns the order as it now is. Raises OrderIsNotPayable, or
+    StillOpenElsewhere: the channel has not closed it yet, and the order ends by itself once it has.
+    """
+    with transaction.atomic():
+        locked = Order.objects.select_for_update(no_key=True).get(pk=order.pk)
+        if locked.status != OrderStatus.PLACED:
+            raise OrderIsNotPayable(f"call_off: the order is {locked.status}")
+        placing.call_off([locked], at=at, by=by)
+    for payment in order.payments.select_related("account").filter(status__in=OPEN):
+        _close_now(payment, at=at)
+    with transaction.atomic():
+        locked = Order.objects.select_for_update(no_key=True).get(pk=order.pk)
+        if not locked.payments.filter(status__in=OPEN).exists():  # closed before, another way, or just now
+            placing.cancel([locked], at=at)
+    return locked
+
+
 def look(payments: Sequence[Payment], *, at: datetime, open_till: bool = False) -> None:
     """Ask the channel about these payments, and record what it says. ``open_till`` also opens a till that closed."""
     keys = workqueue.pks(payments)
@@ -190,7 +210,7 @@ def sweep(*, at: datetime) -> int:
 def _ask(payment: Payment, at: datetime, open_till: bool) -> str | PaymentOutcome:
     """The till of a payment that is to be paid now, else where it stands; what nobody needs any more is closed."""
     gateway = channels.gateway(payment.account)
-    is_wanted = payment.order.status == OrderStatus.PLACED and payment.expires_at > at
+    is_wanted = payment.order.status == OrderStatus.PLACED and settling.deadline(payment, payment.order) > at
     if is_wanted and (payment.status == PaymentStatus.PREPARED or (open_till and till_has_closed(payment, at))):
         return gateway.open_payment(_order_for(payment))
     outcome = gateway.query_payment(payment.payment_no)

@@ -37,7 +37,7 @@ def settle(payment: Payment, order: Order | None, answer: Answer, at: datetime, 
         _open_till(payment, answer, at)
     elif order and answer.state is PaymentState.PAID:
         _pay(payment, order, answer, at)
-    elif order and _is_over(payment, answer.state, at, closing=closing):
+    elif order and _is_over(payment, order, answer.state, at, closing=closing):
         _close(payment, order, answer.state, at)
     else:
         payment.tries = 0  # not paid yet is an answer like any other
@@ -77,12 +77,13 @@ def _pay(payment: Payment, order: Order, outcome: PaymentOutcome, at: datetime) 
     payment.paid_at = outcome.paid_at or at
     payment.channel_transaction_id = outcome.channel_transaction_id
     payment.next_due_at = None
-    payment.is_surplus = order.status != OrderStatus.PLACED or outcome.amount_fen != payment.amount_fen
+    is_waited_for = order.status == OrderStatus.PLACED and not _is_called_off(payment, order)
+    payment.is_surplus = not is_waited_for or outcome.amount_fen != payment.amount_fen
     payment.amount_fen = outcome.amount_fen
     payment.save(update_fields=_WRITTEN)
     _post(payment, order, at)
     if payment.is_surplus:
-        placing.cancel([order], at=at)  # of a wrong amount; an order that was paid rightly before stays paid
+        placing.cancel([order], at=at)  # called off, or a wrong amount; an order that was paid rightly before stays paid
         order.refresh_from_db()
         refunding.give_back(payment, at=at)
     else:
@@ -100,11 +101,21 @@ def _post(payment: Payment, order: Order, at: datetime) -> None:
     )
 
 
-def _is_over(payment: Payment, state: PaymentState, at: datetime, *, closing: bool) -> bool:
+def deadline(payment: Payment, order: Order) -> datetime:
+    """Until when anybody waits for this payment."""
+    return min(payment.expires_at, order.expires_at)
+
+
+def _is_called_off(payment: Payment, order: Order) -> bool:
+    """``placing.call_off`` has brought the order's end before that of its payments."""
+    return order.expires_at < payment.expires_at
+
+
+def _is_over(payment: Payment, order: Order, state: PaymentState, at: datetime, *, closing: bool) -> bool:
     """Closed there, or here before; or not heard of there and not wanted here any more."""
     if payment.status == PaymentStatus.CLOSED or state is PaymentState.CLOSED:
         return True
-    return state is PaymentState.NOT_FOUND and (closing or payment.expires_at <= at)
+    return state is PaymentState.NOT_FOUND and (closing or deadline(payment, order) <= at)
 
 
 def _close(payment: Payment, order: Order, state: PaymentState, at: datetime) -> None:

@@ -8,9 +8,11 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+import clock
 from accounts.models import User
 from accounts.roles import Role
 from notices import reading
+from orders import announcements
 
 
 def shop(request: HttpRequest) -> dict[str, Any]:
@@ -18,6 +20,7 @@ def shop(request: HttpRequest) -> dict[str, Any]:
     return {
         "is_demo": settings.DEMO,
         "site_url": settings.SITE_URL,
+        "announcements": SimpleLazyObject(lambda: announcements.current(clock.now())),
         "is_merchant": isinstance(user, User) and user.role == Role.MERCHANT,
         # Counted only where the header shows it, not on staff pages or in answers without a header.
         "unread_notices": SimpleLazyObject(lambda: reading.unread_count(user) if _is_somebody(user) else 0),  # type: ignore[arg-type]

@@ -49,10 +49,13 @@ class BulkCancellation(WorkItem):
         _("状态"), max_length=16, choices=BulkCancellationStatus.choices, default=BulkCancellationStatus.PREVIEWED
     )
     order_count = models.PositiveIntegerField(_("订单数（预览）"), default=0)
+    unpaid_count = models.PositiveIntegerField(_("待付款订单数（预览）"), default=0)
     refund_fen = models.BigIntegerField(_("应退合计（分，预览）"), default=0)
     penalty_fen = models.BigIntegerField(_("违约金合计（分，预览）"), default=0)
     canceled_count = models.PositiveIntegerField(_("已取消"), default=0)
-    skipped_count = models.PositiveIntegerField(_("未能取消"), default=0)  # delivered meanwhile
+    called_off_count = models.PositiveIntegerField(_("待付款订单已关闭"), default=0)
+    skipped_count = models.PositiveIntegerField(_("未能取消"), default=0)
+    skipped = models.JSONField(_("未能取消的原因"), default=dict)  # {"begun": 2}: see ``orders/bulk.py``
     last_order_id = models.BigIntegerField(_("进行到"), default=0)  # a restart goes on behind it
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("操作人"))
     created_at = models.DateTimeField(_("建立时间"))
