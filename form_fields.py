@@ -58,6 +58,17 @@ class PicturesField(forms.FileField):
         return [_repainted(upload) for upload in uploads]
 
 
+class PictureField(forms.FileField):
+    """One image, repainted (X1). Gives an ``images.Repainted``, or None."""
+
+    widget = forms.FileInput(attrs={"accept": "image/*"})
+
+    def clean(self, data: Any, initial: Any = None) -> Any:
+        if not data and self.required:
+            raise forms.ValidationError(self.error_messages["required"], code="required")
+        return _repainted(data) if data else None
+
+
 def _repainted(upload: UploadedFile) -> images.Repainted:
     try:
         if (upload.size or 0) > images.MAX_BYTES:

@@ -28,13 +28,17 @@ class LineInline(DeskInline):
     price = money("price_fen", "实付")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OrderLine]:
-        rows = super().get_queryset(request).select_related("delivery__code").order_by("position")
+        rows = super().get_queryset(request).select_related("delivery__code", "topup", "service").order_by("position")
         return rows.defer("product_page", "delivery__code__sealed")
 
-    @admin.display(description="卡密")
+    @admin.display(description="交付")
     def code_state(self, line: OrderLine) -> SafeString:
+        """A code's state, or how a top-up or a service stands."""
         delivery = getattr(line, "delivery", None)
-        return badge(delivery.code.get_state_display() if delivery else "未发货")
+        work = getattr(line, "topup", None) or getattr(line, "service", None)
+        if delivery and delivery.code:
+            return badge(delivery.code.get_state_display())
+        return badge(work.get_status_display() if work else "已交付" if delivery else "未发货")
 
     @admin.display(description="交付时间")
     def delivered_at(self, line: OrderLine) -> str:
@@ -63,7 +67,7 @@ class OrderDesk(Desk):
 
     @admin.display(description="买家")
     def buyer_name(self, order: Order) -> str:
-        return order.buyer.username
+        return order.buyer.shown_name
 
     @admin.display(description="店铺")
     def shop_link(self, order: Order) -> SafeString | str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,42 +9,10 @@ from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts import guests
-from form_fields import PicturesField, YuanField
-from orders.placing import MAX_QUANTITY
+from form_fields import PictureField, PicturesField, YuanField
 from refunds import reading as case
 from refunds.applying import Application, Refundable
 from refunds.reasons import REASONS
-from shops.models import RefundPolicy
-
-
-class BuyForm(forms.Form):
-    """How many, and the consent to a named version of the policy (B2)."""
-
-    quantity = forms.IntegerField(label=_("数量"), min_value=1, max_value=MAX_QUANTITY, initial=1)
-    consent = forms.BooleanField(error_messages={"required": _("请先勾选同意退款政策，再下单。")})
-    checkout_key = forms.UUIDField(widget=forms.HiddenInput)  # a double tap makes one order (P1)
-    query_password = forms.CharField(
-        label=_("查询密码"),
-        strip=False,
-        max_length=guests.LONGEST,
-        validators=[guests.check_new_password],
-        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
-        help_text=_("未登录购买时，凭订单号和它找回订单、查看卡密、申请退款。请记下，可以改成自己的（8 位以上）。"),
-        error_messages={"required": _("请设置查询密码，或先登录再购买。")},
-    )
-
-    def __init__(self, *args: Any, policy: RefundPolicy, is_signed_in: bool = True, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if is_signed_in:
-            del self.fields["query_password"]
-        else:
-            self.initial.setdefault("query_password", guests.propose_password())
-        self.initial.setdefault("checkout_key", uuid.uuid4())
-        self.fields["quantity"].widget.attrs["inputmode"] = "numeric"
-        self.fields["consent"].label = gettext("我已阅读并同意退款政策“%(policy)s”") % {
-            "policy": f"{case.localized(policy.name, policy.name_en)} v{policy.version}"
-        }
 
 
 class FindForm(forms.Form):
@@ -66,6 +33,14 @@ class FindForm(forms.Form):
 
     def clean_order_no(self) -> str:
         return "".join(self.cleaned_data["order_no"].split()).upper()
+
+
+class QueryPasswordForm(forms.Form):
+    """The query password once more, before a dear code is shown."""
+
+    query_password = forms.CharField(
+        label=_("查询密码"), strip=False, max_length=128, widget=forms.PasswordInput(attrs={"autocomplete": "off"})
+    )
 
 
 class ApplicationForm(forms.Form):
@@ -161,3 +136,12 @@ class EvidenceForm(forms.Form):
     images = PicturesField(
         label=_("凭证图片"), required=False, help_text=_("最多 6 张，每张 8 MB 以内，JPG、PNG 或 WebP。")
     )
+
+
+class ReportForm(forms.Form):
+    """进度与凭证 by the buyer of a service (S2-16)."""
+
+    text = forms.CharField(
+        label=_("情况说明"), required=False, max_length=500, widget=forms.Textarea(attrs={"rows": 3})
+    )
+    image = PictureField(label=_("图片"), required=False, help_text=_("8 MB 以内，JPG、PNG 或 WebP。"))

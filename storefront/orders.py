@@ -1,4 +1,6 @@
-"""A buyer's orders: what became of them, the codes, the voucher. Paying stands in ``paying.py``."""
+"""A buyer's orders: what became of them, and what the buyer can do about each. Paying: ``paying.py``; codes:
+``revealing.py``; refunds: ``refunds.py``.
+"""
 
 from __future__ import annotations
 
@@ -6,45 +8,89 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import FileResponse, Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 import clock
 import paging
 from accounts.visitors import SignedIn
-from orders import delivery
-from orders.models import Order, OrderLine
+from orders import cancellation, delivery, service_jobs, talk
+from orders.models import Cause, Order, OrderStatus, ServiceJob
+from payments import charging
 from payments.models import Payment, PaymentStatus
-from shops.models import CodeState
-from shops.stock import CodeIsFrozen, Viewer
-from storefront import reading
+from refunds import applying
+from refunds.applying import AlreadyActive, Application
+from refunds.lifecycle import StepRefused
+from storefront import policies, reading
+from storefront.forms import ReportForm
+from storefront.lines import lines_now
 from storefront.paying import is_payable
+from storefront.standing import late_offer, standing
+
+SHOWN_MESSAGES = 50  # the newest
 
 
 @login_required
 def order_list(request: SignedIn) -> HttpResponse:
     page = paging.newest_first(reading.orders_of(request.user), by="placed_at", after=request.GET.get("after", ""))
-    return render(request, "storefront/orders.html", {"page": page})
+    return render(request, "storefront/orders.html", {"page": page, "now": clock.now()})
 
 
 @login_required
+@never_cache
 def order_page(request: SignedIn, order_no: str) -> HttpResponse:
-    order = reading.order_of(request.user, order_no)
+    """B3: the state in plain words, its deadline, one primary action; below it everything else."""
+    return render(request, "storefront/order.html", _facts(request, reading.order_of(request.user, order_no)))
+
+
+def _facts(request: SignedIn, order: Order, report: ReportForm | None = None) -> dict[str, Any]:
     at = clock.now()
-    lines = reading.lines_now(order)
-    facts = {
+    lines = lines_now(order)
+    payable = is_payable(order, at)
+    has_unseen = any(now.can_reveal and not now.is_seen for now in lines)
+    needs_no_code = any(now.topup or now.service for now in lines)
+    return {
         "order": order,
         "lines": lines,
-        "has_unseen": any(each.can_reveal and not each.is_seen for each in lines),
+        "standing": standing(order, lines, at=at, is_payable=payable),
+        "has_unseen": has_unseen,
         "money_back": reading.money_back(order),
         "payment": _paid(order),
         "surpluses": reading.surplus_of(order),
         "entry": reading.refund_entry(order, at=at),
-        "is_payable": is_payable(order, at),
+        "late": late_offer(order, lines, at=at),
+        "is_payable": payable,
+        "can_cancel": bool(cancellation.offer(order)),
+        "can_confirm": order.status == OrderStatus.DELIVERED and needs_no_code and not has_unseen,
+        "report": report or ReportForm(),
+        "talk": _talk(order),
+        "record_page": _page_of("storefront:order_record", order),
+        "review_page": _page_of("storefront:review", order) if order.status == OrderStatus.COMPLETED else "",
     }
-    return render(request, "storefront/order.html", facts)
+
+
+def _page_of(name: str, order: Order) -> str:
+    try:
+        return reverse(name, args=[order.order_no])
+    except NoReverseMatch:
+        return ""
+
+
+def _talk(order: Order) -> list[tuple[Any, list[str]]]:
+    """What was said last, the oldest first, each with what its readers are warned of."""
+    newest = list(talk.of(order).order_by("-id")[:SHOWN_MESSAGES])
+    return [(said, [str(talk.WARNINGS[key]) for key in said.warnings if key in talk.WARNINGS]) for said in newest[::-1]]
+
+
+def _paid(order: Order) -> Payment | None:
+    paid = (row for row in order.payments.all() if row.status == PaymentStatus.PAID and not row.is_surplus)
+    return next(paid, None)
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
 
 
 @login_required
@@ -55,42 +101,138 @@ def voucher(request: SignedIn, order_no: str) -> HttpResponse:
     if payment is None:
         messages.info(request, _("付款成功后才有订单凭证。"))
         return redirect("storefront:order", order_no)
-    return render(request, "storefront/voucher.html", {"order": order, "payment": payment, "lines": order.lines.all()})
+    return render(request, "storefront/voucher.html", {"order": order, "payment": payment, "lines": lines_now(order)})
 
 
-# --- the codes --------------------------------------------------------------------------------------------------------
+@login_required
+def policy_text(request: SignedIn, order_no: str) -> HttpResponse:
+    """The terms that this order was placed under, as a text to keep (S4-17)."""
+    order = reading.order_of(request.user, order_no)
+    answer = HttpResponse(policies.of_order(order), content_type="text/plain; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{order.order_no}-refund-policy.txt"'
+    return answer
+
+
+# --- canceling, confirming, taking the money back ---------------------------------------------------------------------
 
 
 @login_required
 @never_cache
-def reveal(request: SignedIn, order_no: str, position: int) -> HttpResponse:
-    """查看卡密: GET says what it means, POST shows the code, once and nowhere else (B4)."""
-    line = get_object_or_404(_lines(request), order__order_no=order_no, position=position)
-    code = line.delivery.code if hasattr(line, "delivery") else None
-    if code is None or code.state not in {CodeState.DELIVERED, CodeState.REVEALED}:
-        messages.info(request, _("这件商品的卡密现在不能查看，原因见订单页。"))
+def cancel(request: SignedIn, order_no: str) -> HttpResponse:
+    """取消 by the buyer: unpaid, or paid with something that nobody has begun to deliver (S4-6)."""
+    order = reading.order_of(request.user, order_no)
+    causes = [Cause(cause) for cause in cancellation.offer(order)]
+    if order.status != OrderStatus.PLACED and not causes:
+        messages.info(request, _("这张订单现在不能取消；若有问题，可以申请退款。"))
         return redirect("storefront:order", order_no)
-    facts: dict[str, Any] = {"order": line.order, "line": line, "code": code}
+    chosen = request.POST.get("cause", "")
+    if request.method == "POST" and order.status == OrderStatus.PLACED:
+        return _call_off(request, order)
+    if request.method == "POST" and chosen in causes:
+        return _cancel(request, order, Cause(chosen))
+    facts = {"order": order, "causes": causes, "nothing_chosen": request.method == "POST"}
+    return render(request, "storefront/order_cancel.html", facts)
+
+
+def _cancel(request: SignedIn, order: Order, cause: Cause) -> HttpResponse:
+    try:
+        cancellation.cancel(order, cause=cause, by=request.user, at=clock.now())
+    except cancellation.CannotCancel as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, _("订单已取消，款项自动原路退回。"))
+    return redirect("storefront:order", order.order_no)
+
+
+def _call_off(request: SignedIn, order: Order) -> HttpResponse:
+    """An order that nobody paid: its till is closed first, so that nobody pays for what is gone."""
+    try:
+        charging.call_off(order, by=request.user, at=clock.now())
+    except (charging.OrderIsNotPayable, charging.StillOpenElsewhere):
+        messages.info(request, _("付款可能已经成功，订单没有取消。请稍候刷新，看订单状态。"))
+    else:
+        messages.success(request, _("订单已取消，没有扣款。"))
+    return redirect("storefront:order", order.order_no)
+
+
+@login_required
+def confirm(request: SignedIn, order_no: str) -> HttpResponse:
+    """确认收货, for what has no code to be seen."""
+    order = reading.order_of(request.user, order_no)
+    if request.method == "POST" and order.status == OrderStatus.DELIVERED:
+        delivery.confirm(order, by=request.user, at=clock.now())
+        messages.success(request, _("已确认收货。售后期内有问题仍可申请退款。"))
+    return redirect("storefront:order", order_no)
+
+
+@login_required
+def take_back(request: SignedIn, order_no: str) -> HttpResponse:
+    """超时一键退款: the promise is broken, and one tap asks for what was not delivered."""
+    order = reading.order_of(request.user, order_no)
+    at = clock.now()
+    offer = late_offer(order, lines_now(order), at=at)
+    if request.method != "POST" or offer is None:
+        return redirect("storefront:order", order_no)
+    try:
+        wish = Application(reason="late", description=_("超过承诺的交付时间，一键退款"), line_ids=offer.line_ids)
+        refund = applying.submit(order, wish, by=request.user, at=at)
+    except AlreadyActive as active:
+        messages.info(request, str(active))
+        return redirect("storefront:refund", active.refund_no)
+    except StepRefused as refusal:
+        messages.error(request, str(refusal))
+        return redirect("storefront:order", order_no)
+    return redirect("storefront:refund", refund.refund_no)
+
+
+# --- talking, and showing how the work stands -------------------------------------------------------------------------
+
+
+@login_required
+def say(request: SignedIn, order_no: str) -> HttpResponse:
+    """留言 to the shop, before any refund too (S4-27)."""
+    order = reading.order_of(request.user, order_no)
     if request.method == "POST":
-        viewer = Viewer(request.user, request.META.get("REMOTE_ADDR") or None, request.headers.get("User-Agent", ""))
         try:
-            facts["text"] = delivery.reveal(line, viewer=viewer, at=clock.now())
-        except (delivery.NothingToReveal, CodeIsFrozen):  # a refund was asked for in between
-            messages.info(request, _("这件商品的卡密现在不能查看，原因见订单页。"))
-            return redirect("storefront:order", order_no)
-    response = render(request, "storefront/reveal.html", facts)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+            talk.say(order, request.POST.get("text", ""), by=request.user, at=clock.now())
+        except talk.CannotSpeak as refusal:
+            messages.error(request, str(refusal))
+    return redirect(reverse("storefront:order", args=[order_no]) + "#talk")
 
 
-def _lines(request: SignedIn) -> Any:
-    lines = OrderLine.objects.filter(order__buyer=request.user)
-    return lines.select_related("order__policy", "delivery__code").defer("delivery__code__sealed")
+@login_required
+def report(request: SignedIn, order_no: str, position: int) -> HttpResponse:
+    """The buyer's side of a service: words, or a picture of how it really stands (S2-16)."""
+    order = reading.order_of(request.user, order_no)
+    job = ServiceJob.objects.filter(line__order=order, line__position=position).first()
+    if job is None:
+        raise Http404(order_no)
+    if request.method != "POST":
+        return redirect("storefront:order", order_no)
+    form = ReportForm(request.POST, request.FILES)
+    if form.is_valid():
+        try:
+            service_jobs.report(job, by=request.user, by_shop=False, at=clock.now(), **form.cleaned_data)
+        except service_jobs.CannotServe as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            messages.success(request, _("已提交，商家和平台都能看到。"))
+            return redirect(reverse("storefront:order", args=[order_no]) + f"#line-{position}")
+    return render(request, "storefront/order.html", _facts(request, order, form))
 
 
-# --- what the pages look up -------------------------------------------------------------------------------------------
-
-
-def _paid(order: Order) -> Payment | None:
-    paid = (row for row in order.payments.all() if row.status == PaymentStatus.PAID and not row.is_surplus)
-    return next(paid, None)
+@login_required
+def report_image(request: SignedIn, report_id: Any) -> HttpResponse | FileResponse:
+    """A picture of a service, for its buyer, its shop and staff; for others it is not there (X7)."""
+    row = service_jobs.image_for(report_id, request.user)
+    if row is None:
+        raise Http404(report_id)
+    try:
+        picture = FileResponse(row.image.open("rb"), content_type=row.content_type)
+    except FileNotFoundError:
+        raise Http404(report_id) from None
+    picture.headers["Cache-Control"] = "private, no-store"
+    picture.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    picture.headers["X-Content-Type-Options"] = "nosniff"
+    picture.headers["Content-Disposition"] = f'inline; filename="{row.pk}.jpg"'
+    return picture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,13 +11,14 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from money import yuan
-from orders.models import Order, OrderLine, OrderStatus
+from orders.models import Order, OrderLine
 from payments.models import Payment, PaymentStatus
 from refunds import applying, stages
-from refunds.models import Refund, RefundLine, Status
+from refunds.models import Refund, Status
 from refunds.policy import Verdict
 from refunds.reading import in_language
 from shops.models import CardCode, CodeState, Product
+from storefront.lines import MOVING, PAID_BACK
 
 # --- goods ------------------------------------------------------------------------------------------------------------
 
@@ -70,10 +69,12 @@ def refund_entry(order: Order, *, at: datetime) -> RefundEntry:
     running = next((refund for refund in order.refunds.all() if refund.status in Status.active()), None)
     if running:
         return RefundEntry(False, _("已有进行中的退款，请在那里继续"), running)
-    if order.status in {OrderStatus.PLACED, OrderStatus.CANCELED}:
+    if order.paid_at is None:
         if surplus_of(order):
             return RefundEntry(False, _("多付或迟付的款由系统自动原路退回，无需申请"))
         return RefundEntry(False, _("订单没有成功的付款，无款可退"))
+    if order.cancellations.filter(heard_at=None).exists():  # S4-3: seconds, as a rule
+        return RefundEntry(False, _("取消部分的退款正在自动发起，无需申请"))
     if not applying.refundable_lines(order):
         return RefundEntry(False, _("这张订单的款项已全部退回或正在退回"))
     verdict = applying.preview(order, applying.Application(reason=""), at=at)
@@ -93,12 +94,12 @@ class MoneyBack:
 def money_back(order: Order) -> MoneyBack | None:
     """None as long as no refund has taken anything of the order."""
     refunds = order.refunds.all()
-    moving = next((refund for refund in refunds if refund.status in _MOVING), None)
+    moving = next((refund for refund in refunds if refund.status in MOVING), None)
     if moving:
         return MoneyBack(
             _("退款中"), stages.headline(moving), stages.TONE_OF.get(Status(moving.status), "progress"), moving
         )
-    paid_back = [refund for refund in refunds if refund.status in _PAID_BACK]
+    paid_back = [refund for refund in refunds if refund.status in PAID_BACK]
     if not paid_back:
         return None
     sums = {"back": yuan(sum(refund.amount_fen for refund in paid_back)), "paid": yuan(order.total_fen)}
@@ -132,46 +133,7 @@ def _surplus(payment: Payment) -> Surplus:
     return Surplus(words % facts, "progress")
 
 
-@dataclass(frozen=True)
-class LineNow:
-    """One unit bought, and in a few words what has become of it. ``can_reveal``: its code can be looked at."""
-
-    line: OrderLine
-    words: str
-    can_reveal: bool
-    is_seen: bool
-
-
-def lines_now(order: Order) -> list[LineNow]:
-    """The order's lines in buyers' words: what a refund did to a code is said as what became of the money."""
-    shares: dict[int, list[RefundLine]] = defaultdict(list)
-    for share in RefundLine.objects.filter(refund__order=order).select_related("refund"):
-        shares[share.order_line_id].append(share)
-    return [_line_now(line, shares[line.pk]) for line in order.lines.all()]
-
-
-def _line_now(line: OrderLine, shares: Sequence[RefundLine]) -> LineNow:
-    code = line.delivery.code if hasattr(line, "delivery") else None
-    back_fen = sum(share.amount_fen for share in shares if share.refund.status in _PAID_BACK)
-    is_moving = any(share.refund.status in _MOVING for share in shares)
-    state = code.state if code else ""
-    if state in {CodeState.QUARANTINED, CodeState.VOID}:
-        words = _("已收回（退款中）") if is_moving else _("已收回（已退款）")
-    elif code is None and is_moving:
-        words = _("未交付，退款中")
-    elif code is None and back_fen >= line.price_fen:
-        words = _("未交付，已退款")
-    else:
-        words = str(code.get_state_display()) if code else _("等待交付")
-        words += _("，已退 %(back)s") % {"back": yuan(back_fen)} if back_fen else ""
-    can_reveal = state in {CodeState.DELIVERED, CodeState.REVEALED}
-    return LineNow(line, words, can_reveal, is_seen=bool(code and code.revealed_at))
-
-
 # --- refunds ----------------------------------------------------------------------------------------------------------
-
-_MOVING = {*Status.active(), Status.PROCESSING, Status.RETURNED}
-_PAID_BACK = {Status.PAID_OUT, Status.ARRIVED}
 
 
 def refunds_of(buyer: User) -> QuerySet[Refund]:

@@ -7,7 +7,7 @@ from datetime import date
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from storefront import guests, orders, pages, paying, products, records, refunds
+from storefront import checkout, guests, orders, pages, paying, products, records, refunds, revealing, reviewing
 
 
 class PublicNumber(StringConverter):
@@ -40,7 +40,10 @@ app_name = "storefront"
 urlpatterns = [
     path("", products.product_list, name="products"),
     path("p/<int:product_id>/", products.product_page, name="product"),
-    path("p/<int:product_id>/buy/", products.buy, name="buy"),
+    path("p/<int:product_id>/buy/", checkout.buy, name="buy"),
+    path("p/<int:product_id>/reviews/", products.product_reviews, name="product_reviews"),
+    path("s/<int:shop_id>/", products.shop_page, name="shop"),
+    path("s/<int:shop_id>/reviews/", products.shop_reviews, name="shop_reviews"),
     path("orders/", orders.order_list, name="orders"),
     path("orders/find/", guests.find, name="find"),
     path("orders/claim/", guests.claim, name="claim"),
@@ -51,7 +54,15 @@ urlpatterns = [
     path("orders/<no:order_no>/pay/wechat/", paying.wechat_return, name="wechat_return"),
     path("orders/<no:order_no>/check/", paying.check, name="check"),
     path("orders/<no:order_no>/voucher/", orders.voucher, name="voucher"),
-    path("orders/<no:order_no>/lines/<int:position>/reveal/", orders.reveal, name="reveal"),
+    path("orders/<no:order_no>/policy.txt", orders.policy_text, name="order_policy"),
+    path("orders/<no:order_no>/cancel/", orders.cancel, name="cancel"),
+    path("orders/<no:order_no>/confirm/", orders.confirm, name="confirm"),
+    path("orders/<no:order_no>/late/", orders.take_back, name="take_back"),
+    path("orders/<no:order_no>/talk/", orders.say, name="say"),
+    path("orders/<no:order_no>/lines/<int:position>/report/", orders.report, name="report"),
+    path("orders/<no:order_no>/lines/<int:position>/reveal/", revealing.reveal, name="reveal"),
+    path("orders/<no:order_no>/lines/<int:position>/prove/", revealing.prove, name="prove"),
+    path("orders/<no:order_no>/review/", reviewing.write, name="review"),
     path("orders/<no:order_no>/record/", records.order, name="order_record"),
     path("orders/<no:order_no>/record/record.json", records.order_file, name="order_record_file"),
     path("orders/<no:order_no>/refund/", refunds.apply, name="apply"),
@@ -61,6 +72,7 @@ urlpatterns = [
     path("refunds/<no:refund_no>/evidence/", refunds.provide_evidence, name="provide_evidence"),
     path("refunds/<no:refund_no>/withdraw/", refunds.withdraw, name="withdraw"),
     path("refunds/<no:refund_no>/confirm/", refunds.confirm_arrival, name="confirm_arrival"),
+    path("services/<uuid:report_id>/", orders.report_image, name="report_image"),
     path("evidence/<uuid:evidence_id>/", refunds.evidence_image, name="evidence"),
     path("notices/", pages.notice_list, name="notices"),
     path("notices/read/", pages.read_all, name="read_all"),

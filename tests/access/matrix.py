@@ -4,8 +4,8 @@
 sold them, `rival` to another shop. Somebody else's things are not there: 404, never 403 (X7).
 
 Outcomes: a status code; `login`: sent to log in; `go`: sent somewhere else, as it should be; `done`: 200 or `go`.
-Words after the name: `@approved` is the case that it is about (else one under review), `@unpaid` the order (else one
-that was paid for and never asked back), a bare word the step.
+Words after the name: `@approved` is the case that it is about (else one under review), `@unpaid` or `@service` the order
+(else one that was paid for and never asked back), a bare word the step.
 """
 
 from __future__ import annotations
@@ -49,6 +49,20 @@ GET  storefront:wechat_return       @unpaid       login  go    404      404     
 GET  storefront:voucher                           login  200   404      404      404   404      404    404     404
 GET  storefront:order_record                      login  200   404      404      404   404      404    404     404
 GET  storefront:order_record_file                 login  200   404      404      404   404      404    404     404
+GET  storefront:order_policy                      login  200   404      404      404   404      404    404     404
+GET  storefront:cancel              @unpaid       login  200   404      404      404   404      404    404     404
+POST storefront:cancel              @unpaid       login  go    404      404      404   404      404    404     404
+GET  storefront:confirm                           login  go    404      404      404   404      404    404     404
+POST storefront:confirm                           login  go    404      404      404   404      404    404     404
+GET  storefront:take_back                         login  go    404      404      404   404      404    404     404
+POST storefront:take_back                         login  go    404      404      404   404      404    404     404
+GET  storefront:say                               login  go    404      404      404   404      404    404     404
+POST storefront:say                               login  go    404      404      404   404      404    404     404
+GET  storefront:report              @service      login  go    404      404      404   404      404    404     404
+POST storefront:report              @service      login  go    404      404      404   404      404    404     404
+GET  storefront:report_image        @service      login  200   404      200      404   200      200    200     200
+GET  storefront:prove                             login  go    404      404      404   404      404    404     404
+POST storefront:prove                             login  go    404      404      404   404      404    404     404
 GET  storefront:reveal                            login  200   404      404      404   404      404    404     404
 POST storefront:reveal                            login  200   404      404      404   404      404    404     404
 

@@ -132,7 +132,7 @@ def all_rows() -> Iterator[Row]:
         method, name, *words = line[: -len(ROLES)]
         about = {}
         for word in words:
-            kind = "order" if word == "@unpaid" else "case" if word.startswith("@") else "step"
+            kind = "order" if word in {"@unpaid", "@service"} else "case" if word.startswith("@") else "step"
             about[kind] = word.removeprefix("@")
         yield Row(method, name, about, dict(zip(ROLES, line[-len(ROLES) :], strict=True)))
     yield from rows_of_tables()

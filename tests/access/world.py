@@ -22,6 +22,7 @@ class World:
     cases: dict[str, Any] = field(default_factory=dict)
     orders: dict[str, Any] = field(default_factory=dict)
     evidence: Any = None
+    report: Any = None
     document: Any = None
     coupon: Any = None
 
@@ -56,6 +57,8 @@ class World:
                 "checkout_key": str(uuid.uuid4()),
                 "query_password": "query password",
             },
+            "storefront:report": {"text": "凭证"},
+            "storefront:say": {"text": "您好"},
             "storefront:find": {"order_no": order.order_no, "query_password": "query password"},
             "storefront:apply": {
                 "reason": "late",
@@ -100,6 +103,7 @@ class World:
             "refund_no": case.refund_no,
             "step": about.get("step", "approve"),
             "evidence_id": self.evidence.pk,
+            "report_id": self.report.pk,
             "notice_id": case.buyer.notices.first().pk,
             "kind": "payment",
             "day": _published_day(),
@@ -124,6 +128,7 @@ def world(
 ) -> World:  # fmt: skip
     """Every thing has lived its way to where it stands."""
     import clock
+    from orders import service_jobs
     from orders.placing import Wish
     from payments import charging
     from refunds import lifecycle
@@ -138,6 +143,10 @@ def world(
     here.orders["unpaid"] = charging.checkout(
         make_product(), Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now()
     ).order
+    here.orders["service"] = buy(stock=0)
+    job = here.orders["service"].lines.get().service
+    service_jobs.start(job, by=merchant, at=clock.now())
+    here.report = service_jobs.report(job, by=merchant, by_shop=True, at=clock.now(), image=_picture())
     for name in ("reviewed", "waiting"):
         here.cases[name] = reviewed()
         lifecycle.request_evidence([here.cases[name]], by=reviewer, at=clock.now(), note="请补充")

@@ -1,0 +1,124 @@
+"""查看卡密 (B4): GET says what it means, POST shows the code, once and nowhere else. Dear ones ask again who looks."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from allauth.account import app_settings
+from allauth.account.internal.flows.login import get_authentication_records, record_authentication
+from allauth.core import ratelimit
+from allauth.mfa.utils import is_mfa_enabled
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+
+import clock
+from accounts.guests import QueryPassword
+from accounts.visitors import SignedIn
+from orders import delivery
+from orders.models import OrderLine
+from shops.models import CodeState
+from shops.stock import CodeIsFrozen, Viewer
+from storefront.forms import QueryPasswordForm
+
+BY_QUERY_PASSWORD = "query_password"  # noqa: S105  the name of a way, not a secret
+
+
+@login_required
+@never_cache
+def reveal(request: SignedIn, order_no: str, position: int) -> HttpResponse:
+    line = _line(request, order_no, position)
+    code = line.delivery.code if hasattr(line, "delivery") else None
+    if code is None or code.state not in {CodeState.DELIVERED, CodeState.REVEALED}:
+        return _not_now(request, order_no)
+    asks_again = delivery.needs_step_up(line)
+    verified_by = proved_by(request) if asks_again else ""
+    facts: dict[str, Any] = {"order": line.order, "line": line, "code": code}
+    facts["proof_page"] = _proof_page(request, line) if asks_again and not verified_by else ""
+    if request.method == "POST" and facts["proof_page"]:
+        return redirect(facts["proof_page"])
+    if request.method == "POST":
+        viewer = Viewer(request.user, _ip_of(request), request.headers.get("User-Agent", ""))
+        try:
+            facts["text"] = delivery.reveal(line, viewer=viewer, at=clock.now(), verified_by=verified_by)
+        except (delivery.NothingToReveal, CodeIsFrozen):  # a refund was asked for in between
+            return _not_now(request, order_no)
+    return _kept_nowhere(render(request, "storefront/reveal.html", facts))
+
+
+@login_required
+@never_cache
+def prove(request: SignedIn, order_no: str, position: int) -> HttpResponse:
+    """A guest gives the query password once more; accounts do so at allauth's own page."""
+    line = _line(request, order_no, position)
+    form = QueryPasswordForm(request.POST or None)
+    if not request.user.is_guest:
+        return redirect("storefront:reveal", order_no, position)
+    if request.method == "POST" and form.is_valid():
+        if not ratelimit.consume(request, action="find_order", key=order_no):
+            return ratelimit.respond_429(request)
+        said = form.cleaned_data["query_password"]
+        if QueryPassword().authenticate(request, guest=request.user, query_password=said):
+            record_authentication(request, request.user, BY_QUERY_PASSWORD, reauthenticated=True)
+            return redirect("storefront:reveal", order_no, position)
+        form.add_error("query_password", _("查询密码不对。"))
+    return render(request, "storefront/prove.html", {"form": form, "order": line.order, "line": line})
+
+
+def proved_by(request: SignedIn) -> str:
+    """How this person has proved, in the last five minutes, who they are; empty if they have not.
+
+    Where a second factor is on, a password alone proves nothing.
+    """
+    least_at = time.time() - app_settings.REAUTHENTICATION_TIMEOUT  # as allauth stamps its records
+    ways = [
+        record["method"]
+        for record in get_authentication_records(request, request.user)
+        if record.get("reauthenticated") and record["at"] > least_at
+    ]
+    wanted = _way_of(request)
+    return wanted if wanted in ways else ""
+
+
+def _way_of(request: SignedIn) -> str:
+    if request.user.is_guest:
+        return BY_QUERY_PASSWORD
+    return "mfa" if is_mfa_enabled(request.user) else "password"
+
+
+def _proof_page(request: SignedIn, line: OrderLine) -> str:
+    about = [line.order.order_no, line.position]
+    if request.user.is_guest:
+        return reverse("storefront:prove", args=about)
+    page = "mfa_reauthenticate" if is_mfa_enabled(request.user) else "account_reauthenticate"
+    return f"{reverse(page)}?{urlencode({'next': reverse('storefront:reveal', args=about)})}"
+
+
+def _line(request: SignedIn, order_no: str, position: int) -> OrderLine:
+    """Somebody else's is not there (X8)."""
+    lines = OrderLine.objects.filter(order__buyer=request.user, order__order_no=order_no, position=position)
+    line = lines.select_related("order__policy", "delivery__code").defer("delivery__code__sealed").first()
+    if line is None:
+        raise Http404(order_no)
+    return line
+
+
+def _ip_of(request: SignedIn) -> str | None:
+    return request.META.get("REMOTE_ADDR") or None
+
+
+def _not_now(request: SignedIn, order_no: str) -> HttpResponse:
+    messages.info(request, _("这件商品的卡密现在不能查看，原因见订单页。"))
+    return redirect("storefront:order", order_no)
+
+
+def _kept_nowhere(response: HttpResponse) -> HttpResponse:
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response

@@ -1,0 +1,139 @@
+"""How an order stands, in plain words: what is, by when, what the buyer can do next (B3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from money import yuan
+from orders import watch
+from orders.cancellation import CONSEQUENCES
+from orders.models import Cancellation, Cause, Order, OrderStatus
+from refunds.applying import refundable_lines
+from shops.models import Fulfilment
+from storefront import reading
+from storefront.lines import LineNow
+from storefront.templatetags.words import deadline
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The head of an order's page: three seconds to read. ``by`` is the promise that runs, or ran out."""
+
+    title: str
+    sentence: str
+    tone: str
+    by: datetime | None = None
+    is_late: bool = False
+
+
+def standing(order: Order, lines: Sequence[LineNow], *, at: datetime, is_payable: bool) -> Standing:
+    if order.status == OrderStatus.PLACED:
+        return _unpaid(order, is_payable)
+    if order.status == OrderStatus.PAID:
+        return _awaited(order, lines, at)
+    if order.status == OrderStatus.CANCELED:
+        return _canceled(order, lines)
+    title = str(order.get_status_display())
+    if order.status == OrderStatus.COMPLETED:
+        return Standing(title, _("交易已完成。使用遇到问题，可在售后期内申请退款。"), "good")
+    return Standing(title, _delivered(order, lines), "good")
+
+
+def _unpaid(order: Order, is_payable: bool) -> Standing:
+    title = str(order.get_status_display())
+    if is_payable:
+        by = {"at": deadline(order.expires_at)}
+        return Standing(title, _("请在 %(at)s 前付款，逾期自动取消。") % by, "attention")
+    return Standing(title, _("付款时间已过，正在与支付渠道核对；未付款的将自动取消。"), "attention")
+
+
+def _awaited(order: Order, lines: Sequence[LineNow], at: datetime) -> Standing:
+    """Paid, and something is still to come: the promise is the clock (P16)."""
+    kinds = {now.line.fulfilment for now in lines if now.is_pending}
+    title = str(order.get_status_display())
+    if Fulfilment.TOP_UP in kinds:
+        title, sentence = _("充值中"), _("已交给供应商，到账后通知您。")
+    elif Fulfilment.SERVICE in kinds:
+        has_begun = any(now.has_begun for now in lines)
+        title = _("服务进行中") if has_begun else _("等待商家开始")
+        sentence = _("进度和凭证见下方，完成后请您确认收货。")
+    else:
+        sentence = _("已收到付款，商品正在备货。等不及可直接申请退款，未发货的自动全额退回。")
+    late = order.promised_at is not None and order.promised_at <= at
+    if late:
+        sentence = _("已超过承诺的交付时间，很抱歉。您可以继续等，也可以现在退款。")
+    return Standing(title, sentence, "attention" if late else "progress", order.promised_at, late)
+
+
+def _delivered(order: Order, lines: Sequence[LineNow]) -> str:
+    if any(now.can_reveal and not now.is_seen for now in lines):
+        return _("卡密已发到本页，查看前请先确认需要。")
+    if any(now.service for now in lines):
+        return _("商家已交付。请核对后确认收货；有问题先补充凭证或申请退款。")
+    if any(now.topup for now in lines):
+        return _("充值已到账。请在手机或游戏里核对，无误后确认收货。")
+    return _("商品已交付。")
+
+
+def _canceled(order: Order, lines: Sequence[LineNow]) -> Standing:
+    """Why, and whose money is where (S4-1, S4-3)."""
+    canceled = cancellation_of(lines)
+    title = str(order.get_status_display())
+    if canceled is None:
+        if reading.surplus_of(order):
+            return Standing(title, _("订单已取消，没有发出卡密。"), "quiet")
+        return Standing(title, _("订单已取消，没有扣款；若您已付款，会自动原路退回。"), "quiet")
+    title = _("已取消 · %(cause)s") % {"cause": canceled.get_cause_display()}
+    return Standing(title, canceled.reason or _whose_fault(canceled.cause), "quiet")
+
+
+def _whose_fault(cause: str) -> str:
+    """S4-2: who is at fault decides who pays for it, never whether the buyer gets the money."""
+    return {
+        "shop": _("责任在商家。款项全额原路退回，您无需举证。"),
+        "platform": _("因平台原因取消。款项全额原路退回，您无需举证。"),
+        "buyer": _("已按您的要求取消，款项原路退回。"),
+    }.get(CONSEQUENCES[Cause(cause)].at_fault, _("交易未能继续，款项原路退回。"))
+
+
+def cancellation_of(lines: Sequence[LineNow]) -> Cancellation | None:
+    """The latest of those that took something of the order."""
+    found = [now.line.cancellation_line.cancellation for now in lines if hasattr(now.line, "cancellation_line")]
+    return max(found, key=lambda row: row.pk, default=None)
+
+
+@dataclass(frozen=True)
+class LateOffer:
+    """超时一键退款: which lines, how much, whether a machine decides, and from when nobody need tap any more."""
+
+    line_ids: Sequence[int]
+    amount_fen: int
+    is_automatic: bool
+    automatic_from: datetime | None
+
+    @property
+    def sentence(self) -> str:
+        amount = {"amount": yuan(self.amount_fen)}
+        if not self.is_automatic:
+            return _("充值已提交或服务已开始：退款 %(amount)s 会先由人工核对。") % amount
+        return _("未交付的 %(amount)s 自动全额原路退回，无需凭证。") % amount
+
+
+def late_offer(order: Order, lines: Sequence[LineNow], *, at: datetime) -> LateOffer | None:
+    """For what is overdue, nothing of which is being given back yet; what nobody began goes back by itself."""
+    if order.status != OrderStatus.PAID or order.promised_at is None or order.promised_at > at:
+        return None
+    left_fen = {item.line.pk: item.amount_fen for item in refundable_lines(order)}
+    pending = [now for now in lines if now.is_pending and now.line.pk in left_fen]
+    idle = [now.line.pk for now in pending if not now.has_begun]
+    chosen = idle or [now.line.pk for now in pending]
+    if not chosen:
+        return None
+    by_itself = order.policy.late_refund_is_automatic and bool(idle)
+    return LateOffer(
+        chosen, sum(left_fen[key] for key in chosen), bool(idle), watch.automatic_from(order) if by_itself else None
+    )
