@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils.translation import gettext as _
@@ -15,19 +16,43 @@ class CouponRefused(Exception):
     """Unknown, not yet or no longer valid, used up, or the order is too small. The message is for the buyer."""
 
 
+@dataclass(frozen=True)
+class Quote:
+    """试算: what an order would cost now. Nothing is kept for it."""
+
+    goods_fen: int
+    discount_fen: int
+
+    @property
+    def total_fen(self) -> int:
+        return self.goods_fen - self.discount_fen
+
+
+def quote(shop_id: int, code: str, goods_fen: int, quantity: int, *, at: datetime) -> Quote:
+    """What it would cost with this coupon, or without any. Raises CouponRefused."""
+    if not code.strip():
+        return Quote(goods_fen, 0)
+    coupon = _usable(Coupon.objects.filter(shop=shop_id, code=code.strip().upper()).first(), goods_fen, at)
+    return Quote(goods_fen, off_fen(coupon, goods_fen, quantity))
+
+
 def find(shop_id: int, code: str, goods_fen: int, quantity: int, *, at: datetime) -> tuple[Coupon | None, int]:
     """The coupon of this shop, locked, and what it takes off. In a transaction. Raises CouponRefused."""
     if not code.strip():
         return None, 0
     coupons = Coupon.objects.select_for_update(no_key=True).filter(shop=shop_id, code=code.strip().upper())
-    coupon = coupons.first()
+    coupon = _usable(coupons.first(), goods_fen, at)
+    return coupon, off_fen(coupon, goods_fen, quantity)
+
+
+def _usable(coupon: Coupon | None, goods_fen: int, at: datetime) -> Coupon:
     if coupon is None or not coupon.is_active or not coupon.starts_at <= at < coupon.ends_at:
         raise CouponRefused(_("没有这张优惠券，或它已失效。"))
     if coupon.uses.count() >= coupon.most_uses:
         raise CouponRefused(_("这张优惠券已被用完。"))
     if goods_fen < coupon.minimum_fen:
         raise CouponRefused(_("订单金额还不够使用这张优惠券。"))
-    return coupon, off_fen(coupon, goods_fen, quantity)
+    return coupon
 
 
 def off_fen(coupon: Coupon, goods_fen: int, quantity: int) -> int:

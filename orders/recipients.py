@@ -31,6 +31,12 @@ class Recipient:
         return f"{shown} · {self.server}" if self.server else shown
 
     @property
+    def grouped(self) -> str:
+        """138 0000 0000, to be read once more by whoever typed it."""
+        whole = self.account
+        return f"{whole[:3]} {whole[3:7]} {whole[7:]}" if self.kind == RecipientKind.PHONE else whole
+
+    @property
     def text(self) -> str:
         return f"{self.kind}\n{self.account}\n{self.server}"
 

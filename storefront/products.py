@@ -1,80 +1,95 @@
-"""What is for sale, and buying it."""
+"""What is for sale: all of it, by category, by shop, by search; one product; what buyers said of it (B1)."""
 
 from __future__ import annotations
 
-from typing import Any, cast
-from uuid import uuid4
+from typing import Any
+from urllib.parse import urlencode
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import gettext as _
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 
 import clock
 import paging
-from accounts.visitors import SignedIn
-from orders.models import Order
-from orders.placing import CannotPlace, Wish
-from payments import charging
-from shops import stock
-from shops.models import Product
-from storefront import guests, paying, policies, reading
-from storefront.forms import BuyForm
+from orders import reviews
+from orders.models import Review
+from shops import catalog, search
+from shops.models import Category, Product, Shop, ShopStatus
+from storefront import checkout, policies
+
+PAGE_SIZE = 24
+REVIEWS_SHOWN = 3  # on a product's and on a shop's page; the rest has pages of its own
 
 
 def product_list(request: HttpRequest) -> HttpResponse:
-    page = paging.newest_first(reading.products(), by="created_at", after=request.GET.get("after", ""), size=24)
-    badges = {product.pk: policies.badge(product.policy, product.price_fen) for product in page.rows}
-    goods = [(product, badges[product.pk]) for product in page.rows]
-    return render(request, "storefront/products.html", {"page": page, "goods": goods})
+    """商品: newest first, within a category and a search if they are given."""
+    query = request.GET.get("q", "").strip()[: search.LONGEST_QUERY]
+    category = _category(request.GET.get("category", ""))
+    goods, is_cut = catalog.for_sale(at=clock.now()), False
+    if category:
+        goods = goods.filter(category=category)
+    if query:
+        found = search.find(goods, query)
+        goods, is_cut = found.products, found.is_cut
+    facts = _page(request, goods, q=query, category=category.slug if category else "")
+    facts |= {"query": query, "category": category, "categories": catalog.categories(), "is_cut": is_cut}
+    return render(request, "storefront/products.html", facts)
+
+
+def shop_page(request: HttpRequest, shop_id: int) -> HttpResponse:
+    """店铺: its badge and what earned it, its figures, its goods. One that is not open shows no goods."""
+    shop = get_object_or_404(Shop, pk=shop_id)
+    facts = _page(request, catalog.for_sale(at=clock.now()).filter(shop=shop)) | checkout.trust(shop)
+    facts |= {
+        "shop": shop,
+        "is_open": shop.status == ShopStatus.OPEN,
+        "reviews": _signed(reviews.of_shop(shop).order_by("-at", "-pk")[:REVIEWS_SHOWN]),
+    }
+    return render(request, "storefront/shop.html", facts)
 
 
 @never_cache
 def product_page(request: HttpRequest, product_id: int) -> HttpResponse:
-    product = _product(product_id)
-    return _show(request, product, BuyForm(policy=product.policy, is_signed_in=request.user.is_authenticated))
+    product = get_object_or_404(catalog.for_sale(at=clock.now()), pk=product_id)
+    return checkout.show(request, product, checkout.empty_form(request, product))
 
 
-def buy(request: HttpRequest, product_id: int) -> HttpResponse:
-    """下单. The order and its payment number are one commit; the first way to pay opens before the page is shown."""
-    product = _product(product_id)
-    if request.method != "POST":  # back from logging in
-        return redirect("storefront:product", product_id)
-    form = BuyForm(request.POST, policy=product.policy, is_signed_in=request.user.is_authenticated)
-    if not form.is_valid():
-        return _show(request, product, form)
-    at = clock.now()
-    said = form.cleaned_data
-    try:
-        payment = guests.checkout(
-            request, product, Wish(said["quantity"], again=True), query_password=said.get("query_password", ""),
-            checkout_key=said["checkout_key"], at=at,
-        )  # fmt: skip
-    except CannotPlace as refusal:
-        if refusal.code == "checkout_key":  # the buyer may send the form again, as a new order
-            again = request.POST.copy()
-            again["checkout_key"] = str(uuid4())
-            form = BuyForm(again, policy=product.policy, is_signed_in=request.user.is_authenticated)
-        form.add_error(None, str(refusal))
-        return _show(request, product, form)
-    except charging.OrderIsNotPayable:  # the same form sent again, after its order was paid or canceled
-        messages.info(request, _("这张订单已经处理过了，没有重复下单。"))
-        known = Order.objects.filter(checkout_key=said["checkout_key"], buyer=request.user.pk).first()
-        return redirect("storefront:order", known.order_no) if known else redirect("storefront:find")
-    return paying.open_first(cast(SignedIn, request), payment.order, at=at)
+def product_reviews(request: HttpRequest, product_id: int) -> HttpResponse:
+    """评价 of one product, all or 退款相关 (S1-21)."""
+    product = get_object_or_404(Product.objects.select_related("shop"), pk=product_id, is_listed=True)
+    return _reviews(request, reviews.of_product(product), {"product": product, "shop": product.shop})
 
 
-def _product(product_id: int) -> Product:
-    return get_object_or_404(reading.products(), pk=product_id)
+def shop_reviews(request: HttpRequest, shop_id: int) -> HttpResponse:
+    shop = get_object_or_404(Shop, pk=shop_id)
+    return _reviews(request, reviews.of_shop(shop), {"shop": shop})
 
 
-def _show(request: HttpRequest, product: Product, form: BuyForm) -> HttpResponse:
-    facts: dict[str, Any] = {
-        "product": product,
-        "form": form,
-        "badge": policies.badge(product.policy, product.price_fen),
-        "not_refundable": policies.not_refundable(product),
-        "stock_count": stock.available(product.pk),
-    }
-    return render(request, "storefront/product.html", facts)
+def _reviews(request: HttpRequest, rows: Any, about: dict[str, Any]) -> HttpResponse:
+    only_refunds = request.GET.get("about") == "refund"
+    if only_refunds:
+        rows = rows.filter(about_refund=True)
+    page = paging.newest_first(rows, by="at", after=request.GET.get("after", ""))
+    facts = {"page": page, "reviews": _signed(page.rows), "only_refunds": only_refunds}
+    facts |= {"keep": _kept(about="refund" if only_refunds else "")}
+    return render(request, "storefront/reviews.html", about | facts)
+
+
+def _signed(rows: Any) -> list[tuple[Review, str]]:
+    return [(review, reviews.signature(review)) for review in rows]
+
+
+def _page(request: HttpRequest, goods: Any, **kept: str) -> dict[str, Any]:
+    page = paging.newest_first(goods, by="created_at", after=request.GET.get("after", ""), size=PAGE_SIZE)
+    badges = [policies.badge(product.policy, product.price_fen, product.fulfilment) for product in page.rows]
+    return {"page": page, "goods": list(zip(page.rows, badges, strict=True)), "keep": _kept(**kept)}
+
+
+def _kept(**words: str) -> str:
+    """What the links to other pages of the list carry on, ready to stand before ``after=``."""
+    told = {name: word for name, word in words.items() if word}
+    return f"{urlencode(told)}&" if told else ""
+
+
+def _category(slug: str) -> Category | None:
+    return Category.objects.filter(slug=slug[:40]).first() if slug and "\0" not in slug else None

@@ -19,6 +19,7 @@ from refunds import stages
 from refunds.models import Status
 from refunds.reading import localized
 from shops.models import RefundPolicy
+from storefront import policies
 
 register = template.Library()
 
@@ -75,6 +76,23 @@ CONTACT = re.compile("(联系客服|contact support|check with support)")
 def policy_name(policy: RefundPolicy) -> str:
     """标准 v3."""
     return f"{localized(policy.name, policy.name_en)} v{policy.version}"
+
+
+@register.filter
+def duration(minutes: int) -> str:
+    """5 分钟, 2 小时, 3 天."""
+    return policies.minutes(minutes)
+
+
+@register.filter
+def stars(count: int) -> str:
+    """★★★★☆."""
+    return "★" * count + "☆" * (5 - count)
+
+
+@register.simple_tag(name="localized")
+def in_reader_language(chinese: str, english: str) -> str:
+    return localized(chinese, english)
 
 
 @register.filter

@@ -4,7 +4,7 @@
 sold them, `rival` to another shop. Somebody else's things are not there: 404, never 403 (X7).
 
 Outcomes: a status code; `login`: sent to log in; `go`: sent somewhere else, as it should be; `done`: 200 or `go`.
-Words after the name: `@approved` is the case that it is about (else one under review), `@unpaid` or `@service` the order
+Words after the name: `@approved` is the case that it is about (else one under review), `@unpaid`, `@service` the order
 (else one that was paid for and never asked back), a bare word the step.
 """
 
@@ -18,6 +18,9 @@ PAGES = """
 # --- the shop: for everybody ---
 GET  storefront:products                          200    200   200      200      200   200      200    200     200
 GET  storefront:product                           200    200   200      200      200   200      200    200     200
+GET  storefront:product_reviews                   200    200   200      200      200   200      200    200     200
+GET  storefront:shop                              200    200   200      200      200   200      200    200     200
+GET  storefront:shop_reviews                      200    200   200      200      200   200      200    200     200
 GET  storefront:policy                            200    200   200      200      200   200      200    200     200
 GET  storefront:policy_text                       200    200   200      200      200   200      200    200     200
 GET  storefront:help                              200    200   200      200      200   200      200    200     200
@@ -67,6 +70,8 @@ GET  storefront:reveal                            login  200   404      404     
 POST storefront:reveal                            login  200   404      404      404   404      404    404     404
 
 # --- asking for money back, and watching it ---
+GET  storefront:review                            login  200   404      404      404   404      404    404     404
+POST storefront:review                            login  200   404      404      404   404      404    404     404
 GET  storefront:apply                             login  200   404      404      404   404      404    404     404
 POST storefront:apply                             login  go    404      404      404   404      404    404     404
 GET  storefront:refunds                           login  200   200      200      200   200      200    200     200

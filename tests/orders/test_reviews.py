@@ -1,0 +1,141 @@
+"""Reviews: by the buyer, of a completed order, once; answered once; hidden and shown with a reason (S1-21)."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import IntegrityError, transaction
+
+import clock
+from orders import delivery, reviews
+from orders.models import OrderStatus, Review
+from orders.reviews import CannotReview
+from shops.rights import NotAllowed
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def completed(buy, reveal):
+    """An order of which everything was seen."""
+
+    def live(**words):
+        order = buy(**words)
+        reveal(order)
+        order.refresh_from_db()
+        if order.status != OrderStatus.COMPLETED:
+            delivery.confirm(order, by=order.buyer, at=clock.now())
+            order.refresh_from_db()
+        return order
+
+    return live
+
+
+@pytest.fixture
+def write(completed):
+    def say(order=None, stars=5, text="交付很快", about_refund=False):
+        order = order or completed()
+        return reviews.write(
+            order, stars=stars, text=text, by=order.buyer, at=clock.now(), about_refund=about_refund
+        )  # fmt: skip
+
+    return say
+
+
+def test_only_the_buyer_of_a_completed_order_writes_once(buy, completed, write, stranger):
+    open_order = buy()
+    with pytest.raises(CannotReview, match="完成后"):
+        write(open_order)
+    order = completed()
+    with pytest.raises(CannotReview, match="自己的订单"):
+        reviews.write(order, stars=5, text="", by=stranger, at=clock.now(), about_refund=False)
+    for stars in (0, 6):
+        with pytest.raises(CannotReview, match="1 到 5"):
+            write(order, stars=stars)
+    written = write(order)
+    assert (written.product, written.shop) == (order.lines.first().product, order.shop)
+    with pytest.raises(CannotReview, match="评价过"):
+        write(order, stars=1)
+    assert Review.objects.get().stars == 5
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Review.objects.update(stars=9)
+
+
+@pytest.mark.parametrize(
+    ("text", "had_refund", "is_about"),
+    [("退款很快", False, True), ("fast REFUND", False, True), ("好用", True, True), ("好用", False, False)],
+)
+def test_what_is_about_refunds(write, text, had_refund, is_about):
+    """S1-21."""
+    assert write(text=text, about_refund=had_refund).about_refund is is_about
+
+
+def test_codes_are_masked_in_review_and_reply(completed, write, reveal, merchant):
+    """PM16."""
+    order = completed()
+    (code,) = reveal(order)
+    review = write(order, text=f"卡密 {code} 用不了")
+    assert code not in review.text
+    assert "用不了" in review.text
+    reviews.reply(review, f"{code} 已核对", by=merchant, at=clock.now())
+    review.refresh_from_db()
+    assert code not in review.reply
+    assert "已核对" in review.reply
+
+
+def test_the_shop_answers_once(write, merchant, stranger, reviewer):
+    review = write()
+    for outsider in (stranger, reviewer):
+        with pytest.raises(NotAllowed):
+            reviews.reply(review, "谢谢", by=outsider, at=clock.now())
+    with pytest.raises(CannotReview, match="写下"):
+        reviews.reply(review, "   ", by=merchant, at=clock.now())
+    reviews.reply(review, "谢谢", by=merchant, at=clock.now())
+    with pytest.raises(CannotReview, match="回复过"):
+        reviews.reply(review, "再说一句", by=merchant, at=clock.now())
+    review.refresh_from_db()
+    assert review.reply == "谢谢"
+
+
+def test_moderation_hides_with_a_reason_and_shows_again(write, reviewer, finance, merchant, buyer):
+    review = write(text="差评")
+    for outsider in (finance, merchant, buyer):
+        with pytest.raises(CannotReview, match="不能管理"):
+            reviews.hide(review, by=outsider, at=clock.now(), reason="不喜欢")
+    with pytest.raises(CannotReview, match="原因"):
+        reviews.hide(review, by=reviewer, at=clock.now(), reason=" ")
+    reviews.hide(review, by=reviewer, at=clock.now(), reason="含他人隐私")
+    assert not reviews.of_product(review.product).exists()
+    assert not reviews.of_shop(review.shop).exists()
+    review.refresh_from_db()
+    assert (review.hidden_reason, review.hidden_by, review.text) == ("含他人隐私", reviewer, "差评")
+    with pytest.raises(CannotReview, match="已是"):
+        reviews.hide(review, by=reviewer, at=clock.now(), reason="再来")
+    reviews.show(review, by=reviewer, at=clock.now())
+    assert reviews.of_product(review.product).get() == review
+
+
+def test_the_page_of_a_review(client, completed, buyer, stranger, write):
+    order = completed()
+    place = f"/orders/{order.order_no}/review/"
+    client.force_login(stranger)
+    assert client.get(place).status_code == 404
+    client.force_login(buyer)
+    assert 'name="stars"' in client.get(place).content.decode()
+    missing = client.post(place, {"text": "好"})
+    assert "请选择 1 到 5 星。" in missing.content.decode()
+    answer = client.post(place, {"stars": "4", "text": "退款很顺利"})
+    assert answer.headers["Location"] == place
+    page = client.get(place).content.decode()
+    assert "★★★★☆" in page
+    assert 'name="stars"' not in page
+    client.post(place, {"stars": "1"})
+    assert Review.objects.get().stars == 4
+
+    product = order.lines.first().product
+    for path in [f"/p/{product.pk}/", f"/p/{product.pk}/reviews/?about=refund", f"/s/{order.shop_id}/reviews/"]:
+        page = client.get(path).content.decode()
+        assert "退款很顺利" in page, path
+        assert "buyer" not in page.split("<main")[1], path  # strangers read a first letter
+    write(completed(), text="能用")
+    assert "能用" not in client.get(f"/s/{order.shop_id}/reviews/?about=refund").content.decode()
+    assert "能用" in client.get(f"/s/{order.shop_id}/reviews/").content.decode()
