@@ -26,10 +26,8 @@ urlpatterns = [
     path("shop/orders/<shop_no:order_no>/lines/<int:position>/start/", orders.start, name="start"),
     path("shop/orders/<shop_no:order_no>/lines/<int:position>/report/", orders.report, name="report"),
     path("shop/orders/<shop_no:order_no>/lines/<int:position>/hand-over/", orders.hand_over, name="hand_over"),
-    re_path(r"^shop/orders/(?P<order_no>[0-9A-Z]{8,20})/record/$", records.order, name="order_record"),
-    re_path(
-        r"^shop/orders/(?P<order_no>[0-9A-Z]{8,20})/record/record.json$", records.order_file, name="order_record_file"
-    ),
+    path("shop/orders/<shop_no:order_no>/record/", records.order, name="order_record"),
+    path("shop/orders/<shop_no:order_no>/record/record.json", records.order_file, name="order_record_file"),
     path("shop/refunds/", refunds.refund_list, name="refunds"),
     path("shop/refunds/<shop_no:refund_no>/", refunds.refund_page, name="refund"),
     path("shop/products/", products.product_list, name="products"),

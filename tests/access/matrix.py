@@ -211,6 +211,10 @@ GET  admin:payments_channelaccount_start_collecting login  login login    login 
 POST admin:payments_channelaccount_start_collecting login  login login    login    login 403      403    403     done
 GET  admin:payments_channelaccount_set_limits     login  login login    login    login 403      403    403     200
 POST admin:payments_channelaccount_set_limits     login  login login    login    login 403      403    403     done
+GET  admin:orders_review_hide                     login  login login    login    login 200      200    403     200
+POST admin:orders_review_hide                     login  login login    login    login done     done   403     done
+GET  admin:orders_review_show                     login  login login    login    login 200      200    403     200
+POST admin:orders_review_show                     login  login login    login    login done     done   403     done
 GET  admin:shops_shop_suspend                     login  login login    login    login 403      403    403     200
 POST admin:shops_shop_suspend                     login  login login    login    login 403      403    403     done
 GET  admin:shops_shop_reinstate                   login  login login    login    login 403      403    403     200
