@@ -243,6 +243,7 @@ payments.channelnotification    -        -      see     see
 payments.refusednotification    -        -      see     see
 payments.channelaccount         -        -      see     see
 orders.order                    see      see    see     see
+orders.review                   see      see    -       see
 notices.notice                  see      see    -       see
 shops.shop                      see      see    see     edit
 shops.shopapplication           -        -      -       see
