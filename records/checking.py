@@ -53,7 +53,7 @@ def name(event: Link) -> str:
 def is_known(kind: type[Link], number: str) -> bool:
     """Whether there is such a subject, be its record whole or gone."""
     try:
-        return bool(_subjects(kind).filter(**{kind.NUMBER: number}).exists())
+        return bool(subjects(kind).filter(**{kind.NUMBER: number}).exists())
     except (ValidationError, ValueError):  # no such key can be
         return False
 
@@ -93,7 +93,7 @@ def _chains(kind: type[Link], rows: QuerySet[Any], tell: Tell) -> Iterator[str]:
 def _without_events(kind: type[Link], scope: Scope) -> Iterator[str]:
     """A subject whose whole record is gone."""
     field: Any = kind._meta.get_field(kind.SUBJECT)
-    rows = _subjects(kind).filter(**{field.related_query_name(): None})
+    rows = subjects(kind).filter(**{field.related_query_name(): None})
     if scope.number:
         rows = rows.filter(**{kind.NUMBER: scope.number})
     if not scope.since:
@@ -160,7 +160,8 @@ def head_of(event: Link) -> roots.Head:
     )  # fmt: skip
 
 
-def _subjects(kind: type[Link]) -> QuerySet[Any]:
+def subjects(kind: type[Link]) -> QuerySet[Any]:
+    """What a stream is about: the rows that have chains."""
     field: Any = kind._meta.get_field(kind.SUBJECT)
     return field.related_model._default_manager.all()  # type: ignore[no-any-return]
 

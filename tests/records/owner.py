@@ -31,7 +31,7 @@ def behind_our_back(sql, *values):
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute(sql, values)
         changed = cursor.rowcount
-        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT; SET CONSTRAINTS ALL DEFERRED")
     assert changed, sql
 
 

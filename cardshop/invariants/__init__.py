@@ -1,0 +1,57 @@
+"""不变量: what must be true of the books at every commit (docs/rules.md).
+
+One function for each; it returns what is broken, a line each, and nothing if all is well. Tests, chaos runs and
+``manage.py invariants`` ask the same questions. I14 and I15 are about calls and texts, not about rows: tests prove
+them. I13 has no rows: no door offers a refund any other way than the original one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cardshop.invariants.books import check_against_books
+from cardshop.invariants.cases import (
+    each_case_is_paid_once,
+    moving_things_have_owners,
+    only_listed_steps_were_taken,
+    parts_sum_up,
+    who_decides_is_somebody_else,
+)
+from cardshop.invariants.goods import (
+    codes_are_where_they_say,
+    codes_moved_by_the_table,
+    paid_orders_go_on,
+    reservations_agree,
+)
+from cardshop.invariants.money import (
+    ledger_says_the_same,
+    numbers_are_used_once,
+    postings_balance,
+    refunds_fit_payments,
+)
+from cardshop.invariants.record import append_only_tables_are_guarded, chains_verify, rows_are_what_their_events_say
+
+Broken = list[str]
+Check = Callable[[], Broken]
+
+INVARIANTS: dict[str, tuple[Check, ...]] = {
+    "I1": (refunds_fit_payments,),
+    "I2": (ledger_says_the_same,),
+    "I3": (numbers_are_used_once,),
+    "I4": (moving_things_have_owners, paid_orders_go_on),
+    "I5": (only_listed_steps_were_taken,),
+    "I6": (postings_balance,),
+    "I7": (append_only_tables_are_guarded, chains_verify),
+    "I8": (rows_are_what_their_events_say,),
+    "I9": (codes_are_where_they_say, codes_moved_by_the_table, reservations_agree),
+    "I10": (who_decides_is_somebody_else,),
+    "I11": (each_case_is_paid_once,),
+    "I12": (parts_sum_up,),
+}
+
+
+def broken(books: Mapping[str, Any] | None = None) -> Broken:
+    """Everything that is broken; with a channel's ``books``, also where they and ours differ."""
+    found = [f"{name}: {line}" for name, checks in INVARIANTS.items() for check in checks for line in check()]
+    return found + (check_against_books(books) if books else [])

@@ -1,0 +1,109 @@
+"""I4, I5, I10, I11, I12: the life of a case, who decides on it, and what it pays."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from django.db.models import F, Q, Sum
+from django.db.models.functions import Coalesce
+
+from payments.models import AttemptStatus, RefundAttempt
+from refunds.lifecycle import AT_REST, BACK, STEPS
+from refunds.models import Disbursement, Queue, Refund, RefundEvent, RefundLine, Status
+
+Broken = list[str]
+DECISIONS = {"approve", "reject", "halt", "request_evidence", "disburse", "reissue"}
+
+
+def moving_things_have_owners() -> Broken:
+    """I4: what is not at rest lies with somebody, and has a time when a machine looks again."""
+    rest = [*AT_REST, Status.PAID_OUT]
+    refunds = Refund.objects.exclude(status__in=rest).filter(Q(next_due_at=None) | Q(queue=Queue.NOBODY))
+    held = Q(disbursements__attempt__status=AttemptStatus.HELD, disbursements__attempt__news_at=None)
+    unowned = Refund.objects.filter(held, status=Status.PROCESSING, queue=Queue.MACHINE)
+    resting = [AttemptStatus.SUCCEEDED, AttemptStatus.CLOSED, AttemptStatus.HELD, AttemptStatus.BACK_WITH_MERCHANT]
+    attempts = RefundAttempt.objects.exclude(status__in=[*resting, AttemptStatus.EXTERNAL]).filter(next_due_at=None)
+    return [
+        *(f"{row.refund_no}: {row.status}, nobody's turn" for row in refunds),
+        *(f"{row.refund_no}: its attempt is held, yet the machine owns the case" for row in unowned),
+        *(f"{row.request_no}: {row.status}, never due" for row in attempts),
+    ]
+
+
+def only_listed_steps_were_taken() -> Broken:
+    """I5, I8: each event is a row of the table, follows on the one before, and the last one is the status."""
+    lines = []
+    for refund in Refund.objects.prefetch_related("events"):
+        at, waits_from = "", ""
+        events = sorted(refund.events.all(), key=lambda event: event.sequence)
+        for number, event in enumerate(events, start=1):
+            if not _is_listed(event, number, waits_from) or event.from_status != at:
+                lines.append(f"{refund.refund_no}: event {event.sequence} {event.step}: {at} → {event.to_status}")
+            if event.step == "request_evidence":
+                waits_from = event.from_status
+            at = event.to_status
+        if at != refund.status:
+            lines.append(f"{refund.refund_no}: is {refund.status}, its events say {at or 'nothing'}")
+    return lines
+
+
+def who_decides_is_somebody_else() -> Broken:
+    """I10: not who asked; above the limit a senior; and who approved does not release."""
+    decisions = RefundEvent.objects.filter(step__in=DECISIONS, actor__isnull=False)
+    own = decisions.filter(Q(actor=F("refund__buyer")) | Q(actor=F("refund__asked_by")))
+    too_much = decisions.filter(step="approve", refund__amount_fen__gt=F("refund__order__policy__senior_above_fen"))
+    released = Disbursement.objects.filter(
+        refund__events__step="approve", refund__events__actor=F("released_by"), released_by__isnull=False
+    )
+    return [
+        *(f"{event.refund}: {event.step} by who asked for it" for event in own.select_related("refund")),
+        *(f"{event.refund}: approved above the limit by a {event.role}"
+          for event in too_much.exclude(role="senior").select_related("refund")),
+        *(f"{row.refund}: approved and released by the same person" for row in released.select_related("refund")),
+    ]  # fmt: skip
+
+
+def each_case_is_paid_once() -> Broken:
+    """I11: at most one attempt of a case may still pay or has paid; it is about the same payment and amount."""
+    final = [AttemptStatus.CLOSED, AttemptStatus.BACK_WITH_MERCHANT]
+    alive: dict[int, int] = defaultdict(int)
+    lines = []
+    for row in Disbursement.objects.select_related("refund", "attempt"):
+        alive[row.refund_id] += row.attempt.status not in final
+        if (row.attempt.payment_id, row.attempt.amount_fen) != (row.refund.payment_id, row.refund.amount_fen):
+            lines.append(f"{row.refund}: attempt {row.attempt} is about something else")
+    twice = [pk for pk, count in alive.items() if count > 1]
+    under_way = Refund.objects.filter(status__in=[Status.PROCESSING, Status.PAID_OUT, Status.ARRIVED])
+    unpaid = under_way.exclude(pk__in=[pk for pk, count in alive.items() if count])
+    stray = RefundAttempt.objects.filter(disbursement=None, payment__is_surplus=False)
+    return [
+        *lines,
+        *(f"{refund}: {alive[refund.pk]} attempts at once" for refund in Refund.objects.filter(pk__in=twice)),
+        *(f"{refund}: {refund.status}, but no attempt stands for it"
+          for refund in unpaid.exclude(disbursements__attempt__news_at__isnull=False)),
+        *(f"{attempt}: belongs to no case, and its payment is no surplus" for attempt in stray),
+    ]  # fmt: skip
+
+
+def parts_sum_up() -> Broken:
+    """I12: a case's lines sum to it; all cases together never take more of a line than it cost."""
+    refunds = Refund.objects.annotate(parts=Coalesce(Sum("lines__amount_fen"), 0)).exclude(parts=F("amount_fen"))
+    promised = RefundLine.objects.filter(refund__status__in=Status.holding_money())
+    taken = promised.values("order_line_id", price_fen=F("order_line__price_fen")).annotate(fen=Sum("amount_fen"))
+    return [
+        *(f"{refund}: {refund.amount_fen} fen, its lines {refund.parts}" for refund in refunds),
+        *(f"order line {row['order_line_id']}: {row['fen']} of {row['price_fen']} fen refunded"
+          for row in taken if row["fen"] > row["price_fen"]),
+    ]  # fmt: skip
+
+
+def _is_listed(event: RefundEvent, number: int, waits_from: str) -> bool:
+    if event.sequence != number:
+        return False
+    if number == 1:
+        return (event.step, event.from_status, event.to_status) == ("submit", "", Status.SUBMITTED)
+    step = STEPS.get(event.step)
+    if step is None:
+        return False
+    target = waits_from if step.target == BACK else step.target
+    return event.from_status in step.sources and event.to_status == target and event.role in step.who
