@@ -91,11 +91,12 @@ def _candidates(text: str) -> set[tuple[int, int]]:
 
 def _spellings(written: str) -> set[str]:
     """How the code itself may be spelled: as written, closed up, or dashed; in either case."""
-    if not (WORD.match(written) and WORD.match(written[-1])):  # other words around it: they are not hidden with it
-        return {written, written.upper(), written.lower()}
-    closed = "".join(WORD.findall(written))
-    dashed = "-".join(WORD.findall(written))
-    return {each for same in (written, closed, dashed) for each in (same, same.upper(), same.lower()) if each}
+    words = WORD.findall(written)
+    closed = "".join(words)
+    spelled = {written, closed, "-".join(words)}
+    if len(words) == 1:  # written without its dashes
+        spelled |= {"-".join(closed[at : at + size] for at in range(0, len(closed), size)) for size in (3, 4, 5)}
+    return {each for same in spelled for each in (same, same.upper(), same.lower()) if each}
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
