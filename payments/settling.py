@@ -83,7 +83,7 @@ def _pay(payment: Payment, order: Order, outcome: PaymentOutcome, at: datetime) 
     payment.save(update_fields=_WRITTEN)
     _post(payment, order, at)
     if payment.is_surplus:
-        placing.cancel([order], at=at)  # called off, or a wrong amount; an order that was paid rightly before stays paid
+        placing.cancel([order], at=at)  # called off, or a wrong amount; what was paid rightly before stays paid
         order.refresh_from_db()
         refunding.give_back(payment, at=at)
     else:

@@ -161,13 +161,16 @@ def is_undelivered(facts: Facts) -> RuleResult:
 
 
 def is_unseen(facts: Facts) -> RuleResult:
-    """What counts as used (docs/rules.md): a code never revealed is proved unused."""
+    """What counts as used (docs/rules.md): a code never revealed is proved unused. Of a top-up that was sent, or work
+    that has begun, nothing is proved: it may be carried out behind the refund."""
     return _result(
         "unrevealed",
-        facts.revealed_count == 0,
-        f"revealed_count={facts.revealed_count}",
+        facts.revealed_count == 0 and facts.begun_count == 0,
+        f"revealed_count={facts.revealed_count}, begun_count={facts.begun_count}",
         ("卡密从未被查看，可确认未使用", "The code was never viewed, so it is unused"),
-        ("已查看卡密或已收货，需人工核对是否使用", "Viewed or received; a person will check whether it was used"),
+        ("已查看卡密或已收货，需人工核对是否使用", "Viewed or received; a person will check whether it was used")
+        if facts.revealed_count
+        else ("充值已提交或服务已开始，由人工核对", "The top-up was sent, or the work has begun: a person will check"),
     )
 
 

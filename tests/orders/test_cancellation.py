@@ -186,8 +186,8 @@ def test_an_order_whose_channel_does_not_answer_ends_as_soon_as_it_does(unpaid, 
     simulator.faults("request_lost", request_no=unpaid.payment_no, times=5)
     with pytest.raises(charging.StillOpenElsewhere):
         charging.call_off(unpaid.order, at=clock.now())
+    unpaid.order.refresh_from_db()
     with pytest.raises(charging.OrderIsNotPayable):
-        unpaid.order.refresh_from_db()
         charging.prepare(unpaid.order, at=clock.now())
     simulator.post("faults", clear=True)
     charging.look([unpaid], at=clock.now())

@@ -61,6 +61,8 @@ TABLE = [
     ("a second later", UNSEEN, {"at": DELIVERED + timedelta(days=15, seconds=1)}, "turn_down", Lane.STANDARD),
     ("not refundable", UNSEEN, {"terms": replace(TERMS, window_days=0)}, "turn_down", Lane.STANDARD),
     # what was refused before, and what was never paid
+    ("sent or begun, however small", UNSEEN, {"delivered_count": 0, "delivered_at": None, "begun_count": 1,
+     "amount_fen": 100, "left_fen": 100}, "send_to_review", Lane.STANDARD),
     ("refused twice", UNSEEN, {"rejections": 2}, "auto_approve", Lane.ONE_CLICK),
     ("refused three times", UNSEEN, {"rejections": 3}, "turn_down", Lane.STANDARD),
     ("not paid", UNSEEN, {"paid": False}, "turn_down", Lane.STANDARD),
