@@ -276,23 +276,26 @@ def test_the_one_probe_is_not_lost_to_a_budget_that_is_used_up(waiting_of, poor,
     assert attempt_of(refund).status in {AttemptStatus.ACCEPTED, AttemptStatus.SUCCEEDED}
 
 
-def test_a_small_refund_behind_a_batch_of_large_ones_is_not_starved(waiting_of, poor, monkeypatch):
+def test_a_small_refund_behind_a_batch_of_large_ones_is_not_starved(waiting_of, poor, monkeypatch, settings):
     """G5: whatever the batch, the smallest that waits is the one that probes."""
+    settings.TIME_SCALE = 1
     monkeypatch.setattr(refunding, "BATCH", 3)
     poor(0)
-    *_, small = waiting_of(9000, 9000, 9000, 9000, 400)
+    *_, small = waiting_of(*[9000] * 8, 400)
 
-    def drain():
-        while refunding.sweep(at=clock.now()):
-            pass
+    def everything_due():
+        for _ in range(6):
+            clock.advance(timedelta(seconds=2))  # a failing call uses the budget up for as long
+            refunding.sweep(at=clock.now())
 
-    for _ in range(4):
-        drain()
-        clock.advance(timedelta(seconds=601))
+    everything_due()
+    for _ in range(2):
+        clock.advance(timedelta(seconds=620))
+        everything_due()
+    assert attempt_of(small).status == AttemptStatus.WAITING_FUNDS
     poor(500)
-    for _ in range(3):
-        clock.advance(timedelta(seconds=601))
-        drain()
+    clock.advance(timedelta(seconds=620))
+    everything_due()
     assert attempt_of(small).status in {AttemptStatus.ACCEPTED, AttemptStatus.SUCCEEDED}
 
 
