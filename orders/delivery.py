@@ -1,7 +1,7 @@
 """交付: a paid order is handed over, line by line, and completed; what is looked at is recorded.
 
 Codes go out at once. A top-up is given to its supplier (``topups.py``), a service to the shop's people
-(``services.py``); both say ``hand_over`` when they are done.
+(``service_jobs.py``); both say ``hand_over`` when they are done.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""看守: no promise is broken in silence, and no delivered order stays open for ever (S4-23, S2-16).
+"""看守: no promise is broken in silence (S1-4, S1-28), and no delivered order stays open for ever.
 
 A paid order is looked at when its promise is over: buyer and shop are told, and the buyer may take the money back with
 one tap. At twice the promise it is canceled by itself where its policy says so. What a supplier already has, or what

@@ -1,4 +1,4 @@
-"""核验: what the issuer says became of a code, kept as evidence for or against "used" (S4-23, design: rules of proof).
+"""核验: what the issuer says became of a code, kept as evidence for or against "used" (docs/rules.md, 已使用的认定).
 
 The code is opened for the machine alone, its event written first; the issuer is asked with no transaction open, and
 what it signed is kept word for word.

@@ -103,7 +103,7 @@ class TopUp(WorkItem):
 
 
 class ServiceStatus(models.TextChoices):
-    """What leads from one to the next is the table in ``orders/services.py``."""
+    """What leads from one to the next is the table in ``orders/service_jobs.py``."""
 
     WAITING = "waiting", _("待开始")
     WORKING = "working", _("进行中")
