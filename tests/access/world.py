@@ -25,6 +25,8 @@ class World:
     report: Any = None
     document: Any = None
     coupon: Any = None
+    stock_import: Any = None
+    code: Any = None
 
     def path(self, address: Address, about: dict[str, str]) -> str:
         """The address of the owner's own thing."""
@@ -67,6 +69,7 @@ class World:
             },
             "storefront:provide_evidence": {"note": "说明"},
             "storefront:language": {"language": "en"},
+            "portal:say": {"text": "您好"},
         }
         if name.startswith("admin:") and name.rsplit("_", 1)[-1] not in {"changelist", "add", "change", "delete"}:
             return {"_form_submitted": "True", "note": "说明"}
@@ -105,6 +108,12 @@ class World:
             "step": about.get("step", "approve"),
             "evidence_id": self.evidence.pk,
             "report_id": self.report.pk,
+            "document_id": self.document.pk,
+            "coupon_id": self.coupon.pk,
+            "import_id": self.stock_import.pk,
+            "code_id": self.code.pk,
+            "member_id": order.shop.memberships.order_by("pk").first().pk,
+            "review_id": 1,
             "notice_id": case.buyer.notices.first().pk,
             "kind": "payment",
             "day": _published_day(),
@@ -165,6 +174,7 @@ def world(
     _rows_of_the_desk(operator)
     _a_day_is_over()
     _rows_of_the_shops(here)
+    _stock(here)
     _a_review(here, buy())
     return here
 
@@ -213,6 +223,18 @@ def _rows_of_the_shops(world: World) -> None:
         supplier=supplier, about="topup:T1", state="unknown", body="{}", timestamp="1", nonce="n", signature="s",
         public_key_digest="d", at=at,
     )  # fmt: skip
+
+
+def _stock(world: World) -> None:
+    """A list that waits to be taken in, and a code that its shop took out of sale."""
+    import clock
+    from shops import importing, quarantine
+
+    product, merchant, at = world.orders["paid"].lines.get().product, world.people["merchant"], clock.now()
+    world.stock_import = importing.upload(product, b"MATRIX-1", file_name="codes.csv", by=merchant, at=at)
+    importing.sweep(at=clock.now())
+    world.code = product.codes.filter(state="in_stock").first()
+    quarantine.take_out(product, [world.code.pk], by=merchant, at=at)
 
 
 def _rows_of_the_desk(operator: Any) -> None:
