@@ -116,7 +116,7 @@ def _topup(line: OrderLine, money: str) -> LineNow:
         TopUpStatus.ACCEPTED: (_("充值中"), "progress"),
         TopUpStatus.SUCCEEDED: (_("已到账 %(at)s（供应商记录）") % {"at": at}, "good"),
         TopUpStatus.FAILED: (_("充值失败"), "attention"),
-        TopUpStatus.STOPPED: (_("已停止"), "quiet"),
+        TopUpStatus.STOPPED: (_("未交付"), "quiet"),
     }[TopUpStatus(topup.status)]
     begun = topup.status in {TopUpStatus.UNKNOWN, TopUpStatus.ACCEPTED}
     pending = begun or topup.status == TopUpStatus.PREPARED
@@ -129,7 +129,9 @@ def _service(line: OrderLine, money: str, reports: dict[int, list[ServiceReport]
         return LineNow(line, _and(_("等待交付"), money), "progress", is_pending=not money)
     tone = {ServiceStatus.HANDED_OVER: "attention", ServiceStatus.CONFIRMED: "good", ServiceStatus.STOPPED: "quiet"}
     words = str(job.get_status_display())
-    if job.status == ServiceStatus.WORKING:
+    if job.status == ServiceStatus.STOPPED:
+        words = _("未交付")
+    elif job.status == ServiceStatus.WORKING:
         words = _("%(status)s，完成 %(percent)d%%") % {"status": words, "percent": job.percent_done}
     return LineNow(
         line,

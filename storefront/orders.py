@@ -148,7 +148,9 @@ def _call_off(request: SignedIn, order: Order) -> HttpResponse:
     """An order that nobody paid: its till is closed first, so that nobody pays for what is gone."""
     try:
         charging.call_off(order, by=request.user, at=clock.now())
-    except (charging.OrderIsNotPayable, charging.StillOpenElsewhere):
+    except charging.StillOpenElsewhere:
+        messages.info(request, _("正在请支付渠道关闭付款，关闭后订单自动取消；若恰好已付款，会自动原路退回。"))
+    except charging.OrderIsNotPayable:
         messages.info(request, _("付款可能已经成功，订单没有取消。请稍候刷新，看订单状态。"))
     else:
         messages.success(request, _("订单已取消，没有扣款。"))

@@ -269,7 +269,7 @@ def test_an_order_says_what_became_of_its_money(shopper, buy, apply, drain):
     """Its head and its lines follow the refund: under way, in part, in full; never "being prepared" once paid back."""
     waiting = buy(price_fen=8800, stock=0)
     place = f"/orders/{waiting.order_no}/"
-    assert "商品正在备货" in words(shopper.get(place))
+    assert "等待商家开始" in words(shopper.get(place))
     refund = apply(waiting, precheck=False)
     page = words(shopper.get(place))
     assert "<h1>退款中</h1>" in page
@@ -277,9 +277,10 @@ def test_an_order_says_what_became_of_its_money(shopper, buy, apply, drain):
     assert "未交付，退款中" in page
     drain()
     page = words(shopper.get(place))
-    assert "<h1>已全额退款</h1>" in page
-    assert "未交付，已退款" in page
-    assert "商品正在备货" not in page
+    assert "<h1>已取消 · " in page
+    assert "<strong>已全额退款</strong>" in page
+    assert "，已退款" in page
+    assert "等待商家开始" not in page
 
 
 def test_lines_that_went_back_are_said_in_plain_words(shopper, buy, apply, drain):
