@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
+from uuid import UUID
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, Q, QuerySet, UUIDField
 
 PAGE_SIZE = 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Row = TypeVar("Row", bound=Model)
 
@@ -26,7 +29,7 @@ class Page(Generic[Row]):
 
 def newest_first(rows: QuerySet[Row], *, by: str, after: str = "", size: int = PAGE_SIZE) -> Page[Row]:
     """The ``size`` rows after the mark ``after``, by the time column ``by`` and the key. A bad mark starts anew."""
-    mark = _read(after)
+    mark = _read(after, rows.model)
     if mark:
         moment, key = mark
         rows = rows.filter(Q(**{f"{by}__lt": moment}) | Q(**{by: moment, "pk__lt": key}), **{f"{by}__lte": moment})
@@ -41,10 +44,16 @@ def _mark(row: Model, by: str) -> str:
     return f"{microseconds}-{row.pk}"
 
 
-def _read(after: str) -> tuple[datetime, int] | None:
-    moment, _, key = after.partition("-")
-    if not (moment.isascii() and moment.isdigit() and key.isascii() and key.isdigit()):
+def _read(after: str, model: type[Model]) -> tuple[datetime, int | UUID] | None:
+    moment, _, text = after.partition("-")
+    key = _key(text, model)
+    if key is None or not (moment.isascii() and moment.isdigit() and len(moment) <= 17):  # beyond any date
         return None
-    if len(moment) > 17 or len(key) > 18:  # beyond any date, or any row
-        return None
-    return _EPOCH + timedelta(microseconds=int(moment)), int(key)
+    return _EPOCH + timedelta(microseconds=int(moment)), key
+
+
+def _key(text: str, model: type[Model]) -> int | UUID | None:
+    """A key of this model, whether or not it has such a row."""
+    if isinstance(model._meta.pk, UUIDField):
+        return UUID(text) if _UUID.fullmatch(text) else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None

@@ -173,6 +173,7 @@ MIDDLEWARE = [
     "cardshop.doorkeeper.Doorkeeper",  # before anybody reads the query or the session
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "portal.uploads.UploadsInMemory",  # before the token is read, and with it the upload
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -30,6 +30,7 @@ TABS = [
     ("portal:orders", gettext_lazy("订单"), "orders", {"portal:order", "portal:cancel"}),
     ("portal:refunds", gettext_lazy("退款"), "orders", {"portal:refund"}),
     ("portal:products", gettext_lazy("商品"), "products", {"portal:product", "portal:new_product"}),
+    ("portal:stock", gettext_lazy("库存"), "stock", {"portal:product_stock", "portal:stock_import"}),
     ("portal:coupons", gettext_lazy("优惠券"), "coupons", {"portal:coupon", "portal:new_coupon"}),
     ("portal:reviews", gettext_lazy("评价"), "orders", set()),
     ("portal:figures", gettext_lazy("数据"), "figures", set()),

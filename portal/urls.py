@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from portal import applying, door, orders, people, products, records, refunds, shop
+from portal import applying, door, imports, orders, people, products, records, refunds, shop, stock
 
 
 class PublicNumber(StringConverter):
@@ -34,6 +34,17 @@ urlpatterns = [
     path("shop/products/new/", products.new_product, name="new_product"),
     path("shop/products/<int:product_id>/", products.product_page, name="product"),
     path("shop/products/<int:product_id>/listed/", products.set_listed, name="set_listed"),
+    path("shop/stock/", stock.stock_list, name="stock"),
+    path("shop/products/<int:product_id>/stock/", stock.product_stock, name="product_stock"),
+    path("shop/products/<int:product_id>/stock/take-out/", stock.take_out, name="take_out"),
+    path("shop/products/<int:product_id>/imports/", imports.import_list, name="stock_imports"),
+    path("shop/imports/<int:import_id>/", imports.import_page, name="stock_import"),
+    path("shop/imports/<int:import_id>/progress/", imports.import_progress, name="import_progress"),
+    path("shop/imports/<int:import_id>/confirm/", imports.confirm, name="confirm_import"),
+    path("shop/imports/<int:import_id>/discard/", imports.discard, name="discard_import"),
+    path("shop/imports/<int:import_id>/take-out/", imports.take_out_import, name="take_out_import"),
+    path("shop/codes/<uuid:code_id>/", stock.code_page, name="stock_code"),
+    path("shop/codes/<uuid:code_id>/release/", stock.release, name="release_code"),
     path("shop/coupons/", products.coupon_list, name="coupons"),
     path("shop/coupons/new/", products.new_coupon, name="new_coupon"),
     path("shop/coupons/<int:coupon_id>/", products.coupon_page, name="coupon"),

@@ -31,7 +31,7 @@ from django.utils.translation import gettext as _
 
 import workqueue
 from accounts.models import User
-from shops import spreadsheets, stock, stock_lines, vault
+from shops import rights, spreadsheets, stock, stock_lines, vault
 from shops.models import CardCode, Fulfilment, ImportStatus, Product, StagedCode, StagedFile, StockImport
 from shops.spreadsheets import UnusableFile
 from shops.stock_lines import PROBLEMS, Line
@@ -69,6 +69,7 @@ def upload(product: Product, data: bytes, *, file_name: str, by: User, at: datet
     if open_ones.count() >= MOST_OPEN:
         raise CannotImport("too_many", _("还有 %(n)d 个批次等待确认，请先确认或放弃。") % {"n": MOST_OPEN})
     with transaction.atomic():
+        rights.demand(by, product.shop, "stock")
         row = StockImport.objects.create(
             product=product,
             uploaded_by=by,
@@ -87,6 +88,7 @@ def confirm(stock_import: StockImport, *, good: int, is_part: bool, by: User, at
     """确认入库 of the ``good`` lines that were shown. ``is_part``: knows that the others are left out."""
     with transaction.atomic():
         row = _locked(stock_import)
+        rights.demand(by, row.product.shop, "stock")
         if row.status != ImportStatus.CHECKED:
             raise CannotImport("wrong_status", _("这个批次%(status)s。") % {"status": row.get_status_display()})
         if good_count(row) != good or not good:
@@ -99,10 +101,12 @@ def confirm(stock_import: StockImport, *, good: int, is_part: bool, by: User, at
         workqueue.ring(SWEEP)
 
 
-def discard(stock_import: StockImport, *, at: datetime) -> None:
-    """放弃. Nothing of the file is kept but its name and how many lines it had."""
+def discard(stock_import: StockImport, *, by: User | None) -> None:
+    """放弃. Nothing of the file is kept but its name and how many lines it had. ``by`` nobody: it lapsed."""
     with transaction.atomic():
         row = _locked(stock_import)
+        if by is not None:
+            rights.demand(by, row.product.shop, "stock")
         if row.status not in {ImportStatus.CHECKING, ImportStatus.CHECKED}:
             raise CannotImport("wrong_status", _("这个批次%(status)s。") % {"status": row.get_status_display()})
         _clear(row)
@@ -210,7 +214,7 @@ def _import(row: StockImport, at: datetime) -> None:
 
 def _lapse(row: StockImport, at: datetime) -> None:
     """Nobody has answered for a week."""
-    discard(row, at=at)
+    discard(row, by=None)
 
 
 TURNS: dict[ImportStatus, Callable[[StockImport, datetime], None]] = {

@@ -7,10 +7,12 @@ import resource
 import time
 import zipfile
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 import clock
 from shops import importing, spreadsheets, stock, stock_lines
@@ -292,7 +294,7 @@ def test_what_was_given_up_leaves_no_line(product, merchant):
         row = upload(product, sheets.csv("GOOD-1"), merchant)
         if step == "afterwards":
             work()
-        importing.discard(row, at=clock.now())
+        importing.discard(row, by=merchant)
         work()
         row.refresh_from_db()
         assert (row.status, row.next_due_at) == (ImportStatus.DISCARDED, None)
@@ -300,7 +302,7 @@ def test_what_was_given_up_leaves_no_line(product, merchant):
         assert not StagedFile.objects.exists()
     assert not product.codes.exists()
     with pytest.raises(CannotImport):
-        importing.discard(row, at=clock.now())
+        importing.discard(row, by=merchant)
 
 
 def test_given_up_in_the_middle_of_a_turn_it_stays_given_up(product, merchant, monkeypatch):
@@ -309,7 +311,7 @@ def test_given_up_in_the_middle_of_a_turn_it_stays_given_up(product, merchant, m
 
     def given_up_first(row, product, batch):
         if row.done_count == 1000:
-            importing.discard(row, at=clock.now())
+            importing.discard(row, by=merchant)
         return stage(row, product, batch)
 
     monkeypatch.setattr(importing, "_stage", given_up_first)
@@ -405,35 +407,57 @@ MAKERS = {"csv": lambda lines: sheets.csv(*lines), "xlsx": lambda lines: sheets.
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_five_thousand_lines_take_bounded_memory_and_queries(product, merchant, make, django_assert_max_num_queries):
-    bounded(product, merchant, MAKERS[make], 1_000, 5_000, django_assert_max_num_queries)
+def test_five_thousand_lines_take_no_more_memory_than_one_thousand(product, merchant, make):
+    bounded(product, merchant, MAKERS[make], 1_000, 5_000)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("make", MAKERS)
-def test_a_hundred_thousand_lines(product, merchant, make, django_assert_max_num_queries):
-    bounded(product, merchant, MAKERS[make], 20_000, 100_000, django_assert_max_num_queries)
+def test_a_hundred_thousand_lines(product, merchant, make):
+    bounded(product, merchant, MAKERS[make], 20_000, 100_000)
 
 
-def bounded(product: Any, merchant: Any, make: Any, few: int, many: int, most_queries: Any) -> None:
-    """Five times the lines: what Python holds at its peak grows by less than the file itself and a third."""
-    import tracemalloc
-
-    peaks = []
-    for count in (few, many):
-        lines = sheets.codes(count, prefix=f"N{count}")
+def bounded(product: Any, merchant: Any, make: Any, few: int, many: int) -> None:
+    """Five times the lines: the worker's own peak grows by the file, held twice while it is opened, and 16 MB."""
+    if not HIGH_WATER.exists():
+        pytest.skip("this system does not tell a process its peak")
+    grown = []
+    for count in (few, few, many):  # the first warms up
+        lines = sheets.codes(count, prefix=f"{len(grown)}N")
         data = make(lines)
+        del lines
         row = upload(product, data, merchant)
-        tracemalloc.start()
-        started = time.perf_counter()
-        with most_queries(count // 1000 * 20 + 60):
+        HIGH_WATER.write_text("5")
+        before, started = peak_bytes(), time.perf_counter()
+        work()
+        checked_after = time.perf_counter() - started
+        row.refresh_from_db()
+        assert importing.good_count(row) == count
+        importing.confirm(row, good=count, is_part=False, by=merchant, at=clock.now())
+        work()
+        grown.append(peak_bytes() - before)
+        print(f"{count} lines, {len(data)} bytes: checked after {checked_after:.1f} s, in stock after"
+              f" {time.perf_counter() - started:.1f} s, grown by {grown[-1] / 1e6:.1f} MB")  # fmt: skip
+        assert CardCode.objects.filter(stock_import=row).count() == count
+    assert grown[2] < grown[1] + 2 * len(data) + 16_000_000
+
+
+HIGH_WATER = Path("/proc/self/clear_refs")  # writing 5 begins a new peak
+
+
+def peak_bytes() -> int:
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
+
+
+def test_a_thousand_lines_more_cost_a_dozen_queries_more(product, merchant):
+    counted = []
+    for count in (1000, 4000):
+        row = upload(product, sheets.csv(*sheets.codes(count, prefix=f"Q{count}")), merchant)
+        with CaptureQueriesContext(connection) as captured:
             work()
             row.refresh_from_db()
-            assert importing.good_count(row) == count
             importing.confirm(row, good=count, is_part=False, by=merchant, at=clock.now())
             work()
-        peaks.append(tracemalloc.get_traced_memory()[1] - len(data))
-        tracemalloc.stop()
-        print(f"{count} lines, {len(data)} bytes: {time.perf_counter() - started:.1f} s, peak {peaks[-1] / 1e6:.1f} MB")
-        assert CardCode.objects.filter(stock_import=row).count() == count
-    assert peaks[1] < peaks[0] * 1.34 + len(data)
+        counted.append(len(captured))
+    assert counted[1] - counted[0] <= 3 * 13, counted
