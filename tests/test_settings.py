@@ -12,6 +12,12 @@ from tests.production import ROOT, environment
 
 SIMULATED = {"CHANNELS": "simulated", "SITE_URL": "http://127.0.0.1:8000", "WECHAT_GATEWAY": "http://127.0.0.1:9101"}
 
+SOME_FILE = str(ROOT / "LICENSE")
+SUPPLIER = {
+    "SUPPLIER_ISSUER_GATEWAY": "https://issuer.example/issuer", "SUPPLIER_ISSUER_ID": "S1",
+    "SUPPLIER_ISSUER_KEY_FILE": SOME_FILE, "SUPPLIER_ISSUER_PUBLIC_KEY_FILE": SOME_FILE,
+}  # fmt: skip
+
 
 def settings_under(keys, **changes):
     """What Python says when it loads the settings: empty if they are good, else the last line."""
@@ -32,6 +38,7 @@ def keys(tmp_path_factory):
     "changes",
     [
         {},
+        SUPPLIER,
         {"WECHAT_GATEWAY": "https://api2.mch.weixin.qq.com"},
         SIMULATED,
         SIMULATED | {"TIME_SCALE": "0.05", "DEMO": "1", "DEBUG": "1"},
@@ -52,6 +59,8 @@ def test_what_may_stand_together(keys, changes):
         ({"WECHAT_OAUTH_GATEWAY": "https://api.weixin.qq.com"}, "Unset WECHAT_OAUTH_GATEWAY"),
         ({"ALIPAY_GATEWAY": "https://pay.example/gateway.do"}, "Unset ALIPAY_GATEWAY"),
         ({"ALIPAY_APP_ID": "2021000000000000"}, "the other ALIPAY_"),
+        ({"SUPPLIER_ISSUER_GATEWAY": "https://issuer.example/issuer"}, "SUPPLIER_ISSUER_GATEWAY needs"),
+        (SUPPLIER | {"SUPPLIER_ISSUER_GATEWAY": "http://issuer.example/issuer"}, "an https address only: SUPPLIER_"),
         ({"WECHAT_PUBLIC_KEY_ID": ""}, "every WECHAT_"),
         ({"DEBUG": "1"}, "forbids DEBUG"),
         ({"DEMO": "1"}, "forbids DEBUG, DEMO"),
