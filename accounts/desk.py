@@ -5,7 +5,7 @@ All that the house uses of Unfold comes through this file, so that another versi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property, wraps
 from typing import Any, ClassVar, TypeVar
@@ -32,7 +32,7 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.sites import UnfoldAdminSite
 from unfold.views import ChangeList
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from accounts import rights
 from accounts.models import User
@@ -268,6 +268,17 @@ def note_field(*, required: bool, label: str, help_text: str = "", placeholder: 
     )
 
 
+def choice_field(*, choices: Sequence[tuple[str, str]], label: str, help_text: str = "") -> forms.ChoiceField:
+    """One of a few; none is chosen beforehand."""
+    return forms.ChoiceField(
+        label=label,
+        choices=[("", "请选择"), *choices],
+        help_text=help_text,
+        widget=UnfoldAdminSelectWidget(),
+        error_messages={"required": "请选择一项。", "invalid_choice": "请从列表中选择。"},
+    )
+
+
 def number_field(*, least: int, most: int, label: str, help_text: str = "") -> forms.IntegerField:
     """A whole number within its bounds; it may be left empty."""
     return forms.IntegerField(
@@ -436,6 +447,6 @@ def called(person: User | None) -> str:
 
 
 __all__ = [
-    "Desk", "DeskInline", "DialogForm", "StaffDesk", "badge", "called", "chosen_keys", "deadline", "go", "link",
-    "list_url", "money", "note_field", "number_field", "page_url", "staff_act", "tone_badge", "until", "yuan",
+    "Desk", "DeskInline", "DialogForm", "StaffDesk", "badge", "called", "choice_field", "chosen_keys", "deadline", "go",
+    "link", "list_url", "money", "note_field", "number_field", "page_url", "staff_act", "tone_badge", "until", "yuan",
 ]  # fmt: skip

@@ -49,7 +49,12 @@ TABLE: dict[str, Rights] = {
         | dict.fromkeys(["stop_collecting", "start_collecting", "set_limits"], ONLY_OPERATOR),
     ),
     # 订单
-    "orders.order": Rights(see=EVERYBODY),
+    "orders.order": Rights(see=EVERYBODY, acts={"cancel": ONLY_OPERATOR}),
+    "orders.cancellation": Rights(see=EVERYBODY),
+    "orders.bulkcancellation": Rights(
+        see=SUPPORT | MONEY, add=ONLY_OPERATOR, acts=dict.fromkeys(["start", "abandon"], ONLY_OPERATOR)
+    ),
+    "orders.announcement": Rights(see=SUPPORT, add=ONLY_OPERATOR, edit=ONLY_OPERATOR),
     "orders.review": Rights(see=SUPPORT, acts=dict.fromkeys(["hide", "show"], SUPPORT)),
     "notices.notice": Rights(see=SUPPORT),
     # 商品
@@ -58,9 +63,7 @@ TABLE: dict[str, Rights] = {
         edit=ONLY_OPERATOR,
         acts=dict.fromkeys(["suspend", "reinstate", "dismiss"], ONLY_OPERATOR) | {"record_deposit": ONLY_FINANCE},
     ),
-    "shops.shopapplication": Rights(
-        see=ONLY_OPERATOR, acts=dict.fromkeys(["approve", "reject"], ONLY_OPERATOR)
-    ),
+    "shops.shopapplication": Rights(see=ONLY_OPERATOR, acts=dict.fromkeys(["approve", "reject"], ONLY_OPERATOR)),
     "shops.shopevent": Rights(see=EVERYBODY),
     "shops.depositentry": Rights(see=MONEY),
     "shops.guaranteeterms": Rights(see=EVERYBODY, add=ONLY_OPERATOR),

@@ -76,6 +76,9 @@ SIDEBAR: list[tuple[str, list[tuple[str, str, str, str]]]] = [
         "订单",
         [
             ("订单", "shopping_bag", "orders.order", ""),
+            ("取消", "cancel", "orders.cancellation", ""),
+            ("批量取消", "playlist_remove", "orders.bulkcancellation", ""),
+            ("公告", "campaign", "orders.announcement", ""),
             ("评价", "reviews", "orders.review", ""),
             ("站内通知", "mail", "notices.notice", ""),
         ],

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from accounts.desk import Desk, DeskInline, badge, link, money, tone_badge
-from orders import reviews_desk as reviews_desk  # registers itself
-from orders.models import Order, OrderLine, OrderStatus
+import clock
+from accounts.desk import DeskInline, badge, link, money, page_url, staff_act, tone_badge, yuan
+from accounts.desk_acts import ActsDesk, log, me
+from orders import announcements_desk as announcements_desk  # these register themselves
+from orders import cancellation
+from orders import cancellations_desk as cancellations_desk
+from orders import reviews_desk as reviews_desk
+from orders.cancellation import CannotCancel
+from orders.cancellations_desk import CancelForm
+from orders.models import Cause, Order, OrderLine, OrderStatus
 
 TONES: dict[str, str] = {
     OrderStatus.PLACED: "attention",
@@ -47,7 +54,7 @@ class LineInline(DeskInline):
 
 
 @admin.register(Order)
-class OrderDesk(Desk):
+class OrderDesk(ActsDesk):
     list_display = ("order_no", "buyer_name", "shop", "total", "state", "placed_at", "paid_at", "delivered_at")
     list_filter = ("status",)
     exact_search = ("order_no", "payments__payment_no", "buyer__username")
@@ -61,6 +68,21 @@ class OrderDesk(Desk):
     )  # fmt: skip
     readonly_fields = ("buyer_name", "shop_link", "policy_link", "total", "state")
     inlines = (LineInline,)
+    actions_detail = ("cancel",)
+
+    def acts_of(self, row: Order) -> list[str]:
+        return ["cancel"] if row.status == OrderStatus.PAID else []
+
+    @staff_act(CancelForm, title="取消订单", submit="确认取消", icon="cancel", danger=True, refused_by=(CannotCancel,))
+    def cancel(self, request: HttpRequest, form: CancelForm, object_id: str) -> str:
+        order, words = form.order, form.cleaned_data
+        assert order  # a form without an order has refused already
+        row = cancellation.cancel(
+            order, cause=Cause(words["cause"]), by=me(request), at=clock.now(), reason=words["reason"].strip()
+        )
+        log(request, [order], f"取消订单：{Cause(row.cause).label}，{row.reason}")
+        messages.success(request, f"已取消，{yuan(row.refund_fen)} 将自动原路退回买家。")
+        return page_url(row)
 
     total = money("total_fen", "总额")
     state = tone_badge("status", "状态", TONES)
