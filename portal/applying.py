@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 import clock
 from accounts import rights as staff
 from accounts.visitors import SignedIn
+from portal.door import posted
 from portal.forms import ApplicationForm
 from shops import life
 from shops.models import ApplicationDocument, ApplicationStatus, ShopApplication
@@ -27,7 +28,7 @@ def apply(request: SignedIn) -> HttpResponse:
         return render(
             request, "portal/applied.html", {"application": latest, "papers": latest.documents.order_by("pk")}
         )
-    form = ApplicationForm(request.POST or None, request.FILES or None)
+    form = ApplicationForm(*posted(request, files=True))
     if request.method == "POST" and form.is_valid():
         try:
             life.apply(form.papers(), by=request.user, at=clock.now())

@@ -98,5 +98,12 @@ def show(request: HttpRequest, here: Here, template: str, facts: dict[str, Any])
     return render(request, f"portal/{template}", {"here": here, "tabs": tabs} | facts)
 
 
+def posted(request: HttpRequest, *, files: bool = False) -> tuple[Any, ...]:
+    """What a form is bound to: what was sent, be it nothing; a page that is only looked at has an empty form."""
+    if request.method != "POST":
+        return (None,)
+    return (request.POST, request.FILES) if files else (request.POST,)
+
+
 def _key(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -72,10 +73,23 @@ class HandOverForm(ReportForm):
     """交付成果: what was done, and how one can see that."""
 
 
+class WholeRow:
+    """A row is held against all of its constraints, also where a form shows only some of their columns."""
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if self.errors:  # type: ignore[attr-defined]
+            return
+        try:
+            self.instance.validate_constraints()  # type: ignore[attr-defined]
+        except ValidationError as refused:
+            self._update_errors(refused)  # type: ignore[attr-defined]
+
+
 # --- products ---------------------------------------------------------------------------------------------------------
 
 
-class ProductForm(forms.ModelForm):
+class ProductForm(WholeRow, forms.ModelForm):
     """商品. What it is and how it is handed over is said once: codes and orders rest on it."""
 
     price = YuanField(label=_("价格（元）"))
@@ -145,7 +159,7 @@ class MomentInput(forms.DateTimeInput):
         super().__init__(format="%Y-%m-%dT%H:%M")
 
 
-class CouponForm(forms.ModelForm):
+class CouponForm(WholeRow, forms.ModelForm):
     """优惠券: a sum or a share off, from a sum on, between two moments, so many times."""
 
     code = forms.RegexField(
@@ -181,7 +195,10 @@ class CouponForm(forms.ModelForm):
             self.fields[name].widget.attrs["inputmode"] = "numeric"
 
     def clean_code(self) -> str:
-        return self.cleaned_data["code"].strip().upper()
+        code = self.cleaned_data["code"].strip().upper()
+        if Coupon.objects.filter(shop=self.instance.shop_id, code=code).exclude(pk=self.instance.pk).exists():
+            raise ValidationError(gettext("这个券码已经用过，请换一个。"))
+        return code
 
     def clean(self) -> dict[str, Any]:
         """The other kind's number is put aside; which numbers make sense the constraints say."""
@@ -236,7 +253,7 @@ class ApplicationForm(forms.Form):
     def clean_documents(self) -> list[Any]:
         pictures = self.cleaned_data["documents"]
         if not pictures:
-            raise forms.ValidationError(self.fields["documents"].error_messages["required"])
+            raise ValidationError(self.fields["documents"].error_messages["required"])
         return pictures[:MOST_DOCUMENTS]
 
     def papers(self) -> Papers:

@@ -19,7 +19,7 @@ from accounts.visitors import SignedIn
 from orders import cancellation, looking, service_jobs, talk
 from orders.models import Cause, Order, OrderLine, OrderStatus, ServiceJob, ServiceReport, ServiceStatus
 from orders.recipients import Recipient
-from portal.door import Here, for_members, show
+from portal.door import Here, for_members, posted, show
 from portal.forms import CancelForm, HandOverForm, MessageForm, ReportForm
 from shops import rights
 
@@ -71,7 +71,7 @@ def cancel(request: SignedIn, here: Here, order_no: str) -> HttpResponse:
     if not _may_cancel(order):
         messages.info(request, _("这张订单现在不能取消。"))
         return _back(order)
-    form = CancelForm(request.POST or None)
+    form = CancelForm(*posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             canceled = cancellation.cancel(

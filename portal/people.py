@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 
 import clock
 from accounts.visitors import SignedIn
-from portal.door import Here, for_members, show
+from portal.door import Here, for_members, posted, show
 from portal.forms import LeaveForm, MemberForm
 from shops import life, people, rights
 from shops.models import ShopMember, ShopRole, ShopStatus
@@ -22,7 +22,7 @@ MOST_TRIES_AN_HOUR = 20  # account names to add: nobody's way of finding out who
 @for_members("members")
 def people_page(request: SignedIn, here: Here) -> HttpResponse:
     """店员, and a form to add one."""
-    form = MemberForm(request.POST or None)
+    form = MemberForm(*posted(request))
     if request.method == "POST" and form.is_valid():
         if _tries(request) > MOST_TRIES_AN_HOUR:
             form.add_error(None, _("尝试太多，请一小时后再试。"))
@@ -70,7 +70,7 @@ def remove(request: SignedIn, here: Here, member_id: int) -> HttpResponse:
 @for_members("leave")
 def leave(request: SignedIn, here: Here) -> HttpResponse:
     """申请退出: the page says what it means, the button does it."""
-    form = LeaveForm(request.POST or None)
+    form = LeaveForm(*posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             life.leave(here.shop, by=request.user, at=clock.now(), reason=form.cleaned_data["reason"])

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 import clock
 import paging
 from accounts.visitors import SignedIn
-from portal.door import Here, for_members, show
+from portal.door import Here, for_members, posted, show
 from portal.forms import CouponForm, ProductForm
 from shops import selling, stock
 from shops.models import Coupon, Fulfilment, Product, RefundPolicy
@@ -30,7 +30,7 @@ def product_list(request: SignedIn, here: Here) -> HttpResponse:
 
 @for_members("products")
 def new_product(request: SignedIn, here: Here) -> HttpResponse:
-    form = ProductForm(request.POST or None, instance=Product(shop=here.shop, created_at=clock.now()))
+    form = ProductForm(*posted(request), instance=Product(shop=here.shop, created_at=clock.now()))
     if request.method == "POST" and form.is_valid():
         try:
             product = selling.put_up(form.instance, here.shop, by=request.user, at=clock.now())
@@ -46,7 +46,7 @@ def new_product(request: SignedIn, here: Here) -> HttpResponse:
 def product_page(request: SignedIn, here: Here, product_id: int) -> HttpResponse:
     """修改商品."""
     product = _product(here, product_id)
-    form = ProductForm(request.POST or None, instance=product)
+    form = ProductForm(*posted(request), instance=product)
     if request.method == "POST" and form.is_valid():
         selling.change(form.instance, by=request.user)
         messages.success(request, _("已保存，新订单起生效；已有订单不受影响。"))
@@ -104,9 +104,13 @@ def coupon_page(request: SignedIn, here: Here, coupon_id: int) -> HttpResponse:
 
 
 def _edit_coupon(request: SignedIn, here: Here, coupon: Coupon) -> HttpResponse:
-    form = CouponForm(request.POST or None, instance=coupon, at=clock.now())
+    form = CouponForm(*posted(request), instance=coupon, at=clock.now())
     if request.method == "POST" and form.is_valid():
-        selling.keep_coupon(form.instance, here.shop, by=request.user)
-        messages.success(request, _("优惠券已保存。"))
-        return redirect("portal:coupons")
+        try:
+            selling.keep_coupon(form.instance, here.shop, by=request.user)
+        except selling.CodeIsTaken as refusal:
+            form.add_error("code", str(refusal))
+        else:
+            messages.success(request, _("优惠券已保存。"))
+            return redirect("portal:coupons")
     return show(request, here, "coupon.html", {"form": form, "coupon": coupon if coupon.pk else None})

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
 from shops import rights
 from shops.models import Coupon, Product, Shop, ShopStatus
+
+
+class CodeIsTaken(Exception):
+    """The shop has a coupon of this code. The message is for its people."""
 
 
 def put_up(product: Product, shop: Shop, *, by: User, at: datetime) -> Product:
@@ -39,9 +43,12 @@ def set_listed(product: Product, *, is_listed: bool, by: User) -> None:
 
 
 def keep_coupon(coupon: Coupon, shop: Shop, *, by: User) -> Coupon:
-    """存券, a new one or a changed one. What was used with it stays as it was."""
-    with transaction.atomic():
-        rights.demand(by, shop, "coupons")
-        coupon.shop = shop
-        coupon.save()
+    """存券, a new one or a changed one. What was used with it stays as it was. Raises CodeIsTaken."""
+    rights.demand(by, shop, "coupons")
+    coupon.shop = shop
+    try:
+        with transaction.atomic():
+            coupon.save()
+    except IntegrityError:
+        raise CodeIsTaken(_("这个券码已经用过，请换一个。")) from None
     return coupon

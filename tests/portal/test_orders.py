@@ -1,0 +1,147 @@
+"""A shop's orders: what is due first, work with proof, cancellation, and whom a service is for (M4, S2-16)."""
+
+from __future__ import annotations
+
+import io
+import uuid
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from PIL import Image
+
+import clock
+from orders import looking, placing
+from orders.models import Cancellation, OrderEvent, OrderMessage, ServiceJob
+from orders.placing import Wish
+from orders.recipients import Recipient
+from shops.models import RecipientKind
+from tests.portal.conftest import text
+
+pytestmark = pytest.mark.django_db
+ACCOUNT = "sea-wolf-7781"
+
+
+@pytest.fixture
+def service(buyer, make_product, pay):
+    """A paid order of work for a game account."""
+    product = make_product(kind="service", fulfilment="service", recipient_kind="game", delivery_promise_minutes=60)
+    wish = Wish(recipient=Recipient(RecipientKind.GAME, ACCOUNT, "星海一区"), again=True)
+    return pay(placing.place(product, wish, buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now()))
+
+
+def picture():
+    drawn = io.BytesIO()
+    Image.new("RGB", (8, 8), "navy").save(drawn, "PNG")
+    return SimpleUploadedFile("progress.png", drawn.getvalue(), "image/png")
+
+
+def page_of(order):
+    return f"/shop/orders/{order.order_no}/"
+
+
+def test_what_is_due_first_stands_first_and_says_when_it_is_late(keeper, buy, service):
+    done, slow = buy(), buy(stock=0, delivery_promise_minutes=600)
+    page = text(keeper.get("/shop/?show=waiting"))
+    assert page.index(service.order_no) < page.index(slow.order_no)
+    assert done.order_no not in page
+    assert "已超时" not in page
+    type(service).objects.filter(pk=slow.pk).update(promised_at=service.paid_at)
+    page = text(keeper.get("/shop/?show=waiting"))
+    assert page.index(slow.order_no) < page.index(service.order_no)
+    assert "已超时" in page
+    assert done.order_no in text(keeper.get("/shop/"))
+
+
+def test_no_page_of_a_shop_shows_a_code(keeper, buy, reveal):
+    order = buy(quantity=2)
+    codes = reveal(order)
+    page = text(keeper.get(page_of(order)))
+    assert not [code for code in codes if code in page]
+    assert "已查看" in page
+
+
+def test_work_is_begun_reported_on_with_a_picture_and_handed_over(keeper, service):
+    page = page_of(service)
+    keeper.post(f"{page}lines/1/start/")
+    job = ServiceJob.objects.get()
+    assert job.status == "working"
+    fields = {"report-1-percent": "40", "report-1-text": "打到黄金段位", "report-1-image": picture()}
+    assert keeper.post(f"{page}lines/1/report/", fields).status_code == 302
+    job.refresh_from_db()
+    report = job.reports.get()
+    assert (job.percent_done, report.text, report.by_shop, report.content_type) == (
+        40,
+        "打到黄金段位",
+        True,
+        "image/jpeg",
+    )
+    assert "打到黄金段位" in text(keeper.get(page))
+    assert "还不能提交" in text(keeper.post(f"{page}lines/1/report/", {"report-1-percent": "10"}))
+    keeper.post(f"{page}lines/1/hand-over/", {"report-1-text": "已到钻石段位"})
+    service.refresh_from_db()
+    assert service.status == "delivered"
+
+
+def test_whom_it_is_for_is_shown_while_work_is_open_and_every_look_is_on_record(keeper, merchant, service, staffed):
+    page = page_of(service)
+    assert ACCOUNT not in text(keeper.get(page))
+    for seat in (keeper, staffed("clerk")):
+        answer = seat.post(f"{page}recipient/")
+        assert ACCOUNT in text(answer)
+        assert "no-store" in answer["Cache-Control"]
+    looks = OrderEvent.objects.filter(order=service, step=looking.STEP).order_by("sequence")
+    assert [look.actor.username for look in looks] == ["merchant", "the-clerk"]
+    keeper.post(f"{page}lines/1/start/")
+    keeper.post(f"{page}lines/1/hand-over/", {"report-1-text": "好了"})
+    assert keeper.post(f"{page}recipient/").status_code == 302
+    assert looks.count() == 2
+    assert ACCOUNT not in text(keeper.get(page))
+
+
+def test_out_of_stock_is_canceled_with_what_it_costs_and_given_back(keeper, merchant, service, drain):
+    page = text(keeper.get(f"{page_of(service)}cancel/"))
+    assert "¥30.00" in page
+    assert "¥1.50" in page  # 5 % of it
+    assert not Cancellation.objects.exists()
+    keeper.post(f"{page_of(service)}cancel/", {"reason": "人手不够"})
+    canceled = Cancellation.objects.get()
+    assert (canceled.cause, canceled.reason, canceled.canceled_by) == ("out_of_stock", "人手不够", merchant)
+    service.refresh_from_db()
+    assert service.status == "canceled"
+    drain()
+    assert service.refunds.get().amount_fen == 3000
+    assert keeper.get(f"{page_of(service)}cancel/").status_code == 302
+
+
+def test_the_shop_speaks_for_itself(keeper, service):
+    assert keeper.post(f"{page_of(service)}talk/", {"text": "今晚八点前完成，加微信 abc12345"}).status_code == 302
+    page = text(keeper.get(page_of(service)))
+    assert "今晚八点前完成" in page
+    assert "私下交易不受保障" in page
+    assert OrderMessage.objects.get().side == "shop"
+    assert "请写下要说的话" in text(keeper.post(f"{page_of(service)}talk/", {"text": " "}))
+
+
+def test_another_shops_orders_are_not_there(rival, service):
+    page = page_of(service)
+    for path in (page, f"{page}cancel/"):
+        assert rival.get(path).status_code == 404
+    for path in ("cancel/", "talk/", "recipient/", "lines/1/start/", "lines/1/report/", "lines/1/hand-over/"):
+        assert rival.post(page + path, {"text": "您好"}).status_code == 404
+    assert service.order_no not in text(rival.get("/shop/"))
+    assert OrderEvent.objects.filter(order=service).exclude(step__in=["place", "pay"]).count() == 0
+
+
+def test_somebody_with_two_shops_looks_at_one_at_a_time(keeper, merchant, service):
+    from shops.models import Shop
+
+    second = Shop.objects.create(name="第二家店", created_at=clock.now())
+    second.members.add(merchant)
+    assert service.order_no in text(keeper.get("/shop/"))
+    assert keeper.post("/shop/choose/", {"shop": second.pk}).status_code == 302
+    page = text(keeper.get("/shop/"))
+    assert service.order_no not in page
+    assert "第二家店" in page
+    assert service.order_no in text(keeper.get(page_of(service)))  # a notice leads to any of one's shops
+    for nonsense in ("", "x", "999999", "9" * 40):
+        assert keeper.post("/shop/choose/", {"shop": nonsense}).status_code == 403
