@@ -10,6 +10,7 @@ from django.conf import settings
 from orders.models import Order
 from shops import vault
 from shops.models import RecipientKind
+from shops.rotation import SealedColumn
 
 PHONE = re.compile(r"1[3-9]\d{9}")
 
@@ -46,7 +47,7 @@ def keep(order: Order, recipient: Recipient | None) -> None:
     if recipient is None:
         return
     keyring = vault.keyring(settings.CARD_KEYS_FILE)
-    sealed = keyring.seal(recipient.text, bound_to=_binding(order))
+    sealed = keyring.seal(recipient.text, bound_to=_binding(order.order_no, order.shop_id))
     order.recipient_sealed, order.recipient_key_id = sealed.ciphertext, sealed.key_id
     order.recipient_masked = recipient.masked
     order.recipient_digest = keyring.fingerprint(recipient.text)
@@ -57,7 +58,11 @@ def of(order: Order) -> Recipient | None:
     if not order.recipient_key_id:
         return None
     sealed = vault.Sealed(bytes(order.recipient_sealed or b""), order.recipient_key_id)
-    kind, account, server = vault.keyring(settings.CARD_KEYS_FILE).open(sealed, bound_to=_binding(order)).split("\n")
+    kind, account, server = (
+        vault.keyring(settings.CARD_KEYS_FILE)
+        .open(sealed, bound_to=_binding(order.order_no, order.shop_id))
+        .split("\n")
+    )
     return Recipient(RecipientKind(kind), account, server)
 
 
@@ -68,5 +73,8 @@ def is_same(order: Order, recipient: Recipient | None) -> bool:
     return bytes(order.recipient_digest) == vault.keyring(settings.CARD_KEYS_FILE).fingerprint(recipient.text)
 
 
-def _binding(order: Order) -> str:
-    return f"orders_order|recipient_sealed|{order.order_no}|{order.shop_id}"
+def _binding(order_no: str, shop_id: int) -> str:
+    return f"orders_order|recipient_sealed|{order_no}|{shop_id}"
+
+
+SEALED = SealedColumn("充值对象", Order, "recipient_sealed", "recipient_key_id", ("order_no", "shop_id"), _binding)

@@ -22,6 +22,7 @@ from payments.gateways.wechat import WechatCredentials, WechatGateway
 from payments.models import Channel, ChannelAccount
 from shops import vault
 from shops.models import Shop
+from shops.rotation import SealedColumn
 
 log = logging.getLogger(__name__)
 BUILD: Mapping[str, Callable[..., Gateway]] = {
@@ -224,3 +225,6 @@ def _at_our_places(channel: str, credentials: Mapping[str, Any]) -> dict[str, An
 
 def _place(code: str) -> str:
     return f"payments_channelaccount|credentials|{code}"
+
+
+SEALED = SealedColumn("自带商户号", ChannelAccount, "credentials", "credentials_key_id", ("code",), _place)
