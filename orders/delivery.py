@@ -28,7 +28,7 @@ from orders.models import (
 from shops import stock
 from shops.models import CardCode, CodeState, Fulfilment
 
-SWEEP = "orders.sweep"  # the bell of top-ups and of promises: orders/tasks.py
+SWEEP = cancellation.DELIVER  # the bell of top-ups and of promises: orders/tasks.py
 
 
 class NothingToReveal(Exception):

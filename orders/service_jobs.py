@@ -1,7 +1,7 @@
 """人工服务: boosting and custom work, begun, reported on and handed over by the shop's people (S2-16).
 
     waiting → working → handed_over → confirmed
-       ↓
+       ⇅
     stopped
 
 ``STEPS`` is the whole table. Work that has begun is work: it is no longer canceled but refunded by a case, in which the
@@ -50,7 +50,8 @@ STEPS: dict[str, Step] = {
     "start": Step(S.WAITING, S.WORKING, "shop"),
     "hand_over": Step(S.WORKING, S.HANDED_OVER, "shop"),
     "confirm": Step(S.HANDED_OVER, S.CONFIRMED, "buyer"),  # delivery.confirm
-    "stop": Step(S.WAITING, S.STOPPED, "system"),  # cancellation.stop
+    "stop": Step(S.WAITING, S.STOPPED, "system"),  # cancellation.stop: a refund is asked for, or the order is canceled
+    "go_on": Step(S.STOPPED, S.WAITING, "system"),  # cancellation.go_on: the refund came to nothing
 }
 
 
@@ -195,13 +196,14 @@ def _keep(order: Order, key: object, image: Repainted) -> str:
 
 
 def _tell(people: Sequence[int], order: Order, job: ServiceJob, what: str, at: datetime) -> None:
-    """The other side hears of it; the buyer is led to the order."""
+    """The other side hears of it, each led to its own page of the order."""
+    page = f"/orders/{order.order_no}/"
     Notice.objects.bulk_create(
         Notice(
             recipient_id=person,
             kind=NOTICE,
             params={"order_no": order.order_no},
-            path=f"/orders/{order.order_no}/" if person == order.buyer_id else "/shop/",
+            path=page if person == order.buyer_id else f"/shop{page}",
             source=f"service:{job.pk}:{what}",
             created_at=at,
         )

@@ -46,6 +46,7 @@ STEPS: dict[T, frozenset[T]] = {
     T.FAILED: frozenset(),
     T.STOPPED: frozenset({T.PREPARED}),  # the refund it was stopped for came to nothing
 }
+UNDER_WAY = {T.UNKNOWN, T.ACCEPTED}
 FINAL = {TopUpState.DONE: T.SUCCEEDED, TopUpState.FAILED: T.FAILED, TopUpState.REFUSED: T.FAILED}
 
 BATCH = 50
@@ -144,7 +145,7 @@ def _wait(answers: Sequence[Heard], at: datetime) -> None:
     asked = {topup.pk: (topup, answer) for topup, answer in answers}
     with transaction.atomic():
         rows = list(TopUp.objects.select_for_update(no_key=True).filter(pk__in=asked).order_by("pk"))
-        rows = [row for row in rows if workqueue.is_unchanged(row, asked[row.pk][0]) and STEPS[T(row.status)]]
+        rows = [row for row in rows if row.status in UNDER_WAY and workqueue.is_unchanged(row, asked[row.pk][0])]
         for row in rows:
             _go_on(row, *asked[row.pk], at)
         columns = ["status", "first_sent_at", "tries", "next_due_at", "leased_until", "last_error"]
@@ -177,7 +178,7 @@ def _end(order_id: int, ended: Sequence[tuple[TopUp, Answer]], at: datetime) -> 
         order = orders.get(pk=order_id)
         locked = TopUp.objects.select_for_update(no_key=True, of=("self",)).select_related("line", "supplier")
         rows = list(locked.filter(pk__in=asked).order_by("pk"))
-        rows = [row for row in rows if workqueue.is_unchanged(row, asked[row.pk][0]) and STEPS[T(row.status)]]
+        rows = [row for row in rows if row.status in UNDER_WAY and workqueue.is_unchanged(row, asked[row.pk][0])]
         for row in rows:
             _finish(row, asked[row.pk][1], at)
         gone = set(CancellationLine.objects.filter(line__topup__in=rows).values_list("line_id", flat=True))

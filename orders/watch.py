@@ -104,7 +104,7 @@ def _tell(order: Order, promised_at: datetime, at: datetime) -> None:
     members = ShopMember.objects.filter(shop=order.shop_id).values_list("user_id", flat=True)
     path = f"/orders/{order.order_no}/"
     told = [(order.buyer_id, "order_overdue", path)]
-    told += [(member, "shop_order_overdue", "/shop/") for member in members if member != order.buyer_id]
+    told += [(member, "shop_order_overdue", f"/shop{path}") for member in members if member != order.buyer_id]
     Notice.objects.bulk_create(
         Notice(
             recipient_id=person,
