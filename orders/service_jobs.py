@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -107,7 +108,7 @@ def reports_of(job: ServiceJob) -> QuerySet[ServiceReport]:
     return ServiceReport.objects.filter(job=job).select_related("author").order_by("at", "id")
 
 
-def image_for(report_id: object, user: User) -> ServiceReport | None:
+def image_for(report_id: UUID, user: User) -> ServiceReport | None:
     """The report whose image this person may see: the order's buyer, its shop, staff. For others it is not there."""
     rows = ServiceReport.objects.exclude(image="").select_related("job__line__order__shop")
     row = rows.filter(pk=report_id).first()
