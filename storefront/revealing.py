@@ -120,5 +120,5 @@ def _not_now(request: SignedIn, order_no: str) -> HttpResponse:
 
 def _kept_nowhere(response: HttpResponse) -> HttpResponse:
     response.headers["Cache-Control"] = "no-store"
-    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Referrer-Policy"] = "same-origin"  # with "no-referrer" the page's own forms come from nowhere
     return response

@@ -46,7 +46,7 @@ def test_a_code_stands_in_no_page_before_it_is_asked_for(buy, shopper):
     answer = shopper.post(place_of(order))
     assert words(answer).count("CODE-") == 1
     assert "no-store" in answer.headers["Cache-Control"]
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
     assert "CODE-" not in words(shopper.get(place_of(order)))
     assert "no-store" in shopper.get(place_of(order)).headers["Cache-Control"]
 
