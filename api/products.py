@@ -1,15 +1,18 @@
-"""GET /api/products/: what is for sale, and on which refund terms. The only address that asks for no login."""
+"""GET /api/products/: what is for sale, found by words or by category, and on which refund terms. Asks for no login."""
 
 from __future__ import annotations
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.permissions import AllowAny
 
+import clock
 from api.door import Door, PageQuery, newest_first
-from shops.models import CardCode, CodeState, Product, RefundPolicy
+from shops import catalog, search
+from shops.models import Category, Product, RefundPolicy
 
 
 class Terms(serializers.ModelSerializer):
@@ -23,7 +26,9 @@ class Terms(serializers.ModelSerializer):
 class ProductForSale(serializers.ModelSerializer):
     shop = serializers.CharField(source="shop.name", read_only=True)
     policy = Terms(read_only=True)
-    in_stock = serializers.BooleanField(read_only=True)
+    category = serializers.SlugRelatedField(slug_field="slug", read_only=True, allow_null=True)
+    guarantee = serializers.SerializerMethodField(help_text="店铺有退款保障标识 / its shop bears the guarantee badge")
+    in_stock = serializers.BooleanField(source="has_stock", read_only=True)
 
     class Meta:
         model = Product
@@ -31,7 +36,13 @@ class ProductForSale(serializers.ModelSerializer):
             "id",
             "name",
             "shop",
+            "guarantee",
+            "category",
             "kind",
+            "fulfilment",
+            "recipient_kind",
+            "is_cross_border",
+            "validity",
             "face_value",
             "description",
             "not_refundable_note",
@@ -42,14 +53,28 @@ class ProductForSale(serializers.ModelSerializer):
             "created_at",
         ]
 
+    def get_guarantee(self, product: Product) -> bool:
+        return product.shop.guarantee_since is not None
 
-@extend_schema(summary="在售商品与退款政策", tags=["products"], auth=[])
+
+class ProductQuery(PageQuery):
+    q = serializers.CharField(
+        required=False, max_length=search.LONGEST_QUERY, help_text="商品名里的词 / words of a name"
+    )
+    category = serializers.SlugField(required=False, max_length=40)
+
+
+@extend_schema(summary="在售商品与退款政策", tags=["products"], auth=[], parameters=[ProductQuery])
 class Products(Door, ListAPIView):
     permission_classes = [AllowAny]
     serializer_class = ProductForSale
     pagination_class = newest_first("created_at")
-    query_class = PageQuery
+    query_class = ProductQuery
 
     def get_queryset(self) -> QuerySet[Product]:
-        stock = CardCode.objects.filter(product=OuterRef("pk"), state=CodeState.IN_STOCK)
-        return Product.objects.filter(is_listed=True).select_related("shop", "policy").annotate(in_stock=Exists(stock))
+        goods, query = catalog.for_sale(at=clock.now()), self.query
+        category = None
+        if slug := query.get("category"):
+            category = get_object_or_404(Category, slug=slug)
+            goods = goods.filter(category=category)
+        return search.find(goods, query["q"], category=category).products if query.get("q") else goods

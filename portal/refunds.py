@@ -17,7 +17,7 @@ from shops import rights
 
 @for_members("orders")
 def refund_list(request: SignedIn, here: Here) -> HttpResponse:
-    refunds = Refund.objects.filter(order__shop=here.shop).select_related("order__shop", "buyer")
+    refunds = Refund.objects.filter(shop=here.shop).select_related("order__shop", "buyer")
     page = paging.newest_first(
         refunds.prefetch_related("order__lines"), by="submitted_at", after=request.GET.get("after", "")
     )

@@ -14,6 +14,7 @@ from identifiers import public_number, uuid7
 from orders.models import Cancellation, Order, OrderLine
 from payments.models import Payment, RefundAttempt
 from records.models import Link
+from shops.models import Shop
 from workqueue import WorkItem
 
 
@@ -71,6 +72,10 @@ class Refund(WorkItem):
     refund_no = models.CharField(_("退款单号"), max_length=20, unique=True, default=new_refund_no, editable=False)
     order = models.ForeignKey(Order, models.PROTECT, related_name="refunds", verbose_name=_("订单"))
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds", verbose_name=_("收款"))
+    # The order's shop, by the database itself: a shop's cases are listed without looking at all its orders.
+    shop = models.ForeignKey(
+        Shop, models.PROTECT, related_name="+", editable=False, db_index=False, verbose_name=_("店铺")
+    )
     buyer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="refunds", verbose_name=_("买家"))
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("申请人")
@@ -122,11 +127,18 @@ class Refund(WorkItem):
             models.Index(name="refund_due", fields=["next_due_at", "id"], condition=Q(next_due_at__isnull=False)),
             models.Index(name="refund_of_buyer", fields=["buyer", "-submitted_at", "-id"]),
             models.Index(name="refund_of_order", fields=["order"]),
+            models.Index(name="refund_of_shop", fields=["shop", "-submitted_at", "-id"]),
             models.Index(name="refund_to_review", fields=["promised_by", "id"], condition=Q(status="first_review")),
             models.Index(name="refund_to_release", fields=["promised_by", "id"], condition=Q(status="approved")),
         ]
         triggers = [
             pgtrigger.Protect(name="refund_is_never_deleted", operation=pgtrigger.Delete),  # PM6
+            pgtrigger.Trigger(
+                name="refund_belongs_to_its_orders_shop",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.Update,
+                func="SELECT shop_id INTO NEW.shop_id FROM orders_order WHERE id = NEW.order_id; RETURN NEW;",
+            ),
             # Decided on, released and sent is what was asked for; only a guest's case may be claimed (PM17).
             pgtrigger.Trigger(
                 name="refund_terms_never_change",

@@ -1,8 +1,8 @@
 """搜索: products by the characters of their names, Chinese words of any length, at a cost that no stock changes.
 
 Every one and every two neighboring characters of a name are its terms; the database makes them and keeps, for each
-term, the listed products that bear it (``ProductTerm``). A search reads the newest of those under its rarest term, and
-of these keeps what bears the other terms too (docs/decisions/0010).
+term, the listed products that bear it (``ProductTerm``). A search goes through those under its rarest term, the newest
+first, and keeps what bears the other terms too, until it has enough (docs/decisions/0010).
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from django.db import connection
 from django.db.models import QuerySet
 
-from shops.models import Product, ProductTerm
+from shops.models import Category, Product
 
 LONGEST_QUERY = 40
 MOST_TERMS = 12  # of a query: more make it no narrower
-MOST_LOOKED_AT = 2_000  # products under the rarest term, the newest first
+MOST_HITS = 240  # ten pages: who leafs on is better served by one more word
+MOST_LOOKED_AT = 5_000  # products under the rarest term
 _COUNTED_TO = 300  # a term with more is called common
 
 
@@ -30,16 +31,13 @@ class Found:
     is_cut: bool
 
 
-def find(products: QuerySet[Product], query: str) -> Found:
-    """Those of ``products`` whose names hold every word of the query. No word at all finds nothing."""
+def find(products: QuerySet[Product], query: str, *, category: Category | None = None) -> Found:
+    """Those of ``products`` (in open shops, of this category) whose names hold every word. No word finds nothing."""
     wanted = wanted_terms(query)
     if not wanted:
         return Found(products.none(), is_cut=False)
-    rarest = _rarest(wanted)
-    newest = ProductTerm.objects.filter(term=rarest).order_by("-product_id").values("product_id")
-    is_cut = newest[MOST_LOOKED_AT : MOST_LOOKED_AT + 1].exists()
-    hits = products.filter(pk__in=newest[:MOST_LOOKED_AT])
-    return Found(hits.filter(search_terms__contains=wanted) if wanted != [rarest] else hits, is_cut)
+    hits, is_cut = _newest(wanted, category.pk if category else None)
+    return Found(products.filter(pk__in=hits), is_cut)
 
 
 def terms(name: str) -> list[str]:
@@ -63,14 +61,20 @@ def _pairs(plain: str) -> list[str]:
     return [plain[place : place + 2] for place in range(len(plain) - 1)]
 
 
-def _rarest(wanted: Sequence[str]) -> str:
-    """The term that fewest products bear. Counted no further than where it stops to matter."""
-    if len(wanted) == 1:
-        return wanted[0]
+def _newest(wanted: Sequence[str], category_id: int | None) -> tuple[list[int], bool]:
+    """The newest products that bear all these terms, and whether there may be more of them."""
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, [_COUNTED_TO, list(wanted)])
-        counts = dict(cursor.fetchall())
-    return min(wanted, key=lambda term: counts[term])
+        rarest = wanted[0]
+        if len(wanted) > 1:
+            cursor.execute(_COUNT, [_COUNTED_TO, list(wanted)])
+            counts = dict(cursor.fetchall())
+            rarest = min(wanted, key=lambda term: counts[term])
+        cursor.execute(_HITS, [rarest, MOST_LOOKED_AT, list(wanted), category_id, category_id, MOST_HITS])
+        hits = [key for (key,) in cursor.fetchall()]
+        if len(hits) == MOST_HITS:
+            return hits, True
+        cursor.execute(_IS_LONGER, [rarest, MOST_LOOKED_AT])
+        return hits, cursor.fetchone() is not None
 
 
 _COUNT = """
@@ -79,3 +83,15 @@ SELECT term, (SELECT count(*) FROM (
 ) AS few)
 FROM unnest(%s::varchar[]) AS wanted (term)
 """
+# One product after the other, and no further than needed. OFFSET 0 keeps the planner from joining whole tables instead.
+_HITS = """
+SELECT newest.product_id FROM (
+    SELECT product_id FROM shops_productterm WHERE term = %s ORDER BY product_id DESC LIMIT %s
+) AS newest CROSS JOIN LATERAL (
+    SELECT FROM shops_product WHERE id = newest.product_id
+        AND search_terms @> %s::varchar[] AND (%s::bigint IS NULL OR category_id = %s)
+        AND shop_id NOT IN (SELECT id FROM shops_shop WHERE status <> 'open') OFFSET 0
+) AS product
+ORDER BY newest.product_id DESC LIMIT %s
+"""
+_IS_LONGER = "SELECT TRUE FROM shops_productterm WHERE term = %s ORDER BY product_id DESC OFFSET %s LIMIT 1"

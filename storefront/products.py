@@ -29,7 +29,7 @@ def product_list(request: HttpRequest) -> HttpResponse:
     if category:
         goods = goods.filter(category=category)
     if query:
-        found = search.find(goods, query)
+        found = search.find(goods, query, category=category)
         goods, is_cut = found.products, found.is_cut
     facts = _page(request, goods, q=query, category=category.slug if category else "")
     facts |= {"query": query, "category": category, "categories": catalog.categories(), "is_cut": is_cut}

@@ -68,6 +68,16 @@ class Review(models.Model):
         indexes = [
             models.Index(name="review_of_product", fields=["product", "-at", "-id"], condition=Q(is_hidden=False)),
             models.Index(name="review_of_shop", fields=["shop", "-at", "-id"]),
+            models.Index(
+                name="refund_review_of_product",
+                fields=["product", "-at", "-id"],
+                condition=Q(is_hidden=False, about_refund=True),
+            ),
+            models.Index(
+                name="refund_review_of_shop",
+                fields=["shop", "-at", "-id"],
+                condition=Q(is_hidden=False, about_refund=True),
+            ),
         ]
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shops import search
-from shops.models import Product, ProductTerm
+from shops.models import Category, Product, ProductTerm
 
 pytestmark = pytest.mark.django_db
 
@@ -77,9 +77,19 @@ def test_python_and_the_database_cut_names_alike(name):
     assert set(cut) == set(search.terms(name))
 
 
-def test_only_the_newest_under_a_common_word_are_looked_at_and_it_is_said(goods, monkeypatch):
-    monkeypatch.setattr(search, "MOST_LOOKED_AT", 2)
+@pytest.mark.parametrize(("limit", "most"), [("MOST_HITS", 2), ("MOST_LOOKED_AT", 2)])
+def test_of_a_common_word_only_the_newest_are_given_and_it_is_said(goods, monkeypatch, limit, most):
+    monkeypatch.setattr(search, limit, most)
     found = search.find(Product.objects.all(), "100元")
     assert found.is_cut
-    assert len(found.products) == 2
+    assert {product.name for product in found.products} == {"移动话费 100 元", "Steam 充值卡 100 元"}
     assert not search.find(Product.objects.all(), "话费").is_cut
+
+
+def test_a_category_is_looked_through_before_the_limit(goods, monkeypatch):
+    """Else older goods of the category would hide behind newer ones of others."""
+    category = Category.objects.create(slug="q", name="腾讯", name_en="Tencent")
+    Product.objects.filter(name="腾讯Q币 100元").update(category=category)
+    monkeypatch.setattr(search, "MOST_HITS", 1)
+    found = search.find(Product.objects.filter(category=category), "100元", category=category)
+    assert found.products.get().name == "腾讯Q币 100元"

@@ -1,0 +1,178 @@
+"""Every list and search of the shop, asked for as people and machines ask, and what each cost the database.
+
+A page is fetched through its own view; the SQL that it really sent is then explained and run again by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+import workqueue
+from accounts.models import User
+from bench.scale_rows import BIG, BUYER, FIRST, MEMBER
+from orders.models import Cancellation, Order, Review, TopUp
+from payments.models import Payment
+from refunds.models import Refund
+from shops.models import Product, StockImport
+
+#: Name, who looks, address. ``{deep}`` is a mark nine tenths down the list.
+PAGES = [
+    ("首页 / home", None, "/"),
+    ("首页深页 / home, deep", None, "/?after={products}"),
+    ("分类 / category", None, "/?category=c5"),
+    ("分类深页 / category, deep", None, "/?category=c5&after={products}"),
+    ("搜索：一个字，常见 / 1 character, common", None, "/?q=卡"),
+    ("搜索：两个字，常见 / 2 characters, common", None, "/?q=点卡"),
+    ("搜索：三个字 / 3 characters", None, "/?q=充值卡"),
+    ("搜索：百里挑一 / middling", None, "/?q=限定"),
+    ("搜索：罕见 / rare", None, "/?q=孤舟"),
+    ("搜索：没有 / absent", None, "/?q=鱻龘"),
+    ("搜索：两个常见词 / two common words", None, "/?q=steam 月卡"),
+    ("搜索：英文与数字 / Latin and digits", None, "/?q=xbox 100"),
+    ("搜索加分类 / search in a category", None, "/?q=点卡&category=c5"),
+    ("店铺 / shop", None, "/s/{shop}/"),
+    ("店铺深页 / shop, deep", None, "/s/{shop}/?after={products}"),
+    ("商品页 / product", None, "/p/1/"),
+    ("商品评价 / product's reviews", None, "/p/1/reviews/"),
+    ("商品评价深页 / product's reviews, deep", None, "/p/1/reviews/?after={reviews}"),
+    ("商品评价：退款相关 / … about refunds", None, "/p/1/reviews/?about=refund"),
+    ("店铺评价 / shop's reviews", None, "/s/{shop}/reviews/"),
+    ("店铺评价：退款相关 / … about refunds", None, "/s/{shop}/reviews/?about=refund"),
+    ("我的订单 / buyer's orders", BUYER, "/orders/"),
+    ("我的订单深页 / buyer's orders, deep", BUYER, "/orders/?after={orders}"),
+    ("我的退款 / buyer's refunds", BUYER, "/refunds/"),
+    ("店铺订单 / shop's orders", MEMBER, "/shop/"),
+    ("店铺订单深页 / shop's orders, deep", MEMBER, "/shop/?after={orders}"),
+    ("店铺待交付 / shop's orders to deliver", MEMBER, "/shop/?show=waiting"),
+    ("店铺退款 / shop's refunds", MEMBER, "/shop/refunds/"),
+    ("店铺商品 / shop's products", MEMBER, "/shop/products/"),
+    ("店铺回评 / shop's reviews to answer", MEMBER, "/shop/reviews/"),
+    ("接口：商品 / API: products", None, "/api/products/"),
+    ("接口：搜索 / API: search", None, "/api/products/?q=点卡"),
+]
+SWEEPS = {"订单 / orders": Order, "直充 / top-ups": TopUp, "取消 / cancellations": Cancellation,
+          "退款 / refunds": Refund, "收款 / payments": Payment, "入库 / imports": StockImport}  # fmt: skip
+ROUNDS = 15
+
+
+@dataclass
+class Cost:
+    """What one list cost: milliseconds of database time, rows that were looked at, and how they were found."""
+
+    name: str
+    p50_ms: float = 0.0
+    p95_ms: float = 0.0
+    rows: int = 0
+    queries: int = 0
+    nodes: list[str] = field(default_factory=list)
+    scans: list[str] = field(default_factory=list)  # big tables read from end to end
+
+
+def measure(*, rounds: int = ROUNDS, may_scan: bool = True) -> list[Cost]:
+    """Every list, ``rounds`` times. ``may_scan`` False: only what no index serves is scanned, however small it is."""
+    return [_cost(name, sent, rounds, may_scan) for name, sent in _asked()]
+
+
+def _asked() -> Iterator[tuple[str, list[str]]]:
+    """Each list's name and the SQL that it sends."""
+    marks = {
+        "shop": FIRST,
+        "products": _deep(Product, "created_at"),
+        "orders": _deep(Order, "placed_at"),
+        "reviews": _deep(Review, "at"),
+    }
+    for name, who, address in PAGES:
+        yield name, _sent(_visit(who, address.format(**marks)))
+    for name, model in SWEEPS.items():
+        yield f"待办：{name} due", _sent(_claim(model))
+
+
+def _visit(who: int | None, address: str) -> Callable[[], None]:
+    client = Client(SERVER_NAME=settings.ALLOWED_HOSTS[0] if settings.ALLOWED_HOSTS else "localhost")
+    if who:
+        client.force_login(User.objects.get(pk=who), backend="django.contrib.auth.backends.ModelBackend")
+
+    def get() -> None:
+        answer = client.get(address, secure=True)
+        if answer.status_code != 200:
+            raise RuntimeError(f"{address}: {answer.status_code}")
+
+    return get
+
+
+def _claim(model: Any) -> Callable[[], None]:
+    def run() -> None:
+        with transaction.atomic():
+            workqueue.claim(model.objects.all(), at=timezone.now(), limit=50)
+            transaction.set_rollback(True)
+
+    return run
+
+
+def _sent(act: Callable[[], None]) -> list[str]:
+    with CaptureQueriesContext(connection) as queries:
+        act()
+    sent = [str(query["sql"]) for query in queries.captured_queries]
+    return [sql for sql in sent if sql.lstrip().startswith("SELECT") and " FROM " in sql]
+
+
+def _deep(model: Any, column: str) -> str:
+    """The mark of a row that nine tenths of the table are newer than."""
+    row = model.objects.filter(pk=max(model.objects.count() // 10, 1)).get()
+    moment: datetime = getattr(row, column)
+    return f"{(moment - datetime(1970, 1, 1, tzinfo=moment.tzinfo)) // timedelta(microseconds=1)}-{row.pk}"
+
+
+def _cost(name: str, sent: list[str], rounds: int, may_scan: bool) -> Cost:
+    cost = Cost(name, queries=len(sent))
+    times = []
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL jit = off")
+        if not may_scan:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        for turn in range(rounds + 1):
+            plans = [_explain(cursor, sql) for sql in sent]
+            if turn or rounds == 1:  # the first round warms the caches
+                times.append(sum(plan["Planning Time"] + plan["Execution Time"] for plan in plans))
+        for plan in plans:
+            _look_at(plan["Plan"], cost)
+        transaction.set_rollback(True)
+    cost.p50_ms = statistics.median(times)
+    cost.p95_ms = sorted(times)[max(0, round(0.95 * len(times)) - 1)]
+    return cost
+
+
+def _explain(cursor: Any, sql: str) -> dict[str, Any]:
+    cursor.execute("EXPLAIN (ANALYZE, BUFFERS OFF, TIMING OFF, FORMAT JSON) " + sql.replace("%", "%%"), [])
+    (answer,) = cursor.fetchone()
+    plans: list[dict[str, Any]] = json.loads(answer) if isinstance(answer, str) else answer
+    return plans[0]
+
+
+def _look_at(node: dict[str, Any], cost: Cost) -> None:
+    """Adds a plan's tables and rows: what it gave, and what it read and threw away."""
+    if table := node.get("Relation Name"):
+        looked_at = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+        cost.rows += round((looked_at + node.get("Rows Removed by Index Recheck", 0)) * node["Actual Loops"])
+        told = f"{node['Node Type']} {node.get('Index Name', table)}"
+        if told not in cost.nodes:
+            cost.nodes.append(told)
+        if node["Node Type"] == "Seq Scan" and table in _big_tables() and node["Actual Loops"]:
+            cost.scans.append(table)
+    for below in node.get("Plans", []):
+        _look_at(below, cost)
+
+
+def _big_tables() -> set[str]:
+    return {model._meta.db_table for model in BIG}
