@@ -54,6 +54,7 @@ TABLE: dict[str, Rights] = {
     "orders.bulkcancellation": Rights(
         see=SUPPORT | MONEY, add=ONLY_OPERATOR, acts=dict.fromkeys(["start", "abandon"], ONLY_OPERATOR)
     ),
+    "orders.topup": Rights(see=EVERYBODY),
     "orders.announcement": Rights(see=SUPPORT, add=ONLY_OPERATOR, edit=ONLY_OPERATOR),
     "orders.review": Rights(see=SUPPORT, acts=dict.fromkeys(["hide", "show"], SUPPORT)),
     "notices.notice": Rights(see=SUPPORT),
@@ -75,6 +76,7 @@ TABLE: dict[str, Rights] = {
     "shops.refundpolicy": Rights(see=EVERYBODY),
     "shops.cardcode": Rights(see=SUPPORT),
     "shops.codeevent": Rights(see=SUPPORT),
+    "shops.stockimport": Rights(see=SUPPORT),
     # 账本
     "ledger.account": Rights(see=MONEY),
     "ledger.posting": Rights(see=MONEY),

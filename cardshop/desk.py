@@ -76,6 +76,7 @@ SIDEBAR: list[tuple[str, list[tuple[str, str, str, str]]]] = [
         "订单",
         [
             ("订单", "shopping_bag", "orders.order", ""),
+            ("直充单", "bolt", "orders.topup", ""),
             ("取消", "cancel", "orders.cancellation", ""),
             ("批量取消", "playlist_remove", "orders.bulkcancellation", ""),
             ("公告", "campaign", "orders.announcement", ""),
@@ -92,6 +93,7 @@ SIDEBAR: list[tuple[str, list[tuple[str, str, str, str]]]] = [
             ("退款政策", "policy", "shops.refundpolicy", ""),
             ("卡密", "key", "shops.cardcode", ""),
             ("卡密记录", "visibility", "shops.codeevent", ""),
+            ("入库批次", "upload_file", "shops.stockimport", ""),
         ],
     ),
     (

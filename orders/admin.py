@@ -15,6 +15,7 @@ from orders import announcements_desk as announcements_desk  # these register th
 from orders import cancellation
 from orders import cancellations_desk as cancellations_desk
 from orders import reviews_desk as reviews_desk
+from orders import topups_desk as topups_desk
 from orders.cancellation import CannotCancel
 from orders.cancellations_desk import CancelForm
 from orders.models import Cause, Order, OrderLine, OrderStatus
