@@ -253,6 +253,8 @@ GET  admin:refunds_refund_halt      @approved     login  login login    login   
 POST admin:refunds_refund_halt      @approved     login  login login    login    login 403      done   done    403
 GET  admin:refunds_refund_reissue   @returned     login  login login    login    login 403      403    200     403
 POST admin:refunds_refund_reissue   @returned     login  login login    login    login 403      403    done    403
+GET  admin:refunds_refund_check_codes             login  login login    login    login 200      200    403     403
+POST admin:refunds_refund_check_codes             login  login login    login    login done     done   403     403
 GET  admin:payments_refundattempt_ask_again       login  login login    login    login 403      403    200     403
 POST admin:payments_refundattempt_ask_again       login  login login    login    login 403      403    done    403
 GET  admin:payments_refundattempt_ask_again_one   login  login login    login    login 403      403    200     403
@@ -271,6 +273,13 @@ GET  admin:payments_channelaccount_start_collecting login  login login    login 
 POST admin:payments_channelaccount_start_collecting login  login login    login    login 403      403    403     done
 GET  admin:payments_channelaccount_set_limits     login  login login    login    login 403      403    403     200
 POST admin:payments_channelaccount_set_limits     login  login login    login    login 403      403    403     done
+GET  admin:orders_order_cancel                    login  login login    login    login 403      403    403     200
+POST admin:orders_order_cancel                    login  login login    login    login 403      403    403     done
+GET  admin:orders_bulkcancellation_progress       login  login login    login    login 200      200    200     200
+GET  admin:orders_bulkcancellation_start          login  login login    login    login 403      403    403     200
+POST admin:orders_bulkcancellation_start          login  login login    login    login 403      403    403     done
+GET  admin:orders_bulkcancellation_abandon        login  login login    login    login 403      403    403     200
+POST admin:orders_bulkcancellation_abandon        login  login login    login    login 403      403    403     done
 GET  admin:orders_review_hide                     login  login login    login    login 200      200    403     200
 POST admin:orders_review_hide                     login  login login    login    login done     done   403     done
 GET  admin:orders_review_show                     login  login login    login    login 200      200    403     200
@@ -303,6 +312,9 @@ payments.channelnotification    -        -      see     see
 payments.refusednotification    -        -      see     see
 payments.channelaccount         -        -      see     see
 orders.order                    see      see    see     see
+orders.cancellation             see      see    see     see
+orders.bulkcancellation         see      see    see     add
+orders.announcement             see      see    -       keep
 orders.review                   see      see    -       see
 notices.notice                  see      see    -       see
 shops.shop                      see      see    see     edit
@@ -318,6 +330,7 @@ shops.product                   see      see    see     keep
 shops.refundpolicy              see      see    see     see
 shops.cardcode                  see      see    -       see
 shops.codeevent                 see      see    -       see
+shops.stockimport               see      see    -       see
 ledger.account                  -        -      see     see
 ledger.posting                  -        -      see     see
 ledger.entry                    -        -      see     see
