@@ -176,6 +176,7 @@ def world(
     _rows_of_the_shops(here)
     _stock(here)
     _a_review(here, buy())
+    _cancellations(operator, buy(stock=0))
     return here
 
 
@@ -197,6 +198,22 @@ def _a_review(world: World, order: Any) -> None:
     delivery.reveal(order.lines.get(), viewer=Viewer(order.buyer, None, ""), at=clock.now())
     order.refresh_from_db()
     reviews.write(order, stars=5, text="好", by=order.buyer, at=clock.now(), about_refund=False)
+
+
+def _cancellations(operator: Any, order: Any) -> None:
+    """One order canceled, a shop's about to be, and buyers are told."""
+    from datetime import timedelta
+
+    import clock
+    from orders import bulk, cancellation
+    from orders.models import Announcement, Cause
+
+    at = clock.now()
+    cancellation.cancel(order, cause=Cause.RISK, by=operator, at=at, reason="风控")
+    bulk.preview(order.shop, cause=Cause.OUTAGE, reason="故障", by=operator, at=at)
+    Announcement.objects.create(
+        text="公告", text_en="Notice", starts_at=at, ends_at=at + timedelta(days=1), created_by=operator
+    )
 
 
 def _rows_of_the_shops(world: World) -> None:
