@@ -58,11 +58,8 @@ def of(order: Order) -> Recipient | None:
     if not order.recipient_key_id:
         return None
     sealed = vault.Sealed(bytes(order.recipient_sealed or b""), order.recipient_key_id)
-    kind, account, server = (
-        vault.keyring(settings.CARD_KEYS_FILE)
-        .open(sealed, bound_to=_binding(order.order_no, order.shop_id))
-        .split("\n")
-    )
+    text = vault.keyring(settings.CARD_KEYS_FILE).open(sealed, bound_to=_binding(order.order_no, order.shop_id))
+    kind, account, server = text.split("\n")
     return Recipient(RecipientKind(kind), account, server)
 
 

@@ -8,13 +8,20 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from accounts.desk import Desk, called, link, tone_badge
-from shops.models import CardCode, CodeEvent, CodeState
+from shops.models import CardCode, CodeEvent, CodeState, ImportStatus, StockImport
 
 CODE_TONES: dict[str, str] = {
     CodeState.IN_STOCK: "good",
     CodeState.DELIVERED: "progress",
     CodeState.REVEALED: "attention",
     CodeState.FROZEN: "attention",
+}
+
+IMPORT_TONES: dict[str, str] = {
+    ImportStatus.CHECKING: "progress",
+    ImportStatus.CHECKED: "attention",
+    ImportStatus.IMPORTING: "progress",
+    ImportStatus.IMPORTED: "good",
 }
 
 
@@ -76,3 +83,42 @@ class CodeEventDesk(Desk):
     @admin.display(description="账号")
     def who(self, event: CodeEvent) -> str:
         return called(event.actor)
+
+
+@admin.register(StockImport)
+class StockImportDesk(Desk):
+    """入库批次: who took in how many, and whether a list is stuck. Its lines are not shown."""
+
+    list_display = ("file_name", "product", "status_badge", "line_count", "problem_count", "uploader", "uploaded_at")
+    list_filter = ("status",)
+    exact_search = ("product__name", "product__shop__name", "uploaded_by__username")
+    search_help_text = "商品名 / 店铺名 / 上传账号"
+    ordering = ("-pk",)
+    sortable_by = ()
+    list_select_related = ("product", "uploaded_by")
+    fields = (
+        "file_name", "product_link", "shop_link", "status_badge", "line_count", "done_count", "problem_count",
+        "uploader", "uploaded_at", "confirmer", "imported_at", "next_due_at", "tries",
+    )  # fmt: skip
+    readonly_fields = ("product_link", "shop_link", "status_badge", "uploader", "confirmer")
+
+    status_badge = tone_badge("status", "状态", IMPORT_TONES)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StockImport]:
+        return super().get_queryset(request).select_related("product__shop", "uploaded_by", "confirmed_by")
+
+    @admin.display(description="商品")
+    def product_link(self, row: StockImport) -> SafeString | str:
+        return link(row.product)
+
+    @admin.display(description="店铺")
+    def shop_link(self, row: StockImport) -> SafeString | str:
+        return link(row.product.shop)
+
+    @admin.display(description="上传")
+    def uploader(self, row: StockImport) -> str:
+        return called(row.uploaded_by)
+
+    @admin.display(description="确认")
+    def confirmer(self, row: StockImport) -> str:
+        return called(row.confirmed_by) if row.confirmed_by else "–"
