@@ -31,6 +31,7 @@ class Dated(Desk):
 class ProductDesk(Dated):
     list_display = ("name", "shop", "kind", "face_value", "price", "policy", "is_listed", "created_at")
     list_filter = ("is_listed", "kind")
+    search_fields = ("name",)  # what the choice of a product to cancel looks through
     exact_search = ("name", "shop__name")
     search_help_text = "商品名 / 店铺名"
     ordering = ("-pk",)
