@@ -5,11 +5,11 @@ BIN := .venv/bin
 IN_PRODUCTION := $(BIN)/python tests/production.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo doctor test bench check nightly messages secrets lock clean
+.PHONY: help venv demo doctor test bench bench-scale check nightly messages secrets lock clean
 
 help: ## 列出全部命令 / list all commands
 	@echo "make …"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "变量 / variables: PORT=8000 HOST=127.0.0.1 CARDSHOP_DATA=.local RESET=1 DEMO_SPEED=60 DATABASE_URL=… REDIS_URL=…"
 
 venv: .venv/.installed ## 只建立 .venv / make the virtual environment, nothing else
@@ -29,6 +29,9 @@ nightly: venv ## 耗时的测试 / the long tests
 
 bench: venv ## 速度与开销，同一次运行内的比值 / speed and cost, as ratios within one run
 	$(BIN)/python -m bench
+
+bench-scale: venv ## 百万订单时每个列表的数据库时间与查询计划 / every list at 1,000,000 orders: database time, plan
+	$(IN_PRODUCTION) $(BIN)/python -m bench.scale
 
 check: venv ## 风格、类型、导入方向、迁移、部署检查 / style, types, imports, migrations, deployment
 	$(BIN)/ruff check .

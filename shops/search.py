@@ -19,7 +19,7 @@ from shops.models import Category, Product
 LONGEST_QUERY = 40
 MOST_TERMS = 12  # of a query: more make it no narrower
 MOST_HITS = 240  # ten pages: who leafs on is better served by one more word
-MOST_LOOKED_AT = 5_000  # products under the rarest term
+MOST_LOOKED_AT = 2_000  # products under the rarest term
 _COUNTED_TO = 300  # a term with more is called common
 
 
