@@ -1,0 +1,109 @@
+"""Shops at the desk: opened by application, suspended with a reason, their deposits recorded; each by its own role."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from django.urls import reverse
+from PIL import Image
+
+import clock
+import images
+from orders.models import Order
+from shops import deposits, life
+from shops.life import Papers
+from shops.models import GuaranteeTerms, Shop, ShopApplication
+from tests.desk.conftest import text
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def application(buyer):
+    drawn = io.BytesIO()
+    Image.new("RGB", (8, 8), "navy").save(drawn, "PNG")
+    documents = [("营业执照", images.repaint(drawn.getvalue()))]
+    return life.apply(Papers("新店", "点卡", "13800000000", documents=documents), by=buyer, at=clock.now())
+
+
+def test_an_operator_looks_at_the_papers_and_opens_the_shop(sits, operator, application):
+    seat = sits(operator)
+    page = text(seat.get(reverse("admin:shops_shopapplication_change", args=[application.pk])))
+    paper = application.documents.get()
+    assert f"/shop/documents/{paper.pk}/" in page
+    assert b"".join(seat.get(f"/shop/documents/{paper.pk}/").streaming_content).startswith(b"\xff\xd8\xff")
+    assert "申请人成为店主" in text(seat.dialog("approve", application))
+    assert "已开张" in seat.reads(seat.does("approve", application, note=""))
+    assert Shop.objects.get(name="新店").members.get() == application.applicant
+    assert "已处理" in seat.reads(seat.does("approve", application, note=""))
+
+
+def test_a_rejection_needs_its_reason(sits, operator, application):
+    seat = sits(operator)
+    assert "请填写" in text(seat.does("reject", application, note=""))
+    seat.does("reject", application, note="执照看不清")
+    application.refresh_from_db()
+    assert (application.status, application.decision_note) == ("rejected", "执照看不清")
+
+
+def test_nobody_else_sees_applications(sits, staff, application):
+    path = reverse("admin:shops_shopapplication_change", args=[application.pk])
+    for role, person in staff.items():
+        assert sits(person).get(path).status_code == (200 if role == "operator" else 403)
+        if role != "operator":
+            assert sits(person).does("approve", application, note="").status_code == 403
+    assert ShopApplication.objects.get().status == "submitted"
+
+
+def test_a_suspension_leads_on_to_the_open_orders(sits, operator, shop, buy):
+    order = buy(stock=0)
+    seat = sits(operator)
+    assert "请填写" in text(seat.does("suspend", shop, reason=""))
+    answer = seat.does("suspend", shop, reason="虚假商品")
+    shop.refresh_from_db()
+    assert shop.status == "suspended"
+    assert "批量取消" in seat.reads(answer)
+    assert Order.objects.get(pk=order.pk).status == "paid"  # canceled by a decision of its own
+    assert "不能做这一步" in seat.reads(seat.does("suspend", shop, reason="再来"))
+    seat.does("reinstate", shop, reason="查清")
+    shop.refresh_from_db()
+    assert shop.status == "open"
+
+
+def test_a_shop_neither_is_added_by_hand_nor_given_a_badge(sits, operator, shop):
+    seat = sits(operator)
+    assert seat.get(reverse("admin:shops_shop_add")).status_code == 403
+    fields = {"name": "改名", "about": "", "status": "closed", "guarantee_since_0": "2026-01-01"}
+    fields |= {"memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "0"}
+    seat.client.post(reverse("admin:shops_shop_change", args=[shop.pk]), fields)
+    shop.refresh_from_db()
+    assert (shop.name, shop.status, shop.guarantee_since) == ("改名", "open", None)
+
+
+def test_finance_records_deposits_and_nobody_changes_them(sits, finance, operator, shop):
+    seat = sits(finance)
+    words = seat.reads(seat.does("record_deposit", shop, amount="1000", voucher="V1", note="首缴"))
+    assert "¥1,000.00" in words
+    assert "登记过" in seat.reads(seat.does("record_deposit", shop, amount="5", voucher="V1"))
+    assert "不能超过" in seat.reads(seat.does("record_deposit", shop, amount="-1000.01", voucher="V2"))
+    assert deposits.held_fen(shop) == 100_000
+    assert sits(operator).does("record_deposit", shop, amount="1", voucher="V3").status_code == 403
+    entry = shop.deposits.get()
+    path = reverse("admin:shops_depositentry_change", args=[entry.pk])
+    assert seat.client.post(path, {"amount_fen": "1"}).status_code == 403
+    assert "首缴" in text(seat.get(path))
+
+
+def test_new_terms_of_the_badge_are_a_new_version(sits, operator):
+    seat, path = sits(operator), reverse("admin:shops_guaranteeterms_add")
+    fields = {
+        "deposit_fen": "50000", "open_days": "7", "in_time_percent": "90", "least_deliveries": "5",
+        "most_canceled_percent": "3", "unsuspended_days": "60",
+    }  # fmt: skip
+    for _ in range(2):
+        assert seat.client.post(path, fields).status_code == 302
+    assert list(GuaranteeTerms.objects.order_by("version").values_list("version", flat=True)) == [1, 2]
+    assert seat.client.post(path, fields | {"in_time_percent": "101"}).status_code == 200
+    change = reverse("admin:shops_guaranteeterms_change", args=[GuaranteeTerms.objects.first().pk])
+    assert seat.client.post(change, fields).status_code == 403
