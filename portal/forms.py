@@ -48,7 +48,7 @@ class CancelForm(forms.Form):
 class OnePictureField(PicturesField):
     """At most one picture; gives an ``images.Repainted`` or None."""
 
-    widget = forms.FileInput(attrs={"accept": "image/*"})
+    widget = forms.FileInput(attrs={"accept": "image/*"})  # type: ignore[assignment]
 
     def clean(self, data: Any, initial: Any = None) -> Any:
         uploads: list[UploadedFile] = [data] if data else []
@@ -183,12 +183,12 @@ class CouponForm(WholeRow, forms.ModelForm):
         self.fields["off_percent"].label = gettext("减去百分之几")
         self.fields["most_uses"].min_value = 1  # type: ignore[attr-defined]
         if row.pk:
-            self.initial |= {"off": f"{row.off_fen / 100:.2f}" if row.off_fen else ""}
-            self.initial |= {"minimum": f"{row.minimum_fen / 100:.2f}" if row.minimum_fen else ""}
-            self.initial |= {"starts_at": row.starts_at, "ends_at": row.ends_at}
+            self.initial.update({"off": f"{row.off_fen / 100:.2f}" if row.off_fen else ""})
+            self.initial.update({"minimum": f"{row.minimum_fen / 100:.2f}" if row.minimum_fen else ""})
+            self.initial.update({"starts_at": row.starts_at, "ends_at": row.ends_at})
         else:
             now = timezone.localtime(at).replace(second=0, microsecond=0)
-            self.initial |= {"starts_at": now, "ends_at": now + timedelta(days=30)}
+            self.initial.update({"starts_at": now, "ends_at": now + timedelta(days=30)})
         for name in ("off", "minimum"):
             self.fields[name].widget.attrs |= {"inputmode": "decimal", "autocomplete": "off"}
         for name in ("off_percent", "most_uses"):

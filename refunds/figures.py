@@ -117,8 +117,10 @@ def _judge(shops: Sequence[Shop], figures: dict[int, ShopFigures], at: datetime)
 
 def _count(keys: Sequence[int], at: datetime) -> dict[int, dict[str, Any]]:
     """Every column for each of these shops, over the orders placed in the window."""
-    asked = {"shops": list(keys), "since": at - WINDOW, "at": at, "given_back": [str(s) for s in GIVEN_BACK],
-             "rejected": str(Status.REJECTED), "causes": SHOPS_FAULT}  # fmt: skip
+    asked: dict[str, Any] = {
+        "shops": list(keys), "since": at - WINDOW, "at": at, "given_back": [str(status) for status in GIVEN_BACK],
+        "rejected": str(Status.REJECTED), "causes": SHOPS_FAULT,
+    }  # fmt: skip
     found: dict[int, dict[str, Any]] = {key: _nothing() for key in keys}
     with connection.cursor() as cursor:
         for sql in (ORDERS, REFUNDS, CANCELED, REPLIES, REVIEWS):
