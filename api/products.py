@@ -10,7 +10,7 @@ from rest_framework.generics import ListAPIView
 from rest_framework.permissions import AllowAny
 
 import clock
-from api.door import Door, PageQuery, newest_first
+from api.door import Door, PageQuery, Strict, newest_first
 from shops import catalog, search
 from shops.models import Category, Product, RefundPolicy
 
@@ -26,8 +26,11 @@ class Terms(serializers.ModelSerializer):
 class ProductForSale(serializers.ModelSerializer):
     shop = serializers.CharField(source="shop.name", read_only=True)
     policy = Terms(read_only=True)
-    category = serializers.SlugRelatedField(slug_field="slug", read_only=True, allow_null=True)
+    category: serializers.SlugRelatedField = serializers.SlugRelatedField(
+        slug_field="slug", read_only=True, allow_null=True
+    )
     guarantee = serializers.SerializerMethodField(help_text="店铺有退款保障标识 / its shop bears the guarantee badge")
+    recipient_kind = serializers.CharField(read_only=True, help_text="phone, game 或空 / or empty: whom it must name")
     in_stock = serializers.BooleanField(source="has_stock", read_only=True)
 
     class Meta:
@@ -57,14 +60,18 @@ class ProductForSale(serializers.ModelSerializer):
         return product.shop.guarantee_since is not None
 
 
-class ProductQuery(PageQuery):
+class ProductFilter(Strict):
     q = serializers.CharField(
         required=False, max_length=search.LONGEST_QUERY, help_text="商品名里的词 / words of a name"
     )
     category = serializers.SlugField(required=False, max_length=40)
 
 
-@extend_schema(summary="在售商品与退款政策", tags=["products"], auth=[], parameters=[ProductQuery])
+class ProductQuery(ProductFilter, PageQuery):
+    pass
+
+
+@extend_schema(summary="在售商品与退款政策", tags=["products"], auth=[], parameters=[ProductFilter])
 class Products(Door, ListAPIView):
     permission_classes = [AllowAny]
     serializer_class = ProductForSale

@@ -50,7 +50,7 @@ NOW_AND_THEN = f"CASE WHEN mod(i, 100) = 0 THEN {AT} END"
 
 def write(*, orders: int, after: int = 0) -> None:
     """Grow the world from ``after`` to ``orders`` orders, with the goods, buyers, codes and cases that go with them."""
-    _execute("SET session_replication_role = replica")
+    _execute("SET session_replication_role = replica; SET statement_timeout = 0")
     try:
         if not after:
             _write_the_house()
@@ -61,8 +61,10 @@ def write(*, orders: int, after: int = 0) -> None:
         _write_what_follows(world)
     finally:
         _execute("RESET session_replication_role")
-    for model in BIG:  # what autovacuum does on a running system
+    # What autovacuum does on a running system.
+    for model in BIG:
         _execute(f"{'' if connection.in_atomic_block else 'VACUUM'} ANALYZE {model._meta.db_table}")
+    _execute("RESET statement_timeout")
 
 
 class World:
@@ -181,7 +183,7 @@ def _insert(model: type[models.Model], rows: tuple[int, int], **columns: str) ->
         else:
             values.append("%s")
             defaults.append(_default(field))
-        names.append(connection.ops.quote_name(field.column))
+        names.append(connection.ops.quote_name(str(field.column)))
     sql = f"INSERT INTO {model._meta.db_table} ({', '.join(names)}) SELECT {', '.join(values)}"  # noqa: S608
     _execute(f"{sql} FROM generate_series(%s::int, %s::int) AS i", (*defaults, *rows))
 
