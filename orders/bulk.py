@@ -216,7 +216,7 @@ def _one(at: datetime) -> int:
 def _open_orders(bulk: BulkCancellation) -> QuerySet[Order]:
     """What is neither delivered nor ended, by the index of a shop's open orders."""
     if bulk.product is None:
-        return Order.objects.filter(shop_id=bulk.shop_id, status__in=OPEN)
+        return Order.objects.filter(shop=bulk.shop, status__in=OPEN)
     lines = OrderLine.objects.filter(order=OuterRef("pk"), product=bulk.product)
     return Order.objects.filter(Exists(lines), shop_id=bulk.product.shop_id, status__in=OPEN)
 

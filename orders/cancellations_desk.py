@@ -141,7 +141,7 @@ class CancellationDesk(Desk):
 
     @admin.display(description="退款单")
     def cases(self, row: Cancellation) -> SafeString | str:
-        refunds = row.refunds.order_by("pk")  # type: ignore[attr-defined]  # the refunds app is above this one
+        refunds = row.refunds.order_by("pk")  # written by the app above this one
         return format_html_join("、", "{}", ((link(refund),) for refund in refunds)) or "–"
 
 

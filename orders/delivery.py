@@ -127,6 +127,7 @@ def _deliver_codes(order: Order, lines: Sequence[OrderLine], at: datetime) -> No
 
 def _topup(line: OrderLine, at: datetime) -> TopUp:
     product = line.product
+    assert product.supplier_id is not None  # top_up_has_supplier_and_recipient
     return TopUp(line=line, supplier_id=product.supplier_id, sku=product.supplier_sku, created_at=at, next_due_at=at)
 
 

@@ -163,7 +163,7 @@ def head_of(event: Link) -> roots.Head:
 def subjects(kind: type[Link]) -> QuerySet[Any]:
     """What a stream is about: the rows that have chains."""
     field: Any = kind._meta.get_field(kind.SUBJECT)
-    return field.related_model._default_manager.all()  # type: ignore[no-any-return]
+    return field.related_model._default_manager.all()
 
 
 def _what(event: Link) -> str:

@@ -77,7 +77,7 @@ def now() -> datetime:
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         (moment,) = cursor.fetchone()
-    return moment  # type: ignore[no-any-return]
+    return moment
 
 
 def streams() -> list[type[Link]]:

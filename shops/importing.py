@@ -278,7 +278,7 @@ def _write_refusal(locked: StockImport, code: str, at: datetime) -> None:
 # --- what is known ----------------------------------------------------------------------------------------------------
 
 
-def _known(fingerprints: Iterable[bytes | None], shop_id: int) -> dict[bytes, str]:
+def _known(fingerprints: Iterable[bytes | memoryview | None], shop_id: int) -> dict[bytes, str]:
     """Which of these texts live somewhere in the marketplace, and what that is called (P13)."""
     asked = [fingerprint for fingerprint in fingerprints if fingerprint]
     living = CardCode.objects.filter(fingerprint__in=asked, restocked_as=None)

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -75,7 +75,7 @@ def examine(data: bytes) -> int:
     return count
 
 
-def rows(data: bytes) -> Iterator[Row]:
+def rows(data: bytes) -> Generator[Row, None, None]:
     """Every row that is not blank, at most ``MOST_ROWS`` and a heading. Raises UnusableFile, maybe half-way.
 
     Whoever stops early closes the iterator, which ends the child.

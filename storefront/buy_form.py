@@ -107,7 +107,7 @@ class BuyForm(forms.Form):
 
     def with_key(self, checkout_key: uuid.UUID) -> BuyForm:
         """What was typed, as a new checkout."""
-        data = self.data.copy()
+        data = dict(self.data.items())
         data["checkout_key"] = str(checkout_key)
         return BuyForm(data, product=self.product, is_signed_in=self.is_signed_in)
 

@@ -77,7 +77,7 @@ def paid_orders_go_on() -> Broken:
     over = Q(order__status__in=[OrderStatus.DELIVERED, OrderStatus.COMPLETED])
     waiting = OrderLine.objects.filter(delivery=None, cancellation_line=None).select_related("order")
     both = OrderLine.objects.filter(delivery__isnull=False, cancellation_line__isnull=False).select_related("order")
-    still = waiting.filter(order__status=OrderStatus.PAID).exclude(pk__in=_moving(waiting))
+    still = waiting.filter(order__status=OrderStatus.PAID).exclude(pk__in=_moving(waiting).values("pk"))
     lines = [
         *((line, "nobody is at it") for line in still),
         *((line, f"not delivered, yet the order is {line.order.status}") for line in waiting.filter(over)),
@@ -89,11 +89,11 @@ def paid_orders_go_on() -> Broken:
     ]
 
 
-def _moving(waiting: QuerySet[OrderLine]) -> QuerySet[OrderLine, dict[str, object]]:
+def _moving(waiting: QuerySet[OrderLine]) -> QuerySet[OrderLine]:
     """Lines with a supplier, with the shop's people, or in a case that is not decided; and those of orders from before
     reservations, which wait for stock."""
     topup = Q(topup__status__in=[TopUpStatus.PREPARED, TopUpStatus.UNKNOWN, TopUpStatus.ACCEPTED])
     service = Q(service__status__in=[ServiceStatus.WAITING, ServiceStatus.WORKING])
     case = Q(refund_lines__refund__status__in=Status.active())
     old = Q(fulfilment=Fulfilment.CODES, reservation=None)
-    return waiting.filter(topup | service | case | old).values("pk")
+    return waiting.filter(topup | service | case | old)
