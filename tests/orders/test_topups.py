@@ -18,6 +18,8 @@ from orders.models import Cancellation, Cause, Delivery, Order, OrderStatus, Top
 from orders.models import TopUpStatus as T
 from orders.placing import Wish
 from orders.recipients import Recipient
+from refunds import cancellations, lifecycle
+from refunds.models import Refund
 from shops.models import SupplierAnswer
 from shops.suppliers import registry
 
@@ -94,6 +96,22 @@ def test_a_top_up_that_fails_is_canceled_within_the_sweep(buy_topup, simulator):
     assert canceled.next_due_at is not None
     assert (topup.status, topup.reason, order.status) == (T.FAILED, "号码已停机", OrderStatus.CANCELED)
     assert registry.is_genuine(topup.answer)
+
+
+def test_the_money_of_a_failed_top_up_reaches_its_buyer(buy_topup, drain, simulator):
+    """From the supplier's word to the channel's, nobody asked."""
+    order = buy_topup(DEAD)
+    topups.sweep(at=clock.now())
+    simulator.clock(5)  # so long its network takes to find out
+    clock.advance(LONG)
+    topups.sweep(at=clock.now())
+    topup = topup_of(order)
+    assert (topup.status, topup.reason) == (T.FAILED, "号码已停机")
+    cancellations.hear(at=clock.now())
+    drain()
+    refund = Refund.objects.get(order=order)
+    assert (refund.status, refund.amount_fen) == ("arrived", order.total_fen)
+    assert Cancellation.objects.get(order=order).heard_at is not None
 
 
 def test_a_signed_refusal_ends_it_with_its_proof(buy_topup):
@@ -286,6 +304,21 @@ def test_an_answer_that_comes_twice_counts_once(buy_topup, simulator):
         topups.record([(asked, answer)], at=clock.now())
     assert Delivery.objects.filter(line__order=order).count() == 1
     assert SupplierAnswer.objects.count() == 1
+
+
+# --- a refund is asked for
+
+
+def test_a_top_up_is_held_while_a_refund_is_weighed_and_goes_on_if_it_comes_to_nothing(buy_topup, apply, simulator):
+    order = buy_topup()
+    refund = apply(order, precheck=False)
+    assert topup_of(order).status == T.STOPPED
+    assert topups.sweep(at=clock.now() + LONG) == 0
+    lifecycle.withdraw(refund, by=order.buyer, at=clock.now())
+    topups.sweep(at=clock.now() + LONG)
+    topup = topup_of(order)
+    assert topup.status == T.ACCEPTED
+    assert len(ordered(simulator, topup)) == 1
 
 
 # --- stop against send
