@@ -20,7 +20,6 @@ import clock
 from accounts import guests
 from accounts.guests import AnotherPassword
 from accounts.models import User
-from accounts.visitors import SignedIn
 from orders.models import Order
 from orders.placing import CannotPlace, Wish
 from payments import charging
@@ -169,7 +168,3 @@ class GuestsStayInTheShop:
             return None
         messages.info(request, _("您现在是访客。登录或注册后才能使用这一页。"))
         return redirect("storefront:claim")
-
-
-def is_guest(request: SignedIn) -> bool:
-    return request.user.is_guest
