@@ -12,6 +12,7 @@ from django.db.models import Count, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from orders import masking
 from orders.cancellation import CONSEQUENCES
 from orders.models import Cancellation, Cause, Order, OrderLine, TopUpStatus
 from payments.models import Payment, PaymentStatus
@@ -216,7 +217,7 @@ def _submit(order: Order, application: Application, by: User, at: datetime) -> R
         buyer=order.buyer,
         asked_by=by,
         reason=application.reason,
-        description=application.description.strip(),
+        description=masking.mask(order, application.description.strip()),  # buyers paste their codes (PM16)
         contact=application.contact.strip(),
         amount_fen=amount_fen,
         submitted_at=at,

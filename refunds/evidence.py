@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from identifiers import uuid7
 from images import Repainted as Image
+from orders import masking
 from refunds.models import Evidence, Refund
 
 MOST_IMAGES = 6
@@ -27,7 +28,8 @@ def store(refund: Refund, *, by: User, at: datetime, note: str = "", images: Seq
         raise TooManyImages(_("一张退款单最多 %(most)d 张图片。") % {"most": MOST_IMAGES})
     rows = [_image_row(refund, by, at, image) for image in images]
     if note.strip():
-        rows.append(Evidence(refund=refund, provided_by=by, created_at=at, note=note.strip()[:500]))
+        masked = masking.mask(refund.order, note.strip())[:500]  # buyers paste their codes (PM16)
+        rows.append(Evidence(refund=refund, provided_by=by, created_at=at, note=masked))
     Evidence.objects.bulk_create(rows)
 
 

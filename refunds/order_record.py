@@ -165,10 +165,7 @@ def _apart(rows: Any) -> list[list[Link]]:
 def _chain(events: Sequence[Link], held: _Held, positions: Mapping[Any, int]) -> Chain:
     last = events[-1]
     subject = getattr(last, last.SUBJECT)
-    problems = [
-        _("第 %(n)d 条记录与写入时不符（%(problem)s）") % {"n": event.sequence, "problem": problem}
-        for event, problem in chain.broken(events)
-    ]
+    problems = [_("第 %(n)d 条记录与写入时不符") % {"n": event.sequence} for event, _problem in chain.broken(events)]
     if getattr(subject, last.STATE) != getattr(last, last.TO):
         problems.append(_("当前状态与最后一条记录不符"))
     problems += held.missing(events)
