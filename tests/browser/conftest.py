@@ -106,9 +106,29 @@ def world(
     paths |= {"orders": "/orders/", "refunds": "/refunds/", "notices": "/notices/", "help": "/help/"}
     paths |= {"emails": "/accounts/email/", "mfa": "/accounts/2fa/", "mfa_totp": "/accounts/2fa/totp/activate/"}
     paths |= {"password": "/accounts/password/change/", "missing": "/orders/D0000000000000/"}
-    paths |= {"shop_orders": "/shop/", "shop_refunds": "/shop/refunds/"}
+    paths |= {"shop_orders": "/shop/", "shop_refunds": "/shop/refunds/", "become_merchant": "/shop/apply/"}
+    paths |= _pages_of_the_shop(waiting, goods, buyer, merchant)
     paths |= {"login": "/accounts/login/", "signup": "/accounts/signup/", "reset": "/accounts/password/reset/"}
     return {"paths": paths, "buyer": buyer, "merchant": merchant, "url": live_server.url}
+
+
+def _pages_of_the_shop(waiting: Any, goods: Any, buyer: Any, merchant: Any) -> dict[str, str]:
+    """What the shop's people look at, with something on each page."""
+    from clock import now
+    from orders import service_jobs, talk
+    from orders.models import ServiceJob
+    from refunds import figures
+
+    talk.say(waiting, "什么时候能开始？", by=buyer, at=now())
+    talk.say(waiting, "今晚八点前。加微信 abc12345 发您截图", by=merchant, at=now())
+    service_jobs.start(ServiceJob.objects.get(line__order=waiting), by=merchant, at=now())
+    figures.compute(at=now())
+    pages = ["products", "products/new", "coupons", "coupons/new", "people", "leave", "figures", "deposit", "reviews"]
+    return {f"shop_{page.replace('/', '_')}": f"/shop/{page}/" for page in pages} | {
+        "shop_waiting": "/shop/?show=waiting",
+        "shop_order": f"/shop/orders/{waiting.order_no}/",
+        "shop_product": f"/shop/products/{goods.pk}/",
+    }
 
 
 @pytest.fixture
