@@ -58,6 +58,7 @@ class World:
                 "consent": "on",
                 "checkout_key": str(uuid.uuid4()),
                 "query_password": "query password",
+                "again": "on",
             },
             "storefront:report": {"text": "凭证"},
             "storefront:say": {"text": "您好"},
