@@ -2,15 +2,16 @@
 
 python -m bench.scale [--orders 1000000] [--json scale.json]
 
-Writes a marketplace of a tenth of the orders, asks for every list, lets it grow tenfold, and asks again. A list fails
-if its plan scans a big table, or if its median database time has grown by more than half. Times below ``FLOOR_MS``
-count as ``FLOOR_MS``: down there one measures the machine, not the plan. The database is an embedded PostgreSQL of its
-own, or the empty one that BENCH_DATABASE_URL names.
+Writes two marketplaces, one with a tenth of the other's orders, and asks both for every list, turn by turn. A list
+fails if its plan scans a big table, or if its median database time is more than half as much again in the larger one.
+Times below ``FLOOR_MS`` count as it: down there one measures the machine, not the plan. The databases stand on
+an embedded PostgreSQL of their own, or on the server that BENCH_DATABASE_URL names, as scale_small and scale_large.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -20,11 +21,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import psycopg2
 
 from cardshop import embedded
 
 if TYPE_CHECKING:
-    from bench.scale_lists import Cost
+    from bench.scale_lists import Asked, Cost
 
 MOST_GROWTH = 1.5
 FLOOR_MS = 1.0
@@ -45,41 +49,59 @@ def main() -> int:
         server.start()
         try:
             server.wait_until_ready(60)
-            return run(embedded.create_database(data, port, "scale"), options.orders, options.json)
+            return run(embedded.postgres_url(data, port, "postgres"), options.orders, options.json)
         finally:
             server.stop()
             embedded.remove_postgres(data)
 
 
-def run(database_url: str, orders: int, written_to: Path | None) -> int:
-    os.environ |= {
-        "DATABASE_URL": database_url,
-        "DJANGO_SETTINGS_MODULE": "cardshop.settings",
-        "STATIC_MANIFEST": "0",
-    }
+def run(server_url: str, orders: int, written_to: Path | None) -> int:
+    os.environ |= {"DATABASE_URL": server_url, "DJANGO_SETTINGS_MODULE": "cardshop.settings", "STATIC_MANIFEST": "0"}
     import django
 
     django.setup()
-    from django.core.management import call_command
+    from bench import scale_lists
 
-    call_command("migrate", verbosity=0)
-    call_command("createcachetable", verbosity=0)
-    small = _grown_to(orders // 10, after=0)
-    large = _grown_to(orders, after=orders // 10)
+    with contextlib.ExitStack() as stack:
+        places = []
+        for name, size in (("scale_small", orders // 10), ("scale_large", orders)):
+            lists = _world(name, size)
+            there = stack.enter_context(contextlib.closing(psycopg2.connect(_url(server_url, name))))
+            there.autocommit = True
+            places.append((there.cursor(), lists))
+        pairs = list(scale_lists.side_by_side(places))
+    small, large = zip(*pairs, strict=True)
     if written_to:
-        figures = [{"before": asdict(one), "after": asdict(other)} for one, other in zip(small, large, strict=True)]
+        figures = [{"tenth": asdict(one), "whole": asdict(other)} for one, other in pairs]
         written_to.write_text(json.dumps(figures, ensure_ascii=False, indent=1))
     return report(small, large)
 
 
-def _grown_to(orders: int, *, after: int) -> list[Cost]:
+def _world(name: str, orders: int) -> list[Asked]:
+    """A database of this name with so many orders; gives what every list asks of it."""
+    from django.core.management import call_command
+    from django.db import connection
+
     from bench import scale_lists, scale_rows
 
+    connection.close()
+    connection.settings_dict["NAME"] = "postgres"
+    with connection.cursor() as cursor:
+        cursor.execute(f'DROP DATABASE IF EXISTS "{name}"')
+        cursor.execute(f'CREATE DATABASE "{name}"')
+    connection.close()
+    connection.settings_dict["NAME"] = name
     begun = time.monotonic()
-    scale_rows.write(orders=orders, after=after)
+    call_command("migrate", verbosity=0)
+    call_command("createcachetable", verbosity=0)
+    scale_rows.write(orders=orders)
     print(f"{orders:,} 张订单 / orders, {orders // scale_rows.ORDERS_A_PRODUCT:,} 件商品 / products: "
           f"{time.monotonic() - begun:.0f} s", flush=True)  # fmt: skip
-    return scale_lists.measure()
+    return scale_lists.asked()
+
+
+def _url(server_url: str, name: str) -> str:
+    return urlsplit(server_url)._replace(path=f"/{name}").geturl()
 
 
 def report(small: Sequence[Cost], large: Sequence[Cost]) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -63,7 +63,7 @@ PAGES = [
 ]
 SWEEPS = {"订单 / orders": Order, "直充 / top-ups": TopUp, "取消 / cancellations": Cancellation,
           "退款 / refunds": Refund, "收款 / payments": Payment, "入库 / imports": StockImport}  # fmt: skip
-ROUNDS = 15
+ROUNDS = 31
 WHOLE_TABLE = 1000  # rows: whoever reads so many, and nearly all there are, scans the table, by whatever index
 
 
@@ -79,24 +79,68 @@ class Cost:
     nodes: list[str] = field(default_factory=list)
     scans: list[str] = field(default_factory=list)  # big tables read from end to end
 
+    def start_anew(self) -> None:
+        """Only the last plan counts: the first ones are made before the caches are warm."""
+        self.rows, self.nodes, self.scans = 0, [], []
+
+    def settle(self, measured_ms: Sequence[float]) -> None:
+        self.p50_ms = statistics.median(measured_ms)
+        self.p95_ms = sorted(measured_ms)[max(0, round(0.95 * len(measured_ms)) - 1)]
+
 
 def measure(*, rounds: int = ROUNDS, may_scan: bool = True) -> list[Cost]:
-    """Every list, ``rounds`` times. ``may_scan`` False: only what no index serves is scanned, however small it is."""
-    return [_cost(name, sent, rounds, may_scan) for name, sent in _asked()]
+    """Every list of the database that Django is connected to.
+
+    ``may_scan`` False: a plan scans only what no index serves, however small it is.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        if not may_scan:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        found = [cost for (cost,) in side_by_side([(cursor, asked())], rounds=rounds)]
+        transaction.set_rollback(True)
+    return found
 
 
-def _asked() -> Iterator[tuple[str, list[str]]]:
-    """Each list's name and the SQL that it sends."""
+def side_by_side(places: Sequence[tuple[Any, list[Asked]]], *, rounds: int = ROUNDS) -> Iterator[list[Cost]]:
+    """The cost of each list in each of these databases. They take turns, so that whatever else the machine is doing
+    weighs on all of them alike."""
+    sizes = []
+    for cursor, _ in places:
+        cursor.execute("SET jit = off")
+        sizes.append(_sizes(cursor))
+    for lists in zip(*(lists for _, lists in places), strict=True):
+        costs = [Cost(asked.name, queries=len(asked.sent)) for asked in lists]
+        times: list[list[float]] = [[] for _ in places]
+        for _ in range(rounds + 1):
+            for place, (cursor, _) in enumerate(places):
+                plans = [_explain(cursor, sql) for sql in lists[place].sent]
+                times[place].append(sum(plan["Planning Time"] + plan["Execution Time"] for plan in plans))
+                costs[place].start_anew()
+                for plan in plans:
+                    _look_at(plan["Plan"], costs[place], sizes[place])
+        for cost, measured in zip(costs, times, strict=True):
+            cost.settle(measured[1:])  # the first round warms the caches
+        yield costs
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A list, and the SQL that it sends."""
+
+    name: str
+    sent: list[str]
+
+
+def asked() -> list[Asked]:
+    """Every list, asked for once through its own view, and every sweep."""
     marks = {
         "shop": FIRST,
         "products": _deep(Product, "created_at"),
         "orders": _deep(Order, "placed_at"),
         "reviews": _deep(Review, "at"),
     }
-    for name, who, address in PAGES:
-        yield name, _sent(_visit(who, address.format(**marks)))
-    for name, model in SWEEPS.items():
-        yield f"待办：{name} due", _sent(_claim(model))
+    lists = [Asked(name, _sent(_visit(who, address.format(**marks)))) for name, who, address in PAGES]
+    return lists + [Asked(f"待办：{name} due", _sent(_claim(model))) for name, model in SWEEPS.items()]
 
 
 def _visit(who: int | None, address: str) -> Callable[[], None]:
@@ -135,27 +179,8 @@ def _deep(model: Any, column: str) -> str:
     return f"{(moment - datetime(1970, 1, 1, tzinfo=moment.tzinfo)) // timedelta(microseconds=1)}-{row.pk}"
 
 
-def _cost(name: str, sent: list[str], rounds: int, may_scan: bool) -> Cost:
-    cost, sizes = Cost(name, queries=len(sent)), _sizes()
-    times = []
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL jit = off")
-        if not may_scan:
-            cursor.execute("SET LOCAL enable_seqscan = off")
-        for turn in range(rounds + 1):
-            plans = [_explain(cursor, sql) for sql in sent]
-            if turn or rounds == 1:  # the first round warms the caches
-                times.append(sum(plan["Planning Time"] + plan["Execution Time"] for plan in plans))
-        for plan in plans:
-            _look_at(plan["Plan"], cost, sizes)
-        transaction.set_rollback(True)
-    cost.p50_ms = statistics.median(times)
-    cost.p95_ms = sorted(times)[max(0, round(0.95 * len(times)) - 1)]
-    return cost
-
-
 def _explain(cursor: Any, sql: str) -> dict[str, Any]:
-    cursor.execute("EXPLAIN (ANALYZE, BUFFERS OFF, TIMING OFF, FORMAT JSON) " + sql.replace("%", "%%"), [])
+    cursor.execute("EXPLAIN (ANALYZE, BUFFERS OFF, TIMING OFF, FORMAT JSON) " + sql)
     (answer,) = cursor.fetchone()
     plans: list[dict[str, Any]] = json.loads(answer) if isinstance(answer, str) else answer
     return plans[0]
@@ -177,9 +202,8 @@ def _look_at(node: dict[str, Any], cost: Cost, sizes: dict[str, int]) -> None:
         _look_at(below, cost, sizes)
 
 
-def _sizes() -> dict[str, int]:
+def _sizes(cursor: Any) -> dict[str, int]:
     """The rows of each big table, as the last ANALYZE found them."""
-    with connection.cursor() as cursor:
-        tables = [model._meta.db_table for model in BIG]
-        cursor.execute("SELECT relname, reltuples::bigint FROM pg_class WHERE relname = ANY(%s)", [tables])
-        return dict(cursor.fetchall())
+    tables = [model._meta.db_table for model in BIG]
+    cursor.execute("SELECT relname, reltuples::bigint FROM pg_class WHERE relname = ANY(%s)", [tables])
+    return dict(cursor.fetchall())

@@ -20,7 +20,6 @@ LONGEST_QUERY = 40
 MOST_TERMS = 12  # of a query: more make it no narrower
 MOST_HITS = 240  # ten pages: who leafs on is better served by one more word
 MOST_LOOKED_AT = 2_000  # products under the rarest term
-_COUNTED_TO = 300  # a term with more is called common
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def _newest(wanted: Sequence[str], category_id: int | None) -> tuple[list[int], 
     with connection.cursor() as cursor:
         rarest = wanted[0]
         if len(wanted) > 1:
-            cursor.execute(_COUNT, [_COUNTED_TO, list(wanted)])
+            cursor.execute(_COUNT, [MOST_LOOKED_AT, list(wanted)])
             counts = dict(cursor.fetchall())
             rarest = min(wanted, key=lambda term: counts[term])
         cursor.execute(_HITS, [rarest, MOST_LOOKED_AT, list(wanted), category_id, category_id, MOST_HITS])
