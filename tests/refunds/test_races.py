@@ -17,7 +17,7 @@ import clock
 from cardshop import invariants
 from orders import delivery
 from orders.models import Delivery, Order, OrderStatus
-from orders.placing import Wish
+from orders.placing import CannotPlace, Wish
 from payments import charging, refunding
 from payments.models import Payment, PaymentStatus, RefundAttempt
 from payments.refunding import Instruction
@@ -293,18 +293,24 @@ def test_the_same_checkout_ten_times_is_one_order(make_product, buyer):
 
 
 def test_the_last_codes_go_to_one_buyer_each(make_product, buyer, simulator):
-    """P16: eight have paid for five codes; nobody gets another's, three stay undelivered."""
+    """P16: eight want five codes; three are told before they can pay, and nobody gets another's."""
     product = make_product(stock=5)
-    payments = []
-    for _ in range(8):
-        payment = charging.checkout(product, Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
-        payments.append(charging.present(payment, at=clock.now()))
+
+    def check_out():
+        return charging.checkout(product, Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
+
+    placed = at_once(*[check_out] * 8)
+    payments = [payment for payment in placed if isinstance(payment, Payment)]
+    assert [refusal.code for refusal in placed if isinstance(refusal, CannotPlace)] == ["sold_out"] * 3
+    assert len(payments) == Order.objects.count() == 5
+    for payment in payments:
+        charging.present(payment, at=clock.now())
         simulator.pay(payment.payment_no)
     results = at_once(*[lambda payment=payment: charging.look([payment], at=clock.now()) for payment in payments])
-    assert results == [None] * 8
-    assert Payment.objects.filter(status=PaymentStatus.PAID).count() == 8
-    assert Delivery.objects.count() == 5
-    assert Order.objects.filter(status=OrderStatus.PAID).count() == 3
+    assert results == [None] * 5
+    assert Payment.objects.filter(status=PaymentStatus.PAID).count() == 5
+    assert set(Order.objects.values_list("status", flat=True)) == {OrderStatus.DELIVERED}
+    assert Delivery.objects.values("code").distinct().count() == Delivery.objects.count() == 5
     assert invariants.broken(simulator.ledger()) == []
 
 
