@@ -312,6 +312,7 @@ payments.channelnotification    -        -      see     see
 payments.refusednotification    -        -      see     see
 payments.channelaccount         -        -      see     see
 orders.order                    see      see    see     see
+orders.topup                    see      see    see     see
 orders.cancellation             see      see    see     see
 orders.bulkcancellation         see      see    see     add
 orders.announcement             see      see    -       keep
