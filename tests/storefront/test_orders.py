@@ -135,7 +135,7 @@ def test_a_top_up_that_failed_says_why_and_where_the_money_is(buy_topup, look, s
     assert "已取消 · 充值失败" in page
     assert "号码已停机" in page
     assert "退款即将自动发起" in page
-    cancellations.hear(at=clock.now())
+    cancellations.hear(at=clock.now() + timedelta(hours=2))
     page = look(order)
     assert "退款中" in page
     assert Refund.objects.get().refund_no in page
