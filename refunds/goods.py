@@ -39,7 +39,8 @@ def release(refunds: Sequence[Refund], *, at: datetime, by: User | None) -> None
     """
     hold_orders(refunds)
     lines = _lines(refunds)
-    cancellation.go_on(lines, at=at)
+    if waiting := _undelivered(lines):
+        cancellation.go_on(sorted(waiting), at=at)
     stock.give_back(of_lines(lines), at=at, by=by)
     heard = Cancellation.objects.filter(lines__line__in=lines, heard_at__isnull=False)
     if heard.update(heard_at=None, next_due_at=at, tries=0):
@@ -54,8 +55,9 @@ def retire(refunds: Sequence[Refund], *, at: datetime, by: User | None) -> None:
     orders = hold_orders(refunds)
     lines = _lines(refunds)
     in_full = _refunded_in_full(lines)
-    _cancel(orders, in_full, refunds, at)
-    cancellation.go_on([line for line in lines if line not in in_full], at=at)
+    if waiting := _undelivered(lines):
+        _cancel(orders, in_full & waiting, refunds, at)
+        cancellation.go_on(sorted(waiting - in_full), at=at)
     locked = of_lines(lines)
     stock.retire([code for code in locked if code.delivery.line_id in in_full], at=at, by=by)
     stock.give_back([code for code in locked if code.delivery.line_id not in in_full], at=at, by=by)
@@ -79,6 +81,11 @@ def _refunded_in_full(line_ids: Sequence[int]) -> set[int]:
 
 
 # --- what was never delivered -----------------------------------------------------------------------------------------
+
+
+def _undelivered(line_ids: Sequence[int]) -> set[int]:
+    waiting = OrderLine.objects.filter(pk__in=line_ids, delivery=None, cancellation_line=None)
+    return set(waiting.values_list("pk", flat=True))
 
 
 def _cancel(orders: Sequence[Order], line_ids: Collection[int], refunds: Sequence[Refund], at: datetime) -> None:
