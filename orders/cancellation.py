@@ -25,6 +25,7 @@ from orders.models import (
     Cancellation,
     CancellationLine,
     Cause,
+    IfMissing,
     Order,
     OrderLine,
     OrderStatus,
@@ -186,11 +187,27 @@ def stop(lines: Sequence[OrderLine]) -> list[OrderLine]:
     return list(fresh.filter(pk__in=[line.pk for line in lines]).order_by("order_id", "position"))
 
 
+def hold_sent(lines: Sequence[OrderLine]) -> None:
+    """A refund of these lines is weighed: what may have got lost on its way is not sent anew meanwhile."""
+    TopUp.objects.filter(line__in=lines, status=TopUpStatus.UNKNOWN).update(if_missing=IfMissing.HOLD)
+
+
+def give_up(lines: Sequence[OrderLine]) -> list[OrderLine]:
+    """Their money goes back in full: as ``stop``, and work that was begun is over as well. The order is locked.
+
+    A top-up that left us may still arrive; one that turns out never to have got there is canceled then.
+    """
+    ServiceJob.objects.filter(line__in=lines, status=ServiceStatus.WORKING).update(status=ServiceStatus.STOPPED)
+    TopUp.objects.filter(line__in=lines, status=TopUpStatus.UNKNOWN).update(if_missing=IfMissing.END)
+    return stop(lines)
+
+
 def go_on(line_ids: Sequence[int], *, at: datetime) -> None:
     """接着交付 what ``stop`` took back for a refund that came to nothing; not what is canceled. The order is locked."""
     waiting = OrderLine.objects.filter(pk__in=line_ids, delivery=None, cancellation_line=None)
+    TopUp.objects.filter(line__in=waiting, status=TopUpStatus.UNKNOWN).update(if_missing=IfMissing.SEND)
     taken_up = TopUp.objects.filter(line__in=waiting, status=TopUpStatus.STOPPED).update(
-        status=TopUpStatus.PREPARED, next_due_at=at, tries=0
+        status=TopUpStatus.PREPARED, if_missing=IfMissing.SEND, next_due_at=at, tries=0
     )
     ServiceJob.objects.filter(line__in=waiting, status=ServiceStatus.STOPPED).update(status=ServiceStatus.WAITING)
     if taken_up:

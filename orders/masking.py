@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
@@ -18,7 +18,8 @@ from shops import vault
 from shops.models import CardCode
 
 MASK = "••••"
-LONGEST_RUN = 10  # words of one code, written apart
+LONGEST_RUN = 10  # words of one code, written apart; more where they are so short that all of them are
+LONGEST_CODE = 32  # letters of one that is tried with its dashes anywhere, or written letter by letter
 
 WORD = re.compile(r"[A-Za-z0-9]+")
 CHUNK = re.compile(r"\S+")
@@ -78,15 +79,21 @@ def _codes_of(order: Order) -> QuerySet[CardCode]:
 
 
 def _candidates(text: str) -> set[tuple[int, int]]:
-    """Every run of up to ``LONGEST_RUN`` neighboring words, every chunk between blanks, every line, and all of it."""
+    """Every run of neighboring words that may be one code, every chunk between blanks, every line, and all of it."""
     words = [found.span() for found in WORD.finditer(text)]
-    spans = {
-        (words[first][0], words[last][1])
-        for first in range(len(words))
-        for last in range(first, min(first + LONGEST_RUN, len(words)))
-    }
+    spans = {span for first in range(len(words)) for span in _runs(words[first:])}
     spans |= {found.span() for pattern in (CHUNK, LINE) for found in pattern.finditer(text)}
     return spans | {(0, len(text))}
+
+
+def _runs(words: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """From the first of these words to each one behind it."""
+    letters = 0
+    for count, (start, end) in enumerate(words[:LONGEST_CODE], start=1):
+        letters += end - start
+        if count > LONGEST_RUN and letters > LONGEST_CODE:
+            return
+        yield words[0][0], end
 
 
 def _spellings(written: str) -> set[str]:
@@ -94,7 +101,7 @@ def _spellings(written: str) -> set[str]:
     words = WORD.findall(written)
     closed = "".join(words)
     spelled = {written, closed, "-".join(words)}
-    if len(words) == 1:  # written without its dashes
+    if len(closed) <= LONGEST_CODE:  # without its dashes, or with others
         spelled |= {"-".join(closed[at : at + size] for at in range(0, len(closed), size)) for size in (3, 4, 5)}
     return {each for same in spelled for each in (same, same.upper(), same.lower()) if each}
 

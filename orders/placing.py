@@ -20,6 +20,7 @@ from shops.models import CardCode, Fulfilment, Product, ShopStatus
 PAY_WITHIN = timedelta(minutes=15)
 MAX_QUANTITY = 10
 SAME_ORDER_WITHIN = timedelta(minutes=10)
+MOST_UNPAID_CODES = 20  # kept for one buyer: nobody takes a shop's stock out of sale by not paying
 
 
 class CannotPlace(Exception):
@@ -146,6 +147,7 @@ def _create(product: Product, wish: Wish, buyer: User, checkout_key: uuid.UUID, 
     recipients.keep(order, wish.recipient)
     order.save()
     lines = _lines(order, product, wish.quantity)
+    _demand_room(product, wish, buyer, at)
     _keep_codes(lines, product, buyer, at)
     if coupon:
         discounts.use(coupon, order, at=at)
@@ -169,6 +171,17 @@ def _lines(order: Order, product: Product, quantity: int) -> list[OrderLine]:
         )
         for position, price_fen in enumerate(prices_fen, start=1)
     )
+
+
+def _demand_room(product: Product, wish: Wish, buyer: User, at: datetime) -> None:
+    """Who orders twice at once is counted twice."""
+    if product.fulfilment != Fulfilment.CODES:
+        return
+    User.objects.select_for_update(no_key=True).get(pk=buyer.pk)
+    recent = Order.objects.filter(buyer=buyer, placed_at__gt=at - timedelta(days=1), status=OrderStatus.PLACED)
+    kept = Reservation.objects.filter(line__order__in=recent, released_at=None).count()
+    if kept + wish.quantity > MOST_UNPAID_CODES:
+        raise CannotPlace("unpaid", _("您有未付款的订单占着库存，请先付款或取消，再下新单。"))
 
 
 def _keep_codes(lines: Sequence[OrderLine], product: Product, buyer: User, at: datetime) -> None:

@@ -24,7 +24,7 @@ SPEAKS_OF_REFUNDS = re.compile(r"退款|退钱|退货|refund", re.IGNORECASE)
 
 
 class CannotReview(Exception):
-    """Not theirs, not completed, said already, nothing said. The message is for whoever tried."""
+    """Not theirs, their own shop's, not completed, said already, nothing said. The message is for whoever tried."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -35,6 +35,8 @@ def write(order: Order, *, stars: int, text: str, by: User, at: datetime, about_
     """评价, once. ``about_refund``: the order had a refund; else the words decide (退款相关). Raises CannotReview."""
     if by.pk != order.buyer_id:
         raise CannotReview("not_yours", _("只能评价自己的订单。"))
+    if rights.may(by, order.shop, "talk"):
+        raise CannotReview("own_shop", _("不能评价自己的店。"))
     if order.status != OrderStatus.COMPLETED:
         raise CannotReview("not_completed", _("订单完成后才能评价。"))
     if not 1 <= stars <= 5:

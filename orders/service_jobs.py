@@ -1,8 +1,8 @@
 """人工服务: boosting and custom work, begun, reported on and handed over by the shop's people (S2-16).
 
     waiting → working → handed_over → confirmed
-       ⇅
-    stopped
+       ⇅         ↓
+    stopped ←────┘
 
 ``STEPS`` is the whole table. Work that has begun is work: it is no longer canceled but refunded by a case, in which the
 reports of both sides are evidence. A report never changes. What the buyer does not confirm is completed by the days of
@@ -51,6 +51,7 @@ STEPS: dict[str, Step] = {
     "start": Step(S.WAITING, S.WORKING, "shop"),
     "hand_over": Step(S.WORKING, S.HANDED_OVER, "shop"),
     "confirm": Step(S.HANDED_OVER, S.CONFIRMED, "buyer"),  # delivery.confirm
+    "end": Step(S.WORKING, S.STOPPED, "system"),  # cancellation.give_up: refunded in full
     "stop": Step(S.WAITING, S.STOPPED, "system"),  # cancellation.stop: a refund is asked for, or the order is canceled
     "go_on": Step(S.STOPPED, S.WAITING, "system"),  # cancellation.go_on: the refund came to nothing
 }

@@ -1,7 +1,7 @@
 """直充: one request to a supplier, from a committed number to the supplier's final word. Start at ``sweep``.
 
     prepared ⇄ unknown → accepted → succeeded | failed
-       ⇅          ↓ succeeded | failed
+       ⇅          ↓ succeeded | failed | stopped
     stopped
 
 Three phases, always: commit the intent, call with no transaction open, commit the outcome. No answer is UNKNOWN, never
@@ -21,7 +21,7 @@ from django.db import transaction
 import workqueue
 from clock import scaled
 from orders import cancellation, delivery, recipients
-from orders.models import CancellationLine, Cause, Order, TopUp
+from orders.models import CancellationLine, Cause, IfMissing, Order, OrderLine, TopUp
 from orders.models import TopUpStatus as T
 from shops.suppliers import registry
 from shops.suppliers.asking import ask_all
@@ -40,7 +40,8 @@ log = logging.getLogger(__name__)
 #: What may follow what.
 STEPS: dict[T, frozenset[T]] = {
     T.PREPARED: frozenset({T.UNKNOWN, T.STOPPED}),  # about to be sent; taken back
-    T.UNKNOWN: frozenset({T.PREPARED, T.ACCEPTED, T.SUCCEEDED, T.FAILED}),  # back: nothing had left us after all
+    # Back, or stopped: nothing had got there after all.
+    T.UNKNOWN: frozenset({T.PREPARED, T.ACCEPTED, T.SUCCEEDED, T.FAILED, T.STOPPED}),
     T.ACCEPTED: frozenset({T.SUCCEEDED, T.FAILED}),
     T.SUCCEEDED: frozenset(),
     T.FAILED: frozenset(),
@@ -69,7 +70,7 @@ def record(answers: Sequence[Heard], *, at: datetime) -> None:
     waits: list[Heard] = []
     for topup, said in answers:
         heard = _final_word(said)
-        if isinstance(heard, Answer) and heard.state in FINAL:
+        if isinstance(heard, Answer) and (heard.state in FINAL or _is_missing(topup, heard)):
             ends[topup.line.order_id].append((topup, heard))
         else:
             waits.append((topup, heard))
@@ -114,9 +115,15 @@ def _ask(topup: TopUp) -> Answer:
     if topup.first_sent_at is not None:  # as it was when claimed
         answer = supplier.query(topup.topup_no)
         # What it has taken on is never sent again, whatever it says now.
-        if answer.state is not TopUpState.NOT_FOUND or topup.status == T.ACCEPTED:
+        if answer.state is not TopUpState.NOT_FOUND or topup.status == T.ACCEPTED or _is_missing(topup, answer):
             return answer
     return supplier.order(_order(topup))
+
+
+def _is_missing(topup: TopUp, answer: Answer) -> bool:
+    """It got lost on its way, and its buyer has asked for the money meanwhile, or has it back: not sent anew."""
+    is_lost = answer.state is TopUpState.NOT_FOUND and topup.status == T.UNKNOWN and topup.first_sent_at is not None
+    return is_lost and topup.if_missing != IfMissing.SEND
 
 
 def _order(topup: TopUp) -> TopUpOrder:
@@ -167,6 +174,8 @@ def _go_on(topup: TopUp, asked: TopUp, answer: Answer | SupplierError, at: datet
 def _nothing_left_us(topup: TopUp, asked: TopUp, answer: Answer | SupplierError) -> bool:
     """This was the first sending, it did not happen or was turned away, and nobody has sent since."""
     is_ours_alone = asked.first_sent_at is None and topup.leased_until == asked.leased_until
+    if topup.if_missing != IfMissing.SEND:  # asked for back while we sent it: the supplier says that it has nothing
+        return False
     return is_ours_alone and topup.status == T.UNKNOWN and isinstance(answer, NeverSent | SupplierBusy)
 
 
@@ -179,8 +188,11 @@ def _end(order_id: int, ended: Sequence[tuple[TopUp, Answer]], at: datetime) -> 
         locked = TopUp.objects.select_for_update(no_key=True, of=("self",)).select_related("line", "supplier")
         rows = list(locked.filter(pk__in=asked).order_by("pk"))
         rows = [row for row in rows if row.status in UNDER_WAY and workqueue.is_unchanged(row, asked[row.pk][0])]
+        missing = [row for row in rows if asked[row.pk][1].state is TopUpState.NOT_FOUND]
+        rows = [row for row in rows if row not in missing]
         for row in rows:
             _finish(row, asked[row.pk][1], at)
+        _stop_missing(order, missing, at)
         gone = set(CancellationLine.objects.filter(line__topup__in=rows).values_list("line_id", flat=True))
         open_rows = [row for row in rows if row.line_id not in gone]
         done = [(row.line, None) for row in open_rows if row.status == T.SUCCEEDED]
@@ -190,6 +202,22 @@ def _end(order_id: int, ended: Sequence[tuple[TopUp, Answer]], at: datetime) -> 
         if failed:
             lines, why = [row.line for row in failed], failed[0].reason
             cancellation.cancel_lines(order, lines, cause=Cause.SUPPLIER_FAILED, at=at, reason=why)
+
+
+def _stop_missing(order: Order, rows: Sequence[TopUp], at: datetime) -> None:
+    """What never got there is stopped while a refund is weighed, and canceled once its money is on its way back."""
+    for row in rows:
+        if row.if_missing == IfMissing.SEND:  # the refund came to nothing while we asked: it goes on
+            _pause(row, str(TopUpState.NOT_FOUND), at)
+        else:
+            _move(row, T.STOPPED)
+            row.first_sent_at = row.next_due_at = row.leased_until = None
+        row.save(update_fields=["status", "first_sent_at", "tries", "next_due_at", "leased_until", "last_error"])
+    ended = OrderLine.objects.filter(topup__in=[row for row in rows if row.if_missing == IfMissing.END])
+    lines = list(ended.filter(delivery=None, cancellation_line=None).order_by("position"))
+    if lines:
+        cause = Cause.BUYER if order.overdue_since is None else Cause.LATE
+        cancellation.cancel_lines(order, lines, cause=cause, at=at)
 
 
 def _finish(topup: TopUp, answer: Answer, at: datetime) -> None:

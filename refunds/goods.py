@@ -29,6 +29,7 @@ def of_lines(line_ids: Iterable[int]) -> list[CardCode]:
 def hold(lines: Sequence[OrderLine], *, at: datetime, by: User | None) -> None:
     """冻结: a refund is asked for these lines. What was sent or begun goes on. The order is locked by the caller."""
     cancellation.stop(lines)
+    cancellation.hold_sent(lines)
     stock.freeze(of_lines([line.pk for line in lines]), at=at, by=by)
 
 
@@ -91,7 +92,7 @@ def _undelivered(line_ids: Sequence[int]) -> set[int]:
 def _cancel(orders: Sequence[Order], line_ids: Collection[int], refunds: Sequence[Refund], at: datetime) -> None:
     """取消 of the undelivered among these lines, heard already: this very case gives their money back."""
     lost: dict[int, list[OrderLine]] = defaultdict(list)
-    for line in cancellation.stop(list(OrderLine.objects.filter(pk__in=line_ids))):
+    for line in cancellation.give_up(list(OrderLine.objects.filter(pk__in=line_ids))):
         lost[line.order_id].append(line)
     reasons = {refund.order_id: refund.reason for refund in refunds}
     failed = TopUp.objects.filter(line__in=line_ids, status=TopUpStatus.FAILED)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import hashlib
 import hmac
 import json
 import os
@@ -102,7 +101,7 @@ class Keyring:
         Surrounding blanks and full-width letters make no difference; upper and lower case do.
         """
         same = unicodedata.normalize("NFKC", text).strip()
-        return hmac.new(self._fingerprint_key, _utf8(same), hashlib.sha256).digest()
+        return hmac.digest(self._fingerprint_key, _utf8(same), "sha256")
 
     def _seal(self, data: bytes, place: bytes) -> Sealed:
         data_key = AESGCM.generate_key(8 * KEY_BYTES)

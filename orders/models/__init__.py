@@ -9,6 +9,7 @@ from orders.models.cancellation import (
 )
 from orders.models.fulfilment import (
     Delivery,
+    IfMissing,
     Reservation,
     ServiceJob,
     ServiceReport,
@@ -21,6 +22,7 @@ from orders.models.talk import Announcement, OrderMessage, Review, Side
 
 __all__ = [
     "Announcement", "BulkCancellation", "BulkCancellationStatus", "Cancellation", "CancellationLine", "Cause",
-    "CouponUse", "Delivery", "Order", "OrderEvent", "OrderLine", "OrderMessage", "OrderStatus", "Reservation", "Review",
-    "ServiceJob", "ServiceReport", "ServiceStatus", "Side", "TopUp", "TopUpStatus", "new_order_no",
+    "CouponUse", "Delivery", "IfMissing", "Order", "OrderEvent", "OrderLine", "OrderMessage", "OrderStatus",
+    "Reservation", "Review", "ServiceJob", "ServiceReport", "ServiceStatus", "Side", "TopUp", "TopUpStatus",
+    "new_order_no",
 ]  # fmt: skip

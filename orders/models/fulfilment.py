@@ -62,6 +62,14 @@ class TopUpStatus(models.TextChoices):
     STOPPED = "stopped", _("已停止")  # never sent
 
 
+class IfMissing(models.TextChoices):
+    """What follows if the supplier says that a top-up whose first sending got lost never reached it."""
+
+    SEND = "send", _("重新提交")
+    HOLD = "hold", _("先停止")  # a refund is weighed
+    END = "end", _("取消")  # its money goes back: nothing may be carried out behind that
+
+
 class TopUp(WorkItem):
     """直充: one request to a supplier for one line. The supplier moves it; no answer is never a failure."""
 
@@ -72,6 +80,7 @@ class TopUp(WorkItem):
     status = models.CharField(_("状态"), max_length=16, choices=TopUpStatus.choices, default=TopUpStatus.PREPARED)
     created_at = models.DateTimeField(_("建立时间"))
     first_sent_at = models.DateTimeField(_("首次提交时间"), null=True, blank=True)  # S4-4: from now on it is 已发货
+    if_missing = models.CharField(_("若未收到"), max_length=4, choices=IfMissing.choices, default=IfMissing.SEND)
     finished_at = models.DateTimeField(_("结束时间"), null=True, blank=True)
     arrived_at = models.DateTimeField(_("到账时间"), null=True, blank=True)  # the supplier's time
     reason = models.CharField(_("供应商说明"), max_length=200, blank=True)
@@ -83,6 +92,7 @@ class TopUp(WorkItem):
         verbose_name_plural = _("直充单")
         constraints = [
             models.CheckConstraint(name="topup_status_is_listed", condition=Q(status__in=TopUpStatus.values)),
+            models.CheckConstraint(name="topup_if_missing_is_listed", condition=Q(if_missing__in=IfMissing.values)),
             models.CheckConstraint(
                 name="moving_topup_is_due",
                 condition=~Q(status__in=["prepared", "unknown", "accepted"]) | Q(next_due_at__isnull=False),
@@ -109,7 +119,7 @@ class ServiceStatus(models.TextChoices):
     WORKING = "working", _("进行中")
     HANDED_OVER = "handed_over", _("已交付，待确认")
     CONFIRMED = "confirmed", _("买家已确认")
-    STOPPED = "stopped", _("已停止")  # never begun
+    STOPPED = "stopped", _("已停止")  # never begun, or refunded in full
 
 
 class ServiceJob(models.Model):

@@ -117,6 +117,10 @@ ATTACKS = {
         "UPDATE orders_topup SET status = 'maybe' WHERE id = {topup}",
         "topup_status_is_listed",
     ),
+    "a lost top-up with an invented end": (
+        "UPDATE orders_topup SET if_missing = 'oops' WHERE id = {topup}",
+        "topup_if_missing_is_listed",
+    ),
     "a top-up that nobody asks about": (
         "UPDATE orders_topup SET next_due_at = NULL WHERE id = {topup}",
         "moving_topup_is_due",
