@@ -28,6 +28,8 @@ from shops.models import (
 )
 from shops.models.product import HIGHEST_PRICE_FEN
 
+LONGEST_PROMISE_MINUTES = 30 * 24 * 60
+
 # --- orders -----------------------------------------------------------------------------------------------------------
 
 
@@ -136,8 +138,11 @@ class ProductForm(WholeRow, forms.ModelForm):
             self.add_error("price", gettext("价格须在 ¥0.01 与 ¥100,000.00 之间。"))
         elif price_fen is not None:
             self.instance.price_fen = price_fen
-        if not said.get("delivery_promise_minutes", 1):
+        promise = said.get("delivery_promise_minutes", 1)
+        if not promise:
             self.add_error("delivery_promise_minutes", gettext("请填写至少 1 分钟。"))
+        elif promise > LONGEST_PROMISE_MINUTES:  # what is never late is never given back by itself
+            self.add_error("delivery_promise_minutes", gettext("最长 43200 分钟，即 30 天。"))
         if said.get("fulfilment") == Fulfilment.SERVICE and said.get("kind") != ProductKind.SERVICE:
             self.add_error("fulfilment", gettext("只有代练与定制由人工交付。"))
         return said

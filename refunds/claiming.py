@@ -32,6 +32,8 @@ def claim(guest: User, *, by: User, at: datetime) -> list[Order]:
         locked.save(update_fields=["claimed_by", "is_active"])
         _move_refunds(locked, by)
         orders = _move_orders(locked, by)
+        if Refund.objects.filter(buyer=locked).exists():  # filed while we waited for its order
+            raise CannotClaim(_("这张订单刚刚有了新的退款申请，请再试一次。"))
         history.record(orders, "claim", at=at, by=by)
         Notice.objects.filter(recipient=locked).update(recipient=by)
     return orders

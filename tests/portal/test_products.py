@@ -56,6 +56,8 @@ def test_a_product_is_put_up_in_yuan_and_sold_by_this_shop(keeper, shop, policy)
         ({"kind": "top_up", "fulfilment": "top_up"}, "直充商品须选择供应商"),
         ({"kind": "card_code", "fulfilment": "service"}, "只有代练与定制由人工交付"),
         ({"delivery_promise_minutes": "0"}, "至少 1 分钟"),
+        ({"delivery_promise_minutes": "43201"}, "30 天"),
+        ({"delivery_promise_minutes": "2147483647"}, "30 天"),
     ],
 )
 def test_what_cannot_be_sold_is_told_and_nothing_is_put_up(keeper, policy, fields, said):

@@ -66,3 +66,54 @@ def test_a_changed_order_form_is_not_taken_for_the_old_one(make_product, buyer):
     with pytest.raises(placing.CannotPlace) as refusal:
         placing.place(product, Wish(3, again=True), buyer=buyer, checkout_key=key, at=clock.now())
     assert refusal.value.code == "checkout_key"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_case_filed_while_its_order_is_claimed_stays_with_its_order(make_product, pay, buyer):
+    """Else it belongs to a guest that opens nothing: nobody could read it, withdraw it or add to it."""
+    import threading
+
+    from django.db import connections, transaction
+
+    from accounts import guests
+    from refunds import applying, claiming
+    from refunds.applying import Application
+    from refunds.claiming import CannotClaim
+    from refunds.models import Refund
+
+    guest = guests.open_for(uuid.uuid4(), "four plain words")
+    wish = Wish(again=True)
+    order = pay(placing.place(make_product(), wish, buyer=guest, checkout_key=uuid.uuid4(), at=clock.now()))
+    said: list[object] = []
+
+    def claim():
+        try:
+            said.append(claiming.claim(guest, by=buyer, at=clock.now()))
+        except CannotClaim as refusal:
+            said.append(refusal)
+        finally:
+            connections.close_all()
+
+    claimer = threading.Thread(target=claim)
+    with transaction.atomic():
+        applying.submit(order, Application("changed_mind"), by=guest, at=clock.now())
+        claimer.start()
+        _until_somebody_waits(claimer)
+    claimer.join(60)
+    order.refresh_from_db()
+    assert Refund.objects.get(order=order).buyer_id == order.buyer_id
+    assert isinstance(said[0], CannotClaim)
+    claiming.claim(guest, by=buyer, at=clock.now())
+    order.refresh_from_db()
+    assert Refund.objects.get(order=order).buyer_id == order.buyer_id == buyer.pk
+
+
+def _until_somebody_waits(thread):
+    from django.db import connection
+
+    me = connection.connection.info.backend_pid
+    with connection.cursor() as cursor:
+        while thread.is_alive():
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND %s = ANY (pg_blocking_pids(pid))", [me])
+            if cursor.fetchone() != (0,):
+                return
