@@ -159,6 +159,7 @@ def _is_still_written(day: date) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
+            " AND backend_type = 'client backend'"  # the database's own cleaners write no events
             " AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL AND xact_start < %s)",
             [bounds(day)[1]],
         )
