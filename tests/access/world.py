@@ -135,7 +135,7 @@ NEEDS_NOTE = {"reject", "request_evidence", "halt", "provide_evidence"}
 @pytest.fixture
 def world(
     buyer, stranger, merchant, reviewer, senior, finance, operator,
-    buy, make_product, reviewed, approved, released, ends_as, buy_by_card,
+    buy, make_product, pay, supplier, reviewed, approved, released, ends_as, buy_by_card,
 ) -> World:  # fmt: skip
     """Every thing has lived its way to where it stands."""
     import clock
@@ -178,6 +178,7 @@ def world(
     _stock(here)
     _a_review(here, buy())
     _cancellations(operator, buy(stock=0))
+    _a_topup(buyer, make_product, pay, supplier)
     return here
 
 
@@ -189,6 +190,19 @@ def _picture() -> Any:
     picture = io.BytesIO()
     Image.new("RGB", (8, 8), "orange").save(picture, "PNG")
     return images.repaint(picture.getvalue())
+
+
+def _a_topup(buyer: Any, make_product: Any, pay: Any, supplier: Any) -> None:
+    """Paid, and not sent yet."""
+    import clock
+    from orders import placing
+    from orders.recipients import Recipient
+
+    product = make_product(
+        kind="top_up", fulfilment="top_up", recipient_kind="phone", supplier=supplier, supplier_sku="phone-50"
+    )
+    wish = placing.Wish(recipient=Recipient("phone", "13800001234"))
+    pay(placing.place(product, wish, buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now()))
 
 
 def _a_review(world: World, order: Any) -> None:
