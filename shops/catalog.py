@@ -23,8 +23,8 @@ from shops.models import (
 MOST_CATEGORIES = 30
 
 
-def for_sale(*, at: datetime) -> QuerySet[Product]:
-    """What is listed, of shops that are open. ``has_stock``: somebody could order one now.
+def for_sale(*, at: datetime, shop: Shop | None = None) -> QuerySet[Product]:
+    """What is listed, of shops that are open, or of this one if it is. ``has_stock``: somebody could order one now.
 
     Both are written so that a list is read from its index, newest first, whatever the planner thinks of the rest: shut
     shops are left out of it instead of open ones joined to it, and a code is looked for product by product, where
@@ -38,8 +38,11 @@ def for_sale(*, at: datetime) -> QuerySet[Product]:
         default=Value(True),
         output_field=BooleanField(),
     )
-    shut = Shop.objects.exclude(status=ShopStatus.OPEN)
-    listed = Product.objects.filter(is_listed=True).exclude(shop__in=shut)
+    listed = Product.objects.filter(is_listed=True)
+    if shop is None:
+        listed = listed.exclude(shop__in=Shop.objects.exclude(status=ShopStatus.OPEN))
+    else:
+        listed = listed.filter(shop=shop) if shop.status == ShopStatus.OPEN else listed.none()
     return listed.select_related("shop", "policy", "category").annotate(has_stock=has_stock)
 
 

@@ -19,7 +19,7 @@ from shops.models import Category, Product
 LONGEST_QUERY = 40
 MOST_TERMS = 12  # of a query: more make it no narrower
 MOST_HITS = 240  # ten pages: who leafs on is better served by one more word
-MOST_LOOKED_AT = 2_000  # products under the rarest term
+MOST_LOOKED_AT = 1_000  # products under the rarest term
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ def _newest(wanted: Sequence[str], category_id: int | None) -> tuple[list[int], 
             cursor.execute(_COUNT, [MOST_LOOKED_AT, list(wanted)])
             counts = dict(cursor.fetchall())
             rarest = min(wanted, key=lambda term: counts[term])
-        cursor.execute(_HITS, [rarest, MOST_LOOKED_AT, list(wanted), category_id, category_id, MOST_HITS])
+        others = [term for term in wanted if term != rarest]
+        cursor.execute(_HITS, [rarest, MOST_LOOKED_AT, others, len(others), category_id, category_id, MOST_HITS])
         hits = [key for (key,) in cursor.fetchall()]
         if len(hits) == MOST_HITS:
             return hits, True
@@ -82,15 +83,22 @@ SELECT term, (SELECT count(*) FROM (
 ) AS few)
 FROM unnest(%s::varchar[]) AS wanted (term)
 """
-# One product after the other, and no further than needed. OFFSET 0 keeps the planner from joining whole tables instead.
+# One product after the other, and no further than needed: its other terms by their index first, then its row. OFFSET 0
+# keeps the planner from joining whole tables instead.
 _HITS = """
-SELECT newest.product_id FROM (
-    SELECT product_id FROM shops_productterm WHERE term = %s ORDER BY product_id DESC LIMIT %s
-) AS newest CROSS JOIN LATERAL (
-    SELECT FROM shops_product WHERE id = newest.product_id
-        AND search_terms @> %s::varchar[] AND (%s::bigint IS NULL OR category_id = %s)
+SELECT named.product_id FROM (
+    SELECT product_id FROM (
+        SELECT product_id FROM shops_productterm WHERE term = %s ORDER BY product_id DESC LIMIT %s
+    ) AS newest
+    WHERE (
+        SELECT count(*) FROM shops_productterm AS held
+        WHERE held.term = ANY(%s::varchar[]) AND held.product_id = newest.product_id
+    ) = %s
+    OFFSET 0
+) AS named CROSS JOIN LATERAL (
+    SELECT FROM shops_product WHERE id = named.product_id AND (%s::bigint IS NULL OR category_id = %s)
         AND shop_id NOT IN (SELECT id FROM shops_shop WHERE status <> 'open') OFFSET 0
 ) AS product
-ORDER BY newest.product_id DESC LIMIT %s
+ORDER BY named.product_id DESC LIMIT %s
 """
 _IS_LONGER = "SELECT TRUE FROM shops_productterm WHERE term = %s ORDER BY product_id DESC OFFSET %s LIMIT 1"

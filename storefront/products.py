@@ -39,7 +39,7 @@ def product_list(request: HttpRequest) -> HttpResponse:
 def shop_page(request: HttpRequest, shop_id: int) -> HttpResponse:
     """店铺: its badge and what earned it, its figures, its goods. One that is not open shows no goods."""
     shop = get_object_or_404(Shop, pk=shop_id)
-    facts = _page(request, catalog.for_sale(at=clock.now()).filter(shop=shop)) | checkout.trust(shop)
+    facts = _page(request, catalog.for_sale(at=clock.now(), shop=shop)) | checkout.trust(shop)
     facts |= {
         "shop": shop,
         "is_open": shop.status == ShopStatus.OPEN,
