@@ -48,6 +48,12 @@ def release(refunds: Sequence[Refund], *, at: datetime, by: User | None) -> None
         workqueue.ring(cancellation.HEAR)
 
 
+def are_resold(refunds: Sequence[Refund]) -> bool:
+    """Whether a code of these cases was restocked by its shop, once it was refunded."""
+    codes = CardCode.objects.filter(delivery__line__refund_lines__refund__in=refunds)
+    return codes.filter(restocked_as__isnull=False).exists()
+
+
 def retire(refunds: Sequence[Refund], *, at: datetime, by: User | None) -> None:
     """Money goes back. A line refunded in full, at once or bit by bit, loses its code; else the buyer keeps it.
 

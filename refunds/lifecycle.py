@@ -170,6 +170,7 @@ def reject(refunds: Sequence[Refund], *, by: User, at: datetime, note: str) -> N
     _demand_note(note, _("请写明驳回的理由，买家会看到这段话。"))
     with _step("reject", refunds, by=by, at=at, note=note) as taken:
         _not_all_canceled(taken, _("订单已取消，款项必须退回买家，不能驳回。"))
+        _not_resold(taken)
         _decide(taken, at, note)
         goods.release(taken.refunds, at=at, by=taken.by)
 
@@ -194,6 +195,7 @@ def withdraw(refund: Refund, *, by: User, at: datetime) -> None:
     """撤销, until money is on its way (P9)."""
     with _step("withdraw", [refund], by=by, at=at) as taken:
         _not_all_canceled(taken, _("订单已取消，款项会退回给您，不能撤销。"))
+        _not_resold(taken)
         goods.release(taken.refunds, at=at, by=taken.by)
 
 
@@ -361,6 +363,12 @@ def _not_all_canceled(taken: _Taken, message: object) -> None:
     alive = RefundLine.objects.filter(refund__in=taken.refunds, order_line__cancellation_line=None)
     if {refund.pk for refund in taken.refunds} - set(alive.values_list("refund_id", flat=True)):
         raise StepRefused("canceled", message)
+
+
+def _not_resold(taken: _Taken) -> None:
+    """Money that had been on its way came back, and the code is for sale again: it cannot be given back any more."""
+    if goods.are_resold(taken.refunds):
+        raise StepRefused("code_is_resold", _("卡密已重新入库出售，不能再还给买家，款项必须退回。"))
 
 
 def _nothing_delivered(taken: _Taken) -> None:

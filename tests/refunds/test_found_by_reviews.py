@@ -117,3 +117,33 @@ def _until_somebody_waits(thread):
             cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND %s = ANY (pg_blocking_pids(pid))", [me])
             if cursor.fetchone() != (0,):
                 return
+
+
+def test_who_lost_the_code_to_another_buyer_does_not_lose_the_money_too(
+    buy, apply, ends_as, reviewer, senior, finance, buyer, merchant
+):
+    """The refund bounced after the shop had sold the unseen code again: now the case can only end in money."""
+    from django.db import transaction
+
+    from refunds.lifecycle import StepRefused
+    from refunds.models import Refund
+    from shops import stock
+
+    order = buy(price_fen=8800)
+    code = order.lines.get().delivery.code
+    refund = apply(order)
+    assert refund.status == "first_review"
+    lifecycle.approve([refund], by=reviewer, at=clock.now())
+    disbursement.release([refund], by=finance, at=clock.now())
+    refund = ends_as(refund, "CLOSED")
+    assert refund.status == "returned"
+    with transaction.atomic():
+        stock.restock(code.pk, by=merchant, at=clock.now())
+    lifecycle.reissue([refund], by=finance, at=clock.now())
+    with pytest.raises(StepRefused) as withdrawn:
+        lifecycle.withdraw(refund, by=buyer, at=clock.now())
+    lifecycle.halt([refund], by=senior, at=clock.now(), note="再看一眼")
+    with pytest.raises(StepRefused) as rejected:
+        lifecycle.reject([refund], by=reviewer, at=clock.now(), note="不退了")
+    assert withdrawn.value.code == rejected.value.code == "code_is_resold"
+    assert Refund.objects.get(pk=refund.pk).status == "first_review"
