@@ -59,7 +59,10 @@ def for_members(act: str) -> Callable[[Callable[..., HttpResponse]], Callable[..
         @login_required
         @wraps(view)
         def guarded(request: SignedIn, **address: Any) -> HttpResponse:
-            return view(request, enter(request, act), **address)
+            try:
+                return view(request, enter(request, act), **address)
+            except rights.NotAllowed as refusal:  # taken away a moment ago: the domain asks again under its lock
+                raise PermissionDenied(str(refusal)) from None
 
         return guarded
 
