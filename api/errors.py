@@ -135,6 +135,12 @@ KINDS: dict[str, Kind] = {
     "attempt_not_closed": Kind(
         409, "上一笔尚未关闭", "The channel has not closed the last attempt: a new one could pay twice. Wait."
     ),
+    "canceled": Kind(409, "订单已取消", "The order is canceled: the money has to go back, and nobody can stop that."),
+    "not_canceled": Kind(409, "有商品未取消", "Something of it was delivered or begun: a person decides."),
+    "halted": Kind(409, "已被拦截", "Somebody halted this refund: a person decides."),
+    "code_is_resold": Kind(
+        409, "卡密已重新出售", "The code is in stock again and cannot be given back: the refund has to be paid."
+    ),
     "note_missing": Kind(400, "缺少说明", "Write a note: the buyer reads it.", field="note"),
     # evidence
     "evidence_is_empty": Kind(400, "没有内容", "Write a sentence or upload an image.", field="note"),
