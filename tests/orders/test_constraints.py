@@ -86,7 +86,7 @@ ATTACKS = {
         "undelivered_order_is_due",
     ),
     "paid at no time": ("UPDATE orders_order SET paid_at = NULL WHERE id = {done}", "paid_order_has_its_time"),
-    "one page, two orders (P1)": (another("orders.Order", "id = {done}", order_no="'TWO'"), "orders_order_checkout_key"),
+    "one page, two orders (P1)": (another("orders.Order", "id = {done}", order_no="'Z'"), "orders_order_checkout_key"),
     "two events with one number": (another("orders.OrderEvent"), "order_events_are_numbered"),
     "a line twice": (another("orders.OrderLine"), "order_line_position_is_unique"),
     "a line for nothing": (

@@ -25,9 +25,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         what = parser.add_mutually_exclusive_group()
         what.add_argument("--new-key", action="store_true", help="先生成新密钥并启用 / make a new key and use it first")
-        what.add_argument(
-            "--add-key", action="store_true", help="只加入新密钥，不启用 / add a key, nothing else"
-        )
+        what.add_argument("--add-key", action="store_true", help="只加入新密钥，不启用 / add a key, nothing else")
         what.add_argument("--activate", metavar="KEY", help="先启用这把密钥 / use this key of the file first")
 
     def handle(self, *args: Any, new_key: bool, add_key: bool, activate: str | None, **options: Any) -> None:
