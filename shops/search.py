@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
 
 from shops.models import Category, Product
@@ -19,7 +20,7 @@ from shops.models import Category, Product
 LONGEST_QUERY = 40
 MOST_TERMS = 12  # of a query: more make it no narrower
 MOST_HITS = 240  # ten pages: who leafs on is better served by one more word
-MOST_LOOKED_AT = 1_000  # products under the rarest term
+MOST_LOOKED_AT = 500  # products under the rarest term
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,12 @@ def _pairs(plain: str) -> list[str]:
 def _newest(wanted: Sequence[str], category_id: int | None) -> tuple[list[int], bool]:
     """The newest products that bear all these terms, and whether there may be more of them."""
     with connection.cursor() as cursor:
-        rarest = wanted[0]
-        if len(wanted) > 1:
-            cursor.execute(_COUNT, [MOST_LOOKED_AT, list(wanted)])
-            counts = dict(cursor.fetchall())
-            rarest = min(wanted, key=lambda term: counts[term])
-        others = [term for term in wanted if term != rarest]
-        cursor.execute(_HITS, [rarest, MOST_LOOKED_AT, others, len(others), category_id, category_id, MOST_HITS])
+        rarest, *others = _rarest_first(cursor, wanted)
+        bears_others = " ".join([_BEARS] * len(others))
+        cursor.execute(
+            _HITS.format(bears_others=bears_others),
+            [rarest, MOST_LOOKED_AT, *others, category_id, category_id, MOST_HITS],
+        )
         hits = [key for (key,) in cursor.fetchall()]
         if len(hits) == MOST_HITS:
             return hits, True
@@ -77,28 +77,36 @@ def _newest(wanted: Sequence[str], category_id: int | None) -> tuple[list[int], 
         return hits, cursor.fetchone() is not None
 
 
-_COUNT = """
-SELECT term, (SELECT count(*) FROM (
-    SELECT FROM shops_productterm AS held WHERE held.term = wanted.term LIMIT %s
-) AS few)
-FROM unnest(%s::varchar[]) AS wanted (term)
-"""
-# One product after the other, and no further than needed: its other terms by their index first, then its row. OFFSET 0
-# keeps the planner from joining whole tables instead.
-_HITS = """
-SELECT named.product_id FROM (
-    SELECT product_id FROM (
-        SELECT product_id FROM shops_productterm WHERE term = %s ORDER BY product_id DESC LIMIT %s
+def _rarest_first(cursor: CursorWrapper, wanted: Sequence[str]) -> list[str]:
+    """By how far back the newest of each go: the rarer a term, the older its hundredth product."""
+    if len(wanted) == 1:
+        return list(wanted)
+    cursor.execute(_HOW_RARE, [list(wanted), _SAMPLED])
+    found = {term: (count, oldest or 0) for term, count, oldest in cursor.fetchall()}
+    return sorted(wanted, key=lambda term: found[term])
+
+
+_SAMPLED = 100
+_HOW_RARE = """
+SELECT term, sample.count, sample.oldest FROM unnest(%s::varchar[]) AS wanted (term) CROSS JOIN LATERAL (
+    SELECT count(*) AS count, min(product_id) AS oldest FROM (
+        SELECT product_id FROM shops_productterm AS held WHERE held.term = wanted.term
+        ORDER BY product_id DESC LIMIT %s
     ) AS newest
-    WHERE (
-        SELECT count(*) FROM shops_productterm AS held
-        WHERE held.term = ANY(%s::varchar[]) AND held.product_id = newest.product_id
-    ) = %s
-    OFFSET 0
-) AS named CROSS JOIN LATERAL (
-    SELECT FROM shops_product WHERE id = named.product_id AND (%s::bigint IS NULL OR category_id = %s)
+) AS sample
+"""
+# One product after the other, and no further than needed: its other terms by their index, then its row. OFFSET 0 keeps
+# the planner from joining whole lists of terms, or all products, instead.
+_HITS = """
+SELECT newest.product_id FROM (
+    SELECT product_id FROM shops_productterm WHERE term = %s ORDER BY product_id DESC LIMIT %s
+) AS newest {bears_others} CROSS JOIN LATERAL (
+    SELECT FROM shops_product WHERE id = newest.product_id AND (%s::bigint IS NULL OR category_id = %s)
         AND shop_id NOT IN (SELECT id FROM shops_shop WHERE status <> 'open') OFFSET 0
 ) AS product
-ORDER BY named.product_id DESC LIMIT %s
+ORDER BY newest.product_id DESC LIMIT %s
 """
+_BEARS = """CROSS JOIN LATERAL (
+    SELECT FROM shops_productterm AS held WHERE held.term = %s AND held.product_id = newest.product_id OFFSET 0
+)"""
 _IS_LONGER = "SELECT TRUE FROM shops_productterm WHERE term = %s ORDER BY product_id DESC OFFSET %s LIMIT 1"
