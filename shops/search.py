@@ -19,8 +19,8 @@ from shops.models import Category, Product
 
 LONGEST_QUERY = 40
 MOST_TERMS = 12  # of a query: more make it no narrower
-MOST_HITS = 240  # ten pages: who leafs on is better served by one more word
-MOST_LOOKED_AT = 500  # products under the rarest term
+MOST_HITS = 120  # five pages: who leafs on is better served by one more word
+MOST_LOOKED_AT = 400  # products under the rarest term
 
 
 @dataclass(frozen=True)
