@@ -245,7 +245,9 @@ class RefundDesk(Desk):
     actions_detail = (*DESK_STEPS, "check_codes")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Refund]:
-        rows = Refund.objects.select_related("order__shop", "order__policy", "payment__account", "buyer", "asked_by")
+        rows = Refund.objects.select_related(
+            "shop", "order__shop", "order__policy", "payment__account", "buyer", "asked_by"
+        )
         return rows.annotate(looked_at=Value(clock.now(), output_field=DateTimeField()))
 
     def get_ordering(self, request: HttpRequest) -> list[str]:

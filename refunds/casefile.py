@@ -28,6 +28,7 @@ RECENT = timedelta(days=90)
 STEP_WORDS = {
     "submit": "提交申请",
     "auto_approve": "自动通过",
+    "approve_canceled": "订单已取消，自动通过",
     "send_to_review": "转人工审核",
     "turn_down": "初审未通过",
     "lapse_evidence": "补充期限已过",

@@ -137,7 +137,7 @@ def test_the_review_page_shows_claim_and_facts(sits, reviewer, buy, reveal, appl
         "11月20日兑换，提示卡密已使用", "wx-12345", "203.0.113.7", "Mozilla/5.0 (iPhone) MicroMessenger",
         "查看记录 1 次",
         order.order_no, refund.payment.payment_no, refund.payment.channel_transaction_id, "¥88.00", "标准 v1",
-        "卡密已被查看，需人工核对是否使用", "订单已付款", "转人工审核",
+        "已查看卡密或已收货，需人工核对是否使用", "订单已付款", "转人工审核",
     ]:  # fmt: skip
         assert fact in page, fact
     assert 'name="_save"' not in page

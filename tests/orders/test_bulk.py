@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -96,6 +97,7 @@ def test_everything_open_is_canceled_once_and_told(waiting, shop, operator, drai
     )  # fmt: skip
     assert (sum(each[0] for each in sums), sum(each[1] for each in sums)) == (row.refund_fen, row.penalty_fen)
     assert Notice.objects.filter(kind="order_canceled").count() == 3
+    clock.advance(timedelta(minutes=1))  # the unpaid one ends when its payment is looked at again
     drain()
     states = dict(Order.objects.values_list("pk", "status"))
     assert states.pop(waiting["delivered"].pk) == OrderStatus.DELIVERED

@@ -8,6 +8,7 @@ import pytest
 from django.core.cache import cache
 
 from orders.models import Order, OrderStatus
+from payments import charging
 from payments.models import Payment, PaymentStatus
 from shops.models import CardCode, CodeEvent, CodeState, Product
 from tests.storefront.conftest import words
@@ -82,14 +83,15 @@ def test_what_cannot_be_bought_is_said(purchase, make_product, fields, said):
     assert not Order.objects.exists()
 
 
-def test_the_channel_is_asked_at_most_every_two_seconds(shopper, purchase, make_product):
+def test_the_channel_is_asked_at_most_every_two_seconds(shopper, purchase, make_product, monkeypatch):
     purchase(make_product())
     order = Order.objects.get()
-    tries = Payment.objects.get().tries
+    asked, look = [], charging.look
+    monkeypatch.setattr(charging, "look", lambda payments, **how: [asked.append(payments), look(payments, **how)])
     for _ in range(5):
         shopper.post(f"/orders/{order.order_no}/check/", headers={"HX-Request": "true"})
     payment = Payment.objects.get()
-    assert payment.tries == tries + 1
+    assert asked == [[payment]]
     assert payment.status == PaymentStatus.OPEN
 
 
