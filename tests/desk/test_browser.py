@@ -165,7 +165,7 @@ def test_every_page_of_the_desk_stays_within_its_policy(sit_down, operator, revi
         first = page.locator("#result_list tbody th a, #result_list tbody td a").first
         if first.count():
             page.goto(first.get_attribute("href"))
-    for address in ("/admin/shops/product/add/", "/admin/shops/shop/add/"):
+    for address in ("/admin/shops/product/add/", "/admin/shops/category/add/", "/admin/orders/announcement/add/"):
         page.goto(address)
 
 
