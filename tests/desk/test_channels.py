@@ -60,7 +60,7 @@ def refused(released, simulator):
         attempt = attempt_of(refund)
         simulator.post("console_refund", out_trade_no=attempt.payment.payment_no, amount_fen=attempt.amount_fen)
         clock.advance(timedelta(minutes=1))
-        simulator.clock(61)
+        simulator.clock(2)
         look()
         attempt.refresh_from_db()
         assert (attempt.status, attempt.refused_at is None) == (AttemptStatus.HELD, False)

@@ -130,7 +130,7 @@ def test_of_a_part_refund_the_buyer_keeps_the_code_of_the_whole_not(
     order = buy(price_fen=3000)
     pay_out(apply(order, amount_fen=1000), reviewer, finance, drain)
     assert states(order) == [CodeState.DELIVERED]
-    simulator.clock(60)
+    simulator.clock(2)
     clock.advance(timedelta(minutes=1))
     rest = apply(order)
     assert (rest.amount_fen, rest.lane) == (2000, Lane.ONE_CLICK)  # all that is left, and never looked at
@@ -147,7 +147,7 @@ def test_lines_are_refunded_one_by_one(buy, apply, reviewer, finance, drain, sim
     order = buy(price_fen=3000, quantity=3)
     for line in order.lines.all():
         pay_out(apply(order, line_ids=[line.pk], reason="changed_mind"), reviewer, finance, drain)
-        simulator.clock(60)
+        simulator.clock(2)
         clock.advance(timedelta(minutes=1))
     assert states(order) == [CodeState.QUARANTINED] * 3
     assert order.refunds.count() == 3

@@ -73,7 +73,7 @@ def test_two_cancellations_of_an_order_are_two_cases_one_after_the_other(buy, dr
     drain()
     for _ in range(3):
         clock.advance(clock.scaled(60))
-        simulator.clock(60)
+        simulator.clock(2)
         drain()
     assert list(Refund.objects.values_list("amount_fen", "status")) == [(3000, "arrived")] * 2
     assert not Cancellation.objects.filter(heard_at=None).exists()
