@@ -196,7 +196,7 @@ def _due(attempt: RefundAttempt, at: datetime) -> datetime | None:
     if attempt.status == A.RETURNED:
         return at + scaled(3600)  # a human may mend it at the channel's own desk
     if attempt.status == A.WAITING_FUNDS:
-        return at + scaled(600)
+        return at  # funds.hold_back finds its place among those that wait, the smallest first
     return at + scaled(10)
 
 

@@ -160,7 +160,7 @@ def test_a_surplus_that_could_not_go_back_lies_with_a_person(surplus, simulator,
     assert by_hand.give_back_again([now(attempt)], by=finance, at=clock.now()) == 1
     assert by_hand.give_back_again([now(attempt)], by=finance, at=clock.now()) == 0  # two people at once
     assert waiting.count("surplus", most=9) == 0
-    simulator.clock(advance_seconds=61)  # between two refunds of one payment
+    simulator.clock(2)  # between two refunds of one payment
     look_later(3600)
     second = payment.attempts.latest("pk")
     simulator.settle(second.request_no, "SUCCESS")
@@ -303,7 +303,8 @@ def test_topped_up_sets_going_what_waits_although_the_account_is_short_no_more(w
     """PM15: another refund went through while this row was in somebody else's hands."""
     poor(0)
     (refund,) = waiting_of(300)
-    look_later(1)
+    look_later(1)  # the channel says so
+    look_later(2)  # and it waits
     ChannelAccount.objects.filter(code="wechat").update(short_since=None, probe_from=None)
     assert attempt_of(refund).next_due_at > clock.now()
     assert funds.topped_up(channels.account("wechat"), by=finance, at=clock.now()) == 1
