@@ -112,12 +112,12 @@ def _write_goods(world: World) -> None:
     _insert(User, world.one_in(ORDERS_A_BUYER), id="i", username="'scale-' || i", **NO_LOGIN, role="'buyer'",
             is_active="TRUE", date_joined=BEGAN)  # fmt: skip
     _insert(Product, rows, id="i", shop_id=f"{FIRST} + mod(i, {SHOPS})", policy_id=f"{FIRST}",
-            category_id=f"{FIRST} + mod(i, {CATEGORIES})", name=NAME, search_terms=f"shops_search_terms({NAME})",
+            category_id=f"{FIRST} + mod(i, {CATEGORIES})", name=NAME,
             face_value="mod(i, 997) || ' 元'", price_fen="100 + mod(i, 60000)",
             created_at=f"{BEGAN} + i * interval '125 seconds'", is_listed="mod(i, 20) <> 13")  # fmt: skip
     _execute(
-        "INSERT INTO shops_productterm (term, product_id) SELECT unnest(search_terms), id FROM shops_product"
-        " WHERE is_listed AND id BETWEEN %s AND %s",
+        "INSERT INTO shops_productterm (term, product_id)"
+        " SELECT unnest(shops_search_terms(name)), id FROM shops_product WHERE is_listed AND id BETWEEN %s AND %s",
         rows,
     )
     working = f"CASE WHEN mod(i, 1000) = 0 THEN {AT} END"

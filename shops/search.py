@@ -40,12 +40,6 @@ def find(products: QuerySet[Product], query: str, *, category: Category | None =
     return Found(products.filter(pk__in=hits), is_cut)
 
 
-def terms(name: str) -> list[str]:
-    """What a product of this name is found by; ``shops_search_terms`` of the database says the same."""
-    plain = _plain(name)
-    return sorted(set(plain) | set(_pairs(plain)))
-
-
 def wanted_terms(query: str) -> list[str]:
     """The terms that a name must have: of a word its pairs, which its single characters follow from."""
     words = unicodedata.normalize("NFKC", query[:LONGEST_QUERY].replace("\0", "")).split()

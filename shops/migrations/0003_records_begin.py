@@ -1,4 +1,4 @@
-"""The codes of before get a record, and products their search terms."""
+"""The codes of before get a record."""
 
 from django.db import migrations, models
 from django.utils import timezone
@@ -31,21 +31,12 @@ def adopt_codes(apps, editor):
     editor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
-def fill_search_terms(apps, editor):
-    product = apps.get_model("shops", "Product")
-    for row in product.objects.iterator(1000):
-        name = "".join(row.name.casefold().split())
-        row.search_terms = sorted(set(name) | {name[i : i + 2] for i in range(len(name) - 1)})
-        row.save(update_fields=["search_terms"])
-
-
 class Migration(migrations.Migration):
     dependencies = [("shops", "0002_marketplace"), ("records", "0001_initial")]
 
     operations = [
         migrations.RunPython(link_looks, migrations.RunPython.noop),
         migrations.RunPython(adopt_codes, migrations.RunPython.noop),
-        migrations.RunPython(fill_search_terms, migrations.RunPython.noop),
         migrations.AddConstraint(
             model_name='codeevent',
             constraint=models.UniqueConstraint(fields=('code', 'sequence'), name='code_events_are_numbered'),

@@ -15,9 +15,8 @@ $$
 """
 
 FILL = """
-UPDATE shops_product SET search_terms = shops_search_terms(name);
 INSERT INTO shops_productterm (term, product_id)
-    SELECT unnest(search_terms), id FROM shops_product WHERE is_listed;
+    SELECT unnest(shops_search_terms(name)), id FROM shops_product WHERE is_listed;
 """
 
 
@@ -49,14 +48,9 @@ class Migration(migrations.Migration):
             ],
             options={"verbose_name": "搜索词", "verbose_name_plural": "搜索词"},
         ),
-        migrations.RemoveIndex(model_name="product", name="product_search"),
         migrations.RunSQL(FILL, migrations.RunSQL.noop),
         pgtrigger.migrations.AddTrigger(
             model_name='product',
-            trigger=pgtrigger.compiler.Trigger(name='product_name_makes_its_search_terms', sql=pgtrigger.compiler.UpsertTriggerSql(func='NEW.search_terms = shops_search_terms(NEW.name); RETURN NEW;', hash='4abfa5a8972b56b7429b6c1777694a1c8470ff41', operation='INSERT OR UPDATE', pgid='pgtrigger_product_name_makes_its_search_terms_b8613', table='shops_product', when='BEFORE')),
-        ),
-        pgtrigger.migrations.AddTrigger(
-            model_name='product',
-            trigger=pgtrigger.compiler.Trigger(name='product_is_found_while_it_is_listed', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n                    IF TG_OP = 'UPDATE' AND NEW.search_terms = OLD.search_terms AND NEW.is_listed = OLD.is_listed THEN\n                        RETURN NULL;\n                    END IF;\n                    IF TG_OP <> 'INSERT' THEN\n                        DELETE FROM shops_productterm WHERE term = ANY(OLD.search_terms) AND product_id = OLD.id;\n                    END IF;\n                    IF TG_OP <> 'DELETE' THEN\n                        INSERT INTO shops_productterm (term, product_id)\n                            SELECT term, NEW.id FROM unnest(NEW.search_terms) AS term WHERE NEW.is_listed;\n                    END IF;\n                    RETURN NULL;\n                ", hash='987b1a3dfcd0ac6cb4cd318afcaa21cbbbda4c97', operation='INSERT OR UPDATE OR DELETE', pgid='pgtrigger_product_is_found_while_it_is_listed_4bb4e', table='shops_product', when='AFTER')),
+            trigger=pgtrigger.compiler.Trigger(name='product_is_found_while_it_is_listed', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n                    IF TG_OP = 'UPDATE' AND NEW.name = OLD.name AND NEW.is_listed = OLD.is_listed THEN\n                        RETURN NULL;\n                    END IF;\n                    IF TG_OP <> 'INSERT' THEN\n                        DELETE FROM shops_productterm\n                            WHERE term = ANY(shops_search_terms(OLD.name)) AND product_id = OLD.id;\n                    END IF;\n                    IF TG_OP <> 'DELETE' THEN\n                        INSERT INTO shops_productterm (term, product_id)\n                            SELECT term, NEW.id FROM unnest(shops_search_terms(NEW.name)) AS term WHERE NEW.is_listed;\n                    END IF;\n                    RETURN NULL;\n                ", hash='e2453401810c5e7eedb22abcf93ff0d43b58bd15', operation='INSERT OR UPDATE OR DELETE', pgid='pgtrigger_product_is_found_while_it_is_listed_4bb4e', table='shops_product', when='AFTER')),
         ),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pgtrigger
-from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -87,8 +86,6 @@ class Product(models.Model):
     delivery_promise_minutes = models.PositiveIntegerField(_("承诺交付（分钟）"), default=5)
     is_listed = models.BooleanField(_("在售"), default=True)
     created_at = models.DateTimeField(_("上架时间"))
-    # Every one and every two neighboring characters of the name, by the database itself (docs/decisions/0010).
-    search_terms = ArrayField(models.CharField(max_length=8), default=list, editable=False)
 
     class Meta:
         verbose_name = _("商品")
@@ -119,25 +116,20 @@ class Product(models.Model):
         ]
         triggers = [
             pgtrigger.Trigger(
-                name="product_name_makes_its_search_terms",
-                when=pgtrigger.Before,
-                operation=pgtrigger.Insert | pgtrigger.Update,
-                func="NEW.search_terms = shops_search_terms(NEW.name); RETURN NEW;",
-            ),
-            pgtrigger.Trigger(
                 name="product_is_found_while_it_is_listed",
                 when=pgtrigger.After,
                 operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
                 func="""
-                    IF TG_OP = 'UPDATE' AND NEW.search_terms = OLD.search_terms AND NEW.is_listed = OLD.is_listed THEN
+                    IF TG_OP = 'UPDATE' AND NEW.name = OLD.name AND NEW.is_listed = OLD.is_listed THEN
                         RETURN NULL;
                     END IF;
                     IF TG_OP <> 'INSERT' THEN
-                        DELETE FROM shops_productterm WHERE term = ANY(OLD.search_terms) AND product_id = OLD.id;
+                        DELETE FROM shops_productterm
+                            WHERE term = ANY(shops_search_terms(OLD.name)) AND product_id = OLD.id;
                     END IF;
                     IF TG_OP <> 'DELETE' THEN
                         INSERT INTO shops_productterm (term, product_id)
-                            SELECT term, NEW.id FROM unnest(NEW.search_terms) AS term WHERE NEW.is_listed;
+                            SELECT term, NEW.id FROM unnest(shops_search_terms(NEW.name)) AS term WHERE NEW.is_listed;
                     END IF;
                     RETURN NULL;
                 """,
