@@ -137,7 +137,8 @@ def sections(policy: RefundPolicy) -> list[Section]:
         Section(_("售后期"), _window(policy)),
         Section(_("自动退款"), _automatic(policy)),
         Section(_("无理由退款"), _cooling_off(policy)),
-        Section(_("费用与违约金"), _fees()),
+        Section(_("超时未交付"), _late(policy)),
+        Section(_("费用与违约金"), _fees(policy)),
         Section(_("审核与放款时间"), _times(policy)),
         Section(_("到账时间"), _arrival()),
         Section(_("不可退款情形"), _not_refundable(policy)),
@@ -201,12 +202,26 @@ def _cooling_off(policy: RefundPolicy) -> list[str]:
     return [_("下单后 %(hours)d 小时内、卡密未查看的，选择“不想要了”即可，无需说明理由。") % limits]
 
 
-def _fees() -> list[str]:
-    return [
+def _late(policy: RefundPolicy) -> list[str]:
+    one_tap = _("超过承诺的交付时间仍未交付，您可以在订单页一键取消，全额原路退回。")
+    if policy.late_refund_is_automatic:
+        by_itself = _("超过承诺时间的一倍，系统自动取消并退款，您不用做任何事。")
+    else:
+        by_itself = _("本政策下系统不会自动取消，等多久由您决定。")
+    return [one_tap, by_itself, _("充值已提交或服务已开始的，先等结果；失败或商家交不出，同样全额退回。")]
+
+
+def _fees(policy: RefundPolicy) -> list[str]:
+    percent = policy.shop_cancel_penalty_percent
+    points = [
         _("原路退回不收任何手续费：审核通过的金额是多少，退回就是多少。"),
         _("多件商品部分退款时，按每件实付金额计算，精确到分，不会多退也不会少退。"),
-        _("本版本不收取取消费，也没有违约金条款。"),
+        _("买家取消不收取消费。"),
     ]
+    if percent:
+        said = _("商家原因取消的（缺货、超时、交付失败），商家须另付取消金额的 %(percent)d%% 作违约金，取消时即记录。")
+        points.append(said % {"percent": percent})
+    return points
 
 
 def _times(policy: RefundPolicy) -> list[str]:
