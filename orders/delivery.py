@@ -41,7 +41,7 @@ class StepUpNeeded(Exception):
 
 def mark_paid(order: Order, *, at: datetime) -> None:
     """已付款, and on its way to the buyer. The order is locked by the caller, in a transaction."""
-    lines = list(order.lines.select_related("product").order_by("position"))
+    lines = list(order.lines.order_by("position"))
     promise = timedelta(minutes=max(line.product_page["delivery_promise_minutes"] for line in lines))
     order.status, order.paid_at, order.promised_at = OrderStatus.PAID, at, at + promise
     order.next_due_at = order.promised_at
@@ -53,7 +53,7 @@ def mark_paid(order: Order, *, at: datetime) -> None:
 def fulfil(order: Order, lines: Sequence[OrderLine], *, at: datetime) -> None:
     """Hand over the codes, and begin what takes time. The order is locked by the caller."""
     _deliver_codes(order, [line for line in lines if line.fulfilment == Fulfilment.CODES], at)
-    topups = [line for line in lines if line.fulfilment == Fulfilment.TOP_UP and line.product.supplier_id is not None]
+    topups = [line for line in lines if line.fulfilment == Fulfilment.TOP_UP]
     if topups:
         TopUp.objects.bulk_create(_topup(line, at) for line in topups)
         workqueue.ring(SWEEP)
@@ -126,9 +126,9 @@ def _deliver_codes(order: Order, lines: Sequence[OrderLine], at: datetime) -> No
 
 
 def _topup(line: OrderLine, at: datetime) -> TopUp:
-    product = line.product
-    assert product.supplier_id is not None  # top_up_has_supplier_and_recipient
-    return TopUp(line=line, supplier_id=product.supplier_id, sku=product.supplier_sku, created_at=at, next_due_at=at)
+    """By the supplier of the day of the order, whatever the shop has written on the product since."""
+    page = line.product_page
+    return TopUp(line=line, supplier_id=page["supplier"], sku=page["supplier_sku"], created_at=at, next_due_at=at)
 
 
 def _has_unseen(order: Order) -> bool:

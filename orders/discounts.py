@@ -1,14 +1,13 @@
-"""优惠: what a shop's coupon takes off an order, and each line's share of it. Parts sum exactly (PM12)."""
+"""优惠: what a shop's coupon takes off an order. Its lines share it exactly (``money.share_out``, PM12)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from orders.models import CouponUse, Order
+from orders.models import CouponUse, Order, OrderStatus
 from shops.models import Coupon, CouponKind
 
 
@@ -48,11 +47,16 @@ def find(shop_id: int, code: str, goods_fen: int, quantity: int, *, at: datetime
 def _usable(coupon: Coupon | None, goods_fen: int, at: datetime) -> Coupon:
     if coupon is None or not coupon.is_active or not coupon.starts_at <= at < coupon.ends_at:
         raise CouponRefused(_("没有这张优惠券，或它已失效。"))
-    if coupon.uses.count() >= coupon.most_uses:
+    if _used(coupon) >= coupon.most_uses:
         raise CouponRefused(_("这张优惠券已被用完。"))
     if goods_fen < coupon.minimum_fen:
         raise CouponRefused(_("订单金额还不够使用这张优惠券。"))
     return coupon
+
+
+def _used(coupon: Coupon) -> int:
+    """An order that lapsed unpaid has not used it."""
+    return coupon.uses.exclude(order__status=OrderStatus.CANCELED, order__paid_at=None).count()
 
 
 def off_fen(coupon: Coupon, goods_fen: int, quantity: int) -> int:
@@ -64,13 +68,3 @@ def off_fen(coupon: Coupon, goods_fen: int, quantity: int) -> int:
 def use(coupon: Coupon, order: Order, *, at: datetime) -> None:
     """用券. The coupon is locked since ``find``; the number makes a second use of the last one impossible."""
     CouponUse.objects.create(coupon=coupon, order=order, number=coupon.uses.count() + 1, at=at)
-
-
-def share_out(total_fen: int, list_prices_fen: Sequence[int]) -> list[int]:
-    """Split what is paid over lines in proportion to their list prices, by largest remainder."""
-    whole = sum(list_prices_fen)
-    parts = [total_fen * price // whole for price in list_prices_fen]
-    by_remainder = sorted(range(len(parts)), key=lambda i: (-(total_fen * list_prices_fen[i] % whole), i))
-    for i in by_remainder[: total_fen - sum(parts)]:
-        parts[i] += 1
-    return parts

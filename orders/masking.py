@@ -71,19 +71,24 @@ def _own_codes(order: Order, text: str) -> list[tuple[int, int]]:
             known[spelling] = keyring.fingerprint(spelling) in mine
         return known[spelling]
 
-    return [span for span in _candidates(text) if any(is_mine(one) for one in _spellings(text[slice(*span)]))]
+    runs, wholes = _candidates(text)
+    found = [span for span in runs if any(is_mine(one) for one in _spellings(text[slice(*span)]))]
+    return found + [span for span in wholes if any(is_mine(one) for one in _cases(text[slice(*span)]))]
 
 
 def _codes_of(order: Order) -> QuerySet[CardCode]:
     return CardCode.objects.filter(Q(delivery__line__order=order) | Q(reservations__line__order=order))
 
 
-def _candidates(text: str) -> set[tuple[int, int]]:
-    """Every run of neighboring words that may be one code, every chunk between blanks, every line, and all of it."""
+def _candidates(text: str) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
+    """Every run of neighboring words that may be one code; and every chunk between blanks, every line, and all of it.
+
+    The latter are compared as they are written: spelled anew, a sentence around a code would be taken for the code.
+    """
     words = [found.span() for found in WORD.finditer(text)]
-    spans = {span for first in range(len(words)) for span in _runs(words[first:])}
-    spans |= {found.span() for pattern in (CHUNK, LINE) for found in pattern.finditer(text)}
-    return spans | {(0, len(text))}
+    runs = {span for first in range(len(words)) for span in _runs(words[first:])}
+    wholes = {found.span() for pattern in (CHUNK, LINE) for found in pattern.finditer(text)}
+    return runs, wholes | {(0, len(text))}
 
 
 def _runs(words: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -103,7 +108,11 @@ def _spellings(written: str) -> set[str]:
     spelled = {written, closed, "-".join(words)}
     if len(closed) <= LONGEST_CODE:  # without its dashes, or with others
         spelled |= {"-".join(closed[at : at + size] for at in range(0, len(closed), size)) for size in (3, 4, 5)}
-    return {each for same in spelled for each in (same, same.upper(), same.lower()) if each}
+    return {each for same in spelled for each in _cases(same)}
+
+
+def _cases(written: str) -> set[str]:
+    return {each for each in (written, written.upper(), written.lower()) if each}
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

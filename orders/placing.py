@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from money import share_out
 from orders import discounts, history, recipients
 from orders.models import Order, OrderLine, OrderStatus, Reservation
 from orders.recipients import Recipient
@@ -122,7 +123,7 @@ def _placed_before(product: Product, wish: Wish, buyer: User, at: datetime) -> O
     """The same goods in the same number for the same recipient, minutes ago, and not canceled since."""
     recent = Order.objects.filter(
         buyer=buyer, placed_at__gt=at - SAME_ORDER_WITHIN, shop=product.shop, lines__product=product,
-        lines__position=1, total_fen__gt=0,
+        lines__position=1,
     ).exclude(status=OrderStatus.CANCELED)  # fmt: skip
     alike = recent.prefetch_related("lines").order_by("-placed_at")[:20]
     return next(
@@ -157,7 +158,7 @@ def _create(product: Product, wish: Wish, buyer: User, checkout_key: uuid.UUID, 
 
 def _lines(order: Order, product: Product, quantity: int) -> list[OrderLine]:
     """One line a unit, each with its share of the discount (PM12)."""
-    prices_fen = discounts.share_out(order.total_fen, [product.price_fen] * quantity)
+    prices_fen = share_out(order.total_fen, [product.price_fen] * quantity)
     return OrderLine.objects.bulk_create(
         OrderLine(
             order=order,
@@ -207,4 +208,6 @@ def page_of(product: Product) -> dict[str, object]:
         "price_fen": product.price_fen,
         "delivery_promise_minutes": product.delivery_promise_minutes,
         "policy": str(product.policy),
+        "supplier": product.supplier_id,  # who carries it out, and under which number of theirs: as bought (PM19)
+        "supplier_sku": product.supplier_sku,
     }

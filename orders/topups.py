@@ -221,9 +221,7 @@ def _stop_missing(order: Order, rows: Sequence[TopUp], at: datetime) -> None:
 
 
 def _finish(topup: TopUp, answer: Answer, at: datetime) -> None:
-    proof = registry.kept(topup.supplier, answer, about=f"topup:{topup.topup_no}")
-    proof.at = at
-    proof.save(force_insert=True)
+    proof = registry.keep(topup.supplier, answer, about=f"topup:{topup.topup_no}", at=at)
     assert isinstance(answer.state, TopUpState)  # noqa: S101 - for the type checker
     _move(topup, FINAL[answer.state])
     topup.answer, topup.finished_at, topup.arrived_at = proof, at, answer.effective_at

@@ -6,12 +6,14 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 import clock
+import private_pictures
 from accounts import rights as staff
 from accounts.visitors import SignedIn
 from portal.door import posted
@@ -42,24 +44,12 @@ def apply(request: SignedIn) -> HttpResponse:
 
 
 @login_required
-def document(request: SignedIn, document_id: Any) -> HttpResponse | FileResponse:
+def document(request: SignedIn, document_id: Any) -> HttpResponseBase:
     """入驻材料, for its applicant and for those who decide; for others it is not there (X7)."""
     row = ApplicationDocument.objects.select_related("application").filter(pk=document_id).first()
     if row is None or not _may_see(request, row):
         raise Http404(document_id)
-    try:
-        picture = FileResponse(row.image.open("rb"), content_type=row.content_type)
-    except FileNotFoundError:
-        raise Http404(document_id) from None
-    headers = {
-        "Cache-Control": "private, no-store",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-        "X-Content-Type-Options": "nosniff",
-        "Content-Disposition": f'inline; filename="{row.pk}.jpg"',
-    }
-    for name, value in headers.items():
-        picture.headers[name] = value
-    return picture
+    return private_pictures.shown(row)
 
 
 def _may_see(request: SignedIn, row: ApplicationDocument) -> bool:

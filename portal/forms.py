@@ -71,10 +71,6 @@ class ReportForm(forms.Form):
     image = OnePictureField(label=_("图片（选填）"), required=False, help_text=_("8 MB 以内，JPG、PNG 或 WebP。"))
 
 
-class HandOverForm(ReportForm):
-    """交付成果: what was done, and how one can see that."""
-
-
 class WholeRow:
     """A row is held against all of its constraints, also where a form shows only some of their columns."""
 

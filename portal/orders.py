@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from orders import cancellation, looking, service_jobs, talk
 from orders.models import Cause, Order, OrderLine, OrderStatus, ServiceJob, ServiceReport, ServiceStatus
 from orders.recipients import Recipient
 from portal.door import Here, for_members, posted, show
-from portal.forms import CancelForm, HandOverForm, MessageForm, ReportForm
+from portal.forms import CancelForm, MessageForm, ReportForm
 from shops import rights
 
 MOST_WAITING = 50  # shown of what must be delivered: the most urgent; the rest follows as these are done
@@ -121,39 +122,39 @@ def start(request: SignedIn, here: Here, order_no: str, position: int) -> HttpRe
 @require_POST
 def report(request: SignedIn, here: Here, order_no: str, position: int) -> HttpResponse:
     """提交进度与凭证."""
-    order = _order(request, order_no)
-    job = _job(order, position)
-    form = ReportForm(request.POST, request.FILES, prefix=f"report-{position}")
-    if form.is_valid():
-        said = form.cleaned_data
-        try:
-            service_jobs.report(
-                job, by=request.user, by_shop=True, at=clock.now(), text=said["text"], image=said["image"],
-                percent=said["percent"],
-            )  # fmt: skip
-        except service_jobs.CannotServe as refusal:
-            form.add_error(None, str(refusal))
-        else:
-            messages.success(request, _("进度已提交，买家会收到通知。"))
-            return _back(order, f"line-{position}")
-    return _page(request, here, order, job_forms={position: form}, pictures_lost=bool(request.FILES))
+
+    def act(job: ServiceJob, said: dict[str, Any]) -> None:
+        service_jobs.report(job, by=request.user, by_shop=True, at=clock.now(), **said)
+
+    return _hand_in(request, here, order_no, position, act, _("进度已提交，买家会收到通知。"))
 
 
 @for_members("orders")
 @require_POST
 def hand_over(request: SignedIn, here: Here, order_no: str, position: int) -> HttpResponse:
-    """交付成果."""
+    """交付成果: done, whatever percentage stands in the form."""
+
+    def act(job: ServiceJob, said: dict[str, Any]) -> None:
+        service_jobs.hand_over(job, by=request.user, at=clock.now(), text=said["text"], image=said["image"])
+
+    return _hand_in(request, here, order_no, position, act, _("已交付，等待买家确认。"))
+
+
+def _hand_in(
+    request: SignedIn, here: Here, order_no: str, position: int, act: Callable[[ServiceJob, dict[str, Any]], None],
+    done: str,
+) -> HttpResponse:  # fmt: skip
+    """One form, two buttons: what was typed in goes where its button says, or comes back with what is wrong."""
     order = _order(request, order_no)
     job = _job(order, position)
-    form = HandOverForm(request.POST, request.FILES, prefix=f"report-{position}")
+    form = ReportForm(request.POST, request.FILES, prefix=f"report-{position}")
     if form.is_valid():
-        said = form.cleaned_data
         try:
-            service_jobs.hand_over(job, by=request.user, at=clock.now(), text=said["text"], image=said["image"])
+            act(job, form.cleaned_data)
         except service_jobs.CannotServe as refusal:
             form.add_error(None, str(refusal))
         else:
-            messages.success(request, _("已交付，等待买家确认。"))
+            messages.success(request, done)
             return _back(order, f"line-{position}")
     return _page(request, here, order, job_forms={position: form}, pictures_lost=bool(request.FILES))
 

@@ -285,10 +285,6 @@ class RefundDesk(Desk):
     def buyer(self, refund: Refund) -> str:
         return refund.buyer.username
 
-    @admin.display(description="店铺")
-    def shop(self, refund: Refund) -> str:
-        return refund.order.shop.name
-
     amount = money("amount_fen", "金额")
 
     @admin.display(description="原因")

@@ -12,6 +12,7 @@ from django.db.models import Count, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from money import share_out
 from orders import masking
 from orders.cancellation import CONSEQUENCES
 from orders.models import Cancellation, Cause, Order, OrderLine, TopUpStatus
@@ -132,14 +133,15 @@ def preview(order: Order, application: Application, *, at: datetime) -> Verdict:
     refundable = _chosen(refundable_lines(order), application)
     left_fen = sum(item.amount_fen for item in refundable)
     line_ids = [item.line.pk for item in refundable]
-    asked = Asked(order, paid_payment(order), facts_of(line_ids), application.amount_fen or left_fen, left_fen)
+    lines = list(facts_of(line_ids).values())
+    asked = Asked(order, paid_payment(order), lines, application.amount_fen or left_fen, left_fen)
     return policy.decide(gather([asked], at=at)[0])
 
 
-def facts_of(line_ids: Collection[int]) -> list[LineFacts]:
-    """What became of these lines, by their deliveries, top-ups and services."""
+def facts_of(line_ids: Collection[int]) -> dict[int, LineFacts]:
+    """What became of each of these lines, by their deliveries, top-ups and services."""
     rows = OrderLine.objects.filter(pk__in=line_ids).select_related("delivery__code", "topup", "service")
-    return [_line_facts(row) for row in rows.defer("delivery__code__sealed", "product_page").order_by("pk")]
+    return {row.pk: _line_facts(row) for row in rows.defer("delivery__code__sealed", "product_page")}
 
 
 def _line_facts(line: OrderLine) -> LineFacts:
@@ -281,7 +283,7 @@ def _amount(application: Application, chosen: Sequence[Refundable], payment: Pay
 
 def _shares(amount_fen: int, chosen: Sequence[Refundable]) -> list[tuple[OrderLine, int]]:
     """The lines that the refund takes of, and how much; a line whose share is no whole fen is left alone."""
-    parts = policy.share_out(amount_fen, [item.amount_fen for item in chosen])
+    parts = share_out(amount_fen, [item.amount_fen for item in chosen])
     return [(item.line, part) for item, part in zip(chosen, parts, strict=True) if part]
 
 

@@ -34,6 +34,6 @@ def _done_with() -> QuerySet[Shop]:
     its = {"shop": OuterRef("pk")}
     orders = Order.objects.filter(**its, status__in=OPEN_ORDERS)
     unheard = Cancellation.objects.filter(order__shop=OuterRef("pk"), heard_at=None)
-    refunds = Refund.objects.filter(order__shop=OuterRef("pk")).exclude(status__in=[*AT_REST, Status.PAID_OUT])
+    refunds = Refund.objects.filter(**its).exclude(status__in=[*AT_REST, Status.PAID_OUT])
     leaving = Shop.objects.filter(status=ShopStatus.LEAVING).order_by("pk")
     return leaving.exclude(Exists(orders)).exclude(Exists(unheard)).exclude(Exists(refunds))

@@ -147,6 +147,13 @@ HARD_RULES = [is_paid, fits_payment, within_window, not_rejected_too_often]
 # --- proofs: each lane opens by its own; where one is missing, a human looks ------------------------------------------
 
 
+HAS_BEGUN = (
+    "充值已提交或服务已开始，由人工核对",
+    "The top-up was sent, or the work has begun: a person will check",
+)
+SEEN = ("已查看卡密或已收货，需人工核对是否使用", "Viewed or received; a person will check whether it was used")
+
+
 def is_undelivered(facts: Facts) -> RuleResult:
     """S0-4: this alone opens the lane of undelivered goods."""
     return _result(
@@ -154,9 +161,7 @@ def is_undelivered(facts: Facts) -> RuleResult:
         facts.delivered_count == 0 and facts.begun_count == 0,
         f"delivered_count={facts.delivered_count}, begun_count={facts.begun_count}",
         ("商品未发货，自动全额原路退回", "Nothing was delivered: refunded automatically"),
-        ("商品已发货", "Delivered")
-        if facts.delivered_count
-        else ("充值已提交或服务已开始，由人工核对", "The top-up was sent, or the work has begun: a person will check"),
+        ("商品已发货", "Delivered") if facts.delivered_count else HAS_BEGUN,
     )
 
 
@@ -168,9 +173,7 @@ def is_unseen(facts: Facts) -> RuleResult:
         facts.revealed_count == 0 and facts.begun_count == 0,
         f"revealed_count={facts.revealed_count}, begun_count={facts.begun_count}",
         ("卡密从未被查看，可确认未使用", "The code was never viewed, so it is unused"),
-        ("已查看卡密或已收货，需人工核对是否使用", "Viewed or received; a person will check whether it was used")
-        if facts.revealed_count
-        else ("充值已提交或服务已开始，由人工核对", "The top-up was sent, or the work has begun: a person will check"),
+        SEEN if facts.revealed_count else HAS_BEGUN,
     )
 
 
@@ -228,18 +231,6 @@ def in_cooling_off(facts: Facts) -> RuleResult:
 
 
 # --- amounts and deadlines --------------------------------------------------------------------------------------------
-
-
-def share_out(amount_fen: int, weights_fen: Sequence[int]) -> list[int]:
-    """Split ``amount_fen`` in proportion to the weights, by largest remainder: the parts sum exactly (I12, P11)."""
-    total = sum(weights_fen)
-    if not 0 < amount_fen <= total:
-        raise ValueError(f"share_out: {amount_fen} does not fit into {total}")
-    parts = [amount_fen * weight // total for weight in weights_fen]
-    by_remainder = sorted(range(len(parts)), key=lambda i: (-(amount_fen * weights_fen[i] % total), i))
-    for i in by_remainder[: amount_fen - sum(parts)]:
-        parts[i] += 1
-    return parts
 
 
 def promise(status: Status, lane: Lane, *, review_hours: int, evidence_hours: int) -> timedelta | None:

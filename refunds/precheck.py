@@ -37,7 +37,7 @@ def _asked(refunds: Sequence[Refund]) -> list[Asked]:
     promised_fen = applying.promised_fen(RefundLine.objects.filter(order_line__in=line_ids).exclude(refund__in=refunds))
     goods.hold_orders(refunds)
     goods.of_lines(line_ids)  # nobody looks at a code while the rules do
-    facts = dict(zip(sorted(line_ids), applying.facts_of(line_ids), strict=True))
+    facts = applying.facts_of(line_ids)
     return [
         Asked(
             order=refund.order,

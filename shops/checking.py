@@ -54,7 +54,11 @@ def look_up_each(
         ]
     answers = ask_all(questions, lambda asked: registry.of(asked.supplier).look_up(asked.text))
     for asked, answer in answers:
-        found[asked.code_id] = _keep(asked, answer, at) if isinstance(answer, Answer) else answer
+        found[asked.code_id] = (
+            registry.keep(asked.supplier, answer, about=about(asked.code_id), at=at)
+            if isinstance(answer, Answer)
+            else answer
+        )
     return found
 
 
@@ -80,10 +84,3 @@ def _with_supplier(code_ids: Iterable[UUID]) -> Iterable[CardCode]:
 
 def _can_ask(code: CardCode | None) -> bool:
     return code is not None and code.product.supplier is not None and registry.is_set(code.product.supplier)
-
-
-def _keep(asked: _Question, answer: Answer, at: datetime) -> SupplierAnswer:
-    row = registry.kept(asked.supplier, answer, about=about(asked.code_id))
-    row.at = at
-    row.save(force_insert=True)
-    return row

@@ -8,14 +8,16 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 import clock
 import paging
+import private_pictures
 from accounts.visitors import SignedIn
 from orders import cancellation, delivery, service_jobs, talk
 from orders.models import Cause, Order, OrderStatus, ServiceJob
@@ -67,16 +69,8 @@ def _facts(request: SignedIn, order: Order, report: ReportForm | None = None) ->
         "can_confirm": order.status == OrderStatus.DELIVERED and needs_no_code and not has_unseen,
         "report": report or ReportForm(),
         "talk": _talk(order),
-        "record_page": _page_of("storefront:order_record", order),
-        "review_page": _page_of("storefront:review", order) if order.status == OrderStatus.COMPLETED else "",
+        "may_review": order.status == OrderStatus.COMPLETED,
     }
-
-
-def _page_of(name: str, order: Order) -> str:
-    try:
-        return reverse(name, args=[order.order_no])
-    except NoReverseMatch:
-        return ""
 
 
 def _talk(order: Order) -> list[tuple[Any, list[str]]]:
@@ -224,17 +218,9 @@ def report(request: SignedIn, order_no: str, position: int) -> HttpResponse:
 
 
 @login_required
-def report_image(request: SignedIn, report_id: Any) -> HttpResponse | FileResponse:
+def report_image(request: SignedIn, report_id: Any) -> HttpResponseBase:
     """A picture of a service, for its buyer, its shop and staff; for others it is not there (X7)."""
     row = service_jobs.image_for(report_id, request.user)
     if row is None:
         raise Http404(report_id)
-    try:
-        picture = FileResponse(row.image.open("rb"), content_type=row.content_type)
-    except FileNotFoundError:
-        raise Http404(report_id) from None
-    picture.headers["Cache-Control"] = "private, no-store"
-    picture.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    picture.headers["X-Content-Type-Options"] = "nosniff"
-    picture.headers["Content-Disposition"] = f'inline; filename="{row.pk}.jpg"'
-    return picture
+    return private_pictures.shown(row)

@@ -8,13 +8,15 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 import clock
 import paging
+import private_pictures
 from accounts.visitors import SignedIn
 from orders.models import Order
 from refunds import applying, lifecycle
@@ -208,24 +210,12 @@ def confirm_arrival(request: SignedIn, refund_no: str) -> HttpResponse:
 
 
 @login_required
-def evidence_image(request: SignedIn, evidence_id: Any) -> HttpResponse | FileResponse:
+def evidence_image(request: SignedIn, evidence_id: Any) -> HttpResponseBase:
     """An image of a case, for its buyer, its shop and staff; for others it is not there (X7)."""
     row = Evidence.objects.exclude(image="").select_related("refund__order").filter(pk=evidence_id).first()
     if row is None or not lifecycle.roles_on(row.refund, request.user):
         raise Http404(evidence_id)
-    try:
-        picture = FileResponse(row.image.open("rb"), content_type=row.content_type)
-    except FileNotFoundError:
-        raise Http404(evidence_id) from None
-    headers = {
-        "Cache-Control": "private, no-store",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-        "X-Content-Type-Options": "nosniff",
-        "Content-Disposition": f'inline; filename="{row.pk}.jpg"',
-    }
-    for name, value in headers.items():
-        picture.headers[name] = value
-    return picture
+    return private_pictures.shown(row)
 
 
 def _refund(request: SignedIn, refund_no: str) -> Refund:

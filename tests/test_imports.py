@@ -13,10 +13,12 @@ HOUSE = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {path.stem f
     ("module", "below"),
     [
         ("append_only", set()),
+        ("asking", set()),
         ("clock", set()),
         ("identifiers", set()),
         ("money", set()),
         ("paging", set()),
+        ("private_pictures", set()),
         ("wire", set()),
         ("workqueue", {"clock", "identifiers"}),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache
 
 from django.conf import settings
@@ -24,10 +25,10 @@ def is_set(row: models.Supplier) -> bool:
     return row.code in settings.SUPPLIERS
 
 
-def kept(row: models.Supplier, answer: Answer, *, about: str) -> models.SupplierAnswer:
-    """The answer as the row that keeps it, unsaved but for its time: proof, word for word."""
+def keep(row: models.Supplier, answer: Answer, *, about: str, at: datetime) -> models.SupplierAnswer:
+    """Keep an answer word for word: proof."""
     signed = answer.signed
-    return models.SupplierAnswer(
+    return models.SupplierAnswer.objects.create(
         supplier=row,
         about=about,
         state=answer.state.value,
@@ -37,6 +38,7 @@ def kept(row: models.Supplier, answer: Answer, *, about: str) -> models.Supplier
         nonce=signed.nonce,
         signature=signed.signature,
         public_key_digest=signed.public_key_digest,
+        at=at,
     )
 
 

@@ -132,6 +132,11 @@ def test_this_orders_codes_are_masked_however_they_are_written(bought, buyer, co
     assert letters not in kept
 
 
+def test_the_words_around_a_code_stay(bought, buyer):
+    said = talk.say(bought("XY7QK2"), "您好，卡密 XY7QK2 用不了\n请换一张", by=buyer, at=clock.now()).text
+    assert said == f"您好，卡密 {talk.masking.MASK} 用不了\n请换一张"
+
+
 @pytest.mark.parametrize(
     ("written", "kept"),
     [

@@ -20,7 +20,7 @@ from orders.placing import Wish
 from orders.recipients import Recipient
 from refunds import cancellations, lifecycle
 from refunds.models import Refund
-from shops.models import SupplierAnswer
+from shops.models import Product, Supplier, SupplierAnswer
 from shops.suppliers import registry
 
 pytestmark = pytest.mark.django_db
@@ -68,6 +68,18 @@ def test_a_top_up_that_arrives_is_delivered_with_its_proof(buy_topup, simulator)
     assert registry.is_genuine(topup.answer)
     assert Delivery.objects.get(line__order=order).code is None
     assert Notice.objects.filter(kind="order_delivered", recipient=order.buyer).exists()
+
+
+def test_it_goes_to_the_supplier_of_the_order_whatever_the_shop_writes_since(supplier, make_product, buyer, pay):
+    product = make_product(
+        5000, kind="top_up", fulfilment="top_up", recipient_kind="phone", supplier=supplier, supplier_sku="phone-50"
+    )
+    wish = Wish(1, recipient=Recipient("phone", HELD))
+    order = placing.place(product, wish, buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
+    other = Supplier.objects.create(code="other", name="别家", created_at=clock.now())
+    Product.objects.filter(pk=product.pk).update(supplier=other, supplier_sku="phone-1")
+    topup = topup_of(pay(order))
+    assert (topup.supplier, topup.sku) == (supplier, "phone-50")
 
 
 def test_nobody_reads_the_number_in_the_row_or_its_proof(buy_topup, simulator):

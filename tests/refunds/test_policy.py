@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from money import share_out
 from refunds import policy
 from refunds.models import Lane, Status
 from refunds.policy import Facts, Terms
@@ -121,7 +122,7 @@ def test_parts_sum_exactly(data):
     """I12, P11: whatever the weights, no fen is lost or made, and no line gives more than it has."""
     weights = data.draw(st.lists(st.integers(0, 10**8), min_size=1, max_size=10).filter(any))
     amount = data.draw(st.integers(1, sum(weights)))
-    parts = policy.share_out(amount, weights)
+    parts = share_out(amount, weights)
     assert sum(parts) == amount
     assert all(0 <= part <= weight for part, weight in zip(parts, weights, strict=True))
     total = sum(weights)
@@ -131,11 +132,11 @@ def test_parts_sum_exactly(data):
 @pytest.mark.parametrize(("amount", "weights"), [(0, [1]), (-1, [1]), (3, [1, 1]), (1, []), (1, [0])])
 def test_what_does_not_fit_is_not_shared_out(amount, weights):
     with pytest.raises(ValueError, match="share_out"):
-        policy.share_out(amount, weights)
+        share_out(amount, weights)
 
 
 def test_the_first_of_equals_gets_the_odd_fen():
-    assert policy.share_out(100, [100, 100, 100]) == [34, 33, 33]
+    assert share_out(100, [100, 100, 100]) == [34, 33, 33]
 
 
 @pytest.mark.parametrize("status", Status)
