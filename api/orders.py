@@ -18,7 +18,7 @@ from orders.models import Order, OrderLine
 from payments.models import Payment
 from refunds import applying
 from refunds.models import Lane, Refund, Status
-from refunds.reasons import REASONS
+from refunds.reasons import REASONS, helps
 from shops.models import CodeState
 
 MOST_FEN = 2**31 - 1  # what the column holds
@@ -172,7 +172,7 @@ class OrderEligibility(OrderDoor):
             "next_step": verdict.step,
             "lane": verdict.lane,
             "sentence": verdict.sentence,
-            "helps": REASONS[self.query["reason"]].helps,
+            "helps": helps(REASONS[self.query["reason"]], applying.kinds_of(order))[0],
             "results": verdict.results,
             "active_refund_no": active.refund_no if active else None,
         }

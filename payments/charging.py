@@ -188,6 +188,12 @@ def hint(account: ChannelAccount, payment_no: str, *, at: datetime) -> None:
     workqueue.ring(SWEEP)
 
 
+def usual_channel(buyer: User) -> str:
+    """The channel that this buyer paid through last; empty if never."""
+    paid = Payment.objects.filter(order__buyer=buyer, status=PaymentStatus.PAID).order_by("-paid_at")
+    return paid.values_list("account__channel", flat=True).first() or ""
+
+
 def till_has_closed(payment: Payment, at: datetime) -> bool:
     """Whether the buyer can no longer pay at the till that is open; ``present`` opens another."""
     lasts = TILL_LASTS.get(PayMethod(payment.method))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import Count, QuerySet, Sum
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -47,11 +48,13 @@ class Application:
 @dataclass(frozen=True)
 class LineFacts:
     """What became of one order line. ``is_begun``: a top-up left us, or work began, and nothing is handed over yet.
-    ``is_used_or_seen``: what cannot be proved unused by our own record alone."""
+    ``is_used_or_seen``: what cannot be proved unused by our own record alone. ``valid_until``: the code's own last day.
+    """
 
     delivered_at: datetime | None
     is_begun: bool
     is_used_or_seen: bool
+    valid_until: date | None = None
 
 
 @dataclass(frozen=True)
@@ -150,8 +153,14 @@ def _line_facts(line: OrderLine) -> LineFacts:
     if delivery is None:
         was_sent = topup is not None and topup.first_sent_at is not None and topup.status != TopUpStatus.FAILED
         return LineFacts(None, was_sent or (service is not None and service.started_at is not None), False)
-    is_seen = delivery.code is None or delivery.code.revealed_at is not None
-    return LineFacts(delivery.delivered_at, False, is_seen)
+    code = delivery.code
+    is_seen = code is None or code.revealed_at is not None
+    return LineFacts(delivery.delivered_at, False, is_seen, code.valid_until if code else None)
+
+
+def kinds_of(order: Order) -> set[str]:
+    """What kinds of goods the order is about, as its pages said when it was placed."""
+    return {str(page.get("kind", "")) for page in order.lines.values_list("product_page", flat=True)}
 
 
 def refundable_lines(order: Order) -> list[Refundable]:
@@ -177,6 +186,7 @@ def paid_payment(order: Order) -> Payment | None:
 
 def gather(asked: Sequence[Asked], *, at: datetime) -> list[Facts]:
     """Look up, once for all of them, everything the rules want to know."""
+    today = timezone.localdate(at)
     rejections = _rejections([each.order for each in asked])
     given_fen = _automatic_today({each.order.buyer_id for each in asked}, at)
     return [
@@ -189,6 +199,7 @@ def gather(asked: Sequence[Asked], *, at: datetime) -> list[Facts]:
             delivered_count=sum(line.delivered_at is not None for line in each.lines),
             begun_count=sum(line.is_begun for line in each.lines),
             revealed_count=sum(line.is_used_or_seen for line in each.lines),
+            expired_count=sum(line.valid_until is not None and line.valid_until < today for line in each.lines),
             amount_fen=each.amount_fen,
             left_fen=each.left_fen,
             refundable_fen=each.payment.refundable_fen if each.payment else 0,

@@ -15,11 +15,11 @@ from django.db.models import Count, Q, Sum
 
 from orders.models import Order, OrderStatus
 from payments.models import Payment
-from refunds import stages
+from refunds import applying, stages
 from refunds.lifecycle import STEPS
 from refunds.models import Disbursement, Evidence, PreCheck, Refund, RefundEvent, RefundLine
 from refunds.models import Status as S
-from refunds.reasons import REASONS, Reason
+from refunds.reasons import REASONS, Reason, helps
 from shops import checking
 from shops.models import CardCode, CodeEvent, SupplierAnswer
 from shops.suppliers.base import CodeFact
@@ -81,6 +81,7 @@ class History:
 class CaseFile:
     refund: Refund
     reason: Reason | None
+    helps: str  # what this reason needs, for these kinds of goods
     fault: str
     track: stages.Track
     lines: Sequence[LineFacts]
@@ -119,6 +120,7 @@ def open_file(refund: Refund, *, at: datetime) -> CaseFile:
     return CaseFile(
         refund=refund,
         reason=reason,
+        helps=helps(reason, applying.kinds_of(refund.order))[0] if reason else "",
         fault=FAULT[reason.at_fault] if reason else "",
         track=stages.track(refund, events, at=at),
         lines=_lines(refund),

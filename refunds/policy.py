@@ -37,6 +37,7 @@ class Facts:
     delivered_count: int
     begun_count: int  # top-ups that left us and work that began: neither delivered nor stoppable
     revealed_count: int
+    expired_count: int  # codes whose own date is past
     amount_fen: int
     left_fen: int  # of the lines asked about, before this refund
     refundable_fen: int  # of the whole payment
@@ -177,6 +178,17 @@ def is_unseen(facts: Facts) -> RuleResult:
     )
 
 
+def is_valid(facts: Facts) -> RuleResult:
+    """S0-6: a code that nobody can redeem any more cannot be sold again. A person weighs why it was left to run out."""
+    return _result(
+        "in_validity",
+        facts.expired_count == 0,
+        f"expired_count={facts.expired_count}",
+        ("卡密在有效期内", "The code is still valid"),
+        ("卡密已过有效期，由人工审核", "The code is past its own date: reviewed by a person"),
+    )
+
+
 def is_whole(facts: Facts) -> RuleResult:
     """Of a part refund the buyer keeps the code: a person weighs that, else nearly all of the price could come back."""
     return _result(
@@ -212,7 +224,7 @@ def is_under_daily_cap(facts: Facts) -> RuleResult:
     )
 
 
-ONE_CLICK_PROOFS = [is_unseen, is_whole, is_small, is_under_daily_cap]
+ONE_CLICK_PROOFS = [is_unseen, is_valid, is_whole, is_small, is_under_daily_cap]
 
 
 def in_cooling_off(facts: Facts) -> RuleResult:

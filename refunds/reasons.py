@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -137,3 +138,26 @@ REASONS: dict[str, Reason] = {
         ),
     ]
 }
+
+#: S0-5: what shows that goods of a kind were not used, where no record of ours can. Asked for beside the reason's own.
+UNUSED: dict[str, tuple[str, str]] = {
+    "account": (
+        "账号类商品请附登录页或登录记录截图，证明未使用。",
+        "For an account, add a screenshot of its login page or login record that shows it was not used.",
+    ),
+    "membership": (
+        "会员类商品请附“未开通”或有效期页面的截图。",
+        "For a membership, add a screenshot of the page that shows it is not active, or until when.",
+    ),
+}
+#: Reasons that say nothing was handed over, or that our own records prove: nobody has to show anything.
+PROVED_BY_US = frozenset({"undelivered", "out_of_stock", "duplicate", "payment_trouble"})
+
+
+def helps(reason: Reason, kinds: Collection[str]) -> tuple[str, str]:
+    """举证指南: what helps the reviewer with this reason and these kinds of goods, in Chinese and English."""
+    extra = [] if reason.code in PROVED_BY_US else [UNUSED[kind] for kind in sorted(set(kinds)) if kind in UNUSED]
+    return (
+        "".join([reason.helps, *(chinese for chinese, _ in extra)]),
+        " ".join([reason.helps_en, *(english for _, english in extra)]),
+    )

@@ -246,7 +246,10 @@ def _place(request: SignedIn) -> Place:
 
 
 def _offered(request: SignedIn, order: Order) -> Sequence[Till]:
-    return tills(_place(request), channels.offered(order.shop))
+    """The channel that this buyer paid through last comes first (S0-35)."""
+    offered = tills(_place(request), channels.offered(order.shop))
+    usual = charging.usual_channel(request.user)
+    return sorted(offered, key=lambda till: till.channel != usual)
 
 
 def _open_payment(order: Order) -> Payment | None:

@@ -247,5 +247,6 @@ def _not_refundable(policy: RefundPolicy) -> list[str]:
     return [
         _("卡密已兑换、充值已到账或会员已使用，且我们有记录为证。"),
         _("交付已超过 %(days)d 天。") % {"days": policy.window_days},
+        _("卡密过了自己的有效期（不自动退款，由人工审核）。"),
         _("您自己的设备或网络原因造成的无法使用。"),
     ]

@@ -26,7 +26,7 @@ from refunds.evidence import TooManyImages
 from refunds.lifecycle import StepRefused
 from refunds.models import Evidence, Queue, Refund, Status
 from refunds.policy import Verdict
-from refunds.reasons import REASONS, Reason
+from refunds.reasons import REASONS, Reason, helps
 from storefront import reading
 from storefront.forms import ApplicationForm, EvidenceForm
 
@@ -114,13 +114,14 @@ def _eligibility(order: Order, form: ApplicationForm, at: datetime) -> dict[str,
 def _show_form(request: SignedIn, order: Order, form: ApplicationForm, facts: dict[str, Any]) -> HttpResponse:
     """A browser never fills in a file again: where one had been chosen, the page says that it is lost."""
     chosen = {str(key) for key in form["lines"].value() or []} if "lines" in form.fields else set()
+    kinds = applying.kinds_of(order)
     facts |= {
         "order": order,
         "form": form,
         "pictures_lost": bool(request.FILES),
         "chosen": [(item, str(item.line.pk) in chosen) for item in form.refundable],
         "reasons": [
-            (reason.code, case.localized(reason.title, reason.title_en), case.localized(reason.helps, reason.helps_en))
+            (reason.code, case.localized(reason.title, reason.title_en), case.localized(*helps(reason, kinds)))
             for reason in REASONS.values()
             if _fits(reason, form) or reason.code == form["reason"].value()
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 import clock
 from cardshop import invariants
@@ -13,7 +14,7 @@ from refunds import applying, disbursement, lifecycle, sweeping
 from refunds.applying import AlreadyActive, Application
 from refunds.lifecycle import StepRefused
 from refunds.models import Lane, Refund, Status
-from shops.models import CodeState
+from shops.models import CardCode, CodeState
 from shops.stock import CodeIsFrozen
 
 pytestmark = pytest.mark.django_db
@@ -113,6 +114,18 @@ def test_nearly_all_of_an_unseen_code_is_not_given_back_by_itself(buy, apply, re
     assert (refund.status, refund.lane) == (Status.FIRST_REVIEW, Lane.STANDARD)
     with pytest.raises(CodeIsFrozen):
         reveal(refund.order)
+
+
+def test_a_code_past_its_own_date_is_looked_at_by_a_person(buy, apply):
+    """S0-6: on its last day it is still worth its price."""
+    today = timezone.localdate(clock.now())
+    for days, lane in ((0, Lane.ONE_CLICK), (1, Lane.STANDARD)):
+        order = buy(price_fen=3000)
+        CardCode.objects.filter(delivery__line__order=order).update(valid_until=today - timedelta(days=days))
+        refund = apply(order)
+        assert refund.lane == lane
+    failed = [result for result in refund.pre_check.results if not result["passed"]]
+    assert "卡密已过有效期，由人工审核" in [result["sentence"] for result in failed]
 
 
 def pay_out(refund, reviewer, finance, drain):

@@ -27,6 +27,7 @@ UNSEEN = Facts(
     delivered_count=1,
     begun_count=0,
     revealed_count=0,
+    expired_count=0,
     amount_fen=4999,
     left_fen=4999,
     refundable_fen=4999,
@@ -47,6 +48,7 @@ TABLE = [
     ("one fen", UNSEEN, of(1), "auto_approve", Lane.ONE_CLICK),
     ("looked at", UNSEEN, {"revealed_count": 1}, "send_to_review", Lane.STANDARD),
     ("one of two looked at", UNSEEN, {"delivered_count": 2, "revealed_count": 1}, "send_to_review", Lane.STANDARD),
+    ("past the code's own date (S0-6)", UNSEEN, {"expired_count": 1}, "send_to_review", Lane.STANDARD),
     ("a part of the price", UNSEEN, of(4998, left_fen=4999), "send_to_review", Lane.STANDARD),
     # the cap of a day (P12)
     ("up to the cap", UNSEEN, of(4999, auto_refunded_today_fen=15_001), "auto_approve", Lane.ONE_CLICK),

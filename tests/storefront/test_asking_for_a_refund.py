@@ -256,6 +256,14 @@ def test_the_decisions_note_is_there_for_an_approval_too(shopper, reviewed, revi
     assert "卡密确已被他人使用" in page.split("审核说明")[1]
 
 
+def test_the_guide_says_how_to_show_that_an_account_was_not_used(shopper, buy):
+    """S0-5: only where a picture can show what our records cannot."""
+    order = buy(kind="account")
+    page = shopper.get(f"/orders/{order.order_no}/refund/").content.decode()
+    assert "登录失败的提示截图。账号类商品请附登录页或登录记录截图，证明未使用。" in page
+    assert "另一张订单的单号。账号类" not in page
+
+
 def test_reasons_that_cannot_fit_are_not_offered(shopper, buy):
     delivered = buy(price_fen=3000)
     page = words(shopper.get(f"/orders/{delivered.order_no}/refund/"))

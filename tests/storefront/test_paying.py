@@ -90,6 +90,13 @@ def test_the_first_way_that_fits_opens_by_itself(order_in, where, account, metho
         assert said in page, said
 
 
+def test_the_channel_that_was_paid_through_last_comes_first(order_in, buy):
+    """S0-35."""
+    buy(channel="alipay")
+    _, order = order_in(PHONE)
+    assert order.payments.get().account.code == "alipay"
+
+
 def test_a_phone_tells_wechat_its_address_and_where_to_return(order_in, settings):
     _, order = order_in(PHONE)
     payment = open_payment(order)
