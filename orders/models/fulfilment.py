@@ -86,6 +86,10 @@ class TopUp(WorkItem):
     reason = models.CharField(_("供应商说明"), max_length=200, blank=True)
     last_error = models.CharField(_("上次错误"), max_length=200, blank=True)
     answer = models.ForeignKey(SupplierAnswer, models.PROTECT, null=True, blank=True, related_name="topups")
+    # Set once patience is over: a person asks the supplier by other ways, and decides with what they are given there.
+    person_due_at = models.DateTimeField(_("人工核实期限"), null=True, blank=True)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    proof = models.CharField(_("人工认定依据"), max_length=500, blank=True)
 
     class Meta:
         verbose_name = _("直充单")
@@ -97,15 +101,28 @@ class TopUp(WorkItem):
                 name="moving_topup_is_due",
                 condition=~Q(status__in=["prepared", "unknown", "accepted"]) | Q(next_due_at__isnull=False),
             ),
-            models.CheckConstraint(
+            models.CheckConstraint(  # the supplier's signed one, or a person's, with what it rests on
                 name="finished_topup_rests_on_an_answer",
-                condition=~Q(status__in=["succeeded", "failed"]) | Q(answer__isnull=False, finished_at__isnull=False),
+                condition=~Q(status__in=["succeeded", "failed"])
+                | Q(finished_at__isnull=False) & (Q(answer__isnull=False) | Q(decided_by__isnull=False)),
+            ),
+            models.CheckConstraint(
+                name="decision_on_a_topup_names_its_proof", condition=Q(decided_by__isnull=True) | ~Q(proof="")
+            ),
+            models.CheckConstraint(
+                name="topup_with_a_person_is_moving",
+                condition=Q(person_due_at__isnull=True) | Q(status__in=["prepared", "unknown", "accepted"]),
             ),
             models.CheckConstraint(
                 name="stopped_topup_was_never_sent", condition=~Q(status="stopped") | Q(first_sent_at__isnull=True)
             ),
         ]
-        indexes = [models.Index(name="topup_due", fields=["next_due_at", "id"], condition=Q(next_due_at__isnull=False))]
+        indexes = [
+            models.Index(name="topup_due", fields=["next_due_at", "id"], condition=Q(next_due_at__isnull=False)),
+            models.Index(
+                name="topup_with_a_person", fields=["person_due_at", "id"], condition=Q(person_due_at__isnull=False)
+            ),
+        ]
         triggers = [pgtrigger.Protect(name="topup_is_never_deleted", operation=pgtrigger.Delete)]
 
     def __str__(self) -> str:

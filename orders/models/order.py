@@ -43,6 +43,8 @@ class Order(WorkItem):
     recipient_key_id = models.CharField(max_length=40, blank=True)
     recipient_masked = models.CharField(_("充值对象"), max_length=80, blank=True)
     recipient_digest = models.BinaryField(max_length=32, null=True)  # keyed: finds the same order placed twice
+    # Where a guest's order came from, keyed: guests of one address together keep no more unpaid codes than one account.
+    guest_origin = models.BinaryField(max_length=32, null=True)
     placed_at = models.DateTimeField(_("下单时间"))
     expires_at = models.DateTimeField(_("付款截止"))
     paid_at = models.DateTimeField(_("付款时间"), null=True, blank=True)
@@ -75,6 +77,11 @@ class Order(WorkItem):
             models.Index(name="order_of_shop", fields=["shop", "-placed_at", "-id"]),
             models.Index(name="order_due", fields=["next_due_at", "id"], condition=Q(next_due_at__isnull=False)),
             models.Index(name="order_to_deliver", fields=["shop", "promised_at", "id"], condition=Q(status="paid")),
+            models.Index(
+                name="order_unpaid_of_guests",
+                fields=["guest_origin"],
+                condition=Q(status="placed", guest_origin__isnull=False),
+            ),
             models.Index(name="order_open_of_shop", fields=["shop", "id"], condition=Q(status__in=["placed", "paid"])),
         ]
         triggers = [pgtrigger.Protect(name="order_is_never_deleted", operation=pgtrigger.Delete)]
