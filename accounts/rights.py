@@ -71,7 +71,7 @@ TABLE: dict[str, Rights] = {
     "shops.category": Rights(see=EVERYBODY, add=ONLY_OPERATOR, edit=ONLY_OPERATOR),
     "shops.coupon": Rights(see=EVERYBODY),
     "shops.supplier": Rights(see=EVERYBODY, add=ONLY_OPERATOR, edit=ONLY_OPERATOR),
-    "shops.supplieranswer": Rights(see=SUPPORT),
+    "shops.supplieranswer": Rights(see=EVERYBODY),  # finance: of top-ups, as the desk shows them
     "shops.product": Rights(see=EVERYBODY, add=ONLY_OPERATOR, edit=ONLY_OPERATOR),
     "shops.refundpolicy": Rights(see=EVERYBODY),
     "shops.cardcode": Rights(see=SUPPORT),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
+from accounts import rights
 from accounts.desk import Desk
 from accounts.desk_acts import when
 from shops.admin.goods import Dated
 from shops.models import Supplier, SupplierAnswer
+from shops.models.supplier import ABOUT_TOPUP
 
 
 @admin.register(Supplier)
@@ -48,3 +50,8 @@ class SupplierAnswerDesk(Desk):
 
     moment = when("at", "时间")
     happened = when("effective_at", "发生时间")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SupplierAnswer]:
+        """An answer about a code holds its digest: who may not see codes reads what was said of top-ups alone."""
+        rows = super().get_queryset(request)
+        return rows if rights.may(request.user, "see", "shops.codeevent") else rows.filter(ABOUT_TOPUP)

@@ -8,6 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from append_only import append_only
 
+ABOUT_TOPUP = Q(about__startswith="topup:")
+
 
 class Supplier(models.Model):
     """上游供应商. Its keys stand in the settings (``SUPPLIERS``), under its code; never in this row."""
@@ -43,5 +45,8 @@ class SupplierAnswer(models.Model):
         verbose_name = _("供应商答复")
         verbose_name_plural = _("供应商答复")
         constraints = [models.CheckConstraint(name="supplier_answer_is_signed", condition=~Q(signature=""))]
-        indexes = [models.Index(name="supplier_answer_about", fields=["about", "-id"])]
+        indexes = [
+            models.Index(name="supplier_answer_about", fields=["about", "-id"]),
+            models.Index(name="supplier_answer_of_topup", fields=["-id"], condition=ABOUT_TOPUP),
+        ]
         triggers = append_only("supplier_answers_are_append_only")

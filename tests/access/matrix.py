@@ -326,7 +326,7 @@ shops.guaranteeterms            see      see    see     add
 shops.category                  see      see    see     keep
 shops.coupon                    see      see    see     see
 shops.supplier                  see      see    see     keep
-shops.supplieranswer            see      see    -       see
+shops.supplieranswer            see      see    see     see
 shops.product                   see      see    see     keep
 shops.refundpolicy              see      see    see     see
 shops.cardcode                  see      see    -       see
