@@ -426,9 +426,14 @@ def until(moment: datetime | None, at: datetime) -> str:
     """How long is left, or by how much it is late: 剩 5 小时, 超时 2 天."""
     if moment is None:
         return ""
-    seconds = abs(int((moment - at).total_seconds()))
+    return f"{'超时' if moment < at else '剩'} {how_long(abs(moment - at))}"
+
+
+def how_long(span: timedelta) -> str:
+    """A span in the largest unit of which it has two: 3 天, 47 小时, 5 分钟."""
+    seconds = int(span.total_seconds())
     size, unit = next(((s, u) for s, u in ((86400, "天"), (3600, "小时")) if seconds >= 2 * s), (60, "分钟"))
-    return f"{'超时' if moment < at else '剩'} {seconds // size} {unit}"
+    return f"{seconds // size} {unit}"
 
 
 def deadline(moment: datetime | None, at: datetime) -> SafeString | str:
@@ -448,5 +453,6 @@ def called(person: User | None) -> str:
 
 __all__ = [
     "Desk", "DeskInline", "DialogForm", "StaffDesk", "badge", "called", "choice_field", "chosen_keys", "deadline", "go",
-    "link", "list_url", "money", "note_field", "number_field", "page_url", "staff_act", "tone_badge", "until", "yuan",
+    "how_long", "link", "list_url", "money", "note_field", "number_field", "page_url", "staff_act", "tone_badge",
+    "until", "yuan",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.apps import apps
@@ -16,7 +17,7 @@ from django.templatetags.static import static
 
 import clock
 from accounts import rights
-from accounts.desk import list_url
+from accounts.desk import MOST_COUNTED, how_long, list_url
 from accounts.models import User
 from money import yuan
 from payments import waiting
@@ -177,7 +178,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     at = clock.now()
     rows = [("退款单", "等谁处理", _cases(worklist.backlog_now(request)))]
     if rights.may(request.user, "see", "payments.refundattempt"):
-        rows.append(("渠道退款", "已放款，渠道侧的情况", _attempts()))
+        rows.append(("渠道退款", "已放款，渠道侧的情况", _attempts(at)))
         rows.append(("渠道账户", "需要充值或修复的商户号", _accounts()))
     user = request.user
     return context | {
@@ -214,15 +215,16 @@ ATTEMPT_HINTS: dict[A, str] = {
 QUEUE_OF = {A.HELD: "held", A.WAITING_FUNDS: "funds", A.RETURNED: "returned"}
 
 
-def _attempts() -> list[Tile]:
-    """By status, and the sum that each account must be topped up by."""
+def _attempts(at: datetime) -> list[Tile]:
+    """By status, and the sum that each account must be topped up by; then the surplus that no case tells of."""
     counts = worklist.attempts_by_status(list(ATTEMPT_HINTS))
     hints = ATTEMPT_HINTS | ({A.WAITING_FUNDS: f"{sums}，请充值"} if (sums := _sums_that_wait()) else {})
-    longest = max(counts.values(), default=0) or 1
-    return [
-        Tile(str(status.label), found, 0, _attempts_url(status), hints[status], round(100 * found / longest))
-        for status, found in ((status, counts.get(status, 0)) for status in ATTEMPT_HINTS)
-    ]
+    rows = [(str(status.label), counts.get(status, 0), _attempts_url(status), hint) for status, hint in hints.items()]
+    surplus, oldest_at = waiting.surplus(most=MOST_COUNTED)
+    said = f"最早一笔已收 {how_long(at - oldest_at)}，请再次退回" if oldest_at else "多收的款项都已退回"
+    rows.append((waiting.QUEUES["surplus"].title, surplus, list_url(RefundAttempt, queue="surplus"), said))
+    longest = max(found for _, found, _, _ in rows) or 1
+    return [Tile(title, found, 0, url, hint, round(100 * found / longest)) for title, found, url, hint in rows]
 
 
 def _attempts_url(status: A) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import Count, F, Q, Sum
 
@@ -58,6 +59,13 @@ class Waiting:
 def count(name: str, *, most: int) -> int:
     """How many attempts stand in a queue, counted no further than ``most``."""
     return RefundAttempt.objects.filter(QUEUES[name].rows).order_by()[:most].count()
+
+
+def surplus(*, most: int) -> tuple[int, datetime | None]:
+    """多收未退: how many attempts came to nothing, counted to ``most``, and when the oldest was paid by its buyer."""
+    rows = RefundAttempt.objects.filter(QUEUES["surplus"].rows).order_by("pk")
+    paid = list(rows.values_list("payment__paid_at", flat=True)[:most])
+    return len(paid), min((at for at in paid if at), default=None)
 
 
 def for_funds(account_ids: Sequence[int] | None = None) -> dict[int, Waiting]:

@@ -465,6 +465,29 @@ def test_the_start_page_tells_finance_and_operators_what_the_accounts_lack(sits,
         assert [row.pk for row in sits(person).get(trouble.url).context["cl"].result_list] == [account.pk]
 
 
+def test_the_start_page_tells_whose_surplus_still_lies_with_us(sits, staff, surplus, simulator):  # noqa: F811
+    """I4, PM13: without a case behind it, this number is the only one that tells of it."""
+    payment, attempt = surplus
+
+    def tile_of(role: str):
+        rows = sits(staff[role]).get("/admin/").context["tile_rows"]
+        return next((tile for _, _, row in rows for tile in row if tile.title == "多收未退"), None)
+
+    assert (tile_of("finance").count, tile_of("finance").hint) == (0, "多收的款项都已退回")
+    simulator.settle(attempt.request_no, "CLOSED")
+    look()
+    clock.advance(timedelta(days=3))
+    for role in staff:
+        tile = tile_of(role)
+        if role not in TABLE["payments.refundattempt"].see:
+            assert tile is None
+            continue
+        assert (tile.count, tile.hint) == (1, "最早一笔已收 3 天，请再次退回")
+        assert [row.pk for row in sits(staff[role]).get(tile.url).context["cl"].result_list] == [attempt.pk]
+    sits(staff["finance"]).does("give_back", attempt)
+    assert tile_of("finance").count == 0
+
+
 def test_money_refunded_outside_us_stands_out(sits, finance, buy):
     """G21."""
     payment = buy(price_fen=5000).payments.get()
