@@ -5,7 +5,7 @@ BIN := .venv/bin
 IN_PRODUCTION := $(BIN)/python tests/production.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo doctor test bench bench-scale check nightly messages secrets lock clean
+.PHONY: help venv demo doctor test bench bench-scale check nightly requirements messages secrets lock clean
 
 help: ## 列出全部命令 / list all commands
 	@echo "make …"
@@ -43,6 +43,9 @@ check: venv ## 风格、类型、导入方向、迁移、部署检查 / style, t
 	$(IN_PRODUCTION) $(BIN)/python manage.py lifecycle --check
 	$(BIN)/docker-compose config -q
 	$(BIN)/docker-compose --profile demo config -q
+
+requirements: venv ## 每条要求与证明它的测试 / every requirement with the test that proves it
+	@$(BIN)/python -m tests.rules
 
 messages: venv ## 编译译文 / compile the translations
 	$(BIN)/python -m cardshop.translations

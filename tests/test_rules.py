@@ -2,67 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-from collections import defaultdict
-from functools import cache
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-RULES = "docs/rules.md"
-INVARIANTS = {f"I{number}" for number in range(1, 16)}
-
-KIND = r"PM|[BDFGIKMNOPX]"
-TAG = re.compile(rf"(?<![\w#&/%.+=-])(?:S\d-\d{{1,2}}|(?:{KIND})\d{{1,2}}|conflict \d{{1,2}})(?!\w|\.\d)")
-RANGE = re.compile(rf"(?<![\w#&/%.+=-])({KIND})(\d{{1,2}})(?:–| to )\1(\d{{1,2}})(?!\w)")
-# What only looks like a tag: the path of a drawing, and a short text alone in its quotes, which is data.
-LOOKALIKE = re.compile(r"""\bd="[^"]*"|(?<!["'])(["'])[A-Z]\d{1,2}\1(?!["'])""")
-LISTED = re.compile(r"^- \*\*(.+?)\*\* +\S", re.MULTILINE)
-NOT_OURS = {"node_modules", "staticfiles", "test-results", "__pycache__"}
-
-
-def tags_in(text: str) -> set[str]:
-    text = LOOKALIKE.sub("", text)
-    between = {
-        f"{kind}{number}" for kind, first, last in RANGE.findall(text) for number in range(int(first), int(last) + 1)
-    }
-    return between | set(TAG.findall(text))
-
-
-@cache
-def used() -> dict[str, list[str]]:
-    """Each tag, and the files that name it."""
-    places = defaultdict(list)
-    for name in sorted(set(files()) - {RULES, "tests/test_rules.py"}):
-        path = ROOT / name
-        if path.is_file():
-            for tag in tags_in(path.read_text(encoding="utf-8", errors="replace")):
-                places[tag].append(name)
-    return dict(places)
-
-
-def files() -> list[str]:
-    """What git keeps; without git, whatever lies in the tree and is not made by a tool."""
-    try:
-        listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return walked()
-    return listing.stdout.split("\0")[:-1] or walked()
-
-
-def walked() -> list[str]:
-    found = []
-    for folder, folders, names in os.walk(ROOT):
-        folders[:] = [name for name in folders if name not in NOT_OURS and not name.startswith(".")]
-        found += [(Path(folder) / name).relative_to(ROOT).as_posix() for name in names]
-    return found
-
-
-def listed() -> list[str]:
-    return LISTED.findall((ROOT / RULES).read_text(encoding="utf-8"))
+from tests import rules
+from tests.rules import INVARIANTS, REQUIREMENTS, RULES, TAG, files, list_of_planned, listed, tags_in, used
 
 
 def test_every_tag_is_explained():
@@ -76,10 +19,22 @@ def test_every_rule_is_kept_somewhere():
 
 
 def test_each_rule_stands_there_once_and_every_invariant_does():
-    rules = listed()
-    assert len(rules) == len(set(rules))
-    assert set(rules) >= INVARIANTS
-    assert all(TAG.fullmatch(rule) for rule in rules), rules
+    tags = [tag for tag, _ in rules.LISTED.findall(rules.rules_page())]
+    assert len(tags) == len(set(tags))
+    assert set(tags) >= INVARIANTS
+    assert all(TAG.fullmatch(tag) for tag in tags), tags
+
+
+def test_every_requirement_is_kept_or_planned():
+    kept, planned = set(listed()), set(list_of_planned())
+    assert set(REQUIREMENTS) <= kept | planned
+    assert not kept & planned
+    assert not planned & set(used()), "what is planned is named already: say in which sentence it is kept"
+
+
+def test_what_is_kept_has_a_test():
+    idle = set(REQUIREMENTS) & set(listed()) - set(rules.proofs())
+    assert not idle, f"no test names {sorted(idle)}"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""To every body that the API reads, every column of every model is sent along, and refused (X9)."""
+"""To every body that the API reads, every column of every model is sent along, and refused (X9, PM5)."""
 
 from __future__ import annotations
 

@@ -76,6 +76,7 @@ def test_a_form_that_says_too_little_or_too_much_makes_no_preview(wrong, sits, o
 
 
 def test_an_announcement_stands_on_every_page_between_its_moments(sits, operator, client):
+    """S2-20."""
     at = clock.now()
     Announcement.objects.create(text="今晚维护", text_en="Maintenance tonight", path="/help/", created_by=operator,
                                 starts_at=at - timedelta(hours=1), ends_at=at + timedelta(hours=1))  # fmt: skip

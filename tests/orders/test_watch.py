@@ -1,4 +1,4 @@
-"""The watch on promises: overdue, twice overdue, and completion, each at its very moment."""
+"""The watch on promises: overdue, twice overdue, and completion, each at its very moment (S1-4)."""
 
 from __future__ import annotations
 

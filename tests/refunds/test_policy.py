@@ -150,6 +150,20 @@ def test_every_status_that_waits_has_a_promise(status):
 
 
 @pytest.mark.parametrize(
+    ("status", "lane", "hours"),
+    [
+        (Status.SUBMITTED, Lane.STANDARD, 2),  # S3-10
+        (Status.APPROVED, Lane.ONE_CLICK, 2),  # S2-11
+        (Status.APPROVED, Lane.UNDELIVERED, 2),
+        (Status.APPROVED, Lane.STANDARD, 24),
+        (Status.FIRST_REVIEW, Lane.STANDARD, 48),
+    ],
+)
+def test_what_is_promised(status, lane, hours):
+    assert policy.promise(status, lane, review_hours=48, evidence_hours=72) == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize(
     ("changes", "passed"),
     [
         ({"at": DELIVERED + timedelta(hours=24)}, True),
@@ -158,6 +172,7 @@ def test_every_status_that_waits_has_a_promise(status):
     ],
 )
 def test_the_cooling_off_period_is_told_and_opens_no_lane(changes, passed):
+    """S2-13."""
     verdict = policy.decide(replace(UNSEEN, **changes))
     (told,) = [result for result in verdict.results if result.rule == "cooling_off"]
     assert told.passed is passed

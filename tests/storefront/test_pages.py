@@ -76,6 +76,29 @@ def test_a_page_that_is_not_there_keeps_the_way_on(client, visit, merchant):
     assert 'aria-label="主导航"' in page
 
 
+@pytest.mark.parametrize(
+    ("terms", "said", "not_said"),
+    [
+        ({"shop_cancel_penalty_percent": 5}, ["取消金额的 5% 作违约金", "系统自动取消并退款"], ["等多久由您决定"]),
+        ({"shop_cancel_penalty_percent": 0}, ["买家取消不收取消费"], ["违约金，"]),
+        ({"late_refund_is_automatic": False}, ["等多久由您决定"], ["系统自动取消并退款"]),
+        ({"window_days": 0}, ["交付后不支持退款", "没有无理由退款期"], ["天内可申请退款"]),
+    ],
+)
+def test_the_policy_page_and_its_text_say_the_versions_own_numbers(client, make_product, terms, said, not_said):
+    """S4-28: the fixed sections, scam advice among them, of a page and a file that cannot differ."""
+    policy = make_product(**terms).policy
+    page = client.get(f"/policies/{policy.code}/{policy.version}/").content.decode()
+    text = client.get(f"/policies/{policy.code}/{policy.version}.txt").content.decode()
+    for title in ("售后期", "无理由退款", "费用与违约金", "审核与放款时间", "不可退款情形", "防骗提醒"):
+        assert title in page
+        assert title in text
+    for words in (*said, "96110"):
+        assert words in page
+        assert words in text
+    assert not [words for words in not_said if words in page or words in text]
+
+
 def test_the_policy_page_leads_back_to_where_the_reader_came_from(client, make_product):
     product = make_product()
     place = f"/policies/{product.policy.code}/{product.policy.version}/"
