@@ -31,6 +31,7 @@ from django.utils.translation import gettext as _
 
 import workqueue
 from accounts.models import User
+from notices.models import Notice
 from shops import rights, spreadsheets, stock, stock_lines, vault
 from shops.models import CardCode, Fulfilment, ImportStatus, Product, StagedCode, StagedFile, StockImport
 from shops.spreadsheets import UnusableFile
@@ -195,6 +196,8 @@ def _settle(row: StockImport, at: datetime, *, is_over: bool) -> None:
         else:
             _write(locked, ImportStatus.CHECKED, next_due_at=at + ANSWER_WITHIN, line_count=locked.done_count)
             StagedFile.objects.filter(stock_import=row).delete()
+            bad = locked.problem_count
+            _tell(locked, "import_checked", at, good=locked.done_count - bad, bad=bad, days=ANSWER_WITHIN.days)
 
 
 def _import(row: StockImport, at: datetime) -> None:
@@ -207,6 +210,7 @@ def _import(row: StockImport, at: datetime) -> None:
             locked = _locked(row)
             _clear(locked)
             _write(locked, ImportStatus.IMPORTED, next_due_at=None, imported_at=at, done_count=good_count(locked))
+            _tell(locked, "import_imported", at, count=good_count(locked))
     except IntegrityError:
         if not _turn_back(row, at):
             raise
@@ -242,6 +246,7 @@ def _turn_back(row: StockImport, at: datetime) -> int:
         if found:
             more = locked.problem_count + found
             _write(locked, ImportStatus.CHECKED, next_due_at=at + ANSWER_WITHIN, problem_count=more, confirmed_by=None)
+            _tell(locked, "import_turned_back", at)
     return found
 
 
@@ -259,6 +264,7 @@ def _try_again(row: StockImport, at: datetime) -> None:
             _write_refusal(locked, "file_unreadable", at)
         else:
             _write(locked, ImportStatus.CHECKED, next_due_at=at + ANSWER_WITHIN, confirmed_by=None)
+            _tell(locked, "import_turned_back", at)
 
 
 def _refuse_file(row: StockImport, code: str, at: datetime) -> None:
@@ -273,6 +279,7 @@ def _write_refusal(locked: StockImport, code: str, at: datetime) -> None:
     _clear(locked)
     StagedCode.objects.create(stock_import=locked, line_number=0, problem=code)
     _write(locked, ImportStatus.CHECKED, next_due_at=at + ANSWER_WITHIN, line_count=0, problem_count=0, done_count=0)
+    _tell(locked, "import_refused", at)
 
 
 # --- what is known ----------------------------------------------------------------------------------------------------
@@ -360,6 +367,22 @@ def _told_aside(row: StockImport) -> Iterator[Callable[[int], None]]:
 def _write(locked: StockImport, status: ImportStatus, **columns: object) -> None:
     columns |= {"status": status, "leased_until": None, "tries": 0}
     StockImport.objects.filter(pk=locked.pk).update(**columns)
+
+
+def _tell(locked: StockImport, kind: str, at: datetime, **numbers: int) -> None:
+    """Tell who uploaded it, in the transaction of the step: once a step. Numbers alone, nothing of the file."""
+    product = Product.objects.select_related("shop").get(pk=locked.product_id)
+    if not rights.may(locked.uploaded_by, product.shop, "stock"):
+        return  # has left the shop, or its stock, since
+    notice = Notice(
+        recipient_id=locked.uploaded_by_id,
+        kind=kind,
+        params={"product": product.name, **numbers},
+        path=f"/shop/imports/{locked.pk}/",
+        source=f"stock-import:{locked.pk}:{kind}:{at:%y%m%d%H%M%S}",
+        created_at=at,
+    )
+    Notice.objects.bulk_create([notice], ignore_conflicts=True)  # no notice is worth an import that fails
 
 
 def _clear(locked: StockImport) -> None:

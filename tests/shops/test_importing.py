@@ -15,6 +15,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 import clock
+from notices import wording
+from notices.models import Notice
 from shops import importing, spreadsheets, stock, stock_lines
 from shops.importing import CannotImport
 from shops.models import (
@@ -24,12 +26,15 @@ from shops.models import (
     CodeState,
     ImportStatus,
     Shop,
+    ShopMember,
+    ShopRole,
     StagedCode,
     StagedFile,
     StockImport,
 )
 from shops.spreadsheets import UnusableFile
 from shops.stock import Viewer
+from tests.cast import person
 from tests.shops import sheets
 
 pytestmark = pytest.mark.django_db
@@ -374,6 +379,52 @@ def test_a_file_that_never_opens_is_set_aside(product, merchant, caplog):
     row.refresh_from_db()
     assert (row.status, said(row)) == (ImportStatus.CHECKED, {0: "file_unreadable"})
     assert "SECRET" not in caplog.text
+
+
+# --- telling who uploaded it ------------------------------------------------------------------------------------------
+
+
+def told(user) -> list[tuple[str, dict]]:
+    return list(Notice.objects.filter(recipient=user).order_by("pk").values_list("kind", "params"))
+
+
+def test_who_uploaded_it_is_told_of_each_step_once_and_of_no_code(product, merchant, buyer):
+    """Whoever else works in the shop has its page; the link leads there."""
+    row = taken_in(product, sheets.csv("SECRET-1", "=SECRET-2", "SECRET-3"), merchant, is_part=True)
+    work()
+    assert told(merchant) == [
+        ("import_checked", {"product": product.name, "good": 2, "bad": 1, "days": 7}),
+        ("import_imported", {"product": product.name, "count": 2}),
+    ]
+    notices = Notice.objects.filter(recipient=merchant)
+    assert {notice.path for notice in notices} == {f"/shop/imports/{row.pk}/"}
+    assert not [text for notice in notices if "SECRET" in (text := wording.text(notice.kind, notice.params))]
+    assert not told(buyer)
+
+
+def test_a_list_that_is_turned_back_twice_is_told_of_twice(product, make_product, merchant):
+    row = checked(product, sheets.csv("GOOD-1", "GOOD-2", "GOOD-3"), merchant)
+    rival = Shop.objects.create(name="另一家店", created_at=clock.now())
+    for number, good in ((1, 3), (2, 2)):
+        importing.confirm(row, good=good, is_part=good < 3, by=merchant, at=clock.now())
+        stock.add(make_product(stock=0, shop=rival), [f"GOOD-{number}"], at=clock.now())
+        importing.sweep(at=clock.now() + timedelta(minutes=number))
+    assert [kind for kind, _ in told(merchant)] == ["import_checked", "import_turned_back", "import_turned_back"]
+
+
+def test_a_file_that_is_no_list_is_told_of(product, merchant):
+    checked(product, sheets.csv("卡密,有效期至"), merchant)
+    assert told(merchant) == [("import_refused", {"product": product.name})]
+
+
+def test_who_has_left_the_shop_hears_nothing_more_of_its_stock(product, merchant):
+    clerk = person("clerk", "merchant")
+    membership = ShopMember.objects.create(shop=product.shop, user=clerk, role=ShopRole.MANAGER)
+    row = upload(product, sheets.csv("GOOD-1"), clerk)
+    membership.delete()
+    work()
+    row.refresh_from_db()
+    assert (row.status, told(clerk), told(merchant)) == (ImportStatus.CHECKED, [], [])
 
 
 # --- nothing in clear -------------------------------------------------------------------------------------------------
