@@ -54,7 +54,9 @@ TABLE: dict[str, Rights] = {
     "orders.bulkcancellation": Rights(
         see=SUPPORT | MONEY, add=ONLY_OPERATOR, acts=dict.fromkeys(["start", "abandon"], ONLY_OPERATOR)
     ),
-    "orders.topup": Rights(see=EVERYBODY),
+    "orders.topup": Rights(
+        see=EVERYBODY, acts=dict.fromkeys(["ask_now", "decide_arrived", "decide_failed"], ONLY_OPERATOR)
+    ),
     "orders.announcement": Rights(see=SUPPORT, add=ONLY_OPERATOR, edit=ONLY_OPERATOR),
     "orders.review": Rights(see=SUPPORT, acts=dict.fromkeys(["hide", "show"], SUPPORT)),
     "notices.notice": Rights(see=SUPPORT),

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.templatetags.static import static
 
@@ -20,6 +21,7 @@ from accounts import rights
 from accounts.desk import MOST_COUNTED, how_long, list_url
 from accounts.models import User
 from money import yuan
+from orders.models import TopUp
 from payments import waiting
 from payments.models import AttemptStatus as A
 from payments.models import ChannelAccount, RefundAttempt
@@ -180,6 +182,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if rights.may(request.user, "see", "payments.refundattempt"):
         rows.append(("渠道退款", "已放款，渠道侧的情况", _attempts(at)))
         rows.append(("渠道账户", "需要充值或修复的商户号", _accounts()))
+    if rights.may(request.user, "see", "orders.topup"):
+        rows.append(("直充单", "供应商迟迟没有结果的", _topups(at)))
     user = request.user
     return context | {
         "tile_rows": rows,
@@ -225,6 +229,15 @@ def _attempts(at: datetime) -> list[Tile]:
     rows.append((waiting.QUEUES["surplus"].title, surplus, list_url(RefundAttempt, queue="surplus"), said))
     longest = max(found for _, found, _, _ in rows) or 1
     return [Tile(title, found, 0, url, hint, round(100 * found / longest)) for title, found, url, hint in rows]
+
+
+def _topups(at: datetime) -> list[Tile]:
+    """Those that lie with the operators, and how many of them are past their time."""
+    waits = TopUp.objects.filter(person_due_at__isnull=False)
+    found = waits.aggregate(count=Count("pk"), late=Count("pk", filter=Q(person_due_at__lt=at)))
+    hint = "凭直充单号向供应商核实，再作认定" if found["count"] else "没有超时的直充"
+    url = list_url(TopUp, queue="person")
+    return [Tile("待人工核实", found["count"], found["late"], url, hint, 100 if found["count"] else 0)]
 
 
 def _attempts_url(status: A) -> str:

@@ -13,6 +13,7 @@ WORDING = {
     "order_delivered": _("订单 %(order_no)s 已交付，请到订单页查看。"),
     "order_canceled": _("订单 %(order_no)s 已取消（%(cause)s），款项将自动原路退回。"),
     "order_overdue": _("订单 %(order_no)s 超过承诺时间仍未交付，可在订单页一键退款。"),
+    "topups_wait": _("有直充单超时没有结果，请到客服台“直充单 · 待人工核实”处理。"),
     "service_report": _("订单 %(order_no)s 的服务有新的进度或凭证。"),
     "shop_order_overdue": _("订单 %(order_no)s 已超过承诺的交付时间，买家可一键退款；再拖延将按退款政策自动取消。"),
     "order_message": _("订单 %(order_no)s 有新留言。"),
@@ -25,13 +26,13 @@ WORDING = {
     "shop_closed": _("店铺“%(shop)s”已关店。"),
     "shop_joined": _("您已成为店铺“%(shop)s”的店员。"),
     "shop_removed": _("您已不再是店铺“%(shop)s”的店员。"),
-    "refund_submit": _("退款申请 %(refund_no)s 已提交，系统正在初审。"),
     "import_checked": _(
         "“%(product)s”的批量入库已检查完：可入库 %(good)s 张，有问题 %(bad)s 行。请在 %(days)s 天内确认或放弃。"
     ),
     "import_refused": _("“%(product)s”的批量入库用不了这个文件，没有入库。请打开看原因，改正后重新上传。"),
     "import_imported": _("“%(product)s”的批量入库已完成，入库 %(count)s 张。"),
     "import_turned_back": _("“%(product)s”的批量入库没有完成，一张也没有入库。请核对后重新确认。"),
+    "refund_submit": _("退款申请 %(refund_no)s 已提交，系统正在初审。"),
     "refund_auto_approve": _("退款 %(refund_no)s 已自动通过，正在原路退回 %(amount)s。"),
     "refund_send_to_review": _("退款 %(refund_no)s 已转人工审核。"),
     "refund_turn_down": _("退款 %(refund_no)s 未通过：%(note)s。"),

@@ -180,7 +180,7 @@ def stop(lines: Sequence[OrderLine]) -> list[OrderLine]:
     A top-up that left us may still arrive, and work that began is work: they are not stopped. The order is locked.
     """
     TopUp.objects.filter(line__in=lines, status=TopUpStatus.PREPARED, first_sent_at=None).update(
-        status=TopUpStatus.STOPPED, next_due_at=None, leased_until=None
+        status=TopUpStatus.STOPPED, next_due_at=None, leased_until=None, person_due_at=None
     )
     ServiceJob.objects.filter(line__in=lines, status=ServiceStatus.WAITING).update(status=ServiceStatus.STOPPED)
     fresh = _not_begun([TopUpStatus.PREPARED, TopUpStatus.UNKNOWN, TopUpStatus.ACCEPTED, TopUpStatus.SUCCEEDED])

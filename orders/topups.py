@@ -6,6 +6,7 @@
 
 Three phases, always: commit the intent, call with no transaction open, commit the outcome. No answer is UNKNOWN, never
 a failure: ask again under the same number, since a new one could top up twice, and a refund could pay for what arrives.
+Nor is time: once our patience is over the machine goes on asking, and a person asks as well (``topups_by_hand.py``).
 Only this module moves a top-up, but for ``cancellation.stop``, which takes back what has not left us, and ``go_on``.
 """
 
@@ -19,7 +20,10 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 import workqueue
+from accounts.models import User
+from accounts.roles import Role
 from clock import scaled
+from notices.models import Notice
 from orders import cancellation, delivery, recipients
 from orders.models import CancellationLine, Cause, IfMissing, Order, OrderLine, TopUp
 from orders.models import TopUpStatus as T
@@ -53,6 +57,9 @@ FINAL = {TopUpState.DONE: T.SUCCEEDED, TopUpState.FAILED: T.FAILED, TopUpState.R
 BATCH = 50
 LEASE = timedelta(minutes=2)
 PAUSES_SECONDS = (2, 5, 10, 30, 60, 120, 300, 600)  # then every ten minutes, as long as it takes
+LEAST_PATIENCE = timedelta(hours=1)  # and at least twice the promise of the goods; then a person takes it up, too,
+PERSON_WITHIN = timedelta(hours=24)  # and has so long to find out what became of it
+NOTICE = "topups_wait"
 
 Heard = tuple[TopUp, Answer | SupplierError]
 
@@ -101,7 +108,8 @@ def _claim(at: datetime) -> tuple[list[TopUp], list[TopUp]]:
         TopUp.objects.filter(pk__in=new).update(status=T.UNKNOWN, first_sent_at=at)
         for row in held:
             _pause(row, "供应商未启用或未配置密钥", at)
-        TopUp.objects.bulk_update(held, ["tries", "next_due_at", "leased_until", "last_error"])
+        _give_to_people([(row, row.line) for row in held], at)
+        TopUp.objects.bulk_update(held, ["tries", "next_due_at", "leased_until", "last_error", "person_due_at"])
     return ready, held
 
 
@@ -155,7 +163,8 @@ def _wait(answers: Sequence[Heard], at: datetime) -> None:
         rows = [row for row in rows if row.status in UNDER_WAY and workqueue.is_unchanged(row, asked[row.pk][0])]
         for row in rows:
             _go_on(row, *asked[row.pk], at)
-        columns = ["status", "first_sent_at", "tries", "next_due_at", "leased_until", "last_error"]
+        _give_to_people([(row, asked[row.pk][0].line) for row in rows], at)
+        columns = ["status", "first_sent_at", "tries", "next_due_at", "leased_until", "last_error", "person_due_at"]
         TopUp.objects.bulk_update(rows, columns)
 
 
@@ -193,15 +202,20 @@ def _end(order_id: int, ended: Sequence[tuple[TopUp, Answer]], at: datetime) -> 
         for row in rows:
             _finish(row, asked[row.pk][1], at)
         _stop_missing(order, missing, at)
-        gone = set(CancellationLine.objects.filter(line__topup__in=rows).values_list("line_id", flat=True))
-        open_rows = [row for row in rows if row.line_id not in gone]
-        done = [(row.line, None) for row in open_rows if row.status == T.SUCCEEDED]
-        failed = [row for row in open_rows if row.status == T.FAILED]
-        if done:
-            delivery.hand_over(order, done, at=at)
-        if failed:
-            lines, why = [row.line for row in failed], failed[0].reason
-            cancellation.cancel_lines(order, lines, cause=Cause.SUPPLIER_FAILED, at=at, reason=why)
+        conclude(order, rows, at=at)
+
+
+def conclude(order: Order, rows: Sequence[TopUp], *, at: datetime, by: User | None = None) -> None:
+    """What follows once these have ended: handed over, or canceled. Order and rows are locked by the caller."""
+    gone = set(CancellationLine.objects.filter(line__topup__in=rows).values_list("line_id", flat=True))
+    open_rows = [row for row in rows if row.line_id not in gone]
+    done = [(row.line, None) for row in open_rows if row.status == T.SUCCEEDED]
+    failed = [row for row in open_rows if row.status == T.FAILED]
+    if done:
+        delivery.hand_over(order, done, at=at)
+    if failed:
+        losses = [(order, [row.line for row in failed])]
+        cancellation.cancel_many(losses, cause=Cause.SUPPLIER_FAILED, at=at, by=by, reason=failed[0].reason)
 
 
 def _stop_missing(order: Order, rows: Sequence[TopUp], at: datetime) -> None:
@@ -211,8 +225,9 @@ def _stop_missing(order: Order, rows: Sequence[TopUp], at: datetime) -> None:
             _pause(row, str(TopUpState.NOT_FOUND), at)
         else:
             _move(row, T.STOPPED)
-            row.first_sent_at = row.next_due_at = row.leased_until = None
-        row.save(update_fields=["status", "first_sent_at", "tries", "next_due_at", "leased_until", "last_error"])
+            row.first_sent_at = row.next_due_at = row.leased_until = row.person_due_at = None
+        row.save(update_fields=["status", "first_sent_at", "tries", "next_due_at", "leased_until", "last_error",
+                                "person_due_at"])  # fmt: skip
     ended = OrderLine.objects.filter(topup__in=[row for row in rows if row.if_missing == IfMissing.END])
     lines = list(ended.filter(delivery=None, cancellation_line=None).order_by("position"))
     if lines:
@@ -226,9 +241,53 @@ def _finish(topup: TopUp, answer: Answer, at: datetime) -> None:
     _move(topup, FINAL[answer.state])
     topup.answer, topup.finished_at, topup.arrived_at = proof, at, answer.effective_at
     topup.reason, topup.last_error = answer.reason[:200], ""
-    topup.next_due_at = topup.leased_until = None
+    topup.next_due_at = topup.leased_until = topup.person_due_at = None
     topup.save(update_fields=["status", "answer", "finished_at", "arrived_at", "reason", "last_error", "next_due_at",
-                              "leased_until"])  # fmt: skip
+                              "leased_until", "person_due_at"])  # fmt: skip
+
+
+def end_by_hand(topup: TopUp, outcome: T, *, proof: str, by: User, at: datetime) -> None:
+    """A person's decision in place of the supplier's signed word. Locked by the caller (``topups_by_hand.py``)."""
+    _move(topup, outcome)
+    topup.finished_at, topup.decided_by, topup.proof, topup.last_error = at, by, proof, ""
+    topup.reason = "平台已向供应商核实" if outcome == T.FAILED else ""
+    topup.next_due_at = topup.leased_until = topup.person_due_at = None
+    topup.save(update_fields=["status", "finished_at", "decided_by", "proof", "last_error", "reason", "next_due_at",
+                              "leased_until", "person_due_at"])  # fmt: skip
+
+
+# --- our patience is over ---------------------------------------------------------------------------------------------
+
+
+def patience_ends(topup: TopUp, line: OrderLine) -> datetime:
+    """From when on a person asks as well: twice the promise after it was sent, or was to be, and an hour at least."""
+    promise = timedelta(minutes=line.product_page["delivery_promise_minutes"])
+    return (topup.first_sent_at or topup.created_at) + max(2 * promise, LEAST_PATIENCE)
+
+
+def _give_to_people(rows: Sequence[tuple[TopUp, OrderLine]], at: datetime) -> None:
+    """Those that are too long under way lie with the operators as well. The caller saves the rows."""
+    late = [row for row, line in rows if row.person_due_at is None and at >= patience_ends(row, line)]
+    for row in late:
+        row.person_due_at = at + PERSON_WITHIN
+    if late:
+        _tell_operators(late[0], at)
+
+
+def _tell_operators(first: TopUp, at: datetime) -> None:
+    """One unread notice each, however many wait: the desk has the list of them."""
+    operators = User.objects.filter(role=Role.OPERATOR, is_staff=True, is_active=True)
+    told = Notice.objects.filter(recipient__in=operators, kind=NOTICE, read_at=None).values("recipient")
+    Notice.objects.bulk_create(
+        [
+            Notice(
+                recipient=operator, kind=NOTICE, path="/admin/orders/topup/?queue=person",
+                source=f"topup-waits:{first.pk}", created_at=at,
+            )
+            for operator in operators.exclude(pk__in=told)
+        ],
+        ignore_conflicts=True,  # told of this very one before, when it waited the first time
+    )  # fmt: skip
 
 
 def _move(topup: TopUp, status: T) -> None:

@@ -37,6 +37,8 @@ ORDER_STEPS = {
     "cancel": gettext_lazy("订单取消"),
     "deliver": gettext_lazy("全部交付"),
     "verify": gettext_lazy("买家再次验证身份"),
+    "decide_arrived": gettext_lazy("平台认定充值已到账"),
+    "decide_failed": gettext_lazy("平台认定充值失败"),
     "start_service": gettext_lazy("商家开始服务"),
     "hand_over_service": gettext_lazy("商家交付服务"),
     "complete": gettext_lazy("订单完成"),

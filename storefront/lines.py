@@ -10,7 +10,17 @@ from django.utils.translation import gettext as _
 
 from money import yuan
 from orders.delivery import needs_step_up
-from orders.models import Order, OrderLine, OrderStatus, ServiceJob, ServiceReport, ServiceStatus, TopUp, TopUpStatus
+from orders.models import (
+    IfMissing,
+    Order,
+    OrderLine,
+    OrderStatus,
+    ServiceJob,
+    ServiceReport,
+    ServiceStatus,
+    TopUp,
+    TopUpStatus,
+)
 from refunds.models import RefundLine, Status
 from shops.models import CodeState, Fulfilment
 from storefront.templatetags.words import deadline
@@ -60,7 +70,7 @@ def _line_now(line: OrderLine, shares: Sequence[RefundLine], reports: dict[int, 
     if line.order.status in {OrderStatus.PLACED, OrderStatus.CANCELED}:
         return LineNow(line, _unpaid(line), "quiet")
     if line.fulfilment == Fulfilment.TOP_UP:
-        return _topup(line, money)
+        return _topup(line, money, shares)
     if line.fulfilment == Fulfilment.SERVICE:
         return _service(line, money, reports)
     return _code(line, money, shares)
@@ -105,7 +115,7 @@ def _code(line: OrderLine, money: str, shares: Sequence[RefundLine]) -> LineNow:
     )
 
 
-def _topup(line: OrderLine, money: str) -> LineNow:
+def _topup(line: OrderLine, money: str, shares: Sequence[RefundLine]) -> LineNow:
     topup = getattr(line, "topup", None)
     if topup is None:
         return LineNow(line, _and(_("待提交"), money), "progress", is_pending=not money)
@@ -120,6 +130,13 @@ def _topup(line: OrderLine, money: str) -> LineNow:
     }[TopUpStatus(topup.status)]
     begun = topup.status in {TopUpStatus.UNKNOWN, TopUpStatus.ACCEPTED}
     pending = begun or topup.status == TopUpStatus.PREPARED
+    if topup.decided_by_id is not None and topup.status == TopUpStatus.SUCCEEDED:
+        words = _("已到账（平台已向供应商核实）")
+    elif topup.status == TopUpStatus.UNKNOWN and topup.if_missing != IfMissing.SEND:
+        # A call that is under way cannot be called back: what is stopped is the next one.
+        words = _("已提交，无法撤回：供应商没收到的不再充值，已收到或正在提交的照常充值，以供应商的记录为准")
+    elif topup.status == TopUpStatus.ACCEPTED and any(share.refund.status in MOVING for share in shares):
+        words = _("已提交，无法撤回：供应商正在充值，到账与否以供应商的记录为准")
     return LineNow(line, _and(words, money), tone, is_pending=pending, has_begun=begun, topup=topup)
 
 

@@ -64,9 +64,19 @@ def _awaited(order: Order, lines: Sequence[LineNow], at: datetime) -> Standing:
     else:
         sentence = _("已收到付款，商品正在备货。等不及可直接申请退款，未发货的自动全额退回。")
     late = order.promised_at is not None and order.promised_at <= at
-    if late:
+    if lies_with_a_person := [now.topup.person_due_at for now in lines if now.topup and now.topup.person_due_at]:
+        title, sentence = _("平台核实中"), _with_a_person(min(lies_with_a_person), at)
+    elif late:
         sentence = _("已超过承诺的交付时间，很抱歉。您可以继续等，也可以现在退款。")
     return Standing(title, sentence, "attention" if late else "progress", order.promised_at, late)
+
+
+def _with_a_person(due_at: datetime, at: datetime) -> str:
+    """Who acts now, and by when: the supplier says nothing, and time alone ends no top-up."""
+    by = {"at": deadline(due_at)}
+    if due_at <= at:
+        return _("供应商迟迟没有结果，平台专人仍在核实，已过原定的 %(at)s，很抱歉。您可以继续等，也可以申请退款。") % by
+    return _("供应商迟迟没有结果，已转平台专人核实，最晚 %(at)s 给出结论。您可以继续等，也可以申请退款。") % by
 
 
 def _delivered(order: Order, lines: Sequence[LineNow]) -> str:

@@ -63,6 +63,7 @@ def books(buy, buyer, operator, merchant, make_product):
         "canceled": canceled.pk,
         "bulk": bulk.pk,
         "product": line.product_id,
+        "operator": operator.pk,
         "code": f"'{line.delivery.code_id}'",
         "kept": f"'{placed.lines.get().reservation.code_id}'",
         "kept_code": str(placed.lines.get().reservation.code_id),
@@ -132,6 +133,14 @@ ATTACKS = {
     "a top-up that failed by nobody's word": (
         "UPDATE orders_topup SET status = 'failed', finished_at = now() WHERE id = {topup}",
         "finished_topup_rests_on_an_answer",
+    ),
+    "a decision on a top-up that rests on nothing": (
+        "UPDATE orders_topup SET status = 'failed', finished_at = now(), decided_by_id = {operator} WHERE id = {topup}",
+        "decision_on_a_topup_names_its_proof",
+    ),
+    "a top-up with a person though it has ended": (
+        "UPDATE orders_topup SET status = 'stopped', person_due_at = now() WHERE id = {topup}",
+        "topup_with_a_person_is_moving",
     ),
     "a top-up stopped after it was sent": (
         "UPDATE orders_topup SET status = 'stopped', first_sent_at = now() WHERE id = {topup}",
