@@ -4,6 +4,8 @@
                               │        │
                               └ leave ─┴ dismiss ─→ leaving ─ close ─→ closed
 
+A shop that leaves does not come back: neither suspending nor reinstating it is a way around that.
+
 ``STEPS`` is the whole table; ``_step`` is the only code that writes ``Shop.status``, with a ``ShopEvent`` each time.
 Only an open shop sells (``orders/placing.py`` asks, lists leave the others out). What was sold goes on being served, or
 is canceled by an operator's decision (``orders/bulk.py``).
@@ -54,7 +56,7 @@ class Step:
 
 
 STEPS: dict[str, Step] = {
-    "suspend": Step(frozenset({S.OPEN, S.LEAVING}), S.SUSPENDED, "operator", "shop_suspended"),
+    "suspend": Step(frozenset({S.OPEN}), S.SUSPENDED, "operator", "shop_suspended"),
     "reinstate": Step(frozenset({S.SUSPENDED}), S.OPEN, "operator", "shop_reinstated"),
     "leave": Step(frozenset({S.OPEN}), S.LEAVING, "owner", "shop_leaving"),
     "dismiss": Step(frozenset({S.OPEN, S.SUSPENDED}), S.LEAVING, "operator", "shop_dismissed"),
@@ -90,36 +92,30 @@ class Papers:
 
 def suspend(shop: Shop, *, by: User, at: datetime, reason: str) -> None:
     """暂停营业: it sells nothing from now on, and its badge is gone."""
-    with _step("suspend", shop, by=by, at=at, reason=_said(reason)):
-        pass
+    _step("suspend", shop, by=by, at=at, reason=_said(reason))
 
 
 def reinstate(shop: Shop, *, by: User, at: datetime, reason: str) -> None:
     """恢复营业."""
-    with _step("reinstate", shop, by=by, at=at, reason=_said(reason)):
-        pass
+    _step("reinstate", shop, by=by, at=at, reason=_said(reason))
 
 
 def leave(shop: Shop, *, by: User, at: datetime, reason: str = "") -> None:
     """申请退出 by the owner: it sells nothing more, and closes when everything sold is done with."""
-    with _step("leave", shop, by=by, at=at, reason=reason.strip()):
-        pass
+    _step("leave", shop, by=by, at=at, reason=reason.strip())
 
 
 def dismiss(shop: Shop, *, by: User, at: datetime, reason: str) -> None:
     """清退 by an operator: as if its owner had left."""
-    with _step("dismiss", shop, by=by, at=at, reason=_said(reason)):
-        pass
+    _step("dismiss", shop, by=by, at=at, reason=_said(reason))
 
 
 def close(shop: Shop, *, at: datetime) -> None:
     """关店. Only ``refunds/closing.py``, which knows that no order and no refund of it is open, calls this."""
-    with _step("close", shop, by=None, at=at, reason=""):
-        pass
+    _step("close", shop, by=None, at=at, reason="")
 
 
-@contextmanager
-def _step(name: str, shop: Shop, *, by: User | None, at: datetime, reason: str) -> Iterator[Shop]:
+def _step(name: str, shop: Shop, *, by: User | None, at: datetime, reason: str) -> None:
     """Lock and reread, refuse what the table does not list, write status and event together. Raises StepRefused."""
     step = STEPS[name]
     with transaction.atomic():
@@ -128,7 +124,6 @@ def _step(name: str, shop: Shop, *, by: User | None, at: datetime, reason: str) 
             raise StepRefused(_("店铺现在是“%(status)s”，不能做这一步。") % {"status": locked.get_status_display()})
         if not _may_take(name, by, locked):
             raise StepRefused(_("您没有权限做这一步。"))
-        yield locked
         before, locked.status = locked.status, step.target
         locked.save(update_fields=["status"])
         record(locked, name, from_status=before, by=by, at=at, reason=reason)

@@ -133,8 +133,7 @@ def take(name, shop, by) -> bool:
             if name == "close" and by is None:
                 life.close(shop, at=clock.now())
             else:
-                with life._step(name, shop, by=by, at=clock.now(), reason="因为"):
-                    pass
+                life._step(name, shop, by=by, at=clock.now(), reason="因为")
     except StepRefused:
         return False
     return True
@@ -159,6 +158,16 @@ def test_a_suspension_says_why_takes_the_badge_and_tells_the_people(shop, mercha
     assert Notice.objects.get(recipient=merchant).params["note"] == "虚假商品"
     with pytest.raises(DatabaseError), transaction.atomic():
         ShopEvent.objects.update(reason="没有")  # append-only
+
+
+@pytest.mark.parametrize("end", ["leave", "dismiss"])
+def test_a_shop_that_leaves_never_opens_again_by_whatever_steps(end, shop, merchant, operator):
+    getattr(life, end)(shop, by=merchant if end == "leave" else operator, at=clock.now(), reason="因为")
+    for step in ("suspend", "reinstate"):
+        with pytest.raises(StepRefused):
+            getattr(life, step)(shop, by=operator, at=clock.now(), reason="因为")
+    shop.refresh_from_db()
+    assert shop.status == "leaving"
 
 
 @pytest.mark.parametrize("stop", ["suspend", "leave", "dismiss"])
