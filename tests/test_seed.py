@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from django.test import Client
 
 import clock
-from cardshop import seeding
+from cardshop import invariants, seeding
+from cardshop.seeding import people
+from orders.models import Announcement, Cancellation, Cause, CouponUse, Order, OrderMessage, Review, ServiceJob
 from refunds.models import Refund, Status
+from shops.models import GuaranteeTerms, Shop
 
 pytestmark = pytest.mark.django_db
 
@@ -16,10 +22,29 @@ def test_the_seed_refuses_to_run_outside_the_demo():
         seeding.seed(at=clock.now())
 
 
-def test_the_seed_shows_refunds_in_every_state_that_can_last(settings, simulator):
+@pytest.fixture
+def seeded(settings, simulator) -> str:
+    """The demo, seeded; what it says of itself."""
     settings.DEMO = True
-    at = clock.now()
-    seeding.seed(at=at)
+    return seeding.seed(at=clock.now())
+
+
+def test_the_seed_shows_what_can_last_and_its_books_agree(seeded, simulator):
+    """One seeding for all of it: it is the dearest thing here."""
+    _refunds_in_every_state_that_can_last(simulator)
+    _a_badge_that_is_earned_and_one_that_is_not()
+    _orders_that_were_canceled_each_with_its_cause()
+    _talk_before_a_refund()
+    _work_with_its_proof()
+    _what_buyers_say()
+    _a_guest_finds_the_order(seeded)
+    assert CouponUse.objects.get().order.discount_fen == 500
+    assert Announcement.objects.get().ends_at > clock.now()
+    assert invariants.broken() == []
+    assert seeding.seed(at=clock.now()).startswith("演示数据已存在")
+
+
+def _refunds_in_every_state_that_can_last(simulator: Any) -> None:
     lasting = set(Status) - {Status.SUBMITTED}  # that one lasts seconds: the machine moves on
     assert set(Refund.objects.values_list("status", flat=True)) == lasting
     theirs = {row["out_refund_no"]: row for row in simulator.ledger()["refunds"]}
@@ -27,4 +52,45 @@ def test_the_seed_shows_refunds_in_every_state_that_can_last(settings, simulator
         attempt = refund.disbursements.get().attempt
         assert theirs[attempt.request_no]["amount_fen"] == attempt.amount_fen == refund.amount_fen
         assert (theirs[attempt.request_no]["status"] == "SUCCESS") == (attempt.status == "succeeded")
-    assert seeding.seed(at=at).startswith("演示数据已存在")
+
+
+def _a_badge_that_is_earned_and_one_that_is_not() -> None:
+    assert GuaranteeTerms.objects.count() == 1
+    assert [shop.guarantee_since is not None for shop in Shop.objects.order_by("pk")] == [False, True]
+
+
+def _orders_that_were_canceled_each_with_its_cause() -> None:
+    penalties = {row.cause: row.penalty_fen for row in Cancellation.objects.order_by("pk")}
+    assert set(penalties) == {Cause.OUT_OF_STOCK, Cause.BUYER, Cause.LATE}
+    assert penalties[Cause.OUT_OF_STOCK] > 0
+    assert penalties[Cause.BUYER] == 0
+    given_back = Refund.objects.exclude(cancellation=None).values_list("status", flat=True)
+    assert set(given_back) == {Status.ARRIVED}
+    assert Order.objects.filter(status="paid", overdue_since__isnull=False).count() == 1  # late, and still waited for
+
+
+def _talk_before_a_refund() -> None:
+    talk = OrderMessage.objects.filter(order__refunds__isnull=False, order__refunds__cancellation=None)
+    assert any("••••" in message.text for message in talk)
+    assert any({"link", "contact"} <= set(message.warnings) for message in talk)
+    assert {message.side for message in talk} == {"buyer", "shop", "platform"}
+
+
+def _work_with_its_proof() -> None:
+    jobs = {job.status: job for job in ServiceJob.objects.all()}
+    assert {"working", "confirmed"} <= set(jobs)
+    assert all(jobs[status].reports.exclude(image="").exists() for status in ("working", "confirmed"))
+
+
+def _what_buyers_say() -> None:
+    assert {review.stars for review in Review.objects.all()} >= {2, 3, 4, 5}
+    assert {review.about_refund for review in Review.objects.all()} == {True, False}
+    assert Review.objects.exclude(reply="").exists()
+
+
+def _a_guest_finds_the_order(said: str) -> None:
+    order = Order.objects.filter(buyer__is_guest=True).latest("pk")
+    assert order.order_no in said
+    assert people.QUERY_PASSWORD in said
+    asked = {"order_no": order.order_no, "query_password": people.QUERY_PASSWORD}
+    assert Client().post("/orders/find/", asked).headers["Location"] == f"/orders/{order.order_no}/"

@@ -9,10 +9,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 
 from accounts.models import User
-from cardshop.seeding import books, goods, people, stories
+from cardshop.seeding import books, goods, living, people, stories
 from notices.models import Notice
+from orders.models import Order
 
 __all__ = ["SeedRefused", "seed"]
 
@@ -26,14 +28,24 @@ def seed(*, at: datetime) -> str:
     if not settings.DEMO:
         raise SeedRefused("演示数据只能在演示环境中生成 / demo data needs DEMO=1")
     if User.objects.filter(username=people.LAST[0]).exists():
-        return "演示数据已存在 / demo data is there already"
+        return f"演示数据已存在 / demo data is there already{_for_guests()}"
     if User.objects.exists():
         raise SeedRefused("上次生成中断 / the last seeding was interrupted: make demo RESET=1")
     cast = people.make(people.LOGINS)
     products = goods.make(cast, at)
     control = books.address()
     told = stories.all_of_them() if control else []
-    stories.live_through(told, cast, products, control, at)
+    living.live_through(told, cast, products, control, at)
     Notice.objects.filter(created_at__lt=at - timedelta(days=2)).update(read_at=at)
-    people.make([people.LAST])  # says that all the rest is there
-    return f"{len(products)} 件商品 / products, {len(told)} 张订单 / orders"
+    with transaction.atomic():
+        admin = people.make([people.LAST])["admin"]  # says that all the rest is there
+        goods.announce(admin, at)
+    return f"{len(products)} 件商品 / products, {len(told)} 张订单 / orders{_for_guests()}"
+
+
+def _for_guests() -> str:
+    """How a guest finds the latest of their orders: its number is not the same in two demos."""
+    order = Order.objects.filter(buyer__is_guest=True).order_by("-pk").first()
+    if order is None:
+        return ""
+    return f"；访客订单 / guest order {order.order_no}，查询密码 / query password {people.QUERY_PASSWORD}"

@@ -1,4 +1,4 @@
-"""演示商品: two shops, every kind of goods, their codes, a coupon, deposits."""
+"""演示商品: two shops, every kind of goods, their codes, coupons, deposits; what a badge demands, an announcement."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from accounts.models import User
+from orders.models import Announcement
 from shops import stock
 from shops.models import (
     Category,
@@ -14,6 +15,7 @@ from shops.models import (
     CouponKind,
     DepositEntry,
     Fulfilment,
+    GuaranteeTerms,
     Product,
     RecipientKind,
     RefundPolicy,
@@ -144,15 +146,32 @@ def make(people: dict[str, User], at: datetime) -> list[Product]:
         slug: Category.objects.create(slug=slug, name=name, name_en=name_en, position=position)
         for position, (slug, name, name_en) in enumerate(CATEGORIES)
     }
+    GuaranteeTerms.objects.create(version=1, published_at=opened)
     supplier = Supplier.objects.create(code="issuer", name="星海发行与话费直充平台", created_at=opened)
     Coupon.objects.create(
         shop=shops[0], code="STAR5", kind=CouponKind.FIXED, off_fen=500, minimum_fen=5000, starts_at=opened,
         ends_at=at + timedelta(days=60), most_uses=1000,
     )  # fmt: skip
+    Coupon.objects.create(
+        shop=shops[1], code="YUN10", kind=CouponKind.PERCENT, off_percent=10, minimum_fen=10_000, starts_at=opened,
+        ends_at=at + timedelta(days=30), most_uses=200,
+    )  # fmt: skip
     return [
         _product(goods, shops[goods.shop], policies[goods.policy], categories[goods.category], supplier, when)
         for goods, when in zip(GOODS, (opened + timedelta(minutes=n) for n in range(len(GOODS))), strict=True)
     ]
+
+
+def announce(by: User, at: datetime) -> None:
+    """公告 that every page shows."""
+    Announcement.objects.create(
+        text="本周日 02:00–04:00 银行系统维护，这段时间的退款会晚一些到账，申请不受影响。",
+        text_en="Banks are under maintenance this Sunday, 02:00–04:00. Refunds arrive a little later; apply as usual.",
+        path="/help/",
+        starts_at=at - timedelta(days=1),
+        ends_at=at + timedelta(days=7),
+        created_by=by,
+    )
 
 
 def _shops(people: dict[str, User], opened: datetime) -> list[Shop]:
