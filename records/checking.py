@@ -119,10 +119,10 @@ def _root(root: DailyRoot) -> Iterator[str]:
     leaves = bytes(root.leaves)
     if not roots.is_signed(root):
         yield f"root of {root.day}: its signature is not by key {root.key_id}"
-    if len(leaves) != root.leaf_count * merkle.HASH_BYTES or merkle.root_of(roots.split(leaves)) != bytes(root.root):
+    if len(leaves) != root.leaf_count * merkle.HASH_BYTES or merkle.root_of(merkle.split(leaves)) != bytes(root.root):
         yield f"root of {root.day}: is not the root of its leaves"
     if merkle.root_of(head.leaf for head in roots.heads(root.day)) != bytes(root.root):
-        yield from _differences(root, set(roots.split(leaves)))
+        yield from _differences(root, set(merkle.split(leaves)))
 
 
 def _differences(root: DailyRoot, published: set[bytes]) -> Iterator[str]:

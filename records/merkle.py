@@ -37,6 +37,12 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
     return root
 
 
+def split(leaves: bytes, first: int = 0, last: int | None = None) -> Iterable[bytes]:
+    """One leaf after the other, of those from ``first`` to before ``last``; by default of all."""
+    end = len(leaves) if last is None else last * HASH_BYTES
+    return (leaves[start : start + HASH_BYTES] for start in range(first * HASH_BYTES, end, HASH_BYTES))
+
+
 def path_to(index: int, leaves: bytes) -> list[tuple[str, bytes]]:
     """From one leaf up to the root: which side the neighbor stands on, and its hash. ``leaves``: 32 bytes each."""
     path: list[tuple[str, bytes]] = []
@@ -46,10 +52,10 @@ def path_to(index: int, leaves: bytes) -> list[tuple[str, bytes]]:
     while last - first > 1:
         middle = first + _left_of(last - first)
         if index < middle:
-            path.append(("right", root_of(_slice(leaves, middle, last))))
+            path.append(("right", root_of(split(leaves, middle, last))))
             last = middle
         else:
-            path.append(("left", root_of(_slice(leaves, first, middle))))
+            path.append(("left", root_of(split(leaves, first, middle))))
             first = middle
     return path[::-1]
 
@@ -65,7 +71,3 @@ def index_of(leaf: bytes, leaves: bytes) -> int | None:
 def _left_of(size: int) -> int:
     """The largest power of two below ``size``."""
     return 1 << ((size - 1).bit_length() - 1)
-
-
-def _slice(leaves: bytes, first: int, last: int) -> Iterable[bytes]:
-    return (leaves[start : start + HASH_BYTES] for start in range(first * HASH_BYTES, last * HASH_BYTES, HASH_BYTES))

@@ -8,7 +8,7 @@ over no leaves.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -133,7 +133,7 @@ def _sign(day: date, leaves: bytes, at: datetime) -> DailyRoot:
         day=day,
         leaf_count=len(leaves) // merkle.HASH_BYTES,
         leaves=leaves,
-        root=merkle.root_of(split(leaves)),
+        root=merkle.root_of(merkle.split(leaves)),
         previous_root=bytes(previous) if previous else chain.BEGINNING,
         key_id=signer().key_id,
         published_at=at,
@@ -141,11 +141,6 @@ def _sign(day: date, leaves: bytes, at: datetime) -> DailyRoot:
     root.signature = signer().sign(chain.canonical(statement(root)))
     root.save(force_insert=True)
     return root
-
-
-def split(leaves: bytes) -> Iterable[bytes]:
-    size = merkle.HASH_BYTES
-    return (leaves[start : start + size] for start in range(0, len(leaves), size))
 
 
 def _first_day() -> date | None:

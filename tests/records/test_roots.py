@@ -87,7 +87,7 @@ def test_every_chain_of_the_day_is_in_it(buy, reveal, apply, days_ago):
         assert merkle.index_of(hashlib.sha256(b"\x00" + text).digest(), bytes(root.leaves)) is not None
     chains = CodeEvent.objects.values("code").distinct().count() + OrderEvent.objects.values("order").distinct().count()
     assert root.leaf_count == chains + 1
-    assert bytes(root.root) == merkle.root_of(roots.split(bytes(root.leaves)))
+    assert bytes(root.root) == merkle.root_of(merkle.split(bytes(root.leaves)))
 
 
 @pytest.mark.django_db
