@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
-from ipaddress import ip_address
 from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -31,7 +29,7 @@ from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRedirect
 
 import clock
-from accounts.visitors import SignedIn
+from accounts.visitors import SignedIn, address_of
 from orders.models import Order, OrderStatus
 from payments import channels, charging
 from payments.gateways.base import GatewayError, GatewayMisconfigured, OutcomeUnknown, PayMethod
@@ -205,23 +203,15 @@ def _open(request: SignedIn, order: Order, till: Till | None, at: datetime) -> H
 
 
 def _way(request: SignedIn, order: Order, till: Till) -> charging.Way:
+    address = address_of(request) or NOWHERE  # WeChat compares it with the phone's
     leaves = till.method in {PayMethod.PHONE, PayMethod.COMPUTER}
     return charging.Way(
         account_code=till.account_code,
         method=till.method,
         payer_id=_payer(request, till) if till.method is PayMethod.IN_APP else "",
-        payer_ip=_ip_of(request) if till.method is PayMethod.PHONE else "",
+        payer_ip=address if till.method is PayMethod.PHONE else "",
         return_url=_address("storefront:pay_back", order) if leaves else "",
     )
-
-
-def _ip_of(request: SignedIn) -> str:
-    """The buyer's own address: WeChat compares it with the phone's. Behind our proxy it is the last one forwarded."""
-    forwarded = request.headers.get("X-Forwarded-For", "") if settings.SECURE_PROXY_SSL_HEADER else ""
-    for text in (forwarded.rsplit(",", 1)[-1].strip(), request.META.get("REMOTE_ADDR", "")):
-        with suppress(ValueError):
-            return str(ip_address(text))
-    return NOWHERE
 
 
 def _address(view: str, order: Order) -> str:
