@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 from allauth.account import app_settings
-from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.login import get_authentication_records, record_authentication
 from allauth.core import ratelimit
 from allauth.mfa.utils import is_mfa_enabled
@@ -21,7 +20,7 @@ from django.views.decorators.cache import never_cache
 
 import clock
 from accounts.guests import QueryPassword
-from accounts.visitors import SignedIn
+from accounts.visitors import SignedIn, address_of
 from orders import delivery
 from orders.models import OrderLine
 from shops.models import CodeState
@@ -45,7 +44,7 @@ def reveal(request: SignedIn, order_no: str, position: int) -> HttpResponse:
     if request.method == "POST" and facts["proof_page"]:
         return redirect(facts["proof_page"])
     if request.method == "POST":
-        viewer = Viewer(request.user, _ip_of(request), request.headers.get("User-Agent", ""))
+        viewer = Viewer(request.user, address_of(request), request.headers.get("User-Agent", ""))
         try:
             facts["text"] = delivery.reveal(line, viewer=viewer, at=clock.now(), verified_by=verified_by)
         except (delivery.NothingToReveal, CodeIsFrozen):  # a refund was asked for in between
@@ -108,11 +107,6 @@ def _line(request: SignedIn, order_no: str, position: int) -> OrderLine:
     if line is None:
         raise Http404(order_no)
     return line
-
-
-def _ip_of(request: SignedIn) -> str:
-    """The buyer's own address, behind our proxy too: as the throttles see it."""
-    return get_adapter().get_client_ip(request)
 
 
 def _not_now(request: SignedIn, order_no: str) -> HttpResponse:
