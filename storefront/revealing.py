@@ -1,4 +1,9 @@
-"""查看卡密 (B4): GET says what it means, POST shows the code, once and nowhere else. Dear ones ask again who looks."""
+"""查看卡密 (B4): GET says what it means, POST shows the code, once and nowhere else. Dear ones ask again who looks.
+
+allauth has a decorator for that, ``reauthentication_required``, which would not do: it takes a password where a second
+factor is on, and it waves through whoever has no password at all, which is every guest. So its pages and its public
+records of what was proved when are used, and a guest's proof is kept beside them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import time
 from typing import Any
 
 from allauth.account import app_settings
-from allauth.account.internal.flows.login import get_authentication_records, record_authentication
+from allauth.account.authentication import get_authentication_records
 from allauth.core import ratelimit
 from allauth.mfa.utils import is_mfa_enabled
 from django.contrib import messages
@@ -28,6 +33,7 @@ from shops.stock import CodeIsFrozen, Viewer
 from storefront.forms import QueryPasswordForm
 
 BY_QUERY_PASSWORD = "query_password"  # noqa: S105  the name of a way, not a secret
+PROOF_OF_GUEST = "proof_of_guest"  # in the session: which guest gave the query password, and when
 
 
 @login_required
@@ -65,7 +71,7 @@ def prove(request: SignedIn, order_no: str, position: int) -> HttpResponse:
             return ratelimit.respond_429(request)
         said = form.cleaned_data["query_password"]
         if QueryPassword().authenticate(request, guest=request.user, query_password=said):
-            record_authentication(request, request.user, BY_QUERY_PASSWORD, reauthenticated=True)
+            request.session[PROOF_OF_GUEST] = {"guest": request.user.pk, "at": time.time()}
             return redirect("storefront:reveal", order_no, position)
         form.add_error("query_password", _("查询密码不对。"))
     return render(request, "storefront/prove.html", {"form": form, "order": line.order, "line": line})
@@ -76,14 +82,21 @@ def proved_by(request: SignedIn) -> str:
 
     Where a second factor is on, a password alone proves nothing.
     """
-    least_at = time.time() - app_settings.REAUTHENTICATION_TIMEOUT  # as allauth stamps its records
-    ways = [
-        record["method"]
-        for record in get_authentication_records(request, request.user)
-        if record.get("reauthenticated") and record["at"] > least_at
-    ]
     wanted = _way_of(request)
-    return wanted if wanted in ways else ""
+    proofs = _guests_proofs(request) if wanted == BY_QUERY_PASSWORD else _proofs(request, wanted)
+    least_at = time.time() - app_settings.REAUTHENTICATION_TIMEOUT  # real time, as allauth stamps its records
+    return wanted if any(at > least_at for at in proofs) else ""
+
+
+def _proofs(request: SignedIn, way: str) -> list[float]:
+    """When this person proved it at allauth's pages; to have logged in is no proof."""
+    records = get_authentication_records(request, request.user)
+    return [record["at"] for record in records if record["method"] == way and record.get("reauthenticated")]
+
+
+def _guests_proofs(request: SignedIn) -> list[float]:
+    proof = request.session.get(PROOF_OF_GUEST, {})
+    return [proof["at"]] if proof.get("guest") == request.user.pk else []
 
 
 def _way_of(request: SignedIn) -> str:
