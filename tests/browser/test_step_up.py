@@ -35,7 +35,7 @@ def test_a_password_opens_it_on_a_phone_without_scripts(chromium, enter, buyer, 
     page.get_by_role("heading", name="确认是您本人").wait_for()
     page.get_by_label("密码").fill("not the password")
     page.get_by_role("button", name="确认").click()
-    page.locator("#errors").wait_for()
+    page.get_by_text("密码不对，请重新输入。").first.wait_for()
     page.get_by_label("密码").fill(PASSWORD)
     page.keyboard.press("Enter")
     page.get_by_role("button", name="确认查看").click()
@@ -53,6 +53,9 @@ def test_where_a_second_factor_is_on_only_the_authenticator_is_asked(chromium, e
     page.goto(dear())
     page.get_by_role("link", name="去确认").click()
     assert page.get_by_role("link", name="密码").count() == 0  # it would lead in a circle
+    page.get_by_label("动态验证码").fill("000000")
+    page.get_by_role("button", name="确认").click()
+    page.get_by_role("alert").get_by_text("验证码不对，请重新输入。").wait_for()
     page.get_by_label("动态验证码").fill(code_of(secret))
     page.get_by_role("button", name="确认").click()
     page.get_by_role("button", name="确认查看").click()
