@@ -33,7 +33,9 @@ def secret_file(name: str, default: str = "") -> str:
 
 SECRET_KEY = secret_file("SECRET_KEY_FILE") or env.str("SECRET_KEY", "")
 if not SECRET_KEY:
-    raise ImproperlyConfigured("Set SECRET_KEY_FILE to a file with a long random text (make demo makes its own).")
+    raise ImproperlyConfigured(
+        "Set SECRET_KEY_FILE to a file with a long random text. Beside a demo: python -m cardshop.demo COMMAND has its own."
+    )
 
 # --- Channels: docs/decisions/0003-channel-calls.md -----------------------------------------------------------------
 

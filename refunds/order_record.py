@@ -103,7 +103,8 @@ def of(order: Order) -> OrderRecord:
     who = _Who(order, [event for each in chains for event in each.events])
     refunds = {refund.pk: refund for refund in order.refunds.all()}
     moments = [_moment(event, each, who, refunds) for each in chains for event in each.events]
-    moments.sort(key=lambda moment: moment.at, reverse=True)
+    moments.sort(key=lambda moment: moment.at)  # of one moment, as each chain has them
+    moments.reverse()
     return OrderRecord(order, chains, moments[:SHOWN_EVENTS], max(0, len(moments) - SHOWN_EVENTS))
 
 

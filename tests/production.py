@@ -1,6 +1,6 @@
 """Runs a command in an environment like production's: live channel, https, fresh keys. `make check` uses it.
 
-python tests/production.py manage.py check --deploy
+python tests/production.py python manage.py check --deploy
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from orders import history
 from records import chain, roots
 from records.models import DailyRoot
 from refunds.lifecycle import STEPS
+from refunds import order_record
 from refunds.order_record import ORDER_STEPS
 from shops.models import CodeEvent
 from tests.records.owner import behind_our_back
@@ -123,6 +124,12 @@ def test_buyer_and_shop_read_the_same_story(client, told, merchant):
         assert "待当日的根公布" in text
         assert not any(code in text for code in told.texts)
         assert "203.0.113.7" not in text
+
+
+def test_of_one_moment_the_last_stands_first(buy):
+    """An order is paid and delivered at one moment; the list is read from the newest on."""
+    words = [moment.words for moment in order_record.of(buy()).moments if moment.about == "订单"]
+    assert words == [ORDER_STEPS["deliver"], ORDER_STEPS["pay"], ORDER_STEPS["place"]]
 
 
 def test_a_changed_record_is_said_on_the_page(client, told):
