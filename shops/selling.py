@@ -43,11 +43,11 @@ def set_listed(product: Product, *, is_listed: bool, by: User) -> None:
 
 
 def keep_coupon(coupon: Coupon, shop: Shop, *, by: User) -> Coupon:
-    """存券, a new one or a changed one. What was used with it stays as it was. Raises CodeIsTaken."""
-    rights.demand(by, shop, "coupons")
-    coupon.shop = shop
+    """存券, new or changed. What was used with it stays as it was. Raises CodeIsTaken, rights.NotAllowed."""
     try:
         with transaction.atomic():
+            rights.demand(by, shop, "coupons")
+            coupon.shop = shop
             coupon.save()
     except IntegrityError:
         raise CodeIsTaken(_("这个券码已经用过，请换一个。")) from None
