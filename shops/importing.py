@@ -135,9 +135,8 @@ def sweep(at: datetime) -> int:
     for row in claimed:
         try:
             TURNS[ImportStatus(row.status)](row, at)
-        except (
-            OperationalError
-        ) as error:  # somebody holds a row of ours for long: the lease runs out, and we come again
+        except OperationalError as error:
+            # Somebody holds a row of ours for long: the lease runs out, and we come again.
             log.warning("stock import %s waits: %s", row.pk, type(error).__name__)
         except Exception as error:
             log.error("stock import %s failed: %s", row.pk, type(error).__name__)  # its words could hold a code

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
@@ -86,11 +86,11 @@ def add(product: Product, texts: Iterable[str], *, at: datetime, by: User | None
 
 def take_in(
     stock_import: StockImport, *, by: User, at: datetime, told: Callable[[int], None] = lambda done: None
-) -> int:
+) -> None:
     """入库 of the good lines of an import. Their sealed texts move over as they are, none is opened (P13).
 
-    In one transaction of the caller's, a thousand rows at a time; ``told`` hears how many are done. Returns how many.
-    Raises IntegrityError if one of them is known by now.
+    In one transaction of the caller's, a thousand rows at a time; ``told`` hears how many are done. Raises
+    IntegrityError if one of them is known by now.
     """
     done, last = 0, 0
     good = StagedCode.objects.filter(stock_import=stock_import, problem="")
@@ -105,7 +105,6 @@ def take_in(
         CodeEvent.objects.bulk_create(events)
         done, last = done + len(batch), batch[-1][1]
         told(done)
-    return done
 
 
 TAKE_IN = """
@@ -161,7 +160,7 @@ def take_out(codes: QuerySet[CardCode], *, by: User, at: datetime) -> int:
     return len(locked)
 
 
-def restock(code_id: UUID, *, by: User, at: datetime, valid_until: date | None = None) -> CardCode:
+def restock(code_id: UUID, *, by: User, at: datetime) -> CardCode:
     """解除隔离: never seen, and checked by its shop, it is for sale again under a new row. In a transaction.
 
     Raises CannotRestock. The old row keeps its delivery and its record; whoever it was refunded for has no claim on
@@ -171,7 +170,7 @@ def restock(code_id: UUID, *, by: User, at: datetime, valid_until: date | None =
     if old.state != S.QUARANTINED or old.revealed_at is not None or old.restocked_as_id is not None:
         raise CannotRestock(f"restock: the code is {old.state}")
     text = _open(old, K.RELEASE, at=at, by=by)
-    new = CardCode(id=uuid7(), product=old.product, created_at=at, valid_until=valid_until or old.valid_until)
+    new = CardCode(id=uuid7(), product=old.product, created_at=at, valid_until=old.valid_until)
     seal(new, text)
     CardCode.objects.filter(pk=old.pk).update(restocked_as=new.pk)  # one living row per text: the old steps back first
     new.save(force_insert=True)

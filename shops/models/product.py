@@ -26,7 +26,7 @@ class ProductKind(models.TextChoices):
 
 
 class Fulfilment(models.TextChoices):
-    """How a line is handed over (``orders/fulfilment.py``)."""
+    """How a line is handed over: ``orders/delivery.py``, ``orders/topups.py``, ``orders/service_jobs.py``."""
 
     CODES = "codes", _("发卡")  # from stock, at once
     TOP_UP = "top_up", _("直充")  # by a supplier, to the buyer's phone number or game account

@@ -77,7 +77,7 @@ class StagedCode(models.Model):
     key_id = models.CharField(_("密钥号"), max_length=40, blank=True)
     fingerprint = models.BinaryField(_("指纹"), max_length=32, null=True)
     valid_until = models.DateField(_("有效期至"), null=True)
-    problem = models.CharField(_("问题"), max_length=40, blank=True)  # a key of shops/importing.py's PROBLEMS
+    problem = models.CharField(_("问题"), max_length=40, blank=True)  # a key of shops/stock_lines.py's PROBLEMS
 
     class Meta:
         verbose_name = _("待入库的一行")
