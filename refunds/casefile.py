@@ -42,7 +42,7 @@ FAULT = {"shop": "商家", "platform": "平台", "buyer": "买家", "nobody": "�
 
 
 @dataclass(frozen=True)
-class LineFacts:
+class LineOnFile:
     """One order line asked about: what was paid, which code was handed over, and every look at it. Never its text."""
 
     line: RefundLine
@@ -84,7 +84,7 @@ class CaseFile:
     helps: str  # what this reason needs, for these kinds of goods
     fault: str
     track: stages.Track
-    lines: Sequence[LineFacts]
+    lines: Sequence[LineOnFile]
     images: Sequence[Evidence]
     statements: Sequence[Evidence]
     checks: PreCheck | None
@@ -140,7 +140,7 @@ def step_words(step: str) -> str:
     return STEP_WORDS.get(step) or (str(STEPS[step].title) if step in STEPS else step)
 
 
-def _lines(refund: Refund) -> list[LineFacts]:
+def _lines(refund: Refund) -> list[LineOnFile]:
     rows = list(
         refund.lines.select_related("order_line__product", "order_line__delivery__code")
         .defer("order_line__product_page", "order_line__delivery__code__sealed")
@@ -155,9 +155,9 @@ def _lines(refund: Refund) -> list[LineFacts]:
         looks[event.code_id].append(event)
     said = checking.latest(code for code in codes if code)
     return [
-        LineFacts(row, delivery.code, delivery.delivered_at, looks[delivery.code_id], said.get(delivery.code_id))
+        LineOnFile(row, delivery.code, delivery.delivered_at, looks[delivery.code_id], said.get(delivery.code_id))
         if delivery
-        else LineFacts(row, None, None, [])
+        else LineOnFile(row, None, None, [])
         for row, delivery in zip(rows, deliveries, strict=True)
     ]
 
