@@ -19,7 +19,7 @@ import workqueue
 from accounts.models import User
 from accounts.roles import Role
 from notices.models import Notice
-from orders import history, placing, status
+from orders import history, masking, placing, status
 from orders.models import (
     BulkCancellation,
     Cancellation,
@@ -93,7 +93,8 @@ def cancel(order: Order, *, cause: Cause, by: User | None, at: datetime, reason:
             raise CannotCancel(_("您不能以这个原因取消这张订单。"))
         if locked.status != OrderStatus.PAID:
             raise CannotCancel(_("订单现在是“%(status)s”，不能取消。") % {"status": locked.get_status_display()})
-        canceled = cancel_paid([locked], cause=cause, by=by, at=at, reason=reason)
+        words = masking.mask_own([locked.pk], reason)  # the buyer reads it, and so does everybody's record (PM16)
+        canceled = cancel_paid([locked], cause=cause, by=by, at=at, reason=words)
         if not canceled:
             raise CannotCancel(_("充值已提交或服务已开始，不能直接取消；可以申请退款。"))
         return canceled[0]

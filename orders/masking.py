@@ -1,27 +1,29 @@
 """遮盖卡密: what looks like a code, or is one of this order's, is never written into a talk (PM16).
 
 This order's own codes are recognized by their keyed fingerprints, so no code is opened for it. Somebody may write them
-in parts, in the other case, or without their dashes: every run of neighboring words is tried, in these spellings.
+in parts, in the other case, or without their dashes: every run of neighboring words is tried, in these spellings. What
+was said just before by the same author counts as well: of a code in two messages the second part is masked.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
 
-from orders.models import Order
+from orders.models import Delivery, Order, Reservation
 from shops import vault
-from shops.models import CardCode
 
 MASK = "••••"
 LONGEST_RUN = 10  # words of one code, written apart; more where they are so short that all of them are
 LONGEST_CODE = 32  # letters of one that is tried with its dashes anywhere, or written letter by letter
+LONGEST_BEFORE = 200  # letters said before that are looked at
+MOST_PIECES = 16  # of what was said before, and of what is said now, that are tried as the two parts of a code
 
 WORD = re.compile(r"[A-Za-z0-9]+")
+PIECE = re.compile(r"[A-Za-z0-9]+(?:[-_.–—][A-Za-z0-9]+)*")
 CHUNK = re.compile(r"\S+")
 LINE = re.compile(r"[^\n]+")
 #: Our own numbers are no secrets: order, refund and top-up, as ``identifiers.public_number`` makes them.
@@ -34,11 +36,22 @@ CODE_LIKE = [
 ]
 
 
-def mask(order: Order, text: str) -> str:
-    """The text with every code in it cut to ``••••`` and its last two characters."""
+Span = tuple[int, int]
+IsMine = Callable[[str], bool]  # whether this spelling is a code of the orders that are talked about
+
+
+def mask(order: Order, text: str, *, before: Sequence[str] = ()) -> str:
+    """The text with every code in it cut to ``••••`` and its last two characters. ``before``: what the same author said
+    just before, the oldest first; it stands, so what completes a code of the order there is masked here.
+    """
     same = plain(text)
-    spans = [*_code_like(same), *_own_codes(order, same)]
-    return _cover(text, _merged(spans))
+    is_mine = _known_codes([order.pk])
+    return _cover(text, _merged([*_code_like(same), *_own_codes(same, is_mine), *_second_parts(before, same, is_mine)]))
+
+
+def mask_own(order_ids: Collection[int], text: str) -> str:
+    """What staff write about these orders, without their codes. A bank's or a supplier's number stays as it is."""
+    return _cover(text, _merged(_own_codes(plain(text), _known_codes(order_ids)))) if text.strip() else text
 
 
 def plain(text: str) -> str:
@@ -51,18 +64,21 @@ def _plain_letter(letter: str) -> str:
     return same if len(same) == 1 else letter
 
 
-def _code_like(text: str) -> Iterator[tuple[int, int]]:
+def _code_like(text: str) -> Iterator[Span]:
     for pattern in CODE_LIKE:
         for found in pattern.finditer(text):
             if not PUBLIC_NUMBER.fullmatch(found.group()):
                 yield found.span()
 
 
-def _own_codes(order: Order, text: str) -> list[tuple[int, int]]:
-    """Where one of this order's codes stands, in whatever spelling."""
-    mine = {bytes(mark) for mark in _codes_of(order).values_list("fingerprint", flat=True)}
+def _known_codes(order_ids: Collection[int]) -> IsMine | None:
+    """Knows the codes of these orders by their fingerprints; None where they have none."""
+    delivered = Delivery.objects.filter(line__order__in=order_ids, code__isnull=False)
+    kept = Reservation.objects.filter(line__order__in=order_ids)
+    marks = delivered.values_list("code__fingerprint").union(kept.values_list("code__fingerprint"))
+    mine = {bytes(mark) for (mark,) in marks}
     if not mine:
-        return []
+        return None
     keyring = vault.keyring(settings.CARD_KEYS_FILE)
     known: dict[str, bool] = {}
 
@@ -71,16 +87,19 @@ def _own_codes(order: Order, text: str) -> list[tuple[int, int]]:
             known[spelling] = keyring.fingerprint(spelling) in mine
         return known[spelling]
 
+    return is_mine
+
+
+def _own_codes(text: str, is_mine: IsMine | None) -> list[Span]:
+    """Where one of the orders' codes stands, in whatever spelling."""
+    if is_mine is None:
+        return []
     runs, wholes = _candidates(text)
-    found = [span for span in runs if any(is_mine(one) for one in _spellings(text[slice(*span)]))]
-    return found + [span for span in wholes if any(is_mine(one) for one in _cases(text[slice(*span)]))]
+    found = [span for span in runs if any(map(is_mine, _spellings(text[slice(*span)])))]
+    return found + [span for span in wholes if any(map(is_mine, _cases(text[slice(*span)])))]
 
 
-def _codes_of(order: Order) -> QuerySet[CardCode]:
-    return CardCode.objects.filter(Q(delivery__line__order=order) | Q(reservations__line__order=order))
-
-
-def _candidates(text: str) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
+def _candidates(text: str) -> tuple[set[Span], set[Span]]:
     """Every run of neighboring words that may be one code; and every chunk between blanks, every line, and all of it.
 
     The latter are compared as they are written: spelled anew, a sentence around a code would be taken for the code.
@@ -91,7 +110,7 @@ def _candidates(text: str) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
     return runs, wholes | {(0, len(text))}
 
 
-def _runs(words: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _runs(words: Sequence[Span]) -> Iterator[Span]:
     """From the first of these words to each one behind it."""
     letters = 0
     for count, (start, end) in enumerate(words[:LONGEST_CODE], start=1):
@@ -99,6 +118,39 @@ def _runs(words: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         if count > LONGEST_RUN and letters > LONGEST_CODE:
             return
         yield words[0][0], end
+
+
+def _second_parts(before: Sequence[str], text: str, is_mine: IsMine | None) -> list[Span]:
+    """What of this text makes a code, together with something that was said before it."""
+    said = plain("\n".join(before))[-LONGEST_BEFORE:]
+    if is_mine is None or not said:
+        return []
+    return [*_over_the_edge(said, text, is_mine), *_pairs(said, text, is_mine)]
+
+
+def _over_the_edge(said: str, text: str, is_mine: IsMine) -> Iterator[Span]:
+    """Codes that begin there and end here, as if both had been one message."""
+    word = WORD.search(text)
+    for glue in ("\n", ""):
+        edge, joined = len(said) + len(glue), said + glue + text
+        words = [found.span() for found in WORD.finditer(joined)]
+        runs = {span for first, (start, _end) in enumerate(words) if start < len(said) for span in _runs(words[first:])}
+        wholes = {found.span() for pattern in (CHUNK, LINE) for found in pattern.finditer(joined)} | {(0, len(joined))}
+        for spans, first_letter, spelled in ((runs, word.start() if word else 0, _spellings), (wholes, 0, _cases)):
+            for start, end in spans:
+                if start < len(said) and end > edge and any(map(is_mine, spelled(joined[start:end]))):
+                    yield min(first_letter, end - edge - 1), end - edge
+
+
+def _pairs(said: str, text: str, is_mine: IsMine) -> Iterator[Span]:
+    """Two parts with other words around them, in whichever order they were sent."""
+    pieces = PIECE.findall(said)[-MOST_PIECES:]
+    for found in list(PIECE.finditer(text))[:MOST_PIECES]:
+        here = found.group()
+        for there in pieces:
+            for whole in (f"{there}-{here}", f"{here}-{there}"):
+                if any(map(is_mine, _spellings(whole))):
+                    yield found.span()
 
 
 def _spellings(written: str) -> set[str]:
@@ -115,8 +167,8 @@ def _cases(written: str) -> set[str]:
     return {each for each in (written, written.upper(), written.lower()) if each}
 
 
-def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
+def _merged(spans: list[Span]) -> list[Span]:
+    merged: list[Span] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
@@ -125,7 +177,7 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return merged
 
 
-def _cover(text: str, spans: list[tuple[int, int]]) -> str:
+def _cover(text: str, spans: list[Span]) -> str:
     """Of short ones nothing is shown: two characters would be half of it."""
     parts, at = [], 0
     for start, end in spans:

@@ -75,7 +75,8 @@ def reply(review: Review, text: str, *, by: User, at: datetime) -> None:
 
 def hide(review: Review, *, by: User, at: datetime, reason: str) -> None:
     """隐藏: it is shown to nobody, and kept with the reason. Raises CannotReview."""
-    _moderate(review, by, is_hidden=True, hidden_reason=reason.strip()[:200], hidden_by=by)
+    words = masking.mask_own([review.order_id], reason.strip())[:200]
+    _moderate(review, by, is_hidden=True, hidden_reason=words, hidden_by=by)
 
 
 def show(review: Review, *, by: User, at: datetime) -> None:

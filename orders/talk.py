@@ -27,6 +27,8 @@ from shops.models import ShopMember
 
 LONGEST = 1000
 MOST_AN_HOUR = 20
+TOGETHER_WITHIN = timedelta(hours=1)  # what an author says meanwhile is read together:
+MOST_TOGETHER = 5  # so many messages before; a code may be written in parts
 NOTICE = "order_message"
 
 #: What a message is marked with, and what its readers are told.
@@ -65,12 +67,18 @@ def say(order: Order, text: str, *, by: User, at: datetime) -> OrderMessage:
             order=order,
             author=by,
             side=side,
-            text=masking.mask(order, text)[:LONGEST],
+            text=masking.mask(order, text, before=_said_before(order, by, at))[:LONGEST],
             warnings=warnings_in(text),
             at=at,
         )
         _tell_the_others(order, message, at)
     return message
+
+
+def _said_before(order: Order, by: User, at: datetime) -> list[str]:
+    """What this author has just said on this order, the oldest first."""
+    rows = OrderMessage.objects.filter(order=order, author=by, at__gt=at - TOGETHER_WITHIN).order_by("-id")
+    return list(rows.values_list("text", flat=True)[:MOST_TOGETHER])[::-1]
 
 
 def side_of(order: Order, user: User) -> Side | None:

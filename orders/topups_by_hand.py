@@ -51,7 +51,7 @@ def decide(topup: TopUp, outcome: TopUpStatus, *, proof: str, by: User, at: date
         rows = TopUp.objects.select_for_update(no_key=True, of=("self",)).select_related("line", "supplier")
         locked = rows.get(pk=topup.pk)
         _demand(locked, order, by)
-        topups.end_by_hand(locked, outcome, proof=masking.mask(order, words)[:LONGEST_PROOF], by=by, at=at)
+        topups.end_by_hand(locked, outcome, proof=masking.mask_own([order.pk], words)[:LONGEST_PROOF], by=by, at=at)
         history.record([order], OUTCOMES[outcome], at=at, by=by, note=f"{locked.topup_no} {locked.proof}")
         topups.conclude(order, [locked], at=at, by=by)
     return locked

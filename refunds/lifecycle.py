@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy as _
 import workqueue
 from accounts.models import User
 from accounts.roles import Role as R
-from orders import cancellation
+from orders import cancellation, masking
 from orders.models import Order
 from payments import hearing, refunding
 from records import chain
@@ -52,6 +52,8 @@ class Step:
 def _row(sources: S | set[S], target: S | str, who: set[R], title: object = "") -> Step:
     return Step(frozenset({sources} if isinstance(sources, S) else sources), target, frozenset(who), title)
 
+
+ABOVE_LIMIT = frozenset({R.SENIOR})  # who decides where the order's refunds exceed its policy's limit
 
 STEPS: dict[str, Step] = {
     # 系统初审, the pre-check
@@ -135,6 +137,7 @@ def turn_down(refunds: Sequence[Refund], *, at: datetime, note: str) -> None:
 def request_evidence(refunds: Sequence[Refund], *, by: User, at: datetime, note: str) -> None:
     """要求补充材料, in words that the buyer reads; the review's clock stops (S1-12)."""
     _demand_note(note, _("请写明需要买家补充什么。"))
+    note = _without_codes(refunds, note)
     with _step("request_evidence", refunds, by=by, at=at, note=note) as taken:
         _at_most_twice(taken)
         for refund in taken.refunds:
@@ -160,6 +163,7 @@ def lapse_evidence(refunds: Sequence[Refund], *, at: datetime) -> None:
 
 def approve(refunds: Sequence[Refund], *, by: User, at: datetime, note: str = "") -> None:
     """审核通过: finance may release the money."""
+    note = _without_codes(refunds, note)
     with _step("approve", refunds, by=by, at=at, note=note) as taken:
         _may_decide_this_much(taken)
         _decide(taken, at, note)
@@ -168,6 +172,7 @@ def approve(refunds: Sequence[Refund], *, by: User, at: datetime, note: str = ""
 def reject(refunds: Sequence[Refund], *, by: User, at: datetime, note: str) -> None:
     """驳回, always with a reason (S1-16); the codes can be viewed again."""
     _demand_note(note, _("请写明驳回的理由，买家会看到这段话。"))
+    note = _without_codes(refunds, note)
     with _step("reject", refunds, by=by, at=at, note=note) as taken:
         _not_all_canceled(taken, _("订单已取消，款项必须退回买家，不能驳回。"))
         _not_resold(taken)
@@ -205,6 +210,7 @@ def withdraw(refund: Refund, *, by: User, at: datetime) -> None:
 def halt(refunds: Sequence[Refund], *, by: User, at: datetime, note: str) -> None:
     """拦截 on suspicion, before money leaves: back to review."""
     _demand_note(note, _("请写明拦截的理由。"))
+    note = _without_codes(refunds, note)
     with _step("halt", refunds, by=by, at=at, note=note) as taken:
         for refund in taken.refunds:
             refund.decided_at, refund.decision_note = None, ""
@@ -327,7 +333,7 @@ def _shops_of(user: User) -> set[int]:
 
 def _may_decide_this_much(taken: _Taken) -> None:
     """Above the policy's limit a senior decides; with finance's release that is two different people at least."""
-    if any(taken.roles[key] != R.SENIOR for key in above_limit(taken.refunds)):
+    if any(taken.roles[key] not in ABOVE_LIMIT for key in above_limit(taken.refunds)):
         raise StepRefused("above_your_limit", _("同一订单的退款合计超过审批线，须由高级审核员审批。"))
 
 
@@ -391,6 +397,11 @@ def _nobody_halted(taken: _Taken) -> None:
 def _demand_note(note: str, message: object) -> None:
     if not note.strip():
         raise StepRefused("note_missing", message)
+
+
+def _without_codes(refunds: Sequence[Refund], note: str) -> str:
+    """What staff write is kept for years and read by many: the codes of these orders are cut short in it (PM16)."""
+    return masking.mask_own([refund.order_id for refund in refunds], note)
 
 
 def _decide(taken: _Taken, at: datetime, note: str) -> None:

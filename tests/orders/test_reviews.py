@@ -160,3 +160,14 @@ def test_the_desk_hides_and_shows_behind_dialogs(client, write, reviewer, financ
     client.post(show, {"_form_submitted": "True"})
     review.refresh_from_db()
     assert not review.is_hidden
+
+
+def test_why_a_review_is_hidden_names_no_code(buy, reveal, write, reviewer):
+    """PM16."""
+    order = buy()
+    (text,) = reveal(order)
+    review = write(type(order).objects.get(pk=order.pk))
+    reviews.hide(review, by=reviewer, at=clock.now(), reason=f"写出了卡密 {text}")
+    review.refresh_from_db()
+    assert "••••" in review.hidden_reason
+    assert text not in review.hidden_reason

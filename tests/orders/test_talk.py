@@ -15,7 +15,8 @@ from orders import placing, talk
 from orders.models import OrderMessage, Side
 from orders.placing import Wish
 from orders.talk import MOST_AN_HOUR, WARNINGS, CannotSpeak
-from shops import people
+from refunds import lifecycle
+from shops import people, vault
 from shops.models import ShopRole
 from shops.stock import add
 from tests.cast import person
@@ -197,3 +198,71 @@ def test_our_own_pages_are_no_outside_link(order, merchant, settings):
 
 def test_every_warning_has_its_sentence_and_its_smell():
     assert set(WARNINGS) == set(talk.SMELLS) | {"link"}
+
+
+# --- codes in parts ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "kept"),
+    [
+        ("XY7-QK2", ["XY7-", "QK2"], "••••"),
+        ("XY7QK2", ["卡密前半是 xy7", "后半是 qk2，谢谢"], "后半是 ••••，谢谢"),
+        ("XY7QK2", ["the first half: XY7 ok", "the second half: QK2 ok"], "the second half: •••• ok"),
+        ("XY7QK2", ["后半 QK2", "前半 XY7"], "前半 ••••"),
+        ("XY7QK2", ["XY", "7Q", "K2"], "••••"),
+        ("ABCD-1234-EFGH-5678", ["first ABCD-1234 then", "this EFGH-5678 is it"], "this ••••78 is it"),
+        ("p@ss!", ["p@", "ss!"], "••••"),
+    ],
+)
+def test_of_a_code_in_parts_the_last_part_is_masked(bought, buyer, code, said, kept):
+    order, at = bought(code), clock.now()
+    for part in said:
+        last = talk.say(order, part, by=buyer, at=at)
+    assert last.text == kept
+    assert [each.text for each in talk.of(order)][:-1] == said[:-1], "what was said before stands"
+
+
+def test_others_words_and_words_of_long_ago_are_no_part_of_it(bought, buyer, merchant):
+    order, at = bought("XY7QK2"), clock.now()
+    talk.say(order, "XY7", by=buyer, at=at)
+    assert talk.say(order, "QK2", by=merchant, at=at).text == "QK2"
+    assert talk.say(order, "QK2", by=buyer, at=at + talk.TOGETHER_WITHIN + timedelta(seconds=1)).text == "QK2"
+
+
+def test_two_messages_that_make_no_code_stay(bought, buyer):
+    order, at = bought("XY7QK2"), clock.now()
+    for words in ("XY7 打不开", "QK3 也打不开，共 2 张"):
+        assert talk.say(order, words, by=buyer, at=at).text == words
+
+
+def test_many_hostile_words_after_each_other_are_tried_within_bounds(bought, buyer, monkeypatch):
+    """Counted rather than timed: what is tried grows with neither side's length beyond its bound."""
+    tried = []
+    of_code = vault.Keyring.fingerprint
+    monkeypatch.setattr(vault.Keyring, "fingerprint", lambda ring, text: tried.append(text) or of_code(ring, text))
+    order, at = bought("XY7QK2"), clock.now()
+    counts = []
+    for _ in range(talk.MOST_TOGETHER + 2):
+        before = len(tried)
+        talk.say(order, "".join(f"{number:x} " for number in range(4096, 4290)), by=buyer, at=at)
+        counts.append(len(tried) - before)
+    assert max(counts) < 3 * counts[0]
+
+
+# --- staff ------------------------------------------------------------------------------------------------------------
+
+
+def test_staff_write_no_code_of_the_order_either(bought, buyer, reviewer, apply, reveal):
+    """PM16: neither as a message nor as a note on a case, where a bank's number stays."""
+    order = bought("XY7-QK2")
+    written = "卡密 XY7QK2，渠道流水 4200001234202611220000001"
+    assert "XY7QK2" not in talk.say(order, written, by=reviewer, at=clock.now()).text
+    kept = "卡密 ••••，渠道流水 4200001234202611220000001"
+    reveal(order)
+    case = apply(order)
+    lifecycle.request_evidence([case], by=reviewer, at=clock.now(), note=written)
+    case.refresh_from_db()
+    assert case.evidence_request == kept
+    assert case.events.get(step="request_evidence").note == kept
+    assert kept in str(Notice.objects.filter(recipient=buyer).latest("pk").params)
