@@ -16,8 +16,9 @@ from django.db.models import Max, Q, Sum
 
 from orders.cancellation import CONSEQUENCES
 from refunds.models import Status
-from shops import standing
-from shops.models import DepositEntry, GuaranteeTerms, Shop, ShopEvent, ShopFigures, ShopStatus
+from shops import figures as counted
+from shops import guarantee, standing
+from shops.models import DepositEntry, Shop, ShopEvent, ShopFigures, ShopStatus
 from shops.standing import Demands, Facts, RuleResult
 
 WINDOW = timedelta(days=30)
@@ -49,7 +50,7 @@ def compute(*, at: datetime, limit: int = BATCH) -> int:
 
 def standing_of(shop: Shop, *, at: datetime) -> list[RuleResult]:
     """What the badge of one shop rests on now, by its latest figures: for the shop's own page."""
-    row = ShopFigures.objects.filter(shop=shop).first() or ShopFigures(shop=shop)
+    row = counted.of(shop) or ShopFigures(shop=shop)
     return _judge([shop], {shop.pk: row}, at)[shop.pk]
 
 
@@ -84,7 +85,7 @@ def _keep_badges(shops: Sequence[Shop], figures: dict[int, ShopFigures], at: dat
 
 
 def _judge(shops: Sequence[Shop], figures: dict[int, ShopFigures], at: datetime) -> dict[int, list[RuleResult]]:
-    terms = GuaranteeTerms.objects.order_by("-version").first() or GuaranteeTerms()
+    terms = guarantee.terms()
     demands = Demands(
         terms.deposit_fen, terms.open_days, terms.in_time_percent, terms.least_deliveries, terms.most_canceled_percent,
         terms.unsuspended_days,

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db.models import BooleanField, Case, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import BooleanField, Case, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.lookups import IsNull
 from django.utils import timezone
 
-from shops.models import (
-    CardCode,
-    Category,
-    CodeState,
-    Fulfilment,
-    GuaranteeTerms,
-    Product,
-    Shop,
-    ShopFigures,
-    ShopStatus,
-)
+from shops.models import CardCode, Category, CodeState, Fulfilment, Product, Shop, ShopStatus
 
 MOST_CATEGORIES = 30
 
@@ -49,13 +39,3 @@ def for_sale(*, at: datetime, shop: Shop | None = None) -> QuerySet[Product]:
 def categories() -> list[Category]:
     """分类, in the operators' order."""
     return list(Category.objects.all()[:MOST_CATEGORIES])
-
-
-def figures_of(shop: Shop) -> ShopFigures | None:
-    """店铺数据, or None as long as nothing was computed."""
-    return ShopFigures.objects.filter(shop=shop).first()
-
-
-def guarantee_terms() -> GuaranteeTerms | None:
-    """What the badge 退款保障 demands now (S0-30)."""
-    return GuaranteeTerms.objects.order_by(F("version").desc()).first()

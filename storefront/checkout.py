@@ -22,8 +22,8 @@ from orders.models import Order
 from orders.placing import CannotPlace, SameAgain, Wish
 from payments import charging
 from shops import catalog, stock
-from shops.models import Fulfilment, Product, Shop
-from storefront import guests, paying, policies
+from shops.models import Fulfilment, Product
+from storefront import guests, paying, policies, trust
 from storefront.buy_form import BuyForm
 
 REVIEWS_SHOWN = 3
@@ -58,23 +58,14 @@ def show(request: HttpRequest, product: Product, form: BuyForm, **more: Any) -> 
     facts: dict[str, Any] = {
         "product": product,
         "form": form,
-        "badge": policies.badge(product.policy, product.price_fen, product.fulfilment),
+        "refundability": policies.refundability(product.policy, product.price_fen, product.fulfilment),
         "not_refundable": policies.not_refundable(product),
-        "handed_over": policies.handed_over(product),
-        "promise": policies.minutes(product.delivery_promise_minutes),
+        "handed_over": trust.handed_over(product),
+        "promise": trust.minutes(product.delivery_promise_minutes),
         "stock_count": stock.available(product.pk) if product.fulfilment == Fulfilment.CODES else None,
         "reviews": [(review, reviews.signature(review)) for review in shown],
     }
-    return render(request, "storefront/product.html", facts | trust(product.shop) | more)
-
-
-def trust(shop: Shop) -> dict[str, Any]:
-    """What speaks for a shop: its figures of the last 30 days, and the terms of its badge (S0-30, S1-21)."""
-    figures = catalog.figures_of(shop)
-    return {
-        "figures": policies.figures(figures) if figures else [],
-        "guarantee": policies.guarantee(catalog.guarantee_terms()) if shop.guarantee_since else "",
-    }
+    return render(request, "storefront/product.html", facts | trust.of(product.shop) | more)
 
 
 def _place(request: HttpRequest, product: Product, form: BuyForm) -> HttpResponse:
@@ -111,7 +102,7 @@ def _ask_once_more(request: HttpRequest, product: Product, form: BuyForm) -> Htt
     if form.errors:
         return show(request, product, form)
     facts = {"product": product, "form": form, "recipient": form.recipient, "quote": quote}
-    return render(request, "storefront/confirm.html", facts)
+    return render(request, "storefront/confirm_recipient.html", facts)
 
 
 def _quote(product: Product, form: BuyForm) -> discounts.Quote | None:

@@ -1,4 +1,4 @@
-"""退款政策 in words, made from a version's own numbers: the page, the download and the badge never say two things."""
+"""退款政策 in words, made from a version's own numbers: page, download and product never say two things."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from django.utils.translation import gettext as _
 from money import yuan
 from orders.models import Order
 from refunds.reading import localized
-from shops.models import Fulfilment, GuaranteeTerms, Product, RecipientKind, RefundPolicy, ShopFigures
+from shops.models import Fulfilment, Product, RecipientKind, RefundPolicy
 
 
 @dataclass(frozen=True)
-class Badge:
-    """退款保障标识 (S0-30). ``tone`` is good or bad; the icon and the word say it without colour.
+class Refundability:
+    """可退、有条件、不可退: what a product's terms come to, in a word (B1). The icon and the word say it without color.
 
     ``requires`` is the sentence that says what the word asks of the buyer, where it asks for something.
     """
@@ -33,17 +33,19 @@ class Section:
     points: Sequence[str]
 
 
-def badge(policy: RefundPolicy, price_fen: int, fulfilment: str = Fulfilment.CODES) -> Badge:
+def refundability(policy: RefundPolicy, price_fen: int, fulfilment: str = Fulfilment.CODES) -> Refundability:
     """From the policy's own numbers, never from what a shop says of itself (B1)."""
     if policy.window_days == 0:
-        return Badge(_("不可退"), "bad", "ban", _("交付后不支持退款；未交付的订单仍可全额退款。"))  # PM18
+        return Refundability(_("不可退"), "bad", "ban", _("交付后不支持退款；未交付的订单仍可全额退款。"))  # PM18
     if fulfilment == Fulfilment.TOP_UP:
-        return Badge(_("有条件"), "attention", "info", _("充值提交前可全额退款；提交后等结果，到账的转人工审核。"))
+        return Refundability(
+            _("有条件"), "attention", "info", _("充值提交前可全额退款；提交后等结果，到账的转人工审核。")
+        )
     if fulfilment == Fulfilment.SERVICE:
-        return Badge(_("有条件"), "attention", "info", _("商家开始前可全额退款；开始后按进度和双方凭证审核。"))
+        return Refundability(_("有条件"), "attention", "info", _("商家开始前可全额退款；开始后按进度和双方凭证审核。"))
     if price_fen < policy.one_click_below_fen:
-        return Badge(_("一键退款"), "good", "bolt", _one_click_requires(policy))
-    return Badge(_("可退"), "good", "shield")
+        return Refundability(_("一键退款"), "good", "bolt", _one_click_requires(policy))
+    return Refundability(_("可退"), "good", "shield")
 
 
 def _one_click_requires(policy: RefundPolicy) -> str:
@@ -65,70 +67,6 @@ def _wrong_recipient(product: Product) -> list[str]:
     if product.recipient_kind == RecipientKind.NONE:
         return []
     return [_("充值号码或账号填错，且充值已提交的（未提交的可全额退款）。")]
-
-
-def handed_over(product: Product) -> str:
-    """How the buyer gets it, in a sentence (S0-1)."""
-    if product.fulfilment == Fulfilment.SERVICE:
-        return _("商家人工完成，进度和凭证在订单页")
-    if product.fulfilment == Fulfilment.TOP_UP:
-        phone = product.recipient_kind == RecipientKind.PHONE
-        return _("系统直接充到您填写的手机号") if phone else _("系统直接充到您填写的游戏账号")
-    return _("付款后自动发卡，在订单页查看")
-
-
-def minutes(count: int) -> str:
-    """5 分钟, 2 小时, 3 天: a promise, or a median."""
-    if count >= 2880 and count % 1440 == 0:
-        return _("%(count)d 天") % {"count": count // 1440}
-    if count >= 120:
-        hours = count / 60
-        return _("%(count)s 小时") % {"count": f"{hours:.0f}" if count % 60 == 0 else f"{hours:.1f}"}
-    return _("%(count)d 分钟") % {"count": count}
-
-
-FEWEST_ORDERS = 10  # below, a share says nothing
-
-
-def figures(row: ShopFigures) -> list[tuple[str, str]]:
-    """店铺数据 of the last 30 days: refund rate, handling, replies, stars (S1-21). Words for what is too few to say."""
-    few = _("订单不足 %(count)d 单") % {"count": FEWEST_ORDERS}
-    enough = row.paid_orders >= FEWEST_ORDERS
-    delivered = row.delivered_in_time + row.delivered_late
-    said = [
-        (_("退款率"), share(row.refunded_orders, row.paid_orders) if enough else few),
-        (_("按时交付"), share(row.delivered_in_time, delivered) if delivered >= FEWEST_ORDERS else few),
-    ]
-    if row.median_handling_minutes is not None:
-        said.append((_("退款处理（中位）"), minutes(row.median_handling_minutes)))
-    if row.reply_minutes is not None:
-        said.append((_("客服回复（中位）"), minutes(row.reply_minutes)))
-    if row.review_count:
-        stars = {"stars": f"{row.stars_total / row.review_count:.1f}", "count": row.review_count}
-        said.append((_("买家评分"), _("%(stars)s 星（%(count)d 条）") % stars))
-    return said
-
-
-def share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f}%"
-
-
-def guarantee(terms: GuaranteeTerms | None) -> str:
-    """What the badge 退款保障 means: earned by rule, never bought (S0-30)."""
-    if terms is None:
-        return _("由系统按保证金、按时交付率和取消率每小时核对授予，达不到就撤下，不能购买。")
-    demanded = {
-        "deposit": yuan(terms.deposit_fen),
-        "in_time": terms.in_time_percent,
-        "canceled": terms.most_canceled_percent,
-    }
-    return (
-        _(
-            "保证金不少于 %(deposit)s、按时交付不低于 %(in_time)d%%、商家原因取消不高于 %(canceled)d%%。"
-            "系统每小时核对，达不到就撤下，不能购买。"
-        )
-        % demanded
-    )
 
 
 def sections(policy: RefundPolicy) -> list[Section]:

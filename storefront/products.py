@@ -15,7 +15,7 @@ from orders import reviews
 from orders.models import Review
 from shops import catalog, search
 from shops.models import Category, Product, Shop, ShopStatus
-from storefront import checkout, policies
+from storefront import checkout, policies, trust
 
 PAGE_SIZE = 24
 REVIEWS_SHOWN = 3  # on a product's and on a shop's page; the rest has pages of its own
@@ -39,7 +39,7 @@ def product_list(request: HttpRequest) -> HttpResponse:
 def shop_page(request: HttpRequest, shop_id: int) -> HttpResponse:
     """店铺: its badge and what earned it, its figures, its goods. One that is not open shows no goods."""
     shop = get_object_or_404(Shop, pk=shop_id)
-    facts = _page(request, catalog.for_sale(at=clock.now(), shop=shop)) | checkout.trust(shop)
+    facts = _page(request, catalog.for_sale(at=clock.now(), shop=shop)) | trust.of(shop)
     facts |= {
         "shop": shop,
         "is_open": shop.status == ShopStatus.OPEN,
@@ -81,8 +81,11 @@ def _signed(rows: Any) -> list[tuple[Review, str]]:
 
 def _page(request: HttpRequest, goods: Any, **kept: str) -> dict[str, Any]:
     page = paging.newest_first(goods, by="created_at", after=request.GET.get("after", ""), size=PAGE_SIZE)
-    badges = [policies.badge(product.policy, product.price_fen, product.fulfilment) for product in page.rows]
-    return {"page": page, "goods": list(zip(page.rows, badges, strict=True)), "keep": _kept(**kept)}
+    goods = [
+        (product, policies.refundability(product.policy, product.price_fen, product.fulfilment))
+        for product in page.rows
+    ]
+    return {"page": page, "goods": goods, "keep": _kept(**kept)}
 
 
 def _kept(**words: str) -> str:

@@ -33,7 +33,7 @@ from accounts.desk import (
     yuan,
 )
 from accounts.desk_acts import ActsDesk, key, log, me, when
-from shops import deposits, life
+from shops import deposits, guarantee, life
 from shops.life import STEPS
 from shops.models import DepositEntry, GuaranteeTerms, Shop, ShopEvent, ShopFigures, ShopMember, ShopStatus
 from shops.standing import percent
@@ -331,6 +331,5 @@ class GuaranteeTermsDesk(Desk):
     deposit = money("deposit_fen", "保证金不少于")
 
     def save_model(self, request: HttpRequest, obj: GuaranteeTerms, form: Any, change: bool) -> None:
-        newest = GuaranteeTerms.objects.order_by("-version").first()
-        obj.version, obj.published_at = (newest.version if newest else 0) + 1, clock.now()
+        obj.version, obj.published_at = guarantee.terms().version + 1, clock.now()
         super().save_model(request, obj, form, change)

@@ -19,7 +19,7 @@ from refunds import stages
 from refunds.models import Status
 from refunds.reading import localized
 from shops.models import RefundPolicy
-from storefront import policies
+from storefront import trust
 
 register = template.Library()
 
@@ -81,7 +81,7 @@ def policy_name(policy: RefundPolicy) -> str:
 @register.filter
 def duration(minutes: int) -> str:
     """5 分钟, 2 小时, 3 天."""
-    return policies.minutes(minutes)
+    return trust.minutes(minutes)
 
 
 @register.filter

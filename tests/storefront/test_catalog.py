@@ -115,10 +115,29 @@ def test_the_shops_badge_and_figures_stand_on_the_product(client, make_product, 
     Shop.objects.filter(pk=shop.pk).update(guarantee_since=clock.now())
     for path in [f"/p/{product.pk}/", f"/s/{shop.pk}/"]:
         page = words(client.get(path))
-        for said in ["1.5%", "95.0%", "90 分钟", "8 分钟", "4.6 星（10 条）", "退款保障", "¥2,000.00", "不能购买"]:
+        for said in ["1.5%", "95%", "90 分钟", "8 分钟", "4.6 星（10 条）", "退款保障", "¥2,000.00", "不能购买"]:
             assert said in page, (path, said)
     ShopFigures.objects.update(paid_orders=9, refunded_orders=1)
     assert "订单不足 10 单" in words(client.get(f"/p/{product.pk}/"))
+
+
+def test_buyers_and_the_shop_read_the_same_shares_and_nothing_short_of_all_is_all(client, make_product, shop, merchant):
+    product = make_product()
+    ShopFigures.objects.create(
+        shop=shop, paid_orders=10_000, delivered_in_time=9_996, delivered_late=4, computed_at=clock.now()
+    )
+    client.force_login(merchant)
+    for path in [f"/p/{product.pk}/", "/shop/figures/"]:
+        page = words(client.get(path))
+        assert "99.9%" in page, path
+        assert "100.0%" not in page, path
+
+
+def test_before_any_terms_are_published_buyers_read_those_that_the_machine_judges_by(client, make_product, shop):
+    GuaranteeTerms.objects.all().delete()
+    Shop.objects.filter(pk=shop.pk).update(guarantee_since=clock.now())
+    page = words(client.get(f"/p/{make_product().pk}/"))
+    assert "保证金不少于 ¥1,000.00、按时交付不低于 95%、商家原因取消不高于 2%" in page
 
 
 def test_a_list_asks_the_database_as_often_for_many_goods_as_for_one(client, make_product, cards):
