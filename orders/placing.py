@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import User
@@ -21,7 +22,8 @@ from shops.models import CardCode, Fulfilment, Product, ShopStatus
 PAY_WITHIN = timedelta(minutes=15)
 MAX_QUANTITY = 10
 SAME_ORDER_WITHIN = timedelta(minutes=10)
-MOST_UNPAID_CODES = 20  # kept for one buyer: nobody takes a shop's stock out of sale by not paying
+# Kept for one buyer, or for all guests of one address: nobody takes a shop's stock out of sale by not paying.
+MOST_UNPAID_CODES = 20
 
 
 class CannotPlace(Exception):
@@ -44,12 +46,15 @@ class SameAgain(CannotPlace):
 
 @dataclass(frozen=True)
 class Wish:
-    """要买什么: what a buyer says beside the product. ``again``: knows of the same order just before."""
+    """要买什么: what a buyer says beside the product. ``again``: knows of the same order just before. ``guest_origin``:
+    where a guest comes from (``guests.origin_of``); their next checkout may be by another guest.
+    """
 
     quantity: int = 1
     coupon_code: str = ""
     recipient: Recipient | None = None
     again: bool = False
+    guest_origin: bytes = b""
 
 
 def place(product: Product, wish: Wish, *, buyer: User, checkout_key: uuid.UUID, at: datetime) -> Order:
@@ -132,6 +137,7 @@ def _placed_before(product: Product, wish: Wish, buyer: User, at: datetime) -> O
 
 
 def _create(product: Product, wish: Wish, buyer: User, checkout_key: uuid.UUID, at: datetime) -> Order:
+    _hold(buyer)
     goods_fen = product.price_fen * wish.quantity
     coupon, discount_fen = discounts.find(product.shop_id, wish.coupon_code, goods_fen, wish.quantity, at=at)
     order = Order(
@@ -144,6 +150,7 @@ def _create(product: Product, wish: Wish, buyer: User, checkout_key: uuid.UUID, 
         placed_at=at,
         expires_at=at + PAY_WITHIN,
         checkout_key=checkout_key,
+        guest_origin=wish.guest_origin or None,
     )
     recipients.keep(order, wish.recipient)
     order.save()
@@ -174,15 +181,36 @@ def _lines(order: Order, product: Product, quantity: int) -> list[OrderLine]:
     )
 
 
+def _hold(buyer: User) -> None:
+    """One order of a buyer after another; and a guest is claimed before this one, or together with it."""
+    locked = User.objects.select_for_update(no_key=True).get(pk=buyer.pk)
+    if locked.claimed_by_id is not None:
+        raise CannotPlace("claimed", _("这位访客的订单刚刚被认领到账号，没有下单。请登录该账号后再买。"))
+
+
 def _demand_room(product: Product, wish: Wish, buyer: User, at: datetime) -> None:
-    """Who orders twice at once is counted twice."""
+    """Who orders twice at once is counted twice, and so are the guests of one address."""
     if product.fulfilment != Fulfilment.CODES:
         return
-    User.objects.select_for_update(no_key=True).get(pk=buyer.pk)
-    recent = Order.objects.filter(buyer=buyer, placed_at__gt=at - timedelta(days=1), status=OrderStatus.PLACED)
-    kept = Reservation.objects.filter(line__order__in=recent, released_at=None).count()
-    if kept + wish.quantity > MOST_UNPAID_CODES:
+    unpaid = Order.objects.filter(placed_at__gt=at - timedelta(days=1), status=OrderStatus.PLACED)
+    if _kept(unpaid.filter(buyer=buyer)) + wish.quantity > MOST_UNPAID_CODES:
         raise CannotPlace("unpaid", _("您有未付款的订单占着库存，请先付款或取消，再下新单。"))
+    if not wish.guest_origin:
+        return
+    with connection.cursor() as cursor:
+        lock = int.from_bytes(wish.guest_origin[:8], signed=True)
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock])
+    if _kept(unpaid.filter(guest_origin=wish.guest_origin)) + wish.quantity > MOST_UNPAID_CODES:
+        raise CannotPlace(
+            "unpaid_guests",
+            _("您所在网络有未付款的访客订单占着库存。请先付款或取消，或登录后购买，或 %(minutes)d 分钟后再试。")
+            % {"minutes": PAY_WITHIN.seconds // 60},
+        )
+
+
+def _kept(orders: QuerySet[Order]) -> int:
+    """How many codes are kept for these."""
+    return Reservation.objects.filter(line__order__in=orders, released_at=None).count()
 
 
 def _keep_codes(lines: Sequence[OrderLine], product: Product, buyer: User, at: datetime) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import User
@@ -23,6 +24,9 @@ def claim(guest: User, *, by: User, at: datetime) -> list[Order]:
     asked: the record of the past does not change. Raises CannotClaim.
     """
     with transaction.atomic():
+        cases = _hold(Refund.objects.filter(buyer=guest))
+        _hold(Order.objects.filter(buyer=guest))
+        # Then who has them, as the pre-check locks. From here on the guest places nothing (``orders/placing.py``).
         locked = User.objects.select_for_update(no_key=True).get(pk=guest.pk)
         if by.is_guest or not locked.is_guest or not by.is_active:
             raise CannotClaim(_("请先登录或注册，再认领访客订单。"))
@@ -30,22 +34,22 @@ def claim(guest: User, *, by: User, at: datetime) -> list[Order]:
             raise CannotClaim(_("这些订单已被认领。"))
         locked.claimed_by, locked.is_active = by, False
         locked.save(update_fields=["claimed_by", "is_active"])
-        _move_refunds(locked, by)
+        Refund.objects.filter(pk__in=cases).update(buyer=by)
         orders = _move_orders(locked, by)
-        if Refund.objects.filter(buyer=locked).exists():  # filed while we waited for its order
+        if Refund.objects.filter(buyer=locked).exists():  # filed while we waited
             raise CannotClaim(_("这张订单刚刚有了新的退款申请，请再试一次。"))
         history.record(orders, "claim", at=at, by=by)
         Notice.objects.filter(recipient=locked).update(recipient=by)
     return orders
 
 
-def _move_refunds(guest: User, by: User) -> None:
-    """Cases before orders: the order in which everybody locks."""
-    cases = Refund.objects.select_for_update(no_key=True, of=("self",)).filter(buyer=guest).order_by("pk")
-    Refund.objects.filter(pk__in=[case.pk for case in cases]).update(buyer=by)
+def _hold(rows: QuerySet[Refund] | QuerySet[Order]) -> list[int]:
+    """Cases before orders, by key: the order in which everybody locks."""
+    return list(rows.select_for_update(no_key=True, of=("self",)).order_by("pk").values_list("pk", flat=True))
 
 
 def _move_orders(guest: User, by: User) -> list[Order]:
+    """With one that was placed while we waited for its guest."""
     orders = list(Order.objects.select_for_update(no_key=True, of=("self",)).filter(buyer=guest).order_by("pk"))
     Order.objects.filter(pk__in=[order.pk for order in orders]).update(buyer=by)
     for order in orders:

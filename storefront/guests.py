@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from allauth.account.adapter import get_adapter
 from allauth.core import ratelimit
 from django.contrib import messages
 from django.contrib.auth import login, logout
@@ -45,6 +47,9 @@ def checkout(
 
     Raises what ``charging.checkout`` raises; nothing of the guest is left then.
     """
+    if isinstance(request.user, User) and not request.user.is_guest:
+        return charging.checkout(product, wish, buyer=request.user, checkout_key=checkout_key, at=at)
+    wish = replace(wish, guest_origin=guests.origin_of(get_adapter().get_client_ip(request)))
     if isinstance(request.user, User):
         return charging.checkout(product, wish, buyer=request.user, checkout_key=checkout_key, at=at)
     if not ratelimit.consume(request, action="guest_buy"):
