@@ -1,0 +1,78 @@
+"""What was decided and what was sent, for looking up. These rows never change."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.safestring import SafeString
+
+from accounts.desk import Desk, badge, called, link, money
+from refunds.casefile import step_words
+from refunds.models import Disbursement, RefundEvent
+from refunds.models import Status as S
+from refunds.stages import TONE_OF
+
+
+@admin.register(RefundEvent)
+class RefundEventDesk(Desk):
+    """退款记录: every step of every case, for looking up. They never change."""
+
+    list_display = ("at", "case", "what", "became", "who", "role", "note")
+    list_display_links = ("at",)
+    list_filter = ("role", "to_status")
+    exact_search = ("refund__refund_no", "actor__username")
+    search_help_text = "退款单号 / 同事账号"
+    ordering = ("-pk",)
+    sortable_by = ()
+    list_select_related = ("refund", "actor")
+    fields = ("case", "sequence", "what", "became", "who", "role", "note", "at")
+    readonly_fields = ("case", "what", "became", "who")
+
+    @admin.display(description="退款单")
+    def case(self, event: RefundEvent) -> SafeString | str:
+        return link(event.refund, event.refund.refund_no)
+
+    @admin.display(description="步骤")
+    def what(self, event: RefundEvent) -> str:
+        return step_words(event.step)
+
+    @admin.display(description="之后的状态")
+    def became(self, event: RefundEvent) -> SafeString:
+        status = S(event.to_status)
+        return badge(status.label, TONE_OF.get(status, "progress"))
+
+    @admin.display(description="处理人")
+    def who(self, event: RefundEvent) -> str:
+        return called(event.actor)
+
+
+@admin.register(Disbursement)
+class DisbursementDesk(Desk):
+    """发款: which request to a channel carried which case, and who released it."""
+
+    list_display = ("created_at", "case", "number", "amount", "state", "who")
+    list_display_links = ("created_at",)
+    exact_search = ("refund__refund_no", "attempt__request_no", "released_by__username")
+    search_help_text = "退款单号 / 商户退款单号 / 放款人账号"
+    ordering = ("-pk",)
+    sortable_by = ()
+    list_select_related = ("refund", "attempt", "released_by")
+    fields = ("case", "number", "amount", "state", "who", "created_at")
+    readonly_fields = ("case", "number", "amount", "state", "who")
+
+    @admin.display(description="退款单")
+    def case(self, row: Disbursement) -> SafeString | str:
+        return link(row.refund, row.refund.refund_no)
+
+    @admin.display(description="商户退款单号")
+    def number(self, row: Disbursement) -> SafeString | str:
+        return link(row.attempt, row.attempt.request_no)
+
+    amount = money("attempt__amount_fen", "金额")
+
+    @admin.display(description="渠道状态")
+    def state(self, row: Disbursement) -> str:
+        return str(row.attempt.get_status_display())
+
+    @admin.display(description="放款人")
+    def who(self, row: Disbursement) -> str:
+        return called(row.released_by) if row.released_by else "系统（自动通道）"
