@@ -14,12 +14,13 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from accounts.visitors import SignedIn
+from orders.models import Order
 from shops import rights
 from shops.models import Shop, ShopMember
 
@@ -99,6 +100,12 @@ def show(request: HttpRequest, here: Here, template: str, facts: dict[str, Any])
     at = match.view_name if match else ""
     tabs = [(name, title, at == name or at in below) for name, title, act, below in TABS if act in here.may]
     return render(request, f"portal/{template}", {"here": here, "tabs": tabs} | facts)
+
+
+def order_of(request: SignedIn, order_no: str) -> Order:
+    """An order of a shop that this person works in, whichever they look at; any other is not there (X8)."""
+    mine = Order.objects.filter(shop__in=rights.shops_of(request.user, "orders")).select_related("shop", "policy")
+    return get_object_or_404(mine, order_no=order_no)
 
 
 def posted(request: HttpRequest, *, files: bool = False) -> tuple[Any, ...]:

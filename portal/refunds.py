@@ -1,4 +1,4 @@
-"""A shop's refunds, to read (M1). What a shop may do with them comes with its steps."""
+"""A shop's refunds, to read (M1): the case is between the buyer and the platform, whose steps the shop watches."""
 
 from __future__ import annotations
 

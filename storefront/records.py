@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
@@ -14,12 +13,12 @@ from django.views.decorators.cache import never_cache
 import paging
 import records
 from accounts.visitors import SignedIn
+from records import downloads
 from records.models import DailyRoot
 from refunds import order_record
 from storefront import reading
 
 CHECKER = Path(records.__file__).parent / "check_record.py"
-PLAIN = {"ensure_ascii": False, "indent": 1}
 
 
 def record_list(request: HttpRequest) -> HttpResponse:
@@ -35,11 +34,11 @@ def record_list(request: HttpRequest) -> HttpResponse:
 def daily_root(request: HttpRequest, day: date) -> JsonResponse:
     """One day's statement with its signature. Never changes."""
     root = get_object_or_404(DailyRoot.objects.defer("leaves"), day=day)
-    return JsonResponse(order_record.root_in_file(root), json_dumps_params=PLAIN)
+    return downloads.plain(order_record.root_in_file(root))
 
 
 def key(request: HttpRequest) -> JsonResponse:
-    return JsonResponse(order_record.keys_in_file(), json_dumps_params=PLAIN)
+    return downloads.plain(order_record.keys_in_file())
 
 
 def checker(request: HttpRequest) -> FileResponse:
@@ -59,12 +58,5 @@ def order(request: SignedIn, order_no: str) -> HttpResponse:
 @login_required
 @never_cache
 def order_file(request: SignedIn, order_no: str) -> HttpResponse:
-    return as_download(order_record.of(reading.order_of(request.user, order_no)), request)
-
-
-def as_download(record: order_record.OrderRecord, request: SignedIn) -> HttpResponse:
-    content: dict[str, Any] = order_record.as_file(record, reader=request.user)
-    name = f"record-{record.order.order_no}.json"
-    return JsonResponse(
-        content, json_dumps_params=PLAIN, headers={"Content-Disposition": f'attachment; filename="{name}"'}
-    )
+    record = order_record.of(reading.order_of(request.user, order_no))
+    return downloads.of_order(order_record.as_file(record, reader=request.user), order_no)
