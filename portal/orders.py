@@ -20,9 +20,8 @@ from accounts.visitors import SignedIn
 from orders import cancellation, looking, service_jobs, talk
 from orders.models import Cause, Order, OrderLine, OrderStatus, ServiceJob, ServiceReport, ServiceStatus
 from orders.recipients import Recipient
-from portal.door import Here, for_members, posted, show
+from portal.door import Here, for_members, order_of, posted, show
 from portal.forms import CancelForm, MessageForm, ReportForm
-from shops import rights
 
 MOST_WAITING = 50  # shown of what must be delivered: the most urgent; the rest follows as these are done
 MOST_MESSAGES = 200
@@ -45,14 +44,14 @@ def order_list(request: SignedIn, here: Here) -> HttpResponse:
 @for_members("orders")
 @never_cache
 def order_page(request: SignedIn, here: Here, order_no: str) -> HttpResponse:
-    return _page(request, here, _order(request, order_no))
+    return _page(request, here, order_of(request, order_no))
 
 
 @for_members("talk")
 @require_POST
 def say(request: SignedIn, here: Here, order_no: str) -> HttpResponse:
     """留言 for the shop."""
-    order = _order(request, order_no)
+    order = order_of(request, order_no)
     form = MessageForm(request.POST)
     if form.is_valid():
         try:
@@ -68,7 +67,7 @@ def say(request: SignedIn, here: Here, order_no: str) -> HttpResponse:
 @never_cache
 def cancel(request: SignedIn, here: Here, order_no: str) -> HttpResponse:
     """缺货取消: the page says what it costs, the button does it."""
-    order = _order(request, order_no)
+    order = order_of(request, order_no)
     if not _may_cancel(order):
         messages.info(request, _("这张订单现在不能取消。"))
         return _back(order)
@@ -97,7 +96,7 @@ def cancel(request: SignedIn, here: Here, order_no: str) -> HttpResponse:
 @never_cache
 def see_recipient(request: SignedIn, here: Here, order_no: str) -> HttpResponse:
     """查看完整的充值对象: recorded first, shown in this very answer, kept nowhere."""
-    order = _order(request, order_no)
+    order = order_of(request, order_no)
     try:
         recipient = looking.see_recipient(order, by=request.user, at=clock.now())
     except looking.CannotSee as refusal:
@@ -110,7 +109,7 @@ def see_recipient(request: SignedIn, here: Here, order_no: str) -> HttpResponse:
 @require_POST
 def start(request: SignedIn, here: Here, order_no: str, position: int) -> HttpResponse:
     """开始服务."""
-    order = _order(request, order_no)
+    order = order_of(request, order_no)
     try:
         service_jobs.start(_job(order, position), by=request.user, at=clock.now())
     except service_jobs.CannotServe as refusal:
@@ -145,7 +144,7 @@ def _hand_in(
     done: str,
 ) -> HttpResponse:  # fmt: skip
     """One form, two buttons: what was typed in goes where its button says, or comes back with what is wrong."""
-    order = _order(request, order_no)
+    order = order_of(request, order_no)
     job = _job(order, position)
     form = ReportForm(request.POST, request.FILES, prefix=f"report-{position}")
     if form.is_valid():
@@ -176,7 +175,7 @@ def _page(
         "may_cancel": _may_cancel(order),
         "recipient": recipient,
         "may_see_recipient": recipient is None and looking.may_see_recipient(order),
-        "messages_said": [(said, [talk.WARNINGS[key] for key in said.warnings]) for said in reversed(latest)],
+        "talk": latest[::-1],
         "message_form": message_form or MessageForm(),
         "refunds": order.refunds.order_by("-pk")[:20],
         "pictures_lost": pictures_lost,
@@ -225,12 +224,6 @@ def _reports(job: ServiceJob) -> list[ServiceReport]:
 
 def _may_cancel(order: Order) -> bool:
     return order.status == OrderStatus.PAID and cancellation.undelivered_lines().filter(order=order).exists()
-
-
-def _order(request: SignedIn, order_no: str) -> Order:
-    """An order of a shop that this person works in; any other is not there (X8)."""
-    mine = Order.objects.filter(shop__in=rights.shops_of(request.user, "orders")).select_related("shop", "policy")
-    return get_object_or_404(mine, order_no=order_no)
 
 
 def _job(order: Order, position: int) -> ServiceJob:

@@ -59,6 +59,7 @@ def product_stock(request: SignedIn, here: Here, product_id: int) -> HttpRespons
         "state": state,
         "states": [(each, _count(found[product.pk, each])) for each in CodeState],
         "page": paging.newest_first(codes, by="created_at", after=request.GET.get("after", "")),
+        "keep": f"state={state.value}&",
         "tone": TONES[state],
         "may_take_out": state == CodeState.IN_STOCK,
     }

@@ -20,9 +20,8 @@ import paging
 import private_pictures
 from accounts.visitors import SignedIn
 from orders import cancellation, delivery, service_jobs, talk
-from orders.models import Cause, Order, OrderStatus, ServiceJob
+from orders.models import Cause, Order, OrderMessage, OrderStatus, ServiceJob
 from payments import charging
-from payments.models import Payment, PaymentStatus
 from refunds import applying
 from refunds.applying import AlreadyActive, Application
 from refunds.lifecycle import StepRefused
@@ -60,7 +59,7 @@ def _facts(request: SignedIn, order: Order, report: ReportForm | None = None) ->
         "standing": standing(order, lines, at=at, is_payable=payable),
         "has_unseen": has_unseen,
         "money_back": reading.money_back(order),
-        "payment": _paid(order),
+        "payment": applying.paid_payment(order),
         "surpluses": reading.surplus_of(order),
         "entry": reading.refund_entry(order, at=at),
         "late": late_offer(order, lines, at=at),
@@ -73,15 +72,9 @@ def _facts(request: SignedIn, order: Order, report: ReportForm | None = None) ->
     }
 
 
-def _talk(order: Order) -> list[tuple[Any, list[str]]]:
-    """What was said last, the oldest first, each with what its readers are warned of."""
-    newest = list(talk.of(order).order_by("-id")[:SHOWN_MESSAGES])
-    return [(said, [str(talk.WARNINGS[key]) for key in said.warnings if key in talk.WARNINGS]) for said in newest[::-1]]
-
-
-def _paid(order: Order) -> Payment | None:
-    paid = (row for row in order.payments.all() if row.status == PaymentStatus.PAID and not row.is_surplus)
-    return next(paid, None)
+def _talk(order: Order) -> list[OrderMessage]:
+    """What was said last, the oldest first."""
+    return list(talk.of(order).order_by("-id")[:SHOWN_MESSAGES])[::-1]
 
 
 # --- what is kept -----------------------------------------------------------------------------------------------------
@@ -91,7 +84,7 @@ def _paid(order: Order) -> Payment | None:
 def voucher(request: SignedIn, order_no: str) -> HttpResponse:
     """订单凭证, to print or to keep (S1-25, S3-16)."""
     order = reading.order_of(request.user, order_no)
-    payment = _paid(order)
+    payment = applying.paid_payment(order)
     if payment is None:
         messages.info(request, _("付款成功后才有订单凭证。"))
         return redirect("storefront:order", order_no)

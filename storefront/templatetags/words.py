@@ -14,7 +14,8 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 import money
-from orders.models import OrderStatus
+from orders import talk
+from orders.models import OrderMessage, OrderStatus
 from refunds import stages
 from refunds.models import Status
 from refunds.reading import localized
@@ -116,6 +117,18 @@ TONE_ICONS = {"progress": "clock", "attention": "alert", "good": "check", "bad":
 def tone_icon(tone: str) -> str:
     """Status is told by word and sign, never by colour alone."""
     return TONE_ICONS.get(tone, "info")
+
+
+@register.simple_tag
+def badge(tone: str, *words: str) -> SafeString:
+    """How something stands: its sign and its words, in its tone."""
+    return format_html('<span class="badge tone-{}">{}{}</span>', tone, icon(tone_icon(tone)), " · ".join(words))
+
+
+@register.filter
+def warned_of(said: OrderMessage) -> list[str]:
+    """What the readers of a message are warned of."""
+    return [str(talk.WARNINGS[key]) for key in said.warnings if key in talk.WARNINGS]
 
 
 @register.simple_tag
