@@ -80,7 +80,7 @@ class Refundable:
 
 def submit(order: Order, application: Application, *, by: User, at: datetime) -> Refund:
     """提交申请: freezes unseen codes and wakes the pre-check. Raises AlreadyActive or StepRefused."""
-    _check_words(application)
+    check_words(application)
     if by.pk != order.buyer_id:
         raise StepRefused("not_yours", _("只能为自己的订单申请退款。"))
     try:
@@ -181,7 +181,7 @@ def promised_fen(lines: QuerySet[RefundLine]) -> dict[int, int]:
 
 def paid_payment(order: Order) -> Payment | None:
     """The payment that the order stands on; surplus ones go back by themselves."""
-    return order.payments.filter(status=PaymentStatus.PAID, is_surplus=False).first()
+    return order.payments.filter(status=PaymentStatus.PAID, is_surplus=False).select_related("account").first()
 
 
 def gather(asked: Sequence[Asked], *, at: datetime) -> list[Facts]:
@@ -260,7 +260,8 @@ def _for(row: Cancellation, order: Order, payment: Payment, amount_fen: int, at:
     )
 
 
-def _check_words(application: Application) -> None:
+def check_words(application: Application) -> None:
+    """A reason of the list, with the words that it needs. Raises StepRefused."""
     reason = REASONS.get(application.reason)
     if reason is None:
         raise StepRefused("unknown_reason", _("请从列表中选择退款原因。"))
@@ -268,6 +269,13 @@ def _check_words(application: Application) -> None:
         raise StepRefused(
             "description_missing", _("请按“时间 + 经过 + 结果”写明情况，例如：11月20日晚8点兑换，提示卡密已使用。")
         )
+
+
+def check_amount(amount_fen: int, most_fen: int) -> None:
+    """At least a fen, at most what is left. Raises StepRefused."""
+    if not 1 <= amount_fen <= most_fen:
+        most = {"most": f"{most_fen / 100:.2f}"}
+        raise StepRefused("amount_out_of_range", _("退款金额须在 ¥0.01 与 ¥%(most)s 之间。") % most)
 
 
 def _chosen(refundable: Sequence[Refundable], application: Application) -> list[Refundable]:
@@ -285,10 +293,7 @@ def _amount(application: Application, chosen: Sequence[Refundable], payment: Pay
     if most <= 0:
         raise StepRefused("nothing_left", _("这张订单的款项已全部退回或正在退回。"))
     amount_fen = most if application.amount_fen is None else application.amount_fen
-    if not 1 <= amount_fen <= most:
-        raise StepRefused(
-            "amount_out_of_range", _("退款金额须在 ¥0.01 与 ¥%(most)s 之间。") % {"most": f"{most / 100:.2f}"}
-        )
+    check_amount(amount_fen, most)
     return amount_fen
 
 

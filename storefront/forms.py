@@ -1,8 +1,9 @@
-"""What buyers type in: read, never judged. What may be done with it is the domain's word."""
+"""What buyers type in, read here. What may be done with it is the domain's word, also where it is said at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django import forms
@@ -10,8 +11,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from form_fields import PictureField, PicturesField, YuanField
+from refunds import applying
 from refunds import reading as case
 from refunds.applying import Application, Refundable
+from refunds.lifecycle import StepRefused
 from refunds.reasons import REASONS
 
 
@@ -98,21 +101,24 @@ class ApplicationForm(forms.Form):
         amount.help_text = gettext("留空即退所选商品的全部可退金额（全部选中为 ¥%(most)s）。") % {"most": most}
 
     def clean(self) -> dict[str, Any]:
-        """What the domain would refuse later is said here, together with everything else that is wrong."""
+        """What the domain would refuse later it is asked here, to be said with everything else that is wrong."""
         said = super().clean() or {}
         chosen = said.get("lines", [item.line.pk for item in self.refundable])
         left_fen = sum(item.amount_fen for item in self.refundable if item.line.pk in chosen)
-        most_fen = min(left_fen, self.most_fen)
-        if (said.get("amount") or 0) > most_fen and "lines" not in self.errors:
-            most = {"most": f"{most_fen / 100:.2f}"}
-            self.add_error("amount", gettext("退款金额须在 ¥0.01 与 ¥%(most)s 之间。") % most)
-        reason = REASONS.get(said.get("reason", ""))
-        if reason and reason.needs_description and "description" in said and not said["description"].strip():
-            self.add_error(
-                "description",
-                gettext("请按“时间 + 经过 + 结果”写明情况，例如：11月20日晚8点兑换，提示卡密已使用。"),
-            )
+        if said.get("amount") is not None and "lines" not in self.errors:
+            with self._refused_beside("amount"):
+                applying.check_amount(said["amount"], min(left_fen, self.most_fen))
+        if {"reason", "description"} <= said.keys():
+            with self._refused_beside("description"):
+                applying.check_words(self.application())
         return said
+
+    @contextmanager
+    def _refused_beside(self, field: str) -> Iterator[None]:
+        try:
+            yield
+        except StepRefused as refusal:
+            self.add_error(field, str(refusal))
 
     def application(self) -> Application:
         """What was asked for. Of a form that is not valid, as much of it as can be read: enough for a preview."""

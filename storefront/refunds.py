@@ -37,9 +37,7 @@ from storefront.forms import ApplicationForm, EvidenceForm
 @never_cache
 def apply(request: SignedIn, order_no: str) -> HttpResponse:
     """申请退款. What the pre-check will say stands on the page before anything is sent (B5)."""
-    order = reading.orders_of(request.user).filter(order_no=order_no).first()
-    if order is None:
-        raise Http404(order_no)
+    order = reading.order_of(request.user, order_no)
     at = clock.now()
     entry = reading.refund_entry(order, at=at)
     if entry.running:
