@@ -1,4 +1,4 @@
-"""What a shop's people type in: read, never judged. What may be done with it is the domain's word."""
+"""What a shop's people type in, held against what its row may hold. What may be done with it is the domain's word."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from form_fields import PicturesField, YuanField
+from form_fields import PictureField, PicturesField, YuanField
 from orders import service_jobs, talk
-from shops.life import MOST_DOCUMENTS, Papers
+from shops.life import Papers
 from shops.models import (
     Category,
     Coupon,
@@ -47,17 +46,6 @@ class CancelForm(forms.Form):
     reason = forms.CharField(label=_("给买家的说明"), max_length=200, required=False)
 
 
-class OnePictureField(PicturesField):
-    """At most one picture; gives an ``images.Repainted`` or None."""
-
-    widget = forms.FileInput(attrs={"accept": "image/*"})  # type: ignore[assignment]
-
-    def clean(self, data: Any, initial: Any = None) -> Any:
-        uploads: list[UploadedFile] = [data] if data else []
-        found = super().clean(uploads, initial)
-        return found[0] if found else None
-
-
 class ReportForm(forms.Form):
     """进度与凭证."""
 
@@ -68,7 +56,7 @@ class ReportForm(forms.Form):
     text = forms.CharField(
         label=_("说明"), max_length=service_jobs.LONGEST, required=False, widget=forms.Textarea(attrs={"rows": 3})
     )
-    image = OnePictureField(label=_("图片（选填）"), required=False, help_text=_("8 MB 以内，JPG、PNG 或 WebP。"))
+    image = PictureField(label=_("图片（选填）"), required=False, help_text=_("8 MB 以内，JPG、PNG 或 WebP。"))
 
 
 class WholeRow:
@@ -255,7 +243,7 @@ class ApplicationForm(forms.Form):
         pictures = self.cleaned_data["documents"]
         if not pictures:
             raise ValidationError(self.fields["documents"].error_messages["required"])
-        return pictures[:MOST_DOCUMENTS]
+        return list(pictures)
 
     def papers(self) -> Papers:
         said = self.cleaned_data

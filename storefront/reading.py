@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import Http404
 from django.utils.translation import gettext as _
 
@@ -17,18 +17,7 @@ from refunds import applying, stages
 from refunds.models import Refund, Status
 from refunds.policy import Verdict
 from refunds.reading import in_language
-from shops.models import CardCode, CodeState, Product
 from storefront.lines import MOVING, PAID_BACK
-
-# --- goods ------------------------------------------------------------------------------------------------------------
-
-
-def products() -> QuerySet[Product]:
-    """What is for sale, each with ``has_stock``."""
-    in_stock = CardCode.objects.filter(product=OuterRef("pk"), state=CodeState.IN_STOCK)
-    listed = Product.objects.filter(is_listed=True).select_related("shop", "policy")
-    return listed.annotate(has_stock=Exists(in_stock))
-
 
 # --- orders -----------------------------------------------------------------------------------------------------------
 
