@@ -13,7 +13,7 @@ from django.utils.translation.template import templatize
 ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE = ROOT / "locale" / "en" / "LC_MESSAGES" / "django.po"
 MARKS = {"_", "gettext", "gettext_lazy", "gettext_noop", "pgettext", "pgettext_lazy"}
-CHINESE = re.compile(r"[\u4e00-\u9fff]")
+CHINESE = re.compile(r"[\u4e00-\u9fff\u3001-\u3011\uff01-\uff5e]")  # its punctuation too
 QUOTED = r"""u?'(?:\\.|[^'\\])*'|u?"(?:\\.|[^"\\])*\""""
 IN_TEMPLATES = re.compile(rf"\b(p?gettext)\(((?:\s|,|{QUOTED})+)\)")
 
@@ -22,6 +22,11 @@ def test_every_sentence_has_its_english():
     catalogue = {(entry.msgctxt, entry.msgid) for entry in polib.pofile(str(CATALOGUE))}
     missing = sorted({text for context, text in marked() if (context, text) not in catalogue})
     assert missing == [], f"add these to {CATALOGUE.relative_to(ROOT)}"
+
+
+def test_every_entry_is_still_said_somewhere():
+    catalogue = {(entry.msgctxt, entry.msgid) for entry in polib.pofile(str(CATALOGUE))}
+    assert catalogue - set(marked()) == set(), "these are said no more: take them out"
 
 
 def test_no_entry_is_empty_or_a_guess():
