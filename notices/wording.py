@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 WORDING = {
@@ -55,6 +56,10 @@ WORDING = {
 }
 
 
+OUR_WORDS = {"cause"}  # parameters that we chose, not people: kept in Chinese, said in the reader's language
+
+
 def text(kind: str, params: Mapping[str, object]) -> str:
     """The sentence in the reader's language; a kind that is gone still says something."""
-    return str(WORDING[kind] % dict(params)) if kind in WORDING else kind
+    said = {name: gettext(str(value)) if value and name in OUR_WORDS else value for name, value in params.items()}
+    return str(WORDING[kind] % said) if kind in WORDING else kind

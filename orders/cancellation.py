@@ -14,6 +14,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 import workqueue
 from accounts.models import User
@@ -252,11 +253,14 @@ def _buyers_causes(order: Order) -> list[Cause]:
 
 
 def _tell(canceled: Sequence[Cancellation], at: datetime) -> None:
+    """In Chinese, whoever cancels: ``notices/wording.py`` says the cause in the reader's language."""
+    with override("zh-hans"):
+        causes = {row.pk: str(Cause(row.cause).label) for row in canceled}
     Notice.objects.bulk_create(
         Notice(
             recipient_id=row.order.buyer_id,
             kind="order_canceled",
-            params={"order_no": row.order.order_no, "cause": str(Cause(row.cause).label)},
+            params={"order_no": row.order.order_no, "cause": causes[row.pk]},
             path=f"/orders/{row.order.order_no}/",
             source=f"order-canceled:{row.pk}",
             created_at=at,

@@ -76,6 +76,9 @@ class BulkCancellation(WorkItem):
         ]
         triggers = [pgtrigger.Protect(name="bulk_cancellation_is_never_deleted", operation=pgtrigger.Delete)]
 
+    def __str__(self) -> str:
+        return f"批量取消 {self.pk}"
+
 
 class Cancellation(WorkItem):
     """取消: these lines of a paid order will not be delivered; their money goes back.
@@ -121,6 +124,9 @@ class Cancellation(WorkItem):
                 ),
             ),
         ]
+
+    def __str__(self) -> str:
+        return f"取消 {self.pk}"
 
 
 class CancellationLine(models.Model):

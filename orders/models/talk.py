@@ -80,6 +80,9 @@ class Review(models.Model):
             ),
         ]
 
+    def __str__(self) -> str:
+        return f"评价 {self.pk}"
+
 
 class Announcement(models.Model):
     """公告: a banner on every page between two moments (S2-20)."""
@@ -103,3 +106,6 @@ class Announcement(models.Model):
             ),
         ]
         indexes = [models.Index(name="announcement_by_end", fields=["ends_at"])]
+
+    def __str__(self) -> str:
+        return self.text
