@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from form_fields import PictureField, PicturesField, YuanField
 from orders import service_jobs, talk
+from refunds.reading import localized
 from shops.life import Papers
 from shops.models import (
     Category,
@@ -109,6 +110,7 @@ class ProductForm(WholeRow, forms.ModelForm):
         self.fields["delivery_promise_minutes"].widget.attrs["inputmode"] = "numeric"
         self.fields["delivery_promise_minutes"].min_value = 1  # type: ignore[attr-defined]
         self._choices("category", Category.objects.all())
+        self.fields["category"].label_from_instance = lambda row: localized(row.name, row.name_en)  # type: ignore[attr-defined]
         self._choices("supplier", Supplier.objects.filter(is_active=True).order_by("name"))
         self._choices("policy", policies_on_offer(self.instance))
 
