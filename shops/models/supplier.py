@@ -50,3 +50,6 @@ class SupplierAnswer(models.Model):
             models.Index(name="supplier_answer_of_topup", fields=["-id"], condition=ABOUT_TOPUP),
         ]
         triggers = append_only("supplier_answers_are_append_only")
+
+    def __str__(self) -> str:
+        return self.about

@@ -174,3 +174,14 @@ def test_only_the_desk_has_the_wider_policy(client, buyer):
         assert "unsafe" not in client.get(path).headers["Content-Security-Policy"]
     for path in ("/admin/", "/admin/nothing/", "/admin/login/"):
         assert "'unsafe-eval'" in client.get(path).headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("who", ["reviewer", "finance"])
+def test_a_case_fits_a_phone(who, sit_down, request, reviewed):
+    """A colleague on the way looks at a case, too."""
+    refund = reviewed()
+    page = sit_down(request.getfixturevalue(who))
+    page.set_viewport_size({"width": 375, "height": 812})
+    for path in (reverse("admin:refunds_refund_change", args=[refund.pk]), "/admin/", "/admin/refunds/refund/"):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375, path

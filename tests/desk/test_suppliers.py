@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.urls import reverse
 
 import clock
@@ -14,7 +17,9 @@ from orders.models import TopUp
 from orders.placing import Wish
 from orders.recipients import Recipient
 from shops import checking
+from shops.admin.suppliers import STATES
 from shops.models import SupplierAnswer
+from shops.suppliers.base import CodeFact, TopUpState
 from tests.desk.conftest import text
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +54,23 @@ def test_whoever_sees_a_top_up_follows_it_to_the_answer(who, sits, staff, arrive
     assert "138****5678" in page
     assert ACCOUNT not in page
     assert seat.client.post(answer, {"state": "failed"}).status_code == 403
+
+
+def test_the_signature_is_checked_whenever_somebody_looks(sits, finance, arrived, settings, supplier):
+    page = reverse("admin:shops_supplieranswer_change", args=[arrived.answer_id])
+    seat = sits(finance)
+    assert all(word in text(seat.get(page)) for word in ("已到账", "签名有效", arrived.answer.signature[:40]))
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    pem = other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    settings.SUPPLIERS = {supplier.code: settings.SUPPLIERS[supplier.code] | {"public_key": pem}}
+    assert "与现用公钥不符" in text(seat.get(page))
+    settings.SUPPLIERS = {}
+    assert "无法核对" in text(seat.get(page))
+
+
+@pytest.mark.parametrize("state", [*CodeFact, *TopUpState])
+def test_every_answer_has_its_word_at_the_desk(state):
+    assert re.search(r"[\u4e00-\u9fff]", STATES[state][0])
 
 
 def test_finance_reads_of_top_ups_and_not_of_codes(sits, finance, reviewer, arrived, reviewed, supplier):
