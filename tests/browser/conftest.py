@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.browser import stage
+
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright's own loop runs in the thread in which the tests query
 
 PHONE = {"width": 375, "height": 812}
@@ -18,12 +20,13 @@ DESKTOP = {"width": 1280, "height": 800}
 
 @pytest.fixture
 def world(
-    live_server: Any, buyer: Any, reviewer: Any, senior: Any, finance: Any, merchant: Any, simulator: Any,
-    make_product: Any, buy: Any, reveal: Any, apply: Any, drain: Any,
+    live_server: Any, buyer: Any, stranger: Any, reviewer: Any, finance: Any, operator: Any, merchant: Any,
+    simulator: Any, supplier: Any, make_product: Any, buy: Any, pay: Any, reveal: Any, apply: Any,
 ) -> dict[str, Any]:  # fmt: skip
-    """Paths of pages by name, each state lived through; ``buyer`` and ``merchant`` are who looks."""
+    """Paths of pages by name, each state lived through; ``people`` are who looks, by the beginning of the name."""
     import clock
-    from orders import placing
+    from orders import cancellation, placing
+    from orders.models import Cause
     from orders.placing import Wish
     from payments import charging, refunding
     from refunds import disbursement, lifecycle, sweeping
@@ -104,31 +107,36 @@ def world(
     paths["refund_submitted"] = f"/refunds/{submitted.refund_no}/"
     sweeping.sweep(at=now())
     paths |= {"orders": "/orders/", "refunds": "/refunds/", "notices": "/notices/", "help": "/help/"}
+    paths |= {"find_strangers": "/orders/find/", "product_strangers": f"/p/{goods.pk}/"}
     paths |= {"emails": "/accounts/email/", "mfa": "/accounts/2fa/", "mfa_totp": "/accounts/2fa/totp/activate/"}
     paths |= {"password": "/accounts/password/change/", "missing": "/orders/D0000000000000/"}
     paths |= {"shop_orders": "/shop/", "shop_refunds": "/shop/refunds/", "become_merchant": "/shop/apply/"}
-    paths |= _pages_of_the_shop(waiting, goods, buyer, merchant)
+    seen, done = buy(), buy()
+    for order in (seen, done):
+        reveal(order)
+        order.refresh_from_db()
+    guests_order = stage.a_guests_order(goods, pay)
+    phone_credit = make_product(5000, name="话费充值 50 元", supplier=supplier, **stage.PHONE_CREDIT)
+    top_up = stage.a_top_up(phone_credit, buyer, pay)
+    taken_back = buy(stock=0)
+    cancellation.cancel(taken_back, cause=Cause.OUT_OF_STOCK, by=merchant, at=now(), reason="没货了")
+    paths |= {
+        "order_topup": f"/orders/{top_up.order_no}/", "shop_order_topup": f"/shop/orders/{top_up.order_no}/",
+        "order_canceled": f"/orders/{taken_back.order_no}/", "shop_order_codes": f"/shop/orders/{seen.order_no}/",
+        "shop_order_canceled": f"/shop/orders/{taken_back.order_no}/", "product_topup": f"/p/{phone_credit.pk}/",
+        "order_cancel": f"/orders/{buy(stock=0).order_no}/cancel/",
+        "shop_order_cancel": f"/shop/orders/{buy(stock=0).order_no}/cancel/",
+        "guest_order": f"/orders/{guests_order.order_no}/", "guest_claim": "/orders/claim/", "guest_orders": "/orders/",
+    }  # fmt: skip
+    paths |= stage.pages_of_goods(goods, operator)
+    paths |= stage.pages_of_reviews(seen, done, merchant)
+    paths |= stage.pages_of_the_shop(waiting, goods, merchant, finance)
+    paths |= stage.pages_of_the_stock(goods, merchant)
+    paths |= stage.an_application(stranger)
+    paths |= stage.pages_of_records(seen)
     paths |= {"login": "/accounts/login/", "signup": "/accounts/signup/", "reset": "/accounts/password/reset/"}
-    return {"paths": paths, "buyer": buyer, "merchant": merchant, "url": live_server.url}
-
-
-def _pages_of_the_shop(waiting: Any, goods: Any, buyer: Any, merchant: Any) -> dict[str, str]:
-    """What the shop's people look at, with something on each page."""
-    from clock import now
-    from orders import service_jobs, talk
-    from orders.models import ServiceJob
-    from refunds import figures
-
-    talk.say(waiting, "什么时候能开始？", by=buyer, at=now())
-    talk.say(waiting, "今晚八点前。加微信 abc12345 发您截图", by=merchant, at=now())
-    service_jobs.start(ServiceJob.objects.get(line__order=waiting), by=merchant, at=now())
-    figures.compute(at=now())
-    pages = ["products", "products/new", "coupons", "coupons/new", "people", "leave", "figures", "deposit", "reviews"]
-    return {f"shop_{page.replace('/', '_')}": f"/shop/{page}/" for page in pages} | {
-        "shop_waiting": "/shop/?show=waiting",
-        "shop_order": f"/shop/orders/{waiting.order_no}/",
-        "shop_product": f"/shop/products/{goods.pk}/",
-    }
+    people = {"buyer": buyer, "shop": merchant, "guest": guests_order.buyer, "applicant": stranger}
+    return {"paths": paths, "people": people, "url": live_server.url, "guests_order": guests_order.order_no}
 
 
 @pytest.fixture
@@ -136,9 +144,11 @@ def enter(live_server: Any) -> Callable[[Any, Any], None]:
     """``enter(context, user)``: the browser context is logged in."""
     from django.test import Client
 
+    from accounts import guests
+
     def log_in(context: Any, user: Any) -> None:
         client = Client()
-        client.force_login(user)
+        client.force_login(user, backend=guests.BACKEND if user.is_guest else None)
         cookie = client.cookies["sessionid"].value
         context.add_cookies([{"name": "sessionid", "value": cookie, "url": live_server.url}])
 

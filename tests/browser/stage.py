@@ -1,0 +1,160 @@
+"""What the walk looks at beside the refunds of ``conftest.world``: goods, orders of each kind, guests, a shop."""
+
+from __future__ import annotations
+
+import io
+import uuid
+from datetime import timedelta
+from typing import Any
+
+LIST = "卡密,有效期至\n" + "".join(f"CARD-{number:04d},2999-12-31\n" for number in range(40)) + "=1+1,\nCARD-0001,\n"
+QUERY_PASSWORD = "read it from a slip"  # noqa: S105
+PHONE_CREDIT = {"kind": "top_up", "fulfilment": "top_up", "recipient_kind": "phone", "supplier_sku": "phone-50"}
+
+
+def pages_of_goods(goods: Any, operator: Any) -> dict[str, str]:
+    """Search, category and shop, with a banner above them; the shop has its badge."""
+    from clock import now
+    from orders.models import Announcement
+    from shops.models import Category, Coupon
+
+    at = now()
+    games = Category.objects.create(slug="games", name="游戏点卡", name_en="Game cards", position=1)
+    Category.objects.create(slug="phone", name="话费充值", name_en="Phone credit", position=2)
+    type(goods).objects.filter(pk=goods.pk).update(category=games)
+    Coupon.objects.create(
+        shop=goods.shop, code="TEN", kind="percent", off_percent=10, starts_at=at, ends_at=at + timedelta(days=1),
+        most_uses=9,
+    )  # fmt: skip
+    Announcement.objects.create(
+        text="银行系统维护，退款会晚一些到账。", text_en="Banks are under maintenance.", path="/help/", starts_at=at,
+        ends_at=at + timedelta(days=1), created_by=operator,
+    )  # fmt: skip
+    return {
+        "search": "/?q=Steam", "search_nothing": "/?q=Nothing", "category": "/?category=games",
+        "category_nothing": "/?category=phone&q=Steam", "store": f"/s/{goods.shop_id}/",
+        "store_reviews": f"/s/{goods.shop_id}/reviews/", "product_reviews": f"/p/{goods.pk}/reviews/?about=refund",
+    }  # fmt: skip
+
+
+def pages_of_reviews(said: Any, unsaid: Any, merchant: Any) -> dict[str, str]:
+    """One order with the buyer's words and the shop's, one that waits for them. Both are completed."""
+    from clock import now
+    from orders import reviews
+
+    words = {"stars": 4, "text": "退款很快，到账及时。", "about_refund": True}
+    reviews.reply(reviews.write(said, by=said.buyer, at=now(), **words), "谢谢支持！", by=merchant, at=now())
+    return {"review": f"/orders/{unsaid.order_no}/review/", "review_said": f"/orders/{said.order_no}/review/"}
+
+
+def pages_of_records(order: Any) -> dict[str, str]:
+    """A day is over, and its root is published."""
+    from records import roots
+
+    roots.publish(at=roots.now() + timedelta(days=1))
+    no = order.order_no
+    return {
+        "records": "/records/", "order_record": f"/orders/{no}/record/",
+        "shop_order_record": f"/shop/orders/{no}/record/",
+    }  # fmt: skip
+
+
+def a_guests_order(product: Any, pay: Any) -> Any:
+    from accounts import guests
+    from clock import now
+    from orders import placing
+
+    key = uuid.uuid4()
+    guest = guests.open_for(key, QUERY_PASSWORD)
+    return pay(placing.place(product, placing.Wish(), buyer=guest, checkout_key=key, at=now()))
+
+
+def a_top_up(product: Any, buyer: Any, pay: Any) -> Any:
+    from clock import now
+    from orders import placing
+    from orders.recipients import Recipient
+
+    wish = placing.Wish(recipient=Recipient("phone", "13800001234"))
+    return pay(placing.place(product, wish, buyer=buyer, checkout_key=uuid.uuid4(), at=now()))
+
+
+def pages_of_the_shop(working: Any, goods: Any, merchant: Any, finance: Any) -> dict[str, str]:
+    """What the shop's people look at, with something on each page."""
+    from clock import now
+    from orders import service_jobs, talk
+    from orders.models import ServiceJob
+    from refunds import figures
+    from shops import deposits
+    from shops.models import Coupon, GuaranteeTerms
+
+    talk.say(working, "什么时候能开始？", by=working.buyer, at=now())
+    talk.say(working, "今晚八点前。加微信 abc12345 发您截图", by=merchant, at=now())
+    job = ServiceJob.objects.get(line__order=working)
+    service_jobs.start(job, by=merchant, at=now())
+    service_jobs.report(job, by=merchant, by_shop=True, at=now(), text="打到一半。", percent=50, image=_picture())
+    deposits.record(goods.shop, amount_fen=100_000, voucher="V-1", note="", by=finance, at=now())
+    terms = {"open_days": 0, "least_deliveries": 1, "most_canceled_percent": 50}
+    GuaranteeTerms.objects.create(version=1, published_at=now(), **terms)
+    figures.compute(at=now())
+    pages = ["products", "products/new", "coupons", "coupons/new", "people", "leave", "figures", "deposit", "reviews"]
+    return {f"shop_{page.replace('/', '_')}": f"/shop/{page}/" for page in pages} | {
+        "shop_waiting": "/shop/?show=waiting",
+        "shop_order_service": f"/shop/orders/{working.order_no}/",
+        "shop_product": f"/shop/products/{goods.pk}/",
+        "shop_coupon": f"/shop/coupons/{Coupon.objects.get().pk}/",
+    }
+
+
+def pages_of_the_stock(product: Any, merchant: Any) -> dict[str, str]:
+    """Lists of codes at each step on their way in, and a code that was taken out of sale."""
+    from clock import now
+    from shops import importing, quarantine
+
+    def upload(data: bytes, name: str) -> Any:
+        list_of_codes = importing.upload(product, data, file_name=name, by=merchant, at=now())
+        _import()
+        return list_of_codes
+
+    code = product.codes.filter(state="in_stock").first()
+    quarantine.take_out(product, [code.pk], by=merchant, at=now())
+    checked, bad = upload(LIST.encode(), "codes.csv"), upload(b"PK\x03\x04 no", "bad.xlsx")
+    done = upload(b"CARD-DONE", "done.csv")
+    importing.confirm(done, good=1, is_part=False, by=merchant, at=now())
+    _import()
+    checking = importing.upload(product, b"CARD-LATER", file_name="later.csv", by=merchant, at=now())
+    stock = f"/shop/products/{product.pk}/stock/"
+    return {
+        "shop_stock": "/shop/stock/", "shop_stock_product": stock, "shop_stock_void": f"{stock}?state=void",
+        "shop_stock_quarantine": f"{stock}?state=quarantined", "shop_stock_code": f"/shop/codes/{code.pk}/",
+        "shop_imports": f"/shop/products/{product.pk}/imports/", "shop_import_checked": f"/shop/imports/{checked.pk}/",
+        "shop_import_checking": f"/shop/imports/{checking.pk}/", "shop_import_done": f"/shop/imports/{done.pk}/",
+        "shop_import_bad": f"/shop/imports/{bad.pk}/",
+    }  # fmt: skip
+
+
+def an_application(applicant: Any) -> dict[str, str]:
+    """申请入驻, waiting for an operator."""
+    from clock import now
+    from shops import life
+
+    papers = life.Papers("新开的店", "点卡", "13800000000", documents=[("营业执照", _picture())])
+    life.apply(papers, by=applicant, at=now())
+    return {"applicant_applied": "/shop/apply/"}
+
+
+def _import() -> None:
+    from clock import now
+    from shops import importing
+
+    while importing.sweep(at=now()):
+        pass
+
+
+def _picture() -> Any:
+    from PIL import Image
+
+    import images
+
+    picture = io.BytesIO()
+    Image.new("RGB", (60, 40), "teal").save(picture, "PNG")
+    return images.repaint(picture.getvalue())
