@@ -28,6 +28,7 @@ from accounts.roles import Role as R
 from orders import cancellation, masking
 from orders.models import Order
 from payments import hearing, refunding
+from payments.models import RefundAttempt
 from records import chain
 from refunds import evidence, followups, goods, policy
 from refunds.models import Disbursement, Lane, Queue, Refund, RefundEvent, RefundLine
@@ -278,8 +279,8 @@ def reissue(refunds: Sequence[Refund], *, by: User, at: datetime) -> None:
     """重新原路退款 under a new number, once the old one is closed, or its money is back with the merchant (G7)."""
     with _step("reissue", refunds, by=by, at=at) as taken:
         _no_other_active(taken)
-        for refund, attempt in zip(taken.refunds, _last_attempts(taken.refunds), strict=True):
-            if attempt is not None and attempt.status not in hearing.FINAL:
+        for refund, attempt in zip(taken.refunds, open_attempts(taken.refunds), strict=True):
+            if attempt:
                 raise StepRefused(
                     "attempt_not_closed", _("渠道尚未关闭上一笔退款，再发一笔可能重复退款。请等渠道关闭。")
                 )
@@ -294,6 +295,12 @@ def allowed_steps(refund: Refund, by: User) -> list[str]:
     roles = roles_on(refund, by)
     steps = [name for name, step in STEPS.items() if S(refund.status) in step.sources and step.who & roles]
     return [name for name in steps if name != "withdraw" or refund.cancellation_id is None]
+
+
+def open_attempts(refunds: Sequence[Refund]) -> list[RefundAttempt | None]:
+    """What was last sent for each case, where its channel has not closed it: another beside it could pay twice."""
+    attempts = _last_attempts(refunds)
+    return [attempt if attempt and attempt.status not in hearing.FINAL else None for attempt in attempts]
 
 
 def above_limit(refunds: Sequence[Refund]) -> set[int]:
@@ -409,7 +416,7 @@ def _decide(taken: _Taken, at: datetime, note: str) -> None:
         refund.decided_at, refund.decision_note = at, note
 
 
-def _last_attempts(refunds: Sequence[Refund]) -> list:
+def _last_attempts(refunds: Sequence[Refund]) -> list[Any]:
     """The latest attempt of each case, None where there is none."""
     rows = Disbursement.objects.filter(refund__in=refunds).select_related("attempt").order_by("pk")
     latest = {row.refund_id: row.attempt for row in rows}

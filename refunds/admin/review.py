@@ -63,6 +63,8 @@ class CasePage(CaseList):
         allowed = set(lifecycle.allowed_steps(refund, user))
         if "approve" in allowed and not may_approve(refund, user):
             allowed.remove("approve")  # the hint beside the buttons says whose it is
+        if "reissue" in allowed and lifecycle.open_attempts([refund])[0]:
+            allowed.remove("reissue")  # the hint says what helps
         return [self._button(name, refund) for name in DESK_STEPS if name in allowed]
 
     def _check_button(self, request: HttpRequest, refund: Refund) -> dict[str, Any] | None:
@@ -84,6 +86,11 @@ def _hint(refund: Refund, user: User) -> str:
     roles = lifecycle.roles_on(refund, user)
     if roles <= {Role.BUYER, Role.MERCHANT}:
         return "这张退款单与您本人或您的店铺有关，须由其他同事处理。"
+    if refund.status == S.RETURNED and (attempt := lifecycle.open_attempts([refund])[0]):
+        return (
+            f"渠道还没有关闭 {attempt.request_no}，不能重新发放。请打开下方这笔渠道退款，按那里的提示处理；"
+            "关闭后，这里会出现“重新原路退款”。"
+        )
     if lifecycle.allowed_steps(refund, user):
         return above_limit_words(refund) if refund.status == S.FIRST_REVIEW and not may_approve(refund, user) else ""
     if refund.queue == Queue.NOBODY:

@@ -258,6 +258,9 @@ def test_an_abnormal_refund_goes_back_to_the_merchant_and_the_buyer_is_not_calle
     """G8: the number ends, the case stays with finance, and a new number may follow."""
     attempt = returned(buy_by_card())
     seat = sits(finance)
+    case = text(seat.get(page_of(attempt.disbursement.refund)))
+    assert f"渠道还没有关闭 {attempt.request_no}，不能重新发放" in case
+    assert acts_on(case) & {"reissue"} == set()  # a button that can only refuse helps nobody
     dialog = text(seat.dialog("send_back", attempt))
     assert "买家不会因此收到钱" in dialog
     assert "重新原路退款" in dialog
