@@ -30,6 +30,7 @@ from orders.models import (
     Order,
     OrderLine,
     OrderStatus,
+    OrderStep,
     ServiceJob,
     ServiceStatus,
     TopUp,
@@ -160,7 +161,7 @@ def cancel_many(
     )
     orders = [order for order, _lines in losses]
     placing.let_go([line for _order, lines in losses for line in lines], at=at)
-    history.record(orders, "cancel_lines", at=at, by=by, note=f"{Cause(cause).label} {reason}".strip())
+    history.record(orders, OrderStep.CANCEL_LINES, at=at, by=by, note=f"{Cause(cause).label} {reason}".strip())
     status.settle_all(orders, at=at)
     if not is_heard:
         _tell(canceled, at)

@@ -20,6 +20,7 @@ from orders.models import (
     Order,
     OrderLine,
     OrderStatus,
+    OrderStep,
     Reservation,
     ServiceJob,
     ServiceStatus,
@@ -46,7 +47,7 @@ def mark_paid(order: Order, *, at: datetime) -> None:
     order.status, order.paid_at, order.promised_at = OrderStatus.PAID, at, at + promise
     order.next_due_at = order.promised_at
     order.save(update_fields=["status", "paid_at", "promised_at", "next_due_at"])
-    history.record([order], "pay", at=at)
+    history.record([order], OrderStep.PAY, at=at)
     fulfil(order, lines, at=at)
 
 
@@ -83,7 +84,7 @@ def reveal(line: OrderLine, *, viewer: stock.Viewer, at: datetime, verified_by: 
         if needs_step_up(line):
             if not verified_by:
                 raise StepUpNeeded(f"reveal: {line.list_price_fen} fen")
-            history.record([order], "verify", at=at, by=viewer.user, note=verified_by)
+            history.record([order], OrderStep.VERIFY, at=at, by=viewer.user, note=verified_by)
         delivery = Delivery.objects.filter(line=line, code__isnull=False).first()
         if delivery is None or delivery.code_id is None or viewer.user.pk != order.buyer_id:
             raise NothingToReveal("reveal: nothing was delivered for this line to this buyer")

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from accounts.models import User
-from orders.models import Order, OrderEvent
+from orders.models import Order, OrderEvent, OrderStep
 from records import chain
 
 
-def record(orders: Sequence[Order], step: str, *, at: datetime, by: User | None = None, note: str = "") -> None:
+def record(orders: Sequence[Order], step: OrderStep, *, at: datetime, by: User | None = None, note: str = "") -> None:
     """What was just done to these orders. They are locked by the caller, and bear their new status."""
     chain.append(
-        [OrderEvent(order=each, step=step, to_status=each.status, actor=by, note=note[:500], at=at) for each in orders]
+        [
+            OrderEvent(order=each, step=OrderStep(step), to_status=each.status, actor=by, note=note[:500], at=at)
+            for each in orders
+        ]
     )

@@ -12,11 +12,9 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from orders import history, recipients
-from orders.models import Order, OrderStatus, ServiceJob, ServiceStatus
+from orders.models import Order, OrderStatus, OrderStep, ServiceJob, ServiceStatus
 from orders.recipients import Recipient
 from shops import rights
-
-STEP = "see_recipient"
 
 
 class CannotSee(Exception):
@@ -39,7 +37,7 @@ def see_recipient(order: Order, *, by: User, at: datetime) -> Recipient:
             raise CannotSee(_("您不能查看这张订单的充值对象。"))
         if not may_see_recipient(locked):
             raise CannotSee(_("服务未在进行，不再显示完整的充值对象。"))
-        history.record([locked], STEP, at=at, by=by)
+        history.record([locked], OrderStep.SEE_RECIPIENT, at=at, by=by)
         found = recipients.of(locked)
     if found is None:
         raise CannotSee(_("这张订单没有充值对象。"))

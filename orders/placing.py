@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from money import share_out
 from orders import discounts, history, recipients
-from orders.models import Order, OrderLine, OrderStatus, Reservation
+from orders.models import Order, OrderLine, OrderStatus, OrderStep, Reservation
 from orders.recipients import Recipient
 from shops import stock
 from shops.models import CardCode, Fulfilment, Product, ShopStatus
@@ -82,7 +82,7 @@ def cancel(orders: Sequence[Order], *, at: datetime) -> None:
     for order in unpaid:
         order.status, order.canceled_at = OrderStatus.CANCELED, at
     let_go(list(OrderLine.objects.filter(order__in=unpaid)), at=at)
-    history.record(unpaid, "lapse", at=at)
+    history.record(unpaid, OrderStep.LAPSE, at=at)
 
 
 def call_off(orders: Sequence[Order], *, at: datetime, by: User | None = None, note: str = "") -> None:
@@ -94,7 +94,7 @@ def call_off(orders: Sequence[Order], *, at: datetime, by: User | None = None, n
     Order.objects.filter(pk__in=[order.pk for order in open_ones]).update(expires_at=at)
     for order in open_ones:
         order.expires_at = at
-    history.record(open_ones, "call_off", at=at, by=by, note=note)
+    history.record(open_ones, OrderStep.CALL_OFF, at=at, by=by, note=note)
 
 
 def let_go(lines: Sequence[OrderLine], *, at: datetime) -> None:
@@ -159,7 +159,7 @@ def _create(product: Product, wish: Wish, buyer: User, checkout_key: uuid.UUID, 
     _keep_codes(lines, product, buyer, at)
     if coupon:
         discounts.use(coupon, order, at=at)
-    history.record([order], "place", at=at, by=buyer)
+    history.record([order], OrderStep.PLACE, at=at, by=buyer)
     return order
 
 

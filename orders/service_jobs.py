@@ -28,7 +28,7 @@ from identifiers import uuid7
 from images import Repainted
 from notices.models import Notice
 from orders import delivery, history, masking
-from orders.models import Order, OrderStatus, ServiceJob, ServiceReport
+from orders.models import Order, OrderStatus, OrderStep, ServiceJob, ServiceReport
 from orders.models import ServiceStatus as S
 from shops import rights
 from shops.models import ShopMember
@@ -71,7 +71,7 @@ def start(job: ServiceJob, *, by: User, at: datetime) -> None:
         order, locked = _locked(job)
         _demand_shop(by, order)
         _move("start", order, locked, started_at=at)
-        history.record([order], "start_service", at=at, by=by)
+        history.record([order], OrderStep.START_SERVICE, at=at, by=by)
         _tell([order.buyer_id], order, locked, "start", at)
 
 
@@ -100,7 +100,7 @@ def hand_over(job: ServiceJob, *, by: User, at: datetime, text: str, image: Repa
         _demand_shop(by, order)
         _move("hand_over", order, locked, handed_over_at=at, percent_done=100)
         _write(order, locked, by, True, at, text, image, 100)
-        history.record([order], "hand_over_service", at=at, by=by)
+        history.record([order], OrderStep.HAND_OVER_SERVICE, at=at, by=by)
         delivery.hand_over(order, [(locked.line, None)], at=at)
 
 

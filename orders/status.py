@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from accounts.models import User
 from notices.models import Notice
 from orders import history
-from orders.models import Order, OrderLine, OrderStatus
+from orders.models import Order, OrderLine, OrderStatus, OrderStep
 
 
 def settle(order: Order, *, at: datetime) -> None:
@@ -34,8 +34,8 @@ def settle_all(orders: Sequence[Order], *, at: datetime) -> None:
     columns = ["status", "delivered_at", "canceled_at", "next_due_at", "leased_until", "tries"]
     Order.objects.bulk_update(settled, columns)
     _tell(delivered, at)
-    history.record(delivered, "deliver", at=at)
-    history.record(canceled, "cancel", at=at)
+    history.record(delivered, OrderStep.DELIVER, at=at)
+    history.record(canceled, OrderStep.CANCEL, at=at)
 
 
 def _having(orders: Sequence[Order], **lines: object) -> set[int]:
@@ -52,7 +52,7 @@ def complete(orders: Sequence[Order], *, at: datetime, by: User | None = None) -
     )
     for order in done:
         order.status, order.completed_at, order.next_due_at = OrderStatus.COMPLETED, at, None
-    history.record(done, "complete", at=at, by=by)
+    history.record(done, OrderStep.COMPLETE, at=at, by=by)
 
 
 def _tell(orders: Sequence[Order], at: datetime) -> None:

@@ -17,12 +17,12 @@ from accounts.models import User
 from accounts.roles import Role
 from orders import history, masking, topups
 from orders.delivery import SWEEP
-from orders.models import Order, TopUp, TopUpStatus
+from orders.models import Order, OrderStep, TopUp, TopUpStatus
 from orders.topups import UNDER_WAY
 from shops.models import ShopMember
 
 LONGEST_PROOF = 500
-OUTCOMES = {TopUpStatus.SUCCEEDED: "decide_arrived", TopUpStatus.FAILED: "decide_failed"}  # and their step on record
+OUTCOMES = {TopUpStatus.SUCCEEDED: OrderStep.DECIDE_ARRIVED, TopUpStatus.FAILED: OrderStep.DECIDE_FAILED}
 
 
 class CannotDecide(Exception):

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from notices.models import Notice
 from orders import history
-from orders.models import Order
+from orders.models import Order, OrderStep
 from refunds.models import Refund
 
 
@@ -38,7 +38,7 @@ def claim(guest: User, *, by: User, at: datetime) -> list[Order]:
         orders = _move_orders(locked, by)
         if Refund.objects.filter(buyer=locked).exists():  # filed while we waited
             raise CannotClaim(_("这张订单刚刚有了新的退款申请，请再试一次。"))
-        history.record(orders, "claim", at=at, by=by)
+        history.record(orders, OrderStep.CLAIM, at=at, by=by)
         Notice.objects.filter(recipient=locked).update(recipient=by)
     return orders
 

@@ -15,7 +15,6 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from orders.models import Order, OrderEvent
@@ -27,24 +26,6 @@ from shops.models import CodeEvent
 
 FORMAT = "cardshop-record-1"
 SHOWN_EVENTS = 200  # the newest; the file has all
-
-ORDER_STEPS = {
-    "place": gettext_lazy("下单"),
-    "pay": gettext_lazy("付款成功"),
-    "lapse": gettext_lazy("未付款，订单取消"),
-    "call_off": gettext_lazy("未付款的订单被取消"),
-    "cancel_lines": gettext_lazy("未交付的商品取消"),
-    "cancel": gettext_lazy("订单取消"),
-    "deliver": gettext_lazy("全部交付"),
-    "verify": gettext_lazy("买家再次验证身份"),
-    "decide_arrived": gettext_lazy("平台认定充值已到账"),
-    "decide_failed": gettext_lazy("平台认定充值失败"),
-    "start_service": gettext_lazy("商家开始服务"),
-    "hand_over_service": gettext_lazy("商家交付服务"),
-    "complete": gettext_lazy("订单完成"),
-    "claim": gettext_lazy("访客订单归入账号"),
-    "adopt": gettext_lazy("建档：此前没有逐步记录"),
-}
 
 
 @dataclass(frozen=True)
@@ -260,7 +241,7 @@ def _words(event: Any, refunds: Mapping[int, Refund]) -> str:
         return str(event.get_kind_display())
     if isinstance(event, RefundEvent):
         return reading.told(refunds[event.refund_id], event)
-    return str(ORDER_STEPS.get(event.step, event.step))
+    return str(event.get_step_display())
 
 
 # --- in a file --------------------------------------------------------------------------------------------------------

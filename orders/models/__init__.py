@@ -17,12 +17,12 @@ from orders.models.fulfilment import (
     TopUp,
     TopUpStatus,
 )
-from orders.models.order import CouponUse, Order, OrderEvent, OrderLine, OrderStatus, new_order_no
+from orders.models.order import CouponUse, Order, OrderEvent, OrderLine, OrderStatus, OrderStep, new_order_no
 from orders.models.talk import Announcement, OrderMessage, Review, Side
 
 __all__ = [
     "Announcement", "BulkCancellation", "BulkCancellationStatus", "Cancellation", "CancellationLine", "Cause",
     "CouponUse", "Delivery", "IfMissing", "Order", "OrderEvent", "OrderLine", "OrderMessage", "OrderStatus",
-    "Reservation", "Review", "ServiceJob", "ServiceReport", "ServiceStatus", "Side", "TopUp", "TopUpStatus",
-    "new_order_no",
+    "OrderStep", "Reservation", "Review", "ServiceJob", "ServiceReport", "ServiceStatus", "Side", "TopUp",
+    "TopUpStatus", "new_order_no",
 ]  # fmt: skip

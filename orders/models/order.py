@@ -90,6 +90,27 @@ class Order(WorkItem):
         return self.order_no
 
 
+class OrderStep(models.TextChoices):
+    """What happens to an order, as its buyer and its shop read it in the record. ``history.record`` takes no other."""
+
+    PLACE = "place", _("下单")
+    PAY = "pay", _("付款成功")
+    LAPSE = "lapse", _("未付款，订单取消")
+    CALL_OFF = "call_off", _("未付款的订单被取消")
+    CANCEL_LINES = "cancel_lines", _("未交付的商品取消")
+    CANCEL = "cancel", _("订单取消")
+    DELIVER = "deliver", _("全部交付")
+    VERIFY = "verify", _("买家再次验证身份")
+    SEE_RECIPIENT = "see_recipient", _("商家查看充值对象")
+    DECIDE_ARRIVED = "decide_arrived", _("平台认定充值已到账")
+    DECIDE_FAILED = "decide_failed", _("平台认定充值失败")
+    START_SERVICE = "start_service", _("商家开始服务")
+    HAND_OVER_SERVICE = "hand_over_service", _("商家交付服务")
+    COMPLETE = "complete", _("订单完成")
+    CLAIM = "claim", _("访客订单归入账号")
+    ADOPT = "adopt", _("建档：此前没有逐步记录")  # by the migration that began the record
+
+
 class OrderEvent(Link):
     """订单记录: one link of an order's chain."""
 
@@ -100,7 +121,7 @@ class OrderEvent(Link):
     NUMBER = "order_no"
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="events")
-    step = models.CharField(_("步骤"), max_length=32)
+    step = models.CharField(_("步骤"), max_length=32, choices=OrderStep.choices)
     to_status = models.CharField(_("其后状态"), max_length=16, choices=OrderStatus.choices)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     note = models.CharField(_("说明"), max_length=500, blank=True)

@@ -53,6 +53,7 @@ class Review(models.Model):
     is_hidden = models.BooleanField(_("已隐藏"), default=False)
     hidden_reason = models.CharField(_("隐藏原因"), max_length=200, blank=True)
     hidden_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    hidden_at = models.DateTimeField(_("隐藏时间"), null=True, blank=True)
     at = models.DateTimeField(_("时间"))
 
     class Meta:

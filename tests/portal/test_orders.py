@@ -10,8 +10,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
 
 import clock
-from orders import looking, placing
-from orders.models import Cancellation, OrderEvent, OrderMessage, ServiceJob
+from orders import placing
+from orders.models import Cancellation, OrderEvent, OrderMessage, OrderStep, ServiceJob
 from orders.placing import Wish
 from orders.recipients import Recipient
 from shops.models import RecipientKind
@@ -89,13 +89,21 @@ def test_whom_it_is_for_is_shown_while_work_is_open_and_every_look_is_on_record(
         answer = seat.post(f"{page}recipient/")
         assert ACCOUNT in text(answer)
         assert "no-store" in answer["Cache-Control"]
-    looks = OrderEvent.objects.filter(order=service, step=looking.STEP).order_by("sequence")
+    looks = OrderEvent.objects.filter(order=service, step=OrderStep.SEE_RECIPIENT).order_by("sequence")
     assert [look.actor.username for look in looks] == ["merchant", "the-clerk"]
     keeper.post(f"{page}lines/1/start/")
     keeper.post(f"{page}lines/1/hand-over/", {"report-1-text": "好了"})
     assert keeper.post(f"{page}recipient/").status_code == 302
     assert looks.count() == 2
     assert ACCOUNT not in text(keeper.get(page))
+
+
+def test_a_look_at_whom_it_is_for_is_told_in_words(keeper, client, service):
+    keeper.post(f"{page_of(service)}recipient/")
+    client.force_login(service.buyer)
+    for page in (keeper.get(f"{page_of(service)}record/"), client.get(f"/orders/{service.order_no}/record/")):
+        assert "商家查看充值对象" in text(page)
+        assert "see_recipient" not in text(page)
 
 
 def test_out_of_stock_is_canceled_with_what_it_costs_and_given_back(keeper, merchant, service, drain):
