@@ -15,6 +15,7 @@ from django.conf import settings
 
 from orders.models import Delivery, Order, Reservation
 from shops import vault
+from shops.models import CardCode
 
 MASK = "••••"
 LONGEST_RUN = 10  # words of one code, written apart; more where they are so short that all of them are
@@ -54,6 +55,16 @@ def mask_own(order_ids: Collection[int], text: str) -> str:
     return _cover(text, _merged(_own_codes(plain(text), _known_codes(order_ids)))) if text.strip() else text
 
 
+def mask_any(text: str) -> str:
+    """What staff write to the buyers of many orders, without any code that is or was in our stock."""
+    return _cover(text, _merged(_own_codes(plain(text), _codes_in(plain(text)))))
+
+
+def tidy(text: str) -> str:
+    """What somebody typed in, as it is kept: without zeros, with one kind of line end, without blanks around it."""
+    return text.replace("\0", "").replace("\r\n", "\n").strip()
+
+
 def plain(text: str) -> str:
     """The same text letter by letter, with full-width letters as the plain ones, so that places stay where they are."""
     return "".join(_plain_letter(letter) for letter in text)
@@ -88,6 +99,18 @@ def _known_codes(order_ids: Collection[int]) -> IsMine | None:
         return known[spelling]
 
     return is_mine
+
+
+def _codes_in(text: str) -> IsMine:
+    """Knows those codes of our stock that this text may hold. As many fingerprints as it has spellings, one query."""
+    runs, wholes = _candidates(text)
+    spelled = {spelling for span in runs for spelling in _spellings(text[slice(*span)])}
+    spelled |= {spelling for span in wholes for spelling in _cases(text[slice(*span)])}
+    keyring = vault.keyring(settings.CARD_KEYS_FILE)
+    marks = {spelling: keyring.fingerprint(spelling) for spelling in spelled}
+    stock = CardCode.objects.filter(fingerprint__in=set(marks.values()), restocked_as=None)  # its newest row
+    held = {bytes(mark) for mark in stock.values_list("fingerprint", flat=True)}
+    return lambda spelling: marks[spelling] in held
 
 
 def _own_codes(text: str, is_mine: IsMine | None) -> list[Span]:

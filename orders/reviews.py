@@ -6,6 +6,8 @@ The buyer's words never change. Codes in them are masked before they are written
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -20,11 +22,12 @@ from shops import rights
 from shops.models import Product, Shop
 
 LONGEST = 500
+LONGEST_REASON = 200
 SPEAKS_OF_REFUNDS = re.compile(r"退款|退钱|退货|refund", re.IGNORECASE)
 
 
 class CannotReview(Exception):
-    """Not theirs, their own shop's, not completed, said already, nothing said. The message is for whoever tried."""
+    """Not theirs, their own shop's, not completed, said already, nothing or too much. The message is for whoever tried."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -75,13 +78,23 @@ def reply(review: Review, text: str, *, by: User, at: datetime) -> None:
 
 def hide(review: Review, *, by: User, at: datetime, reason: str) -> None:
     """隐藏: it is shown to nobody, and kept with the reason. Raises CannotReview."""
-    words = masking.mask_own([review.order_id], reason.strip())[:200]
-    _moderate(review, by, is_hidden=True, hidden_reason=words, hidden_by=by)
+    words = masking.mask_own([review.order_id], masking.tidy(reason))
+    if not words:
+        raise CannotReview("reason", _("请写明隐藏的原因。"))
+    if len(words) > LONGEST_REASON:
+        raise CannotReview("too_long", _("一次最多 %(most)d 个字。") % {"most": LONGEST_REASON})
+    with _moderation(review, "hide", by) as locked:
+        if locked.is_hidden:
+            raise CannotReview("already", _("这条评价已是这个状态。"))
+        locked.is_hidden, locked.hidden_reason, locked.hidden_by, locked.hidden_at = True, words, by, at
 
 
-def show(review: Review, *, by: User, at: datetime) -> None:
+def show(review: Review, *, by: User) -> None:
     """恢复显示. Raises CannotReview."""
-    _moderate(review, by, is_hidden=False, hidden_reason="", hidden_by=None)
+    with _moderation(review, "show", by) as locked:
+        if not locked.is_hidden:
+            raise CannotReview("already", _("这条评价已是这个状态。"))
+        locked.is_hidden, locked.hidden_reason, locked.hidden_by, locked.hidden_at = False, "", None, None
 
 
 def of_product(product: Product) -> QuerySet[Review]:
@@ -93,25 +106,24 @@ def of_shop(shop: Shop) -> QuerySet[Review]:
     return Review.objects.filter(shop=shop, is_hidden=False).select_related("author", "product")
 
 
-def signature(review: Review) -> str:
+def shown_author(review: Review) -> str:
     """Who wrote it, as strangers may know: 小****, or that it was a guest."""
     return _("访客") if review.author.is_guest else f"{review.author.username[:1]}****"
 
 
-def _moderate(review: Review, by: User, **columns: object) -> None:
-    act = "hide" if columns["is_hidden"] else "show"
-    if not accounts.rights.may(by, act, "orders.review"):
-        raise CannotReview("not_allowed", _("您不能管理评价。"))
-    if columns["is_hidden"] and not columns["hidden_reason"]:
-        raise CannotReview("reason", _("请写明隐藏的原因。"))
+@contextmanager
+def _moderation(review: Review, act: str, by: User) -> Iterator[Review]:
+    """The review, locked, before somebody who may do this; what the block sets is saved."""
     with transaction.atomic():
+        if not accounts.rights.may(by, act, "orders.review"):
+            raise CannotReview("not_allowed", _("您不能管理评价。"))
         locked = Review.objects.select_for_update(no_key=True).get(pk=review.pk)
-        if locked.is_hidden == columns["is_hidden"]:
-            raise CannotReview("already", _("这条评价已是这个状态。"))
-        for name, value in columns.items():
-            setattr(locked, name, value)
-        locked.save(update_fields=list(columns))
+        yield locked
+        locked.save(update_fields=["is_hidden", "hidden_reason", "hidden_by", "hidden_at"])
 
 
 def _readable(order: Order, text: str) -> str:
-    return masking.mask(order, text.replace("\0", "").replace("\r\n", "\n").strip())[:LONGEST]
+    words = masking.tidy(text)
+    if len(words) > LONGEST:
+        raise CannotReview("too_long", _("一次最多 %(most)d 个字。") % {"most": LONGEST})
+    return masking.mask(order, words)[:LONGEST]  # a mask may be longer than a short code

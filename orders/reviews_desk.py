@@ -20,7 +20,7 @@ class HideForm(DialogForm):
     reason = note_field(
         required=True,
         label="隐藏的原因",
-        help_text="记入评价。只隐藏泄露隐私、辱骂、广告或与商品无关的；差评本身不是理由。",
+        help_text="记入评价，不超过 200 字。只隐藏泄露隐私、辱骂、广告或与商品无关的；差评本身不是理由。",
     )
 
     @cached_property
@@ -53,12 +53,13 @@ class ReviewDesk(ActsDesk):
     fieldsets = (
         (None, {"fields": (("stars_shown", "state"), ("product_link", "shop_link"), ("order_link", "who"), "text")}),
         ("商家回复", {"fields": ("reply", "replied_at")}),
-        ("管理", {"fields": ("about_refund", "hidden_reason", "moderator")}),
+        ("管理", {"fields": ("about_refund", "hidden_reason", ("moderator", "hidden"))}),
     )
-    readonly_fields = ("stars_shown", "state", "product_link", "shop_link", "order_link", "who", "moderator")
+    readonly_fields = ("stars_shown", "state", "product_link", "shop_link", "order_link", "who", "moderator", "hidden")
     actions_detail = ("hide", "show")
 
     at_time = when("at", "时间")
+    hidden = when("hidden_at", "隐藏时间")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Review]:
         return super().get_queryset(request).select_related("product", "shop", "author", "order", "hidden_by")
@@ -108,7 +109,7 @@ class ReviewDesk(ActsDesk):
     )  # fmt: skip
     def show(self, request: HttpRequest, form: ShowForm, object_id: str) -> str:
         review = Review.objects.get(pk=key(object_id))
-        reviews.show(review, by=me(request), at=clock.now())
+        reviews.show(review, by=me(request))
         return self._done(request, review, "已恢复显示。", "恢复显示评价")
 
     def _done(self, request: HttpRequest, review: Review, told: str, words: str) -> str:

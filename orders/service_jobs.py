@@ -167,7 +167,7 @@ def _write(
     order: Order, job: ServiceJob, by: User, by_shop: bool, at: datetime, text: str, image: Repainted | None,
     percent: int | None,
 ) -> ServiceReport:  # fmt: skip
-    words = text.replace("\0", "").replace("\r\n", "\n").strip()
+    words = masking.tidy(text)
     if not words and image is None:
         raise CannotServe("empty", _("请写明情况，或附一张图片。"))
     if len(words) > LONGEST:

@@ -54,7 +54,7 @@ def say(order: Order, text: str, *, by: User, at: datetime) -> OrderMessage:
     side = side_of(order, by)
     if side is None:
         raise CannotSpeak("not_yours", _("您不能在这张订单上留言。"))
-    text = text.replace("\0", "").replace("\r\n", "\n").strip()
+    text = masking.tidy(text)
     if not text:
         raise CannotSpeak("empty", _("请写下要说的话。"))
     if len(text) > LONGEST:

@@ -42,7 +42,7 @@ def decide(topup: TopUp, outcome: TopUpStatus, *, proof: str, by: User, at: date
 
     Raises CannotDecide.
     """
-    words = proof.replace("\0", "").replace("\r\n", "\n").strip()
+    words = masking.tidy(proof)
     if not words:
         raise CannotDecide("请写明依据：供应商的单号、流水号或书面答复。")
     with transaction.atomic():

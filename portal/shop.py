@@ -72,7 +72,7 @@ def deposit_page(request: SignedIn, here: Here) -> HttpResponse:
 def review_list(request: SignedIn, here: Here) -> HttpResponse:
     """买家评价, hidden ones left out; each may be answered once."""
     page = paging.newest_first(reviews.of_shop(here.shop), by="at", after=request.GET.get("after", ""))
-    rows = [(review, reviews.signature(review)) for review in page.rows]
+    rows = [(review, reviews.shown_author(review)) for review in page.rows]
     return show(request, here, "reviews.html", {"page": page, "rows": rows, "form": ReplyForm()})
 
 

@@ -63,7 +63,7 @@ def show(request: HttpRequest, product: Product, form: BuyForm, **more: Any) -> 
         "handed_over": trust.handed_over(product),
         "promise": trust.minutes(product.delivery_promise_minutes),
         "stock_count": stock.available(product.pk) if product.fulfilment == Fulfilment.CODES else None,
-        "reviews": [(review, reviews.signature(review)) for review in shown],
+        "reviews": [(review, reviews.shown_author(review)) for review in shown],
     }
     return render(request, "storefront/product.html", facts | trust.of(product.shop) | more)
 

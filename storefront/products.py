@@ -76,7 +76,7 @@ def _reviews(request: HttpRequest, rows: Any, about: dict[str, Any]) -> HttpResp
 
 
 def _signed(rows: Any) -> list[tuple[Review, str]]:
-    return [(review, reviews.signature(review)) for review in rows]
+    return [(review, reviews.shown_author(review)) for review in rows]
 
 
 def _page(request: HttpRequest, goods: Any, **kept: str) -> dict[str, Any]:

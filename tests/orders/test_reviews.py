@@ -102,15 +102,32 @@ def test_moderation_hides_with_a_reason_and_shows_again(write, reviewer, finance
             reviews.hide(review, by=outsider, at=clock.now(), reason="不喜欢")
     with pytest.raises(CannotReview, match="原因"):
         reviews.hide(review, by=reviewer, at=clock.now(), reason=" ")
-    reviews.hide(review, by=reviewer, at=clock.now(), reason="含他人隐私")
+    with pytest.raises(CannotReview, match="最多 200 个字"):
+        reviews.hide(review, by=reviewer, at=clock.now(), reason="啊" * 201)
+    at = clock.now()
+    reviews.hide(review, by=reviewer, at=at, reason="含他人隐私")
     assert not reviews.of_product(review.product).exists()
     assert not reviews.of_shop(review.shop).exists()
     review.refresh_from_db()
     assert (review.hidden_reason, review.hidden_by, review.text) == ("含他人隐私", reviewer, "差评")
+    assert review.hidden_at == at
     with pytest.raises(CannotReview, match="已是"):
         reviews.hide(review, by=reviewer, at=clock.now(), reason="再来")
-    reviews.show(review, by=reviewer, at=clock.now())
+    reviews.show(review, by=reviewer)
     assert reviews.of_product(review.product).get() == review
+    with pytest.raises(CannotReview, match="已是"):
+        reviews.show(review, by=reviewer)
+
+
+def test_what_is_too_long_is_refused_and_not_cut(completed, write, merchant):
+    """The words never change, so nobody may lose the end of theirs."""
+    order = completed()
+    with pytest.raises(CannotReview, match="最多 500 个字"):
+        write(order, text="好" * 501)
+    review = write(order, text="  " + "好" * 500 + "\r\n")
+    assert review.text == "好" * 500
+    with pytest.raises(CannotReview, match="最多 500 个字"):
+        reviews.reply(review, "谢" * 501, by=merchant, at=clock.now())
 
 
 def test_the_page_of_a_review(client, completed, buyer, stranger, write):
