@@ -24,7 +24,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet, Sum
 import workqueue
 from accounts.models import User
 from accounts.roles import Role
-from orders import cancellation, placing
+from orders import cancellation, masking, placing
 from orders.models import BulkCancellation, Cause, Order, OrderLine, OrderStatus
 from orders.models import BulkCancellationStatus as B
 from shops.models import Product, Shop
@@ -59,29 +59,30 @@ def preview(about: Shop | Product, *, cause: Cause, reason: str, by: User, at: d
 
     Raises CannotStart.
     """
-    _demand_right(by)
     if cause not in CAUSES:
         raise CannotStart("请选择一个适用于整店或整个商品的取消原因。")
-    if not reason.strip():
+    words = masking.mask_any(masking.tidy(reason))[:300]  # every buyer reads it (PM16)
+    if not words:
         raise CannotStart("请写明原因，买家会看到这段话。")
-    found = BulkCancellation(
-        shop=about if isinstance(about, Shop) else None,
-        product=about if isinstance(about, Product) else None,
-        cause=cause,
-        reason=reason.strip()[:300],
-        created_by=by,
-        created_at=at,
-    )
-    _write(found, totals(found))
-    found.save()
+    with transaction.atomic():
+        _demand_right(by)
+        found = BulkCancellation(
+            shop=about if isinstance(about, Shop) else None,
+            product=about if isinstance(about, Product) else None,
+            cause=cause,
+            reason=words,
+            created_by=by,
+            created_at=at,
+        )
+        _write(found, totals(found))
+        found.save()
     return found
 
 
 def start(bulk: BulkCancellation, *, by: User, at: datetime) -> None:
     """开始: from now on a worker goes through the orders. Started once, by whoever. Raises CannotStart."""
-    _demand_right(by)
     with transaction.atomic():
-        locked = BulkCancellation.objects.select_for_update(no_key=True, of=("self",)).get(pk=bulk.pk)
+        locked = _locked(bulk, by)
         if locked.status != B.PREVIEWED:
             raise CannotStart("这一批已经开始、完成或放弃。")
         _write(locked, totals(locked))
@@ -92,10 +93,12 @@ def start(bulk: BulkCancellation, *, by: User, at: datetime) -> None:
 
 def abandon(bulk: BulkCancellation, *, by: User, at: datetime) -> None:
     """放弃 a preview that nobody started. Raises CannotStart."""
-    _demand_right(by)
-    waiting = BulkCancellation.objects.filter(pk=bulk.pk, status=B.PREVIEWED)
-    if not waiting.update(status=B.ABANDONED, finished_at=at):
-        raise CannotStart("这一批已经开始，不能放弃。")
+    with transaction.atomic():
+        locked = _locked(bulk, by)
+        if locked.status != B.PREVIEWED:
+            raise CannotStart("这一批已经开始，不能放弃。")
+        locked.status, locked.finished_at = B.ABANDONED, at
+        locked.save(update_fields=["status", "finished_at"])
 
 
 def totals(bulk: BulkCancellation) -> Totals:
@@ -228,6 +231,13 @@ def _within(bulk: BulkCancellation, lines: QuerySet[OrderLine]) -> QuerySet[Orde
 def _write(bulk: BulkCancellation, found: Totals) -> None:
     bulk.order_count, bulk.unpaid_count = found.order_count, found.unpaid_count
     bulk.refund_fen, bulk.penalty_fen = found.refund_fen, found.penalty_fen
+
+
+def _locked(bulk: BulkCancellation, by: User) -> BulkCancellation:
+    """The batch as it is now, before somebody who may decide about it now."""
+    locked = BulkCancellation.objects.select_for_update(no_key=True, of=("self",)).get(pk=bulk.pk)
+    _demand_right(by)
+    return locked
 
 
 def _demand_right(by: User) -> None:

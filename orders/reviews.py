@@ -27,7 +27,7 @@ SPEAKS_OF_REFUNDS = re.compile(r"退款|退钱|退货|refund", re.IGNORECASE)
 
 
 class CannotReview(Exception):
-    """Not theirs, their own shop's, not completed, said already, nothing or too much. The message is for whoever tried."""
+    """Not theirs, their own shop's, not completed, said already, nothing, too much. The message is for the author."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

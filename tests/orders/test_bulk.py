@@ -10,11 +10,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 import clock
+from accounts.models import User
 from notices.models import Notice
 from orders import bulk, placing
 from orders.models import BulkCancellation, Cancellation, Cause, Order, OrderStatus, ServiceJob
 from orders.placing import Wish
 from payments import charging
+from shops import stock
 
 pytestmark = pytest.mark.django_db
 
@@ -150,6 +152,35 @@ def test_only_operators_cancel_in_bulk(who, request, shop, operator):
         bulk.start(row, by=person, at=clock.now())
     with pytest.raises(bulk.CannotStart):
         bulk.abandon(row, by=person, at=clock.now())
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("act", ["preview", "start", "abandon"])
+def test_rights_are_read_inside_the_transaction_that_needs_them(act, shop, operator):
+    """I10."""
+    row, asked = preview(shop, operator), []
+
+    def watch(execute, sql, *how):
+        if f'FROM "{User._meta.db_table}"' in sql:
+            asked.append(connection.in_atomic_block)
+        return execute(sql, *how)
+
+    with connection.execute_wrapper(watch):
+        if act == "preview":
+            preview(shop, operator)
+        else:
+            getattr(bulk, act)(row, by=operator, at=clock.now())
+    assert asked == [True]
+
+
+def test_a_reason_that_every_buyer_reads_names_no_code(order_of, make_product, shop, operator):
+    """PM16: neither one that was delivered long ago, nor one in stock that nobody has bought."""
+    product = make_product(stock=0, kind="code", fulfilment="codes")
+    stock.add(product, ["KQ7Z-WM3P-8RTX", "BV5N-2HJD-LC9F"], at=clock.now())
+    assert order_of(product).status == OrderStatus.DELIVERED
+    said = "卡密 KQ7ZWM3P8RTX 和 bv5n-2hjd-lc9f 已失效，工单 2024-0101-7777"
+    row = bulk.preview(shop, cause=Cause.OUTAGE, reason=said, by=operator, at=clock.now())
+    assert row.reason == "卡密 ••••TX 和 ••••9f 已失效，工单 2024-0101-7777"
 
 
 def test_a_buyers_cause_or_no_words_is_refused(shop, operator):
