@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from orders.models import CouponUse, Order, OrderStatus
@@ -54,9 +55,15 @@ def _usable(coupon: Coupon | None, goods_fen: int, at: datetime) -> Coupon:
     return coupon
 
 
+def with_used(coupons: QuerySet[Coupon]) -> QuerySet[Coupon]:
+    """Each with ``used``: by how many orders, but for those that lapsed unpaid."""
+    lapsed = Q(uses__order__status=OrderStatus.CANCELED, uses__order__paid_at=None)
+    return coupons.annotate(used=Count("uses", filter=~lapsed))
+
+
 def _used(coupon: Coupon) -> int:
-    """An order that lapsed unpaid has not used it."""
-    return coupon.uses.exclude(order__status=OrderStatus.CANCELED, order__paid_at=None).count()
+    """A query of its own, behind the one that waited for the lock: only so it sees who was first."""
+    return with_used(Coupon.objects.filter(pk=coupon.pk)).values_list("used", flat=True).get()
 
 
 def off_fen(coupon: Coupon, goods_fen: int, quantity: int) -> int:
@@ -66,5 +73,5 @@ def off_fen(coupon: Coupon, goods_fen: int, quantity: int) -> int:
 
 
 def use(coupon: Coupon, order: Order, *, at: datetime) -> None:
-    """用券. The coupon is locked since ``find``; the number makes a second use of the last one impossible."""
+    """用券. ``find`` has locked the coupon and counted its uses; nobody else uses it before this commits."""
     CouponUse.objects.create(coupon=coupon, order=order, number=coupon.uses.count() + 1, at=at)

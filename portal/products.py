@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
@@ -12,6 +11,7 @@ from django.views.decorators.http import require_POST
 import clock
 import paging
 from accounts.visitors import SignedIn
+from orders import discounts
 from portal.door import Here, for_members, posted, show
 from portal.forms import CouponForm, ProductForm
 from shops import selling, stock
@@ -88,7 +88,7 @@ def _stock_words(product: Product) -> str:
 
 @for_members("coupons")
 def coupon_list(request: SignedIn, here: Here) -> HttpResponse:
-    coupons = Coupon.objects.filter(shop=here.shop).annotate(used=Count("uses")).order_by("-pk")[:MOST_COUPONS]
+    coupons = discounts.with_used(Coupon.objects.filter(shop=here.shop)).order_by("-pk")[:MOST_COUPONS]
     return show(request, here, "coupons.html", {"coupons": coupons, "at": clock.now()})
 
 

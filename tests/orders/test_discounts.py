@@ -50,6 +50,17 @@ def test_what_lapsed_unpaid_has_used_no_coupon(coupon, make_product, buyer):
     assert (again.total_fen, CouponUse.objects.get(order=again).number) == (2000, 2)
 
 
+def test_the_shop_reads_the_number_that_counts(coupon, make_product, buyer, merchant, client):
+    """What lapsed is free again, and its page says so: never more uses than there may be."""
+    product = make_product(3000)
+    for _ in range(2):
+        placing.cancel([order_with(product, buyer)], at=clock.now())
+    client.force_login(merchant)
+    assert "0 / 1" in client.get("/shop/coupons/").content.decode()
+    order_with(product, buyer)
+    assert "1 / 1" in client.get("/shop/coupons/").content.decode()
+
+
 def test_what_was_paid_and_canceled_has_used_it(coupon, make_product, buyer, pay):
     product = make_product(3000, kind="service", fulfilment="service")
     order = pay(order_with(product, buyer))
