@@ -161,7 +161,7 @@ class OrderLine(models.Model):
 
 
 class CouponUse(models.Model):
-    """用券: one coupon, one order, numbered. Its lock and ``discounts.with_used`` see to it that it is not used too often."""
+    """用券: one coupon, one order, numbered. Its lock and ``discounts.with_used`` guard how often it is used."""
 
     coupon = models.ForeignKey(Coupon, models.PROTECT, related_name="uses")
     order = models.OneToOneField(Order, models.PROTECT, related_name="coupon_use")
