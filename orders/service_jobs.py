@@ -11,6 +11,7 @@ the order's policy (``watch.py``).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +20,8 @@ from uuid import UUID
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Window
+from django.db.models.functions import RowNumber
 from django.utils.translation import gettext as _
 
 import accounts.rights
@@ -104,9 +106,18 @@ def hand_over(job: ServiceJob, *, by: User, at: datetime, text: str, image: Repa
         delivery.hand_over(order, [(locked.line, None)], at=at)
 
 
-def reports_of(job: ServiceJob) -> QuerySet[ServiceReport]:
-    """Everything that both sides have shown, the oldest first."""
-    return ServiceReport.objects.filter(job=job).select_related("author").order_by("at", "id")
+def latest_reports(jobs: Sequence[ServiceJob], most: int) -> dict[int, list[ServiceReport]]:
+    """What both sides have shown last of each of these jobs, by its key: ``most`` of each, the oldest of them first.
+
+    One query, however many jobs; a job without any is not among the answers.
+    """
+    found: dict[int, list[ServiceReport]] = defaultdict(list)
+    if jobs:
+        place = Window(RowNumber(), partition_by="job", order_by=["-at", "-id"])
+        rows = ServiceReport.objects.filter(job__in=jobs).annotate(place=place).filter(place__lte=most)
+        for report in rows.order_by("at", "id"):
+            found[report.job_id].append(report)
+    return dict(found)
 
 
 def image_for(report_id: UUID, user: User) -> ServiceReport | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ from portal.forms import CancelForm, MessageForm, ReportForm
 
 MOST_WAITING = 50  # shown of what must be delivered: the most urgent; the rest follows as these are done
 MOST_MESSAGES = 200
-MOST_REPORTS = 50
+MOST_REPORTS = 50  # of each job, the newest
 
 
 @for_members("orders")
@@ -171,7 +171,7 @@ def _page(
         "order": order,
         "at": at,
         "clock": _promise(order, at),
-        "lines": [_line(line, (job_forms or {}).get(line.position)) for line in _lines(order)],
+        "lines": _with_work(_lines(order), job_forms or {}),
         "may_cancel": _may_cancel(order),
         "recipient": recipient,
         "may_see_recipient": recipient is None and looking.may_see_recipient(order),
@@ -206,20 +206,22 @@ def _lines(order: Order) -> QuerySet[OrderLine]:
     return rows.defer("delivery__code__sealed").order_by("position")
 
 
-def _line(line: OrderLine, form: Any) -> dict[str, Any]:
+def _with_work(lines: Iterable[OrderLine], forms: dict[int, Any]) -> list[dict[str, Any]]:
+    rows = list(lines)
+    reports = service_jobs.latest_reports([line.service for line in rows if hasattr(line, "service")], MOST_REPORTS)
+    return [_line(line, forms.get(line.position), reports) for line in rows]
+
+
+def _line(line: OrderLine, form: Any, reports: dict[int, list[ServiceReport]]) -> dict[str, Any]:
     job: ServiceJob | None = getattr(line, "service", None)
     prefix = f"report-{line.position}"
     is_working = job is not None and job.status == ServiceStatus.WORKING
     return {
         "line": line,
         "job": job,
-        "reports": _reports(job) if job else [],
+        "reports": reports.get(job.pk, []) if job else [],
         "form": form or (ReportForm(prefix=prefix) if is_working else None),
     }
-
-
-def _reports(job: ServiceJob) -> list[ServiceReport]:
-    return list(service_jobs.reports_of(job)[:MOST_REPORTS])
 
 
 def _may_cancel(order: Order) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from money import yuan
+from orders import service_jobs
 from orders.delivery import needs_step_up
 from orders.models import (
     IfMissing,
@@ -27,7 +28,7 @@ from storefront.templatetags.words import deadline
 
 MOVING = frozenset({*Status.active(), Status.PROCESSING, Status.RETURNED})
 PAID_BACK = frozenset({Status.PAID_OUT, Status.ARRIVED})
-OFFERED_REPORTS = 20  # the newest; the whole of it stands in the record
+OFFERED_REPORTS = 20  # of each job, the newest
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def lines_now(order: Order) -> list[LineNow]:
     shares: dict[int, list[RefundLine]] = defaultdict(list)
     for share in RefundLine.objects.filter(refund__order=order).select_related("refund"):
         shares[share.order_line_id].append(share)
-    reports = _reports([line.service for line in lines if hasattr(line, "service")])
+    jobs = [line.service for line in lines if hasattr(line, "service")]
+    reports = service_jobs.latest_reports(jobs, OFFERED_REPORTS)
     for line in lines:
         line.order = order
     return [_line_now(line, shares[line.pk], reports) for line in lines]
@@ -176,13 +178,3 @@ def _money(line: OrderLine, shares: Sequence[RefundLine]) -> str:
 
 def _and(words: str, money: str) -> str:
     return _("%(words)s，%(money)s") % {"words": words, "money": money} if money else words
-
-
-def _reports(jobs: Sequence[ServiceJob]) -> dict[int, list[ServiceReport]]:
-    """The newest of each job, the oldest of them first."""
-    found: dict[int, list[ServiceReport]] = defaultdict(list)
-    if jobs:
-        rows = ServiceReport.objects.filter(job__in=jobs).order_by("-at", "-id")
-        for report in rows[: OFFERED_REPORTS * len(jobs)]:
-            found[report.job_id].insert(0, report)
-    return found

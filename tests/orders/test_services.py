@@ -58,7 +58,7 @@ def test_a_service_from_the_beginning_to_the_buyers_word(job, merchant, picture)
     service_jobs.report(job, by=buyer, by_shop=False, at=at, text="已登录查看")
     delivery.confirm(order_of(job), by=buyer, at=at)
     assert now(job) == ("confirmed", "completed")
-    assert [report.by_shop for report in service_jobs.reports_of(job)] == [True, True, False]
+    assert [report.by_shop for report in service_jobs.latest_reports([job], 9)[job.pk]] == [True, True, False]
     assert Delivery.objects.get(line__service=job).code is None
     steps = list(OrderEvent.objects.filter(order=order_of(job)).order_by("sequence").values_list("step", flat=True))
     assert steps[2:] == ["start_service", "hand_over_service", "deliver", "complete"]
@@ -69,6 +69,34 @@ def test_the_other_side_hears_of_it(job, merchant):
     service_jobs.report(job, by=order_of(job).buyer, by_shop=False, at=clock.now(), text="账号已给")
     kinds = Notice.objects.filter(kind="service_report").values_list("recipient", flat=True)
     assert sorted(kinds) == sorted([order_of(job).buyer_id, merchant.pk])
+
+
+def test_of_each_job_its_newest_reports_are_shown_to_both_sides(client, buy, merchant):
+    """However much is said of the other unit; and none of them is left out that came last."""
+    order, at = buy(stock=0, quantity=2), clock.now()
+    quiet, busy = ServiceJob.objects.filter(line__order=order).order_by("line__position")
+    for each in (quiet, busy):
+        service_jobs.start(each, by=merchant, at=at)
+    say(quiet, merchant, at, ["已上号"])
+    say(busy, merchant, at + timedelta(minutes=1), [f"第 {number:02} 局" for number in range(1, 51)])
+    say(busy, order.buyer, at + timedelta(minutes=2), [f"看到 {number:02}" for number in range(1, 11)], by_shop=False)
+    latest = service_jobs.latest_reports([quiet, busy], 3)
+    assert [row.text for row in latest[quiet.pk]] == ["已上号"]
+    assert [row.text for row in latest[busy.pk]] == ["看到 08", "看到 09", "看到 10"]
+    assert service_jobs.latest_reports([], 3) == {}
+    for user, page in ((order.buyer, f"/orders/{order.order_no}/"), (merchant, f"/shop/orders/{order.order_no}/")):
+        client.force_login(user)
+        text = client.get(page).content.decode()
+        assert "已上号" in text, page
+        assert "看到 10" in text, page
+        assert "第 01 局" not in text, page
+
+
+def say(job, author, at, texts, by_shop=True):
+    ServiceReport.objects.bulk_create(
+        ServiceReport(job=job, author=author, by_shop=by_shop, text=text, at=at + timedelta(seconds=number))
+        for number, text in enumerate(texts)
+    )
 
 
 # --- what the table refuses
