@@ -24,7 +24,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet, Sum
 import workqueue
 from accounts.models import User
 from accounts.roles import Role
-from orders import cancellation, masking, placing
+from orders import cancellation, masking, placing, stopping
 from orders.models import BulkCancellation, Cause, Order, OrderLine, OrderStatus
 from orders.models import BulkCancellationStatus as B
 from shops.models import Product, Shop
@@ -88,7 +88,7 @@ def start(bulk: BulkCancellation, *, by: User, at: datetime) -> None:
         _write(locked, totals(locked))
         locked.status, locked.started_at, locked.next_due_at = B.RUNNING, at, at
         locked.save()
-        workqueue.ring(cancellation.DELIVER)
+        workqueue.ring(stopping.DELIVER)
 
 
 def abandon(bulk: BulkCancellation, *, by: User, at: datetime) -> None:
@@ -104,7 +104,7 @@ def abandon(bulk: BulkCancellation, *, by: User, at: datetime) -> None:
 def totals(bulk: BulkCancellation) -> Totals:
     """Counted by the database: the penalty of each order is rounded down, as when it is canceled."""
     orders = _open_orders(bulk)
-    lines = _within(bulk, cancellation.undelivered_lines())
+    lines = _within(bulk, stopping.undelivered_lines())
     paid = (
         lines.filter(order__in=orders.filter(status=OrderStatus.PAID).values("pk"))
         .values("order_id", percent=F("order__policy__shop_cancel_penalty_percent"))

@@ -20,34 +20,27 @@ import workqueue
 from accounts.models import User
 from accounts.roles import Role
 from notices.models import Notice
-from orders import history, masking, placing, status
+from orders import history, masking, placing, status, stopping
 from orders.models import (
     BulkCancellation,
     Cancellation,
     CancellationLine,
     Cause,
-    IfMissing,
     Order,
     OrderLine,
     OrderStatus,
     OrderStep,
-    ServiceJob,
-    ServiceStatus,
-    TopUp,
-    TopUpStatus,
 )
 from shops import rights
 
 HEAR = "refunds.sweep"  # the bell of whoever gives the money back
-DELIVER = "orders.sweep"  # the bell of whoever delivers
 
 
 @dataclass(frozen=True)
 class Consequence:
-    """What a cause means: who is at fault, who decides, how urgent it is, and the reason its refund is filed under."""
+    """What a cause means: who is at fault, how urgent it is, and the reason its refund is filed under."""
 
     at_fault: str  # "shop", "platform", "buyer", "nobody"
-    route: str  # "self_service": at once, by the buyer; "platform": the shop is not asked (S4-2)
     priority: int  # smaller is served first
     refund_reason: str  # a key of refunds/reasons.py
 
@@ -57,17 +50,28 @@ class Consequence:
         return self.at_fault == "shop"
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What a cancellation gives back to the buyer, and what it costs the shop besides (S4-16).
+
+    No fee: that is for what was delivered, and nothing was (S4-5).
+    """
+
+    refund_fen: int
+    penalty_fen: int
+
+
 CONSEQUENCES: dict[Cause, Consequence] = {
-    Cause.OUT_OF_STOCK: Consequence("shop", "platform", 2, "out_of_stock"),
-    Cause.SUPPLIER_FAILED: Consequence("shop", "platform", 2, "undelivered"),
-    Cause.LATE: Consequence("shop", "platform", 2, "late"),
-    Cause.SHOP_SUSPENDED: Consequence("shop", "platform", 3, "undelivered"),
-    Cause.SHOP_LEAVING: Consequence("shop", "platform", 3, "undelivered"),
-    Cause.BUYER: Consequence("buyer", "self_service", 5, "changed_mind"),
-    Cause.DUPLICATE: Consequence("buyer", "self_service", 4, "duplicate"),
-    Cause.RISK: Consequence("nobody", "platform", 4, "platform_fault"),
-    Cause.DELISTED: Consequence("platform", "platform", 3, "platform_fault"),
-    Cause.OUTAGE: Consequence("platform", "platform", 1, "platform_fault"),
+    Cause.OUT_OF_STOCK: Consequence("shop", 2, "out_of_stock"),
+    Cause.SUPPLIER_FAILED: Consequence("shop", 2, "undelivered"),
+    Cause.LATE: Consequence("shop", 2, "late"),
+    Cause.SHOP_SUSPENDED: Consequence("shop", 3, "undelivered"),
+    Cause.SHOP_LEAVING: Consequence("shop", 3, "undelivered"),
+    Cause.BUYER: Consequence("buyer", 5, "changed_mind"),
+    Cause.DUPLICATE: Consequence("buyer", 4, "duplicate"),
+    Cause.RISK: Consequence("nobody", 4, "platform_fault"),
+    Cause.DELISTED: Consequence("platform", 3, "platform_fault"),
+    Cause.OUTAGE: Consequence("platform", 1, "platform_fault"),
 }
 
 
@@ -104,9 +108,17 @@ def cancel(order: Order, *, cause: Cause, by: User | None, at: datetime, reason:
 
 def offer(order: Order) -> list[Cause]:
     """What its buyer may pick as the reason for canceling it now (S4-6); empty if nothing can be canceled."""
-    if order.status != OrderStatus.PAID or not undelivered_lines().filter(order=order).exists():
-        return []
-    return _buyers_causes(order)
+    return _buyers_causes(order) if can_cancel(order) else []
+
+
+def can_cancel(order: Order) -> bool:
+    """Whether anything of this order can be canceled now; by whom, and why, is for ``causes_for``."""
+    return order.status == OrderStatus.PAID and _undelivered(order).exists()
+
+
+def cost(order: Order, cause: Cause) -> Cost:
+    """What canceling it now for this cause would cost; ``Cost(0, 0)`` where nothing can be canceled."""
+    return _cost(order, list(_undelivered(order)) if order.status == OrderStatus.PAID else [], cause)
 
 
 def causes_for(order: Order, by: User) -> list[Cause]:
@@ -128,7 +140,7 @@ def cancel_paid(
     """
     rows = OrderLine.objects.all() if lines is None else lines
     fresh: dict[int, list[OrderLine]] = defaultdict(list)
-    for line in stop(list(rows.filter(order__in=orders))):
+    for line in stopping.stop(list(rows.filter(order__in=orders))):
         fresh[line.order_id].append(line)
     losses = [(order, fresh[order.pk]) for order in orders if order.pk in fresh]
     return cancel_many(losses, cause=cause, at=at, by=by, reason=reason, bulk=bulk)
@@ -161,66 +173,12 @@ def cancel_many(
     )
     orders = [order for order, _lines in losses]
     placing.let_go([line for _order, lines in losses for line in lines], at=at)
-    history.record(orders, OrderStep.CANCEL_LINES, at=at, by=by, note=f"{Cause(cause).label} {reason}".strip())
+    history.record(orders, OrderStep.CANCEL_LINES, at=at, by=by, note=f"{Cause(cause).value} {reason}".strip())
     status.settle_all(orders, at=at)
     if not is_heard:
         _tell(canceled, at)
         workqueue.ring(HEAR)
     return canceled
-
-
-# --- what can still be stopped ----------------------------------------------------------------------------------------
-
-
-def undelivered_lines() -> QuerySet[OrderLine]:
-    """Order lines that can be canceled: nothing was handed over, nothing has left us, no work has begun."""
-    return _not_begun([TopUpStatus.UNKNOWN, TopUpStatus.ACCEPTED, TopUpStatus.SUCCEEDED])
-
-
-def stop(lines: Sequence[OrderLine]) -> list[OrderLine]:
-    """Stop what has not begun, and say which of these lines can no longer be delivered by anybody.
-
-    A top-up that left us may still arrive, and work that began is work: they are not stopped. The order is locked.
-    """
-    TopUp.objects.filter(line__in=lines, status=TopUpStatus.PREPARED, first_sent_at=None).update(
-        status=TopUpStatus.STOPPED, next_due_at=None, leased_until=None, person_due_at=None
-    )
-    ServiceJob.objects.filter(line__in=lines, status=ServiceStatus.WAITING).update(status=ServiceStatus.STOPPED)
-    fresh = _not_begun([TopUpStatus.PREPARED, TopUpStatus.UNKNOWN, TopUpStatus.ACCEPTED, TopUpStatus.SUCCEEDED])
-    return list(fresh.filter(pk__in=[line.pk for line in lines]).order_by("order_id", "position"))
-
-
-def hold_sent(lines: Sequence[OrderLine]) -> None:
-    """A refund of these lines is weighed: what may have got lost on its way is not sent anew meanwhile."""
-    TopUp.objects.filter(line__in=lines, status=TopUpStatus.UNKNOWN).update(if_missing=IfMissing.HOLD)
-
-
-def give_up(lines: Sequence[OrderLine]) -> list[OrderLine]:
-    """Their money goes back in full: as ``stop``, and work that was begun is over as well. The order is locked.
-
-    A top-up that left us may still arrive; one that turns out never to have got there is canceled then.
-    """
-    ServiceJob.objects.filter(line__in=lines, status=ServiceStatus.WORKING).update(status=ServiceStatus.STOPPED)
-    TopUp.objects.filter(line__in=lines, status=TopUpStatus.UNKNOWN).update(if_missing=IfMissing.END)
-    return stop(lines)
-
-
-def go_on(line_ids: Sequence[int], *, at: datetime) -> None:
-    """接着交付 what ``stop`` took back for a refund that came to nothing; not what is canceled. The order is locked."""
-    waiting = OrderLine.objects.filter(pk__in=line_ids, delivery=None, cancellation_line=None)
-    TopUp.objects.filter(line__in=waiting, status=TopUpStatus.UNKNOWN).update(if_missing=IfMissing.SEND)
-    taken_up = TopUp.objects.filter(line__in=waiting, status=TopUpStatus.STOPPED).update(
-        status=TopUpStatus.PREPARED, if_missing=IfMissing.SEND, next_due_at=at, tries=0
-    )
-    ServiceJob.objects.filter(line__in=waiting, status=ServiceStatus.STOPPED).update(status=ServiceStatus.WAITING)
-    if taken_up:
-        workqueue.ring(DELIVER)
-
-
-def _not_begun(sent: Sequence[TopUpStatus]) -> QuerySet[OrderLine]:
-    begun = [ServiceStatus.WORKING, ServiceStatus.HANDED_OVER, ServiceStatus.CONFIRMED]
-    open_lines = OrderLine.objects.filter(delivery=None, cancellation_line=None)
-    return open_lines.exclude(topup__status__in=sent).exclude(service__status__in=begun)
 
 
 # --- one cancellation -------------------------------------------------------------------------------------------------
@@ -230,23 +188,32 @@ def _row(
     order: Order, lines: Sequence[OrderLine], cause: Cause, *, at: datetime, by: User | None, reason: str,
     bulk: BulkCancellation | None, is_heard: bool,
 ) -> Cancellation:  # fmt: skip
-    """No fee: it is for what was delivered, and nothing was (S4-5). The penalty is on what the shop did not deliver."""
-    refund_fen = sum(line.price_fen for line in lines)
     consequence = CONSEQUENCES[cause]
-    percent = order.policy.shop_cancel_penalty_percent if consequence.has_penalty else 0
+    costs = _cost(order, lines, cause)
     return Cancellation(
         order=order,
         cause=cause,
         reason=reason[:300],
         bulk=bulk,
         canceled_by=by,
-        refund_fen=refund_fen,
-        penalty_fen=refund_fen * percent // 100,
+        refund_fen=costs.refund_fen,
+        penalty_fen=costs.penalty_fen,
         priority=consequence.priority,
         at=at,
         heard_at=at if is_heard else None,
         next_due_at=None if is_heard else at,
     )
+
+
+def _undelivered(order: Order) -> QuerySet[OrderLine]:
+    return stopping.undelivered_lines().filter(order=order)
+
+
+def _cost(order: Order, lines: Sequence[OrderLine], cause: Cause) -> Cost:
+    """The penalty is rounded down; ``bulk.totals`` has the database count it so."""
+    refund_fen = sum(line.price_fen for line in lines)
+    percent = order.policy.shop_cancel_penalty_percent if CONSEQUENCES[cause].has_penalty else 0
+    return Cost(refund_fen, refund_fen * percent // 100)
 
 
 def _buyers_causes(order: Order) -> list[Cause]:

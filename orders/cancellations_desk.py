@@ -69,15 +69,13 @@ class CancelForm(DialogForm):
             return "没有这张订单。"
         if self.order.status != OrderStatus.PAID:
             return f"订单现在是“{self.order.get_status_display()}”，不能取消。"
-        return "" if self.refund_fen else "充值已提交或服务已开始，不能直接取消；请让买家申请退款。"
-
-    @cached_property
-    def refund_fen(self) -> int:
-        lines = cancellation.undelivered_lines().filter(order=self.order)
-        return sum(lines.values_list("price_fen", flat=True))
+        return "" if cancellation.can_cancel(self.order) else "充值已提交或服务已开始，不能直接取消；请让买家申请退款。"
 
     def facts(self) -> dict[str, Any]:
-        return {"order": self.order, "refund": yuan(self.refund_fen)} if self.order else {}
+        if self.order is None:
+            return {}
+        costs = cancellation.cost(self.order, Cause.OUT_OF_STOCK)
+        return {"order": self.order, "refund": yuan(costs.refund_fen), "penalty": yuan(costs.penalty_fen)}
 
 
 class LineInline(DeskInline):

@@ -13,7 +13,7 @@ from django.db import transaction
 
 import workqueue
 from accounts.models import User
-from orders import cancellation, history, status
+from orders import cancellation, history, status, stopping
 from orders.models import (
     Cause,
     Delivery,
@@ -29,7 +29,7 @@ from orders.models import (
 from shops import stock
 from shops.models import CardCode, CodeState, Fulfilment
 
-SWEEP = cancellation.DELIVER  # the bell of top-ups and of promises: orders/tasks.py
+SWEEP = stopping.DELIVER  # the bell of top-ups and of promises: orders/tasks.py
 
 
 class NothingToReveal(Exception):

@@ -53,9 +53,9 @@ STEPS: dict[str, Step] = {
     "start": Step(S.WAITING, S.WORKING, "shop"),
     "hand_over": Step(S.WORKING, S.HANDED_OVER, "shop"),
     "confirm": Step(S.HANDED_OVER, S.CONFIRMED, "buyer"),  # delivery.confirm
-    "end": Step(S.WORKING, S.STOPPED, "system"),  # cancellation.give_up: refunded in full
-    "stop": Step(S.WAITING, S.STOPPED, "system"),  # cancellation.stop: a refund is asked for, or the order is canceled
-    "go_on": Step(S.STOPPED, S.WAITING, "system"),  # cancellation.go_on: the refund came to nothing
+    "end": Step(S.WORKING, S.STOPPED, "system"),  # stopping.give_up: refunded in full
+    "stop": Step(S.WAITING, S.STOPPED, "system"),  # stopping.stop: a refund is asked for, or the order is canceled
+    "go_on": Step(S.STOPPED, S.WAITING, "system"),  # stopping.go_on: the refund came to nothing
 }
 
 

@@ -7,7 +7,7 @@
 Three phases, always: commit the intent, call with no transaction open, commit the outcome. No answer is UNKNOWN, never
 a failure: ask again under the same number, since a new one could top up twice, and a refund could pay for what arrives.
 Nor is time: once our patience is over the machine goes on asking, and a person asks as well (``topups_by_hand.py``).
-Only this module moves a top-up, but for ``cancellation.stop``, which takes back what has not left us, and ``go_on``.
+Only this module moves a top-up, but for ``stopping.stop``, which takes back what has not left us, and ``go_on``.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _claim(at: datetime) -> tuple[list[TopUp], list[TopUp]]:
     """What is to be asked about now, each bearing ``first_sent_at`` as it was; and what cannot be sent at present.
 
     The mark of the first sending is committed here, before a byte leaves. Whoever stops an order meanwhile
-    (``cancellation.stop``) waits for this row, and then sees the mark; or was first, and the row is not due any more.
+    (``stopping.stop``) waits for this row, and then sees the mark; or was first, and the row is not due any more.
     """
     rows = TopUp.objects.select_related("supplier", "line__order")
     with transaction.atomic():

@@ -68,7 +68,7 @@ def say(request: SignedIn, here: Here, order_no: str) -> HttpResponse:
 def cancel(request: SignedIn, here: Here, order_no: str) -> HttpResponse:
     """缺货取消: the page says what it costs, the button does it."""
     order = order_of(request, order_no)
-    if not _may_cancel(order):
+    if not cancellation.can_cancel(order):
         messages.info(request, _("这张订单现在不能取消。"))
         return _back(order)
     form = CancelForm(*posted(request))
@@ -84,10 +84,7 @@ def cancel(request: SignedIn, here: Here, order_no: str) -> HttpResponse:
             if canceled.penalty_fen:
                 messages.info(request, _("商家原因取消，违约金已记录。"))
         return _back(order)
-    lines = cancellation.undelivered_lines().filter(order=order)
-    refund_fen = sum(lines.values_list("price_fen", flat=True))
-    percent = order.policy.shop_cancel_penalty_percent
-    facts = {"order": order, "form": form, "refund_fen": refund_fen, "penalty_fen": refund_fen * percent // 100}
+    facts = {"order": order, "form": form, "cost": cancellation.cost(order, Cause.OUT_OF_STOCK)}
     return show(request, here, "cancel.html", facts)
 
 
@@ -172,7 +169,7 @@ def _page(
         "at": at,
         "clock": _promise(order, at),
         "lines": _with_work(_lines(order), job_forms or {}),
-        "may_cancel": _may_cancel(order),
+        "may_cancel": cancellation.can_cancel(order),
         "recipient": recipient,
         "may_see_recipient": recipient is None and looking.may_see_recipient(order),
         "talk": latest[::-1],
@@ -222,10 +219,6 @@ def _line(line: OrderLine, form: Any, reports: dict[int, list[ServiceReport]]) -
         "reports": reports.get(job.pk, []) if job else [],
         "form": form or (ReportForm(prefix=prefix) if is_working else None),
     }
-
-
-def _may_cancel(order: Order) -> bool:
-    return order.status == OrderStatus.PAID and cancellation.undelivered_lines().filter(order=order).exists()
 
 
 def _job(order: Order, position: int) -> ServiceJob:

@@ -14,7 +14,7 @@ from django.db.models import F, Sum
 
 import workqueue
 from accounts.models import User
-from orders import cancellation
+from orders import cancellation, stopping
 from orders.models import Cancellation, Cause, Order, OrderLine, TopUp, TopUpStatus
 from refunds.models import Refund, RefundLine, Status
 from shops import stock
@@ -28,8 +28,8 @@ def of_lines(line_ids: Iterable[int]) -> list[CardCode]:
 
 def hold(lines: Sequence[OrderLine], *, at: datetime, by: User | None) -> None:
     """冻结: a refund is asked for these lines. What was sent or begun goes on. The order is locked by the caller."""
-    cancellation.stop(lines)
-    cancellation.hold_sent(lines)
+    stopping.stop(lines)
+    stopping.hold_sent(lines)
     stock.freeze(of_lines([line.pk for line in lines]), at=at, by=by)
 
 
@@ -41,7 +41,7 @@ def release(refunds: Sequence[Refund], *, at: datetime, by: User | None) -> None
     hold_orders(refunds)
     lines = _lines(refunds)
     if waiting := _undelivered(lines):
-        cancellation.go_on(sorted(waiting), at=at)
+        stopping.go_on(sorted(waiting), at=at)
     stock.give_back(of_lines(lines), at=at, by=by)
     heard = Cancellation.objects.filter(lines__line__in=lines, heard_at__isnull=False)
     if heard.update(heard_at=None, next_due_at=at, tries=0):
@@ -64,7 +64,7 @@ def retire(refunds: Sequence[Refund], *, at: datetime, by: User | None) -> None:
     in_full = _refunded_in_full(lines)
     if waiting := _undelivered(lines):
         _cancel(orders, in_full & waiting, refunds, at)
-        cancellation.go_on(sorted(waiting - in_full), at=at)
+        stopping.go_on(sorted(waiting - in_full), at=at)
     locked = of_lines(lines)
     stock.retire([code for code in locked if code.delivery.line_id in in_full], at=at, by=by)
     stock.give_back([code for code in locked if code.delivery.line_id not in in_full], at=at, by=by)
@@ -98,7 +98,7 @@ def _undelivered(line_ids: Sequence[int]) -> set[int]:
 def _cancel(orders: Sequence[Order], line_ids: Collection[int], refunds: Sequence[Refund], at: datetime) -> None:
     """取消 of the undelivered among these lines, heard already: this very case gives their money back."""
     lost: dict[int, list[OrderLine]] = defaultdict(list)
-    for line in cancellation.give_up(list(OrderLine.objects.filter(pk__in=line_ids))):
+    for line in stopping.give_up(list(OrderLine.objects.filter(pk__in=line_ids))):
         lost[line.order_id].append(line)
     reasons = {refund.order_id: refund.reason for refund in refunds}
     failed = TopUp.objects.filter(line__in=line_ids, status=TopUpStatus.FAILED)

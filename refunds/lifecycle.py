@@ -26,7 +26,7 @@ from django.utils.translation import gettext_lazy as _
 import workqueue
 from accounts.models import User
 from accounts.roles import Role as R
-from orders import cancellation, masking
+from orders import masking, stopping
 from orders.models import Order
 from payments import hearing, refunding
 from payments.models import RefundAttempt
@@ -390,7 +390,7 @@ def _nothing_delivered(taken: _Taken) -> None:
     lines = RefundLine.objects.filter(refund__in=taken.refunds)
     canceled = set(lines.filter(order_line__cancellation_line__isnull=False).values_list("refund_id", flat=True))
     alive = lines.filter(order_line__cancellation_line=None)
-    if alive.exclude(order_line__in=cancellation.undelivered_lines().values("pk")).exists() or any(
+    if alive.exclude(order_line__in=stopping.undelivered_lines().values("pk")).exists() or any(
         refund.pk not in canceled for refund in taken.refunds
     ):
         raise StepRefused("not_canceled", _("退款单里有已交付或没有被取消的商品，须由人审核。"))

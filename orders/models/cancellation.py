@@ -15,7 +15,7 @@ from workqueue import WorkItem
 
 
 class Cause(models.TextChoices):
-    """取消原因 (S4-1). Route, priority, fault and penalty of each: the table in ``orders/cancellation.py``."""
+    """取消原因 (S4-1). Fault, penalty and priority of each: the table in ``orders/cancellation.py``."""
 
     OUT_OF_STOCK = "out_of_stock", _("商家缺货")
     SUPPLIER_FAILED = "supplier_failed", _("充值失败")

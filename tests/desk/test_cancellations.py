@@ -16,9 +16,11 @@ pytestmark = pytest.mark.django_db
 
 
 def test_an_operator_cancels_an_order_with_a_cause_and_words(sits, operator, buy):
-    order, seat = buy(stock=0), sits(operator)
+    order, seat = buy(stock=0, shop_cancel_penalty_percent=5), sits(operator)
     assert "取消订单" in text(seat.get(reverse("admin:orders_order_change", args=[order.pk])))
-    assert "¥30.00" in text(seat.dialog("cancel", order))
+    asked = text(seat.dialog("cancel", order))
+    assert "¥30.00" in asked
+    assert "¥1.50" in asked  # what the shop pays, where it is its fault
     page = seat.reads(seat.does("cancel", order, cause="risk", reason="命中风控规则"))
     assert "命中风控规则" in page
     order.refresh_from_db()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 from django.db import IntegrityError, InternalError, transaction
+from django.utils.translation import override
 
 import clock
+from notices import wording
 from notices.models import Notice
-from orders import cancellation
-from orders.cancellation import CONSEQUENCES, CannotCancel
-from orders.models import Cancellation, CancellationLine, Cause, OrderStatus, ServiceJob, TopUp
+from orders import cancellation, service_jobs, stopping
+from orders.cancellation import CONSEQUENCES, CannotCancel, Cost
+from orders.models import Cancellation, CancellationLine, Cause, OrderEvent, OrderStatus, ServiceJob, TopUp
 from payments import charging
 from payments.models import PaymentStatus
 from refunds.reasons import REASONS
@@ -28,8 +30,6 @@ def cancel(order, cause=Cause.BUYER, by=None):
 def test_every_cause_has_its_consequences(cause):
     row = CONSEQUENCES[cause]
     assert row.refund_reason in REASONS
-    assert row.route in {"self_service", "platform"}
-    assert (row.route == "self_service") == (row.at_fault == "buyer")
     assert row.has_penalty == (row.at_fault == "shop")
     assert 1 <= row.priority <= 5
 
@@ -42,8 +42,30 @@ def test_what_the_shop_or_the_platform_broke_goes_before_what_a_buyer_changed_hi
 @pytest.mark.parametrize(("cause", "penalty_fen"), [(Cause.OUT_OF_STOCK, 499), (Cause.BUYER, 0), (Cause.OUTAGE, 0)])
 def test_only_the_shops_fault_costs_it_a_penalty(cause, penalty_fen, buy):
     """S4-16: five percent of what was not delivered, rounded down; no fee, for nothing was delivered (S4-5)."""
-    row = cancel(buy(9999, stock=0, shop_cancel_penalty_percent=5), cause)
+    order = buy(9999, stock=0, shop_cancel_penalty_percent=5)
+    assert cancellation.cost(order, cause) == Cost(9999, penalty_fen)
+    row = cancel(order, cause)
     assert (row.refund_fen, row.penalty_fen, row.fee_fen) == (9999, penalty_fen, 0)
+    order.refresh_from_db()
+    assert (cancellation.can_cancel(order), cancellation.cost(order, cause)) == (False, Cost(0, 0))
+
+
+def test_what_has_begun_costs_nothing_to_cancel_for_it_cannot_be(buy, merchant):
+    order = buy(stock=0)
+    service_jobs.start(ServiceJob.objects.get(line__order=order), by=merchant, at=clock.now())
+    assert (cancellation.can_cancel(order), cancellation.cost(order, Cause.OUT_OF_STOCK)) == (False, Cost(0, 0))
+
+
+def test_what_is_kept_does_not_depend_on_who_cancels_in_which_language(buy, merchant):
+    """The record keeps the cause's key; the notice is read in its reader's language."""
+    order = buy(stock=0)
+    with override("en"):
+        cancellation.cancel(order, cause=Cause.OUT_OF_STOCK, by=merchant, at=clock.now(), reason="sold out")
+    assert OrderEvent.objects.get(order=order, step="cancel_lines").note == "out_of_stock sold out"
+    told = Notice.objects.get(kind="order_canceled")
+    for language, cause in (("zh-hans", "商家缺货"), ("en", "Out of stock")):
+        with override(language):
+            assert cause in wording.text(told.kind, told.params)
 
 
 # --- who and when -----------------------------------------------------------------------------------------------------
@@ -135,9 +157,9 @@ def test_what_was_stopped_goes_on_unless_it_is_canceled(buy, buyer):
     order = buy(stock=0, quantity=2)
     lines = list(order.lines.order_by("position"))
     with transaction.atomic():
-        cancellation.stop(lines)
+        stopping.stop(lines)
         cancellation.cancel_lines(order, lines[:1], cause=Cause.BUYER, at=clock.now())
-        cancellation.go_on([line.pk for line in lines], at=clock.now())
+        stopping.go_on([line.pk for line in lines], at=clock.now())
     assert list(ServiceJob.objects.order_by("line__position").values_list("status", flat=True)) == [
         "stopped",
         "waiting",
@@ -239,7 +261,7 @@ def test_a_top_up_that_was_sent_is_never_stopped(buy):
     supplier = Supplier.objects.create(name="卡商", code="probe", created_at=clock.now())
     topup = TopUp.objects.create(line=order.lines.get(), supplier=supplier, created_at=clock.now(),
                                  next_due_at=clock.now(), first_sent_at=clock.now(), status="unknown")  # fmt: skip
-    cancellation.stop(list(order.lines.all()))
+    stopping.stop(list(order.lines.all()))
     topup.refresh_from_db()
     assert topup.status == "unknown"
     with pytest.raises(IntegrityError), transaction.atomic():

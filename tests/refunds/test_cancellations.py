@@ -6,7 +6,7 @@ import pytest
 
 import clock
 from cardshop import invariants
-from orders import cancellation
+from orders import cancellation, stopping
 from orders.models import Cancellation, Cause, OrderStatus, ServiceJob
 from refunds import applying, cancellations, lifecycle, sweeping
 from refunds.lifecycle import StepRefused
@@ -22,7 +22,7 @@ def cancel(order, cause=Cause.BUYER):
 def cancel_line(order, position, cause=Cause.OUT_OF_STOCK):
     lines = [order.lines.get(position=position)]
     order = type(order).objects.select_for_update().get(pk=order.pk)
-    assert cancellation.stop(lines) == lines
+    assert stopping.stop(lines) == lines
     return cancellation.cancel_lines(order, lines, cause=cause, at=clock.now())
 
 
