@@ -243,6 +243,7 @@ class PreCheck(models.Model):
     """系统初审: every rule with its input, its result and the sentence shown, as they were when it ran."""
 
     refund = models.OneToOneField(Refund, models.PROTECT, related_name="pre_check")
+    facts = models.JSONField(_("依据"), default=dict)  # policy.Facts; empty: from before they were kept
     results = models.JSONField(_("规则结果"))  # [{"rule", "passed", "input", "sentence", "sentence_en"}]
     verdict = models.CharField(_("结论"), max_length=32)  # the step it led to
     at = models.DateTimeField(_("时间"))

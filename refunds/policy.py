@@ -6,9 +6,10 @@ answer carries its reason, in the words that the buyer reads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from money import yuan
 from refunds.models import Lane, Status
@@ -43,6 +44,18 @@ class Facts:
     refundable_fen: int  # of the whole payment
     rejections: int
     auto_refunded_today_fen: int
+
+    def as_json(self) -> dict[str, Any]:
+        """For the record: what was decided on once can be decided again, by the same rules or by other terms."""
+        kept = asdict(self)
+        return kept | {name: at.isoformat() for name, at in kept.items() if isinstance(at, datetime)}
+
+    @classmethod
+    def of_json(cls, kept: Mapping[str, Any]) -> Facts:
+        times = {
+            name: datetime.fromisoformat(kept[name]) for name in ("at", "ordered_at", "delivered_at") if kept[name]
+        }
+        return cls(**{**kept, **times, "terms": Terms(**kept["terms"])})
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from accounts.models import User
 from refunds import applying, goods, lifecycle, policy
 from refunds.applying import Asked
 from refunds.models import Lane, PreCheck, Refund, RefundLine
-from refunds.policy import Verdict
+from refunds.policy import Facts, Verdict
 
 
 def run(refunds: Sequence[Refund], *, at: datetime) -> None:
@@ -20,12 +20,18 @@ def run(refunds: Sequence[Refund], *, at: datetime) -> None:
         return
     asked = _asked(refunds)
     _hold_buyers(refunds)
-    verdicts = _judge(refunds, asked, at)
+    judged = _judge(refunds, asked, at)
     PreCheck.objects.bulk_create(
-        PreCheck(refund=refund, results=[result.as_json() for result in verdict.results], verdict=verdict.step, at=at)
-        for refund, verdict in zip(refunds, verdicts, strict=True)
+        PreCheck(
+            refund=refund,
+            facts=facts.as_json(),
+            results=[result.as_json() for result in verdict.results],
+            verdict=verdict.step,
+            at=at,
+        )
+        for refund, (facts, verdict) in zip(refunds, judged, strict=True)
     )
-    _take_steps(refunds, verdicts, at)
+    _take_steps(refunds, [verdict for _, verdict in judged], at)
 
 
 def _asked(refunds: Sequence[Refund]) -> list[Asked]:
@@ -57,17 +63,17 @@ def _hold_buyers(refunds: Sequence[Refund]) -> None:
     list(rows.order_by("pk").values_list("pk"))
 
 
-def _judge(refunds: Sequence[Refund], asked: Sequence[Asked], at: datetime) -> list[Verdict]:
-    """One case of a buyer sees the automatic refunds of those before it."""
+def _judge(refunds: Sequence[Refund], asked: Sequence[Asked], at: datetime) -> list[tuple[Facts, Verdict]]:
+    """What each case was judged by, and how. One case of a buyer sees the automatic refunds of those before it."""
     given_fen: dict[int, int] = defaultdict(int)
-    verdicts = []
-    for refund, facts in zip(refunds, applying.gather(asked, at=at), strict=True):
-        today_fen = facts.auto_refunded_today_fen + given_fen[refund.buyer_id]
-        verdict = policy.decide(replace(facts, auto_refunded_today_fen=today_fen))
+    judged = []
+    for refund, known in zip(refunds, applying.gather(asked, at=at), strict=True):
+        facts = replace(known, auto_refunded_today_fen=known.auto_refunded_today_fen + given_fen[refund.buyer_id])
+        verdict = policy.decide(facts)
         if verdict.lane == Lane.ONE_CLICK:
             given_fen[refund.buyer_id] += refund.amount_fen
-        verdicts.append(verdict)
-    return verdicts
+        judged.append((facts, verdict))
+    return judged
 
 
 def _take_steps(refunds: Sequence[Refund], verdicts: Sequence[Verdict], at: datetime) -> None:

@@ -10,10 +10,11 @@ from django.utils import timezone
 import clock
 from cardshop import invariants
 from orders.placing import Wish
-from refunds import applying, disbursement, lifecycle, sweeping
+from refunds import applying, disbursement, lifecycle, policy, sweeping
 from refunds.applying import AlreadyActive, Application
 from refunds.lifecycle import StepRefused
-from refunds.models import Lane, Refund, Status
+from refunds.models import Lane, PreCheck, Refund, Status
+from refunds.policy import Facts
 from shops.models import CardCode, CodeState
 from shops.stock import CodeIsFrozen
 
@@ -126,6 +127,21 @@ def test_a_code_past_its_own_date_is_looked_at_by_a_person(buy, apply):
         assert refund.lane == lane
     failed = [result for result in refund.pre_check.results if not result["passed"]]
     assert "卡密已过有效期，由人工审核" in [result["sentence"] for result in failed]
+
+
+def test_what_was_decided_on_is_kept_and_decides_the_same_again(buy, apply, reveal):
+    """Also of the second of one batch, which sees what the first was given."""
+    seen = buy(price_fen=3000)
+    reveal(seen)
+    apply(seen)
+    for price_fen in (4900, 4900, 4900, 4900, 4900):
+        submit(buy(price_fen=price_fen))
+    sweeping.sweep(at=clock.now())
+    kept = list(PreCheck.objects.order_by("pk"))
+    assert len(kept) == 6
+    for row in kept:
+        verdict = policy.decide(Facts.of_json(row.facts))
+        assert ([each.as_json() for each in verdict.results], verdict.step) == (row.results, row.verdict)
 
 
 def pay_out(refund, reviewer, finance, drain):
