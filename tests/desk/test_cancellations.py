@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.urls import reverse
 
 import clock
-from orders import bulk
-from orders.models import Announcement, BulkCancellation, Cancellation, OrderStatus
+from orders import bulk, cancellation
+from orders.models import Announcement, BulkCancellation, Cancellation, Cause, OrderStatus
 from tests.desk.conftest import text
 
 pytestmark = pytest.mark.django_db
@@ -64,6 +65,27 @@ def test_many_by_a_preview_a_start_and_a_progress(sits, operator, buy, shop):
         order.refresh_from_db()
         assert order.status == OrderStatus.CANCELED
     assert "不能再做这一步" in text(seat.dialog("start", row))
+
+
+def test_a_batch_leads_to_its_own_cancellations(sits, operator, buy, shop, make_product):
+    mine, other = buy(stock=0), buy(stock=0)
+    cancellation.cancel(other, cause=Cause.OUTAGE, by=operator, at=clock.now(), reason="别的原因")
+    row = bulk.preview(shop, cause=Cause.OUTAGE, reason="x", by=operator, at=clock.now())
+    bulk.start(row, by=operator, at=clock.now())
+    while bulk.sweep(at=clock.now()):
+        pass
+    seat = sits(operator)
+    page = text(seat.get(reverse("admin:orders_bulkcancellation_change", args=[row.pk])))
+    (address,) = re.findall(r'href="(/admin/orders/cancellation/[^"]*)">查看这一批', page)
+    found = text(seat.get(address))
+    assert mine.order_no in found
+    assert other.order_no not in found
+    for nothing in ("x", "0", "9" * 30):
+        page = text(seat.get(reverse("admin:orders_cancellation_changelist") + f"?batch={nothing}"))
+        assert mine.order_no not in page
+    everything = text(seat.get(reverse("admin:orders_cancellation_changelist")))
+    assert mine.order_no in everything
+    assert "batch=" not in everything
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,9 @@ from django.utils.safestring import SafeString
 import clock
 from accounts.desk import DeskInline, badge, link, money, page_url, staff_act, tone_badge, yuan
 from accounts.desk_acts import ActsDesk, log, me
-from orders import announcements_desk as announcements_desk  # these register themselves
 from orders import cancellation
-from orders import cancellations_desk as cancellations_desk
-from orders import reviews_desk as reviews_desk
-from orders import topups_desk as topups_desk
+from orders.admin.cancellations import CancelForm
 from orders.cancellation import CannotCancel
-from orders.cancellations_desk import CancelForm
 from orders.models import Cause, Order, OrderLine, OrderStatus
 
 TONES: dict[str, str] = {

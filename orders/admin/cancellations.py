@@ -94,11 +94,24 @@ class LineInline(DeskInline):
         return row.line.product_name
 
 
+class BatchFilter(admin.SimpleListFilter):
+    """Those of one batch. Only a batch's own page leads here: a list of all batches would have no end."""
+
+    title = "批次"
+    parameter_name = "batch"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(self.value() or "", f"批量取消 {self.value()}")] if self.value() else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Cancellation]) -> QuerySet[Cancellation]:
+        return queryset.filter(bulk=key(self.value() or "")) if self.value() else queryset
+
+
 @admin.register(Cancellation)
 class CancellationDesk(Desk):
     list_display = ("moment", "order_link", "cause", "at_fault", "refund", "penalty", "who", "heard")
     list_display_links = ("moment",)
-    list_filter = ("cause",)
+    list_filter = ("cause", BatchFilter)
     exact_search = ("order__order_no",)
     search_help_text = "订单号"
     ordering = ("-pk",)
@@ -219,11 +232,21 @@ class BulkCancellationDesk(ActsDesk):
             return ("shop", "product", "cause", "reason")
         return (
             ("about_what", "state"), ("cause", "who"), "reason", ("order_count", "unpaid_count"), ("refund", "penalty"),
-            "progress", ("started", "finished"), "orders_link",
+            "progress", ("started", "finished"), "cancellations_link",
         )  # fmt: skip
 
     def get_readonly_fields(self, request: HttpRequest, obj: BulkCancellation | None = None) -> Any:
-        shown = ("about_what", "state", "who", "refund", "penalty", "progress", "started", "finished", "orders_link")
+        shown = (
+            "about_what",
+            "state",
+            "who",
+            "refund",
+            "penalty",
+            "progress",
+            "started",
+            "finished",
+            "cancellations_link",
+        )
         return shown if obj else ()
 
     def save_model(self, request: HttpRequest, obj: BulkCancellation, form: forms.ModelForm, change: bool) -> None:
@@ -262,10 +285,11 @@ class BulkCancellationDesk(ActsDesk):
         return _progress(row)
 
     @admin.display(description="取消的订单")
-    def orders_link(self, row: BulkCancellation) -> SafeString | str:
+    def cancellations_link(self, row: BulkCancellation) -> SafeString | str:
         if not row.canceled_count:
             return "–"
-        return format_html('<a class="desk-link" href="{}">查看取消记录</a>', list_url(Cancellation))
+        address = list_url(Cancellation, batch=row.pk)
+        return format_html('<a class="desk-link" href="{}">查看这一批的取消记录</a>', address)
 
     # --- progress: the page asks every two seconds while it runs
 
