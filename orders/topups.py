@@ -223,6 +223,7 @@ def _stop_missing(order: Order, rows: Sequence[TopUp], at: datetime) -> None:
     for row in rows:
         if row.if_missing == IfMissing.SEND:  # the refund came to nothing while we asked: it goes on
             _pause(row, str(TopUpState.NOT_FOUND), at)
+            _give_to_people([(row, row.line)], at)
         else:
             _move(row, T.STOPPED)
             row.first_sent_at = row.next_due_at = row.leased_until = row.person_due_at = None
@@ -265,6 +266,11 @@ def patience_ends(topup: TopUp, line: OrderLine) -> datetime:
     return (topup.first_sent_at or topup.created_at) + max(2 * promise, LEAST_PATIENCE)
 
 
+def last_asked_at(topup: TopUp) -> datetime | None:
+    """When it was last asked about, or found that it could not be sent; None if never, or if it is to be at once."""
+    return topup.next_due_at - _pause_after(topup.tries - 1) if topup.tries and topup.next_due_at else None
+
+
 def _give_to_people(rows: Sequence[tuple[TopUp, OrderLine]], at: datetime) -> None:
     """Those that are too long under way lie with the operators as well. The caller saves the rows."""
     late = [row for row, line in rows if row.person_due_at is None and at >= patience_ends(row, line)]
@@ -297,7 +303,10 @@ def _move(topup: TopUp, status: T) -> None:
 
 
 def _pause(topup: TopUp, error: str, at: datetime) -> None:
-    seconds = PAUSES_SECONDS[min(topup.tries, len(PAUSES_SECONDS) - 1)]
+    topup.next_due_at, topup.leased_until = at + _pause_after(topup.tries), None
     topup.tries += 1
     topup.last_error = error[:200]
-    topup.next_due_at, topup.leased_until = at + scaled(seconds), None
+
+
+def _pause_after(tries: int) -> timedelta:
+    return scaled(PAUSES_SECONDS[min(tries, len(PAUSES_SECONDS) - 1)])

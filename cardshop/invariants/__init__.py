@@ -21,6 +21,7 @@ from cardshop.invariants.cases import (
 from cardshop.invariants.goods import (
     codes_are_where_they_say,
     codes_moved_by_the_table,
+    late_topups_lie_with_people,
     paid_orders_go_on,
     reservations_agree,
 )
@@ -39,7 +40,7 @@ INVARIANTS: dict[str, tuple[Check, ...]] = {
     "I1": (refunds_fit_payments,),
     "I2": (ledger_says_the_same,),
     "I3": (numbers_are_used_once,),
-    "I4": (moving_things_have_owners, paid_orders_go_on),
+    "I4": (moving_things_have_owners, paid_orders_go_on, late_topups_lie_with_people),
     "I5": (only_listed_steps_were_taken,),
     "I6": (postings_balance,),
     "I7": (append_only_tables_are_guarded, chains_verify),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from django.db.models import F, Q, QuerySet, Window
-from django.db.models.functions import Lag
+from django.db.models import F, Q, QuerySet, Value, Window
+from django.db.models.functions import Coalesce, Lag
 
-from orders.models import Delivery, Order, OrderLine, OrderStatus, Reservation, ServiceStatus, TopUpStatus
+from orders import topups
+from orders.models import Delivery, Order, OrderLine, OrderStatus, Reservation, ServiceStatus, TopUp, TopUpStatus
 from refunds.models import Lane, RefundLine, Status
 from shops.models import CardCode, CodeEvent, CodeEventKind, CodeState, Fulfilment
 from shops.stock import MOVES, STAYS
@@ -86,6 +87,17 @@ def paid_orders_go_on() -> Broken:
     return [
         *(f"{order}: paid, and nobody comes back to it" for order in undue),
         *(f"{line.order}: line {line.position}: {problem}" for line, problem in lines),
+    ]
+
+
+def late_topups_lie_with_people() -> Broken:
+    """I4 for top-ups: one that was still open when it was asked about behind our patience has a person and a time."""
+    since = Coalesce("first_sent_at", "created_at")
+    rows = TopUp.objects.filter(person_due_at=None, tries__gt=0, next_due_at__gte=since + Value(topups.LEAST_PATIENCE))
+    return [
+        f"{row}: {row.status}, our patience was over at {over_at}, yet it lies with nobody"
+        for row in rows.select_related("line").order_by("pk")
+        if (asked_at := topups.last_asked_at(row)) and asked_at >= (over_at := topups.patience_ends(row, row.line))
     ]
 
 

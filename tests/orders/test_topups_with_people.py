@@ -12,14 +12,15 @@ import clock
 from cardshop import invariants
 from notices.models import Notice
 from orders import cancellation, placing, topups, topups_by_hand
-from orders.models import Cancellation, Cause, Delivery, Order, OrderEvent, OrderStatus, TopUp
+from orders.models import Cancellation, Cause, Delivery, IfMissing, Order, OrderEvent, OrderStatus, TopUp
 from orders.models import TopUpStatus as T
 from orders.placing import Wish
 from orders.recipients import Recipient
 from orders.topups_by_hand import CannotDecide
-from refunds import cancellations
+from refunds import cancellations, lifecycle
 from refunds.models import Refund
 from shops.models import ShopMember, ShopRole
+from tests import attacks
 
 pytestmark = pytest.mark.django_db
 HELD = "13800009999"  # stays pending until the test settles it
@@ -133,6 +134,49 @@ def test_what_is_stopped_lies_with_nobody(buy_topup, supplier, operator):
     cancellation.cancel(order, cause=Cause.BUYER, by=order.buyer, at=clock.now())
     topup = topup_of(order)
     assert (topup.status, topup.person_due_at) == (T.STOPPED, None)
+
+
+def test_that_it_lies_with_nobody_is_found(waiting, buy_topup):
+    """I4: the invariant says so whichever way it got lost, and nothing of one that we still wait for."""
+    buy_topup()
+    topups.sweep(at=clock.now())
+    assert invariants.broken() == []
+    with attacks.damaged(f"UPDATE orders_topup SET person_due_at = NULL WHERE id = {waiting.pk}"):
+        (found,) = invariants.broken()
+    assert found.startswith(f"I4: {waiting.topup_no}: accepted")
+    assert "lies with nobody" in found
+
+
+def test_that_one_is_to_be_asked_at_once_breaks_nothing(buy_topup, operator):
+    """Put forward long after our patience was over, it is given to a person when it is asked."""
+    order = buy_topup()
+    topups.sweep(at=clock.now())
+    clock.advance(2 * HOUR)
+    topups_by_hand.ask_now(topup_of(order), at=clock.now())
+    assert topup_of(order).person_due_at is None
+    assert invariants.broken() == []
+    topups.sweep(at=clock.now())
+    assert topup_of(order).person_due_at is not None
+    assert invariants.broken() == []
+
+
+def test_what_goes_on_after_a_refund_that_came_to_nothing_lies_with_a_person_too(
+    buy_topup, apply, simulator, buyer, operator
+):
+    """It got lost, and its supplier says so while the refund is withdrawn: sent anew, by now behind our patience."""
+    order = buy_topup()
+    simulator.faults("issuer_lost", request_no=topup_of(order).topup_no, times=1)
+    topups.sweep(at=clock.now())
+    refund = apply(order, precheck=False)
+    late = clock.now() + 2 * HOUR
+    due, _ = topups._claim(late)
+    answers = topups.ask_all(due, topups._ask)
+    lifecycle.withdraw(refund, by=buyer, at=clock.now())
+    topups.record(answers, at=late)
+    topup = topup_of(order)
+    assert (topup.status, topup.if_missing) == (T.UNKNOWN, IfMissing.SEND)
+    assert topup.person_due_at == late + topups.PERSON_WITHIN
+    assert invariants.broken() == []
 
 
 # --- deciding ---------------------------------------------------------------------------------------------------------
