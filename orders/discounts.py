@@ -55,15 +55,18 @@ def _usable(coupon: Coupon | None, goods_fen: int, at: datetime) -> Coupon:
     return coupon
 
 
+#: By how many orders a coupon is used: but for those that lapsed unpaid.
+USED = Count("uses", filter=~Q(uses__order__status=OrderStatus.CANCELED, uses__order__paid_at=None))
+
+
 def with_used(coupons: QuerySet[Coupon]) -> QuerySet[Coupon]:
-    """Each with ``used``: by how many orders, but for those that lapsed unpaid."""
-    lapsed = Q(uses__order__status=OrderStatus.CANCELED, uses__order__paid_at=None)
-    return coupons.annotate(used=Count("uses", filter=~lapsed))
+    """Each with ``used``, the number that is compared with ``most_uses``."""
+    return coupons.annotate(used=USED)
 
 
 def _used(coupon: Coupon) -> int:
     """A query of its own, behind the one that waited for the lock: only so it sees who was first."""
-    return with_used(Coupon.objects.filter(pk=coupon.pk)).values_list("used", flat=True).get()
+    return int(Coupon.objects.filter(pk=coupon.pk).aggregate(used=USED)["used"])
 
 
 def off_fen(coupon: Coupon, goods_fen: int, quantity: int) -> int:
