@@ -128,7 +128,7 @@ def _step(name: str, shop: Shop, *, by: User | None, at: datetime, reason: str) 
         locked.save(update_fields=["status"])
         record(locked, name, from_status=before, by=by, at=at, reason=reason)
         if step.target != S.OPEN:
-            lose_badge(locked, at=at, reason=str(S(step.target).label))
+            lose_badge(locked, at=at, reason=S(step.target).value)
         _tell_members(locked, step.told, at, reason)
     shop.status, shop.guarantee_since = locked.status, locked.guarantee_since
 
@@ -242,7 +242,7 @@ def record(shop: Shop, step: str, *, from_status: str, by: User | None, at: date
 
 
 def lose_badge(shop: Shop, *, at: datetime, reason: str) -> None:
-    """取消退款保障标识. The shop is locked by the caller."""
+    """取消退款保障标识. The shop is locked by the caller. ``reason``: a status, said in words where it is read."""
     if shop.guarantee_since is None:
         return
     shop.guarantee_since = None

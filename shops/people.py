@@ -94,8 +94,9 @@ def _keep_an_owner(shop: Shop, member: ShopMember) -> None:
 
 
 def _record(shop: Shop, step: str, member: ShopMember, by: User, at: datetime) -> None:
-    words = f"{member.user.username} {ShopRole(member.role).label}"
-    life.record(shop, step, from_status=shop.status, by=by, at=at, reason=words)
+    """Whom, and as what: the role's key, said in words where it is read."""
+    whom = f"{member.user.username} {ShopRole(member.role).value}"
+    life.record(shop, step, from_status=shop.status, by=by, at=at, reason=whom)
 
 
 def _tell(member: ShopMember, kind: str, at: datetime) -> None:

@@ -35,7 +35,7 @@ from accounts.desk import (
 from accounts.desk_acts import ActsDesk, key, log, me, when
 from shops import deposits, guarantee, life
 from shops.life import STEPS
-from shops.models import DepositEntry, GuaranteeTerms, Shop, ShopEvent, ShopFigures, ShopMember, ShopStatus
+from shops.models import DepositEntry, GuaranteeTerms, Shop, ShopEvent, ShopFigures, ShopMember, ShopRole, ShopStatus
 from shops.standing import percent
 
 TONES: dict[str, str] = {
@@ -268,14 +268,14 @@ def _bulk_cancellation(shop: Shop) -> str:
 class ShopEventDesk(Desk):
     """店铺记录: every change of a shop's life, of its people and of its badge."""
 
-    list_display = ("moment", "shop_link", "what", "to_status", "who", "reason")
+    list_display = ("moment", "shop_link", "what", "to_status", "who", "why")
     list_display_links = ("moment",)
     exact_search = ("shop__name", "actor__username")
     search_help_text = "店铺名 / 账号"
     ordering = ("-pk",)
     sortable_by = ()
     list_select_related = ("shop", "actor")
-    fields = ("shop_link", "what", "from_status", "to_status", "who", "reason", "moment")
+    fields = ("shop_link", "what", "from_status", "to_status", "who", "why", "moment")
     readonly_fields = fields
 
     moment = when("at", "时间")
@@ -291,6 +291,16 @@ class ShopEventDesk(Desk):
     @admin.display(description="操作人")
     def who(self, event: ShopEvent) -> str:
         return called(event.actor)
+
+    @admin.display(description="原因")
+    def why(self, event: ShopEvent) -> str:
+        """A role or a status that is kept by its key, in words; rows from before have the words."""
+        if event.step in {"add_member", "set_role", "remove_member"}:
+            name, _space, role = event.reason.rpartition(" ")
+            return f"{name} {dict(ShopRole.choices).get(role, role)}"
+        if event.step == "lose_badge":
+            return str(dict(ShopStatus.choices).get(event.reason, event.reason))
+        return event.reason
 
 
 @admin.register(DepositEntry)

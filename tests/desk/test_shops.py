@@ -6,14 +6,15 @@ import io
 
 import pytest
 from django.urls import reverse
+from django.utils.translation import override
 from PIL import Image
 
 import clock
 import images
 from orders.models import Order
-from shops import deposits, life
+from shops import deposits, life, people
 from shops.life import Papers
-from shops.models import GuaranteeTerms, Shop, ShopApplication
+from shops.models import GuaranteeTerms, Shop, ShopApplication, ShopRole, ShopStatus
 from tests.desk.conftest import text
 
 pytestmark = pytest.mark.django_db
@@ -25,6 +26,24 @@ def application(buyer):
     Image.new("RGB", (8, 8), "navy").save(drawn, "PNG")
     documents = [("营业执照", images.repaint(drawn.getvalue()))]
     return life.apply(Papers("新店", "点卡", "13800000000", documents=documents), by=buyer, at=clock.now())
+
+
+def test_what_an_owner_did_in_english_reads_chinese_on_the_desk(sits, operator, shop, merchant, stranger):
+    shop.guarantee_since = clock.now()
+    shop.save()
+    with override("en"):
+        people.add(shop, "stranger", ShopRole.CLERK, by=merchant, at=clock.now())
+        life.leave(shop, by=merchant, at=clock.now())
+    assert [*shop.events.order_by("pk").values_list("step", "reason")] == [
+        ("add_member", "stranger clerk"), ("leave", ""), ("lose_badge", "leaving"),
+    ]  # fmt: skip
+    life.record(
+        shop, "add_member", from_status="open", by=merchant, at=clock.now(), reason="old-hand 店主"
+    )  # from before
+    page = text(sits(operator).get(reverse("admin:shops_shopevent_changelist")))
+    for words in (f"stranger {ShopRole.CLERK.label}", str(ShopStatus.LEAVING.label), "old-hand 店主"):
+        assert words in page
+    assert "stranger clerk" not in page
 
 
 def test_an_operator_looks_at_the_papers_and_opens_the_shop(sits, operator, application):

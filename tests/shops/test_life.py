@@ -153,7 +153,7 @@ def test_a_suspension_says_why_takes_the_badge_and_tells_the_people(shop, mercha
     shop.refresh_from_db()
     assert (shop.status, shop.guarantee_since) == ("suspended", None)
     assert list(shop.events.order_by("pk").values_list("step", "reason")) == [
-        ("suspend", "虚假商品"), ("lose_badge", "暂停营业"),
+        ("suspend", "虚假商品"), ("lose_badge", "suspended"),
     ]  # fmt: skip
     assert Notice.objects.get(recipient=merchant).params["note"] == "虚假商品"
     with pytest.raises(DatabaseError), transaction.atomic():
