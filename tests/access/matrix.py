@@ -280,6 +280,12 @@ GET  admin:orders_bulkcancellation_start          login  login login    login   
 POST admin:orders_bulkcancellation_start          login  login login    login    login 403      403    403     done
 GET  admin:orders_bulkcancellation_abandon        login  login login    login    login 403      403    403     200
 POST admin:orders_bulkcancellation_abandon        login  login login    login    login 403      403    403     done
+GET  admin:orders_topup_ask_now                   login  login login    login    login 403      403    403     200
+POST admin:orders_topup_ask_now                   login  login login    login    login 403      403    403     done
+GET  admin:orders_topup_decide_arrived            login  login login    login    login 403      403    403     200
+POST admin:orders_topup_decide_arrived            login  login login    login    login 403      403    403     done
+GET  admin:orders_topup_decide_failed             login  login login    login    login 403      403    403     200
+POST admin:orders_topup_decide_failed             login  login login    login    login 403      403    403     done
 GET  admin:orders_review_hide                     login  login login    login    login 200      200    403     200
 POST admin:orders_review_hide                     login  login login    login    login done     done   403     done
 GET  admin:orders_review_show                     login  login login    login    login 200      200    403     200
