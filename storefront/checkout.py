@@ -42,7 +42,7 @@ def buy(request: HttpRequest, product_id: int) -> HttpResponse:
         form.forget_errors_but("quantity", "coupon")
         return show(request, product, form, quote=quote)
     if not is_whole:
-        return show(request, product, form)
+        return _show_refused(request, product, form)
     if form.recipient and "confirmed" not in request.POST:
         return _ask_once_more(request, product, form)
     return _place(request, product, form)
@@ -58,7 +58,7 @@ def show(request: HttpRequest, product: Product, form: BuyForm, **more: Any) -> 
     facts: dict[str, Any] = {
         "product": product,
         "form": form,
-        "refundability": policies.refundability(product.policy, product.price_fen, product.fulfilment),
+        "refundability": policies.refundability(product),
         "not_refundable": policies.not_refundable(product),
         "handed_over": trust.handed_over(product),
         "promise": trust.minutes(product.delivery_promise_minutes),
@@ -66,6 +66,11 @@ def show(request: HttpRequest, product: Product, form: BuyForm, **more: Any) -> 
         "reviews": [(review, reviews.shown_author(review)) for review in shown],
     }
     return render(request, "storefront/product.html", facts | trust.of(product.shop) | more)
+
+
+def _show_refused(request: HttpRequest, product: Product, form: BuyForm, **more: Any) -> HttpResponse:
+    """The page again, with what is wrong; the price stays what it would be, the coupon taken off."""
+    return show(request, product, form, quote=_quote(product, form), **more)
 
 
 def _place(request: HttpRequest, product: Product, form: BuyForm) -> HttpResponse:
@@ -79,16 +84,16 @@ def _place(request: HttpRequest, product: Product, form: BuyForm) -> HttpRespons
         )  # fmt: skip
     except SameAgain as refusal:  # S4-26
         form.add_error(None, str(refusal))
-        return show(request, product, form, same_order_no=refusal.order_no)
+        return _show_refused(request, product, form, same_order_no=refusal.order_no)
     except CouponRefused as refusal:
         form.add_error("coupon", str(refusal))
-        return show(request, product, form)
+        return _show_refused(request, product, form)
     except CannotPlace as refusal:
         if refusal.code == "checkout_key":  # the buyer may send the form again, as a new order
             form = form.with_key(uuid4())
             form.is_valid()
         form.add_error(None, str(refusal))
-        return show(request, product, form)
+        return _show_refused(request, product, form)
     except charging.OrderIsNotPayable:  # the same form sent again, after its order was paid or canceled
         messages.info(request, _("这张订单已经处理过了，没有重复下单。"))
         known = Order.objects.filter(checkout_key=said["checkout_key"], buyer=request.user.pk).first()
@@ -100,7 +105,7 @@ def _ask_once_more(request: HttpRequest, product: Product, form: BuyForm) -> Htt
     """核对: the whole number before it is paid for. What cannot be bought anyway is said at once."""
     quote = _quote(product, form)
     if form.errors:
-        return show(request, product, form)
+        return show(request, product, form, quote=quote)
     facts = {"product": product, "form": form, "recipient": form.recipient, "quote": quote}
     return render(request, "storefront/confirm_recipient.html", facts)
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from money import yuan
 from orders.models import Order
 from refunds.reading import localized
-from shops.models import Fulfilment, Product, RecipientKind, RefundPolicy
+from shops.models import Fulfilment, Product, ProductKind, RecipientKind, RefundPolicy
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,9 @@ class Section:
     points: Sequence[str]
 
 
-def refundability(policy: RefundPolicy, price_fen: int, fulfilment: str = Fulfilment.CODES) -> Refundability:
-    """From the policy's own numbers, never from what a shop says of itself (B1)."""
+def refundability(product: Product) -> Refundability:
+    """From the policy's own numbers, never from what a shop says of itself (B1). ``product`` comes with its policy."""
+    policy, fulfilment = product.policy, product.fulfilment
     if policy.window_days == 0:
         return Refundability(_("不可退"), "bad", "ban", _("交付后不支持退款；未交付的订单仍可全额退款。"))  # PM18
     if fulfilment == Fulfilment.TOP_UP:
@@ -43,8 +44,10 @@ def refundability(policy: RefundPolicy, price_fen: int, fulfilment: str = Fulfil
         )
     if fulfilment == Fulfilment.SERVICE:
         return Refundability(_("有条件"), "attention", "info", _("商家开始前可全额退款；开始后按进度和双方凭证审核。"))
-    if price_fen < policy.one_click_below_fen:
+    if product.price_fen < policy.one_click_below_fen:
         return Refundability(_("一键退款"), "good", "bolt", _one_click_requires(policy))
+    if product.kind == ProductKind.ACCOUNT:  # whoever has seen it may have logged in: it cannot be sold again
+        return Refundability(_("有条件"), "attention", "info", _("查看账号前可退；查看后须说明理由，由人工审核。"))
     return Refundability(_("可退"), "good", "shield")
 
 

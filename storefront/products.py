@@ -32,7 +32,10 @@ def product_list(request: HttpRequest) -> HttpResponse:
         found = search.find(goods, query, category=category)
         goods, is_cut = found.products, found.is_cut
     facts = _page(request, goods, q=query, category=category.slug if category else "")
-    facts |= {"query": query, "category": category, "categories": catalog.categories(), "is_cut": is_cut}
+    categories = catalog.categories()
+    facts |= {"query": query, "category": category, "categories": categories, "is_cut": is_cut}
+    if query and not facts["goods"]:
+        facts["near"] = _nearest_first(categories, query)
     return render(request, "storefront/products.html", facts)
 
 
@@ -81,10 +84,7 @@ def _signed(rows: Any) -> list[tuple[Review, str]]:
 
 def _page(request: HttpRequest, goods: Any, **kept: str) -> dict[str, Any]:
     page = paging.newest_first(goods, by="created_at", after=request.GET.get("after", ""), size=PAGE_SIZE)
-    goods = [
-        (product, policies.refundability(product.policy, product.price_fen, product.fulfilment))
-        for product in page.rows
-    ]
+    goods = [(product, policies.refundability(product)) for product in page.rows]
     return {"page": page, "goods": goods, "keep": _kept(**kept)}
 
 
@@ -92,6 +92,17 @@ def _kept(**words: str) -> str:
     """What the links to other pages of the list carry on, ready to stand before ``after=``."""
     told = {name: word for name, word in words.items() if word}
     return f"{urlencode(told)}&" if told else ""
+
+
+def _nearest_first(categories: list[Category], query: str) -> list[Category]:
+    """What else to look at where nothing was found: for 充话费, 话费充值 stands before the rest."""
+    wanted = search.wanted_terms(query)
+
+    def shared(category: Category) -> int:
+        name = f"{category.name} {category.name_en}".lower()
+        return sum(term in name for term in wanted)
+
+    return sorted(categories, key=shared, reverse=True)
 
 
 def _category(slug: str) -> Category | None:

@@ -45,6 +45,16 @@ def test_goods_by_category_and_by_search(client, make_product, cards):
     assert "<script>" not in words(client.get("/?q=<script>")).split("<main")[1]
 
 
+def test_where_nothing_is_found_the_categories_are_offered_the_nearest_first(client, make_product, cards):
+    Category.objects.create(slug="phone", name="话费充值", name_en="Phone credit", position=9)
+    make_product(name="Steam 点卡 100", stock=0, category=cards)
+    page = client.get("/?q=充话费")
+    assert [category.slug for category in page.context["near"]] == ["phone", "cards"]
+    offered = words(page).split("或者从分类里找")[1]
+    assert offered.index('href="?category=phone"') < offered.index('href="?category=cards"')
+    assert "或者从分类里找" not in words(client.get("/?q=点卡"))
+
+
 def test_pages_of_a_search_carry_the_search_on(client, make_product, cards):
     for number in range(26):
         make_product(name=f"点卡 {number}", stock=0, category=cards)
@@ -93,6 +103,9 @@ def test_a_product_says_how_it_comes_and_what_is_not_refundable(client, make_pro
     for said in ["直充", "系统直接充到您填写的手机号", "付款后 2 小时内", "即时到账", "跨境商品", "50 元", "有条件",
                  "充值提交前可全额退款", "充值号码或账号填错"]:  # fmt: skip
         assert said in page, said
+    account = words(client.get(f"/p/{make_product(kind='account', price_fen=26800).pk}/"))
+    assert "有条件" in account
+    assert "查看账号前可退" in account
     never = make_product(window_days=0)
     page = words(client.get(f"/p/{never.pk}/"))
     assert "不可退" in page

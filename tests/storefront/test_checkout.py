@@ -49,6 +49,27 @@ def test_a_coupon_is_tried_before_it_is_used(shopper, purchase, make_product, co
     assert CouponUse.objects.get().order == order
 
 
+def test_the_price_after_the_coupon_stays_whatever_else_is_wrong(shopper, purchase, make_product, coupon):
+    product = make_product(price_fen=3000)
+    without_consent = words(purchase(product, coupon="SAVE5", consent=""))
+    assert "请先勾选同意退款政策" in without_consent
+    assert '<span class="price">¥25.00</span>' in without_consent
+    purchase(product)
+    same_again = words(purchase(product, coupon="SAVE5"))
+    assert "仍要再买一份" in same_again
+    assert '<span class="price">¥25.00</span>' in same_again
+    refused = words(purchase(product, coupon="NOPE", quantity="2"))
+    assert '<span class="price">¥60.00</span>' in refused
+
+
+def test_the_price_is_asked_for_where_a_coupons_refusal_stands(shopper, make_product):
+    product = make_product()
+    page = words(shopper.get(f"/p/{product.pk}/"))
+    assert f'formaction="/p/{product.pk}/buy/#coupon"' in page
+    field = page.split('<div id="coupon">')[1].split('id="quote"')[0]
+    assert 'name="coupon"' in field
+
+
 @pytest.mark.parametrize(
     ("code", "said"), [("NOPE", "没有这张优惠券"), ("SAVE5", "订单金额还不够"), ("x" * 21, 'id="errors"')]
 )
