@@ -52,7 +52,7 @@ PAGES = [
     ("我的订单 / buyer's orders", BUYER, "/orders/"),
     ("我的订单深页 / buyer's orders, deep", BUYER, "/orders/?after={orders}"),
     ("我的退款 / buyer's refunds", BUYER, "/refunds/"),
-    ("店铺订单 / shop's orders", MEMBER, "/shop/"),
+    ("店铺订单 / shop's orders", MEMBER, "/shop/?show=all"),
     ("店铺订单深页 / shop's orders, deep", MEMBER, "/shop/?after={orders}"),
     ("店铺待交付 / shop's orders to deliver", MEMBER, "/shop/?show=waiting"),
     ("店铺退款 / shop's refunds", MEMBER, "/shop/refunds/"),

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -93,6 +93,11 @@ def side_of(order: Order, user: User) -> Side | None:
 def of(order: Order) -> QuerySet[OrderMessage]:
     """Everything said on an order, the oldest first."""
     return OrderMessage.objects.filter(order=order).order_by("id")
+
+
+def last_said_by() -> Subquery:
+    """For a list of orders: the ``Side`` that had the last word on each, None where nobody did. One index step."""
+    return Subquery(OrderMessage.objects.filter(order=OuterRef("pk")).order_by("-id").values("side")[:1])
 
 
 def warnings_in(text: str) -> list[str]:

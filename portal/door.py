@@ -16,7 +16,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_POST
 
 from accounts.visitors import SignedIn
@@ -28,9 +28,9 @@ CHOSEN = "portal_shop"
 
 #: The tabs: address, what it is called, the right that it needs, and the addresses that lie below it.
 TABS = [
-    ("portal:orders", gettext_lazy("订单"), "orders", {"portal:order", "portal:cancel"}),
-    ("portal:refunds", gettext_lazy("退款"), "orders", {"portal:refund"}),
-    ("portal:products", gettext_lazy("商品"), "products", {"portal:product", "portal:new_product"}),
+    ("portal:orders", pgettext_lazy("标签", "店铺订单"), "orders", {"portal:order", "portal:cancel"}),
+    ("portal:refunds", pgettext_lazy("标签", "店铺退款"), "orders", {"portal:refund"}),
+    ("portal:products", gettext_lazy("店铺商品"), "products", {"portal:product", "portal:new_product"}),
     ("portal:stock", gettext_lazy("库存"), "stock", {"portal:product_stock", "portal:stock_import"}),
     ("portal:coupons", gettext_lazy("优惠券"), "coupons", {"portal:coupon", "portal:new_coupon"}),
     ("portal:reviews", gettext_lazy("评价"), "orders", set()),

@@ -95,7 +95,7 @@ class ProductForm(WholeRow, forms.ModelForm):
             "face_value": _("例如 100 元、648 钻石。"),
             "validity": _("例如“激活后 30 天”。"),
             "not_refundable_note": _("写明哪些情况不退，买家付款前就能看到。"),
-            "delivery_promise_minutes": _("超过承诺时间，买家可以一键退款。"),
+            "delivery_promise_minutes": _("1 小时填 60，1 天填 1440，2 天填 2880。超过承诺时间，买家可以一键退款。"),
             "supplier": _("直充由它执行；卡密由它查询是否兑换。"),
             "recipient_kind": _("直充和代练需要买家填写时选择。"),
         }

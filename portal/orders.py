@@ -30,15 +30,17 @@ MOST_REPORTS = 50  # of each job, the newest
 
 @for_members("orders")
 def order_list(request: SignedIn, here: Here) -> HttpResponse:
-    """All orders, newest first; or what must be delivered, overdue first."""
+    """What must be delivered, overdue first; all, newest first, if asked for or if there is nothing to deliver."""
     orders = Order.objects.filter(shop=here.shop).select_related("shop", "policy").prefetch_related("lines", "refunds")
-    at = clock.now()
-    if request.GET.get("show") == "waiting":
+    orders = orders.annotate(last_said_by=talk.last_said_by())
+    asked, after = request.GET.get("show"), request.GET.get("after", "")
+    if asked != "all" and not after:
         waiting = list(orders.filter(status=OrderStatus.PAID).order_by("promised_at", "pk")[: MOST_WAITING + 1])
-        facts = {"rows": waiting[:MOST_WAITING], "is_cut": len(waiting) > MOST_WAITING, "waiting": True}
-        return show(request, here, "orders.html", facts | {"at": at})
-    page = paging.newest_first(orders, by="placed_at", after=request.GET.get("after", ""))
-    return show(request, here, "orders.html", {"page": page, "rows": page.rows, "at": at})
+        if waiting or asked == "waiting":
+            facts = {"rows": waiting[:MOST_WAITING], "is_cut": len(waiting) > MOST_WAITING, "waiting": True}
+            return show(request, here, "orders.html", facts | {"at": clock.now()})
+    page = paging.newest_first(orders, by="placed_at", after=after)
+    return show(request, here, "orders.html", {"page": page, "rows": page.rows, "keep": "show=all&", "at": clock.now()})
 
 
 @for_members("orders")
@@ -69,8 +71,8 @@ def cancel(request: SignedIn, here: Here, order_no: str) -> HttpResponse:
     """缺货取消: the page says what it costs, the button does it."""
     order = order_of(request, order_no)
     if not cancellation.can_cancel(order):
-        messages.info(request, _("这张订单现在不能取消。"))
-        return _back(order)
+        messages.info(request, _("这张订单现在不能取消。交不出的，请在这里和买家商量，由买家申请退款。"))
+        return _back(order, "talk")
     form = CancelForm(*posted(request))
     if request.method == "POST" and form.is_valid():
         try:

@@ -72,10 +72,19 @@ def handed_over(product: Product) -> str:
 
 
 def minutes(count: int) -> str:
-    """5 分钟, 2 小时, 3 天: a promise, or a median."""
-    if count >= 2880 and count % 1440 == 0:
-        return _("%(count)d 天") % {"count": count // 1440}
+    """5 分钟, 2 小时, 10 小时 9 分钟, 3 天, 5 天 3 小时: a promise, a median, what is left. Never rounded up."""
+    days, hours, left = count // 1440, count // 60, count % 60
+    if count >= 2880:
+        hours %= 24
+        return _("%(days)d 天 %(hours)d 小时") % {"days": days, "hours": hours} if hours else _in_days(days)
     if count >= 120:
-        hours = count / 60
-        return _("%(count)s 小时") % {"count": f"{hours:.0f}" if count % 60 == 0 else f"{hours:.1f}"}
+        return _("%(hours)d 小时 %(minutes)d 分钟") % {"hours": hours, "minutes": left} if left else _in_hours(hours)
     return _("%(count)d 分钟") % {"count": count}
+
+
+def _in_days(count: int) -> str:
+    return _("%(count)d 天") % {"count": count}
+
+
+def _in_hours(count: int) -> str:
+    return _("%(count)s 小时") % {"count": count}

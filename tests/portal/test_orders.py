@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import io
+import re
 import uuid
+from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
 import clock
-from orders import placing
+import paging
+from orders import placing, talk
 from orders.models import Cancellation, OrderEvent, OrderMessage, OrderStep, ServiceJob
 from orders.placing import Wish
 from orders.recipients import Recipient
@@ -49,7 +55,81 @@ def test_what_is_due_first_stands_first_and_says_when_it_is_late(keeper, buy, se
     page = text(keeper.get("/shop/?show=waiting"))
     assert page.index(slow.order_no) < page.index(service.order_no)
     assert "已超时" in page
-    assert done.order_no in text(keeper.get("/shop/"))
+    assert done.order_no in text(keeper.get("/shop/?show=all"))
+
+
+def test_the_list_opens_on_what_is_due_where_anything_is(keeper, shop, buy):
+    done = buy()
+    assert done.order_no in text(keeper.get("/shop/"))  # nothing to deliver: all of them
+    waiting = buy(stock=0)
+    page = text(keeper.get("/shop/"))
+    assert waiting.order_no in page
+    assert done.order_no not in page
+    everything = text(keeper.get("/shop/?show=all"))
+    assert done.order_no in everything
+    assert waiting.order_no in everything
+
+
+def test_the_pages_of_all_orders_lead_on_in_all_orders(keeper, buy, monkeypatch):
+    oldest, done, waiting = buy(), buy(), buy(stock=0)
+    monkeypatch.setattr(paging.newest_first, "__kwdefaults__", paging.newest_first.__kwdefaults__ | {"size": 2})
+    first = text(keeper.get("/shop/?show=all"))
+    assert waiting.order_no in first
+    assert done.order_no in first
+    mark = re.search(r'href="(\?show=all&(?:amp;)?after=[^"]+)"', first)
+    second = text(keeper.get("/shop/" + mark[1].replace("&amp;", "&")))
+    assert oldest.order_no in second
+    assert done.order_no not in second
+
+
+def test_an_order_whose_buyer_had_the_last_word_is_marked_without_a_query_of_its_own(keeper, merchant, buy):
+    asked, answered, quiet = buy(), buy(), buy()
+    for order in (asked, answered):
+        talk.say(order, "什么时候能用？", by=order.buyer, at=clock.now())
+    talk.say(answered, "现在就能用。", by=merchant, at=clock.now())
+    with CaptureQueriesContext(connection) as three:
+        page = text(keeper.get("/shop/?show=all"))
+    assert page.count("留言待回复") == 1
+    assert "留言待回复" in page.split(f">{asked.order_no}<")[1].split("</li>")[0]
+    buy()
+    with CaptureQueriesContext(connection) as four:
+        keeper.get("/shop/?show=all")
+    assert len(four) == len(three), quiet
+
+
+def test_what_is_left_or_late_is_said_in_hours(keeper, buy):
+    order = buy(stock=0, delivery_promise_minutes=600)
+    assert re.search(r"还剩 9 小时 5\d 分钟", text(keeper.get(page_of(order))))
+    type(order).objects.filter(pk=order.pk).update(promised_at=clock.now() - timedelta(minutes=609, seconds=30))
+    assert "已超时 10 小时 9 分钟，买家可以一键退款" in text(keeper.get(page_of(order)))
+
+
+def test_work_that_began_leads_to_the_talk_where_it_can_no_longer_be_canceled(keeper, service):
+    page = page_of(service)
+    assert "不能自行取消" not in text(keeper.get(page))
+    keeper.post(f"{page}lines/1/start/")
+    shown = text(keeper.get(page))
+    assert "不能自行取消" in shown
+    assert f"{page}cancel/" not in shown
+    answer = keeper.get(f"{page}cancel/")
+    assert answer["Location"] == f"{page}#talk"
+    assert "由买家申请退款" in text(keeper.get(page))
+
+
+def test_a_refund_leads_to_its_orders_talk(keeper, buy, apply):
+    refund = apply(buy())
+    page = text(keeper.get(f"/shop/refunds/{refund.refund_no}/"))
+    assert f'href="/shop/orders/{refund.order.order_no}/#talk"' in page
+
+
+def test_the_tabs_are_the_shops_and_plural_in_english(keeper, shop):
+    tabs = text(keeper.get("/shop/")).split('<nav class="tabs')[1].split("</nav>")[0]
+    for name in ("店铺订单", "店铺退款", "店铺商品"):
+        assert f">{name}</a>" in tabs
+    keeper.cookies[settings.LANGUAGE_COOKIE_NAME] = "en"
+    tabs = text(keeper.get("/shop/")).split('<nav class="tabs')[1].split("</nav>")[0]
+    for name in ("Shop orders", "Shop refunds", "Products"):
+        assert f">{name}</a>" in tabs
 
 
 def test_no_page_of_a_shop_shows_a_code(keeper, buy, reveal):

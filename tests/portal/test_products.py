@@ -6,6 +6,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 import clock
@@ -181,3 +182,27 @@ def test_a_coupon_that_makes_no_sense_is_refused(keeper, shop, fields):
 
 def test_only_members_come_in(buyer, shop):
     assert browser(buyer).get("/shop/products/").status_code == 403
+
+
+def test_a_promise_of_days_is_said_in_days_and_how_to_count_it(keeper, make_product, policy):
+    assert "1 天填 1440" in text(keeper.get("/shop/products/new/"))
+    product = make_product(stock=0, delivery_promise_minutes=2880)
+    assert "付款后 2 天内" in text(keeper.get(f"/shop/products/{product.pk}/"))
+
+
+def test_a_policy_without_refunds_promises_no_one_click(keeper, make_product, policy):
+    make_product(stock=0)
+    RefundPolicy.objects.create(
+        code="never", version=1, name="特价不退", name_en="Final sale", window_days=0, published_at=clock.now()
+    )
+    page = text(keeper.get("/shop/products/new/"))
+    never, standard = (page.split(name)[1].split("</label>")[0] for name in ("特价不退", "标准"))
+    assert "交付后不可退款" in never
+    assert "一键退款" not in never
+    assert "一键退款" in standard
+
+
+def test_categories_are_chosen_in_the_readers_language(keeper, shop, policy):
+    Category.objects.create(slug="games", name="游戏点卡", name_en="Game cards")
+    keeper.cookies[settings.LANGUAGE_COOKIE_NAME] = "en"
+    assert ">Game cards</option>" in text(keeper.get("/shop/products/new/"))

@@ -18,6 +18,7 @@ from orders.models import Reservation
 from shops import importing, spreadsheets, stock
 from shops.models import CardCode, CodeState, ImportStatus, Shop, ShopMember, ShopRole, StockImport
 from shops.stock import Viewer
+from storefront.templatetags.words import moment
 from tests.cast import person
 
 pytestmark = pytest.mark.django_db
@@ -249,3 +250,10 @@ def test_another_shops_stock_is_not_there(desk, make_product):
         assert desk.get(path).status_code == 404, path
     for path in (f"/shop/imports/{row.pk}/confirm/", f"/shop/imports/{row.pk}/discard/"):
         assert desk.post(path).status_code == 404, path
+
+
+def test_a_row_of_stock_begins_with_the_day_it_came_in(desk, make_product):
+    product = make_product(stock=1)
+    code = product.codes.get()
+    page = words(desk.get(f"/shop/products/{product.pk}/stock/"))
+    assert page.index("入库 " + moment(code.created_at)) < page.index("…" + str(code.pk)[-12:])
