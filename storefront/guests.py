@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,11 +11,13 @@ from typing import Any
 
 from allauth.account.adapter import get_adapter
 from allauth.core import ratelimit
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, logout
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
@@ -27,12 +30,14 @@ from orders.placing import CannotPlace, Wish
 from payments import charging
 from payments.models import Payment
 from refunds import claiming
+from shops import vault
 from shops.models import Product
 from storefront.forms import FindForm
 
 SIGNED_IN_FOR = timedelta(hours=24)
 PROOF = "guest_proof"  # in the session: whose query password was given here, and until when that counts
 PROOF_LASTS = timedelta(minutes=30)
+SLIP = "query_password_slip"  # in the session: the query password of the order just placed, sealed
 ONLY_FOR_ACCOUNTS = ("account_", "mfa_", "portal:")
 GUESTS_MAY = {"account_logout"}
 
@@ -61,6 +66,7 @@ def checkout(
             raise CannotPlace("checkout_key", str(refusal)) from None
         payment = charging.checkout(product, wish, buyer=guest, checkout_key=checkout_key, at=at)
     sign_in(request, guest)
+    _keep_slip(request, payment.order, query_password)
     return payment
 
 
@@ -68,6 +74,37 @@ def sign_in(request: HttpRequest, guest: User) -> None:
     """A session of its own, under a new key, for a day."""
     login(request, guest, backend=guests.BACKEND)
     request.session.set_expiry(SIGNED_IN_FOR)
+
+
+# --- writing the query password down ----------------------------------------------------------------------------------
+
+
+def _keep_slip(request: HttpRequest, order: Order, query_password: str) -> None:
+    """For the pay page alone: sealed for this order, in the session that began with it; never in clear (I15)."""
+    sealed = vault.keyring(settings.CARD_KEYS_FILE).seal(query_password, bound_to=_slip_of(order))
+    text = base64.b64encode(sealed.ciphertext).decode()
+    request.session[SLIP] = {"order_no": order.order_no, "key": sealed.key_id, "sealed": text}
+
+
+def slip(request: HttpRequest, order: Order) -> str:
+    """The query password, to be written down while the order waits for its money; empty in any other session."""
+    kept = request.session.get(SLIP, {})
+    if kept.get("order_no") != order.order_no:
+        return ""
+    sealed = vault.Sealed(base64.b64decode(kept["sealed"]), kept["key"])
+    try:
+        return vault.keyring(settings.CARD_KEYS_FILE).open(sealed, bound_to=_slip_of(order))
+    except vault.VaultError:  # its key is gone
+        return ""
+
+
+def forget_slip(request: HttpRequest) -> None:
+    """Once there is something to look at, the password proves who looks: whoever holds the phone must know it."""
+    request.session.pop(SLIP, None)
+
+
+def _slip_of(order: Order) -> str:
+    return f"session|{SLIP}|{order.order_no}|{order.buyer_id}"
 
 
 # --- finding it again -------------------------------------------------------------------------------------------------
@@ -129,6 +166,19 @@ def _leave(request: HttpRequest, guest: User) -> HttpResponse:
     logout(request)
     _keep_proof(request, guest)
     return redirect("storefront:claim")
+
+
+def is_waited_for(request: HttpRequest) -> bool:
+    """Whether a guest's orders wait here to be claimed by the account that is signed in."""
+    user = request.user
+    return isinstance(user, User) and not user.is_guest and PROOF in request.session and _proof(request) is not None
+
+
+def tell_what_waits(sender: Any, request: HttpRequest, user: User, **more: Any) -> None:
+    """Somebody has logged in, or signed up, by whichever way: the orders that wait for them are not lost (PM17)."""
+    is_on_the_way = request.POST.get("next") == reverse("storefront:claim")
+    if not user.is_guest and PROOF in request.session and not is_on_the_way:
+        messages.info(request, _("您的访客订单还没有认领，请到“我的订单”里认领。"))
 
 
 def _claim(request: HttpRequest, guest: User, by: User) -> HttpResponse:

@@ -25,11 +25,11 @@ from payments import charging
 from refunds import applying
 from refunds.applying import AlreadyActive, Application
 from refunds.lifecycle import StepRefused
-from storefront import policies, reading
+from storefront import guests, policies, reading
 from storefront.forms import ReportForm
 from storefront.lines import lines_now
 from storefront.paying import is_payable
-from storefront.standing import late_offer, standing
+from storefront.standing import late_offer, listed, standing
 
 SHOWN_MESSAGES = 50  # the newest
 
@@ -37,14 +37,19 @@ SHOWN_MESSAGES = 50  # the newest
 @login_required
 def order_list(request: SignedIn) -> HttpResponse:
     page = paging.newest_first(reading.orders_of(request.user), by="placed_at", after=request.GET.get("after", ""))
-    return render(request, "storefront/orders.html", {"page": page, "now": clock.now()})
+    rows = [(order, title) for order, title in zip(page.rows, listed(page.rows), strict=True)]
+    waits = guests.is_waited_for(request)
+    return render(request, "storefront/orders.html", {"page": page, "rows": rows, "waits": waits, "now": clock.now()})
 
 
 @login_required
 @never_cache
 def order_page(request: SignedIn, order_no: str) -> HttpResponse:
     """B3: the state in plain words, its deadline, one primary action; below it everything else."""
-    return render(request, "storefront/order.html", _facts(request, reading.order_of(request.user, order_no)))
+    order = reading.order_of(request.user, order_no)
+    if order.status != OrderStatus.PLACED:
+        guests.forget_slip(request)
+    return render(request, "storefront/order.html", _facts(request, order))
 
 
 def _facts(request: SignedIn, order: Order, report: ReportForm | None = None) -> dict[str, Any]:

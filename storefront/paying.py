@@ -34,7 +34,8 @@ from orders.models import Order, OrderStatus
 from payments import channels, charging
 from payments.gateways.base import GatewayError, GatewayMisconfigured, OutcomeUnknown, PayMethod
 from payments.models import Payment
-from storefront import reading
+from shops.models import Fulfilment
+from storefront import guests, reading, trust
 from storefront.tills import Place, Till, place_of, tills
 
 CHECK_EVERY_SECONDS = 2  # how often one payment may make us ask the channel
@@ -63,6 +64,7 @@ def pay(request: SignedIn, order_no: str) -> HttpResponse:
     if request.method == "POST":
         return _open(request, order, _chosen(request, order, offered), at)
     if not is_payable(order, at):
+        guests.forget_slip(request)
         return redirect("storefront:order", order_no)
     payment = _usable(request, order, offered)
     till = _till_of(payment, offered) if payment else next(iter(offered), None)
@@ -76,11 +78,24 @@ def pay(request: SignedIn, order_no: str) -> HttpResponse:
         "knows_payer": till is not None and not _needs_login(request, till),
         "others": [(other, TITLES[other.kind]) for other in offered if other != till],
         "is_in_wechat": _place(request) is Place.WECHAT_APP,
+        "handing_over": _handing_over(order),
+        "slip": guests.slip(request, order),
         "now": at,
     }
     if payment and payment.till and not has_closed:
         facts |= {"payment": payment, "phone": _simulated_phone(payment)} | _what_the_till_needs(payment)
     return render(request, "storefront/pay.html", facts)
+
+
+def _handing_over(order: Order) -> str:
+    """What comes once it is paid for, and by when. An order has one product, as its page was on that day."""
+    fulfilment, promised = order.lines.values_list("fulfilment", "product_page__delivery_promise_minutes")[0]
+    promise = {"promise": trust.minutes(promised)}
+    if fulfilment == Fulfilment.TOP_UP:
+        return _("自动提交充值，承诺 %(promise)s内到账，进度在订单页；没有卡密。") % promise
+    if fulfilment == Fulfilment.SERVICE:
+        return _("商家人工完成，承诺 %(promise)s内交付，进度和凭证在订单页；没有卡密。") % promise
+    return _("卡密发到订单页，通常几秒内。")
 
 
 @login_required

@@ -27,7 +27,7 @@ import clock
 from accounts.guests import QueryPassword
 from accounts.visitors import SignedIn, address_of
 from orders import delivery
-from orders.models import OrderLine
+from orders.models import OrderLine, OrderStatus
 from shops.models import CodeState
 from shops.stock import CodeIsFrozen, Viewer
 from storefront.forms import QueryPasswordForm
@@ -45,7 +45,7 @@ def reveal(request: SignedIn, order_no: str, position: int) -> HttpResponse:
         return _not_now(request, order_no)
     asks_again = delivery.needs_step_up(line)
     verified_by = proved_by(request) if asks_again else ""
-    facts: dict[str, Any] = {"order": line.order, "line": line, "code": code}
+    facts: dict[str, Any] = {"order": line.order, "line": line, "code": code, "meaning": _what_looking_means(line)}
     facts["proof_page"] = _proof_page(request, line) if asks_again and not verified_by else ""
     if request.method == "POST" and facts["proof_page"]:
         return redirect(facts["proof_page"])
@@ -120,6 +120,16 @@ def _line(request: SignedIn, order_no: str, position: int) -> OrderLine:
     if line is None:
         raise Http404(order_no)
     return line
+
+
+def _what_looking_means(line: OrderLine) -> str:
+    """The order is delivered already: with the last code that is seen it is completed (``orders/delivery.py``)."""
+    order = line.order
+    if order.status != OrderStatus.DELIVERED:
+        return _("查看可能影响退款。")
+    if order.lines.count() > 1:
+        return _("查看可能影响退款；全部查看后，订单即完成。")
+    return _("查看后订单即完成，可能影响退款。")
 
 
 def _not_now(request: SignedIn, order_no: str) -> HttpResponse:

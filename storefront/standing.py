@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 
 from money import yuan
 from orders import watch
 from orders.cancellation import CONSEQUENCES
-from orders.models import Cancellation, Cause, Order, OrderStatus
+from orders.models import Cancellation, Cause, Order, OrderStatus, ServiceJob, TopUp
 from refunds.applying import refundable_lines
 from shops.models import Fulfilment
 from storefront import reading
@@ -21,13 +21,15 @@ from storefront.templatetags.words import deadline
 
 @dataclass(frozen=True)
 class Standing:
-    """The head of an order's page: three seconds to read. ``by`` is the promise that runs, or ran out."""
+    """The head of an order's page: three seconds to read. ``by`` is the promise that runs, or ran out;
+    ``until`` says what ends, once the goods are here: the days for a refund, and those before the order completes."""
 
     title: str
     sentence: str
     tone: str
     by: datetime | None = None
     is_late: bool = False
+    until: str = ""
 
 
 def standing(order: Order, lines: Sequence[LineNow], *, at: datetime, is_payable: bool) -> Standing:
@@ -38,9 +40,10 @@ def standing(order: Order, lines: Sequence[LineNow], *, at: datetime, is_payable
     if order.status == OrderStatus.CANCELED:
         return _canceled(order, lines)
     title = str(order.get_status_display())
+    refundable = _refundable_until(order, lines, at)
     if order.status == OrderStatus.COMPLETED:
-        return Standing(title, _("交易已完成。使用遇到问题，可在售后期内申请退款。"), "good")
-    return Standing(title, _delivered(order, lines), "good")
+        return Standing(title, _("交易已完成。"), "good", until=refundable)
+    return Standing(title, _delivered(order, lines), "good", until=" ".join([_completes(order, lines), refundable]))
 
 
 def _unpaid(order: Order, is_payable: bool) -> Standing:
@@ -87,6 +90,50 @@ def _delivered(order: Order, lines: Sequence[LineNow]) -> str:
     if any(now.topup for now in lines):
         return _("充值已到账。请在手机或游戏里核对，无误后确认收货。")
     return _("商品已交付。")
+
+
+def _completes(order: Order, lines: Sequence[LineNow]) -> str:
+    """When a delivered order is completed, though its buyer says nothing."""
+    if order.delivered_at is None:
+        return ""
+    by = {"at": deadline(order.delivered_at + timedelta(days=order.policy.complete_after_days))}
+    if any(now.topup or now.service for now in lines):
+        return _("未确认的，%(at)s 自动确认收货。") % by
+    return _("未查看的，%(at)s 订单自动完成。") % by
+
+
+def _refundable_until(order: Order, lines: Sequence[LineNow], at: datetime) -> str:
+    """The days for a refund run from each unit's own delivery: the next to end is what the buyer must know."""
+    days = order.policy.window_days
+    if days == 0:
+        return _("本商品交付后不支持退款。")
+    ends = [now.line.delivery.delivered_at + timedelta(days=days) for now in lines if hasattr(now.line, "delivery")]
+    if not ends:
+        return ""
+    if left := [end for end in ends if end >= at]:
+        return _("可申请退款至 %(at)s（北京时间）。") % {"at": deadline(min(left))}
+    return _("售后期已于 %(at)s（北京时间）结束。") % {"at": deadline(max(ends))}
+
+
+def listed(orders: Sequence[Order]) -> list[str]:
+    """The titles of these orders in a list, as their own pages say them: two queries, however many they are."""
+    paid = [order for order in orders if order.status == OrderStatus.PAID]
+    working = ServiceJob.objects.filter(line__order__in=paid, started_at__isnull=False)
+    begun = set(working.values_list("line__order_id", flat=True))
+    checked = TopUp.objects.filter(line__order__in=paid, person_due_at__isnull=False)
+    with_a_person = set(checked.values_list("line__order_id", flat=True))
+    return [_listed(order, order.pk in begun, order.pk in with_a_person) for order in orders]
+
+
+def _listed(order: Order, has_begun: bool, is_with_a_person: bool) -> str:
+    kinds = {line.fulfilment for line in order.lines.all()} if order.status == OrderStatus.PAID else set()
+    if is_with_a_person:
+        return _("平台核实中")
+    if Fulfilment.TOP_UP in kinds:
+        return _("充值中")
+    if Fulfilment.SERVICE in kinds:
+        return _("服务进行中") if has_begun else _("等待商家开始")
+    return str(order.get_status_display())
 
 
 def _canceled(order: Order, lines: Sequence[LineNow]) -> Standing:

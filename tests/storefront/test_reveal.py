@@ -42,7 +42,7 @@ def test_a_code_stands_in_no_page_before_it_is_asked_for(buy, shopper):
         assert "CODE-" not in words(shopper.get(page))
     assert CardCode.objects.get(delivery__line__order=order).state == "delivered"
     before = words(shopper.get(place_of(order)))
-    assert "查看即视为已交付，可能影响退款。" in before
+    assert "查看后订单即完成，可能影响退款。" in before
     answer = shopper.post(place_of(order))
     assert words(answer).count("CODE-") == 1
     assert "no-store" in answer.headers["Cache-Control"]
