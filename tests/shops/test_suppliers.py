@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from django.conf import settings
 
+import clock
 from shops.suppliers import registry
 from shops.suppliers.base import (
     CodeFact,
@@ -162,10 +163,10 @@ def test_an_unsigned_answer_says_nothing(body, issuer):
 @pytest.mark.django_db
 def test_a_kept_answer_proves_itself_and_a_changed_one_does_not(issuer, supplier):
     answer = issuer.look_up("CODE-EVIDENCE")
-    row = registry.kept(supplier, answer, about="code:x")
+    row = registry.keep(supplier, answer, about="code:x", at=clock.now())
     assert registry.is_genuine(row)
     for change in ({"body": row.body.replace("unused", "redeemed")}, {"timestamp": "1"}, {"nonce": "0"}):
-        forged = registry.kept(supplier, answer, about="code:x")
+        forged = registry.keep(supplier, answer, about="code:x", at=clock.now())
         for name, value in change.items():
             setattr(forged, name, value)
         assert not registry.is_genuine(forged)
