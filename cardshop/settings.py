@@ -34,7 +34,7 @@ def secret_file(name: str, default: str = "") -> str:
 SECRET_KEY = secret_file("SECRET_KEY_FILE") or env.str("SECRET_KEY", "")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
-        "Set SECRET_KEY_FILE to a file with a long random text. Beside a demo: python -m cardshop.demo COMMAND has its own."
+        "Set SECRET_KEY_FILE to a file with a long random text. Beside a demo: python -m cardshop.demo COMMAND has one."
     )
 
 # --- Channels: docs/decisions/0003-channel-calls.md -----------------------------------------------------------------
@@ -274,6 +274,9 @@ ACCOUNT_EMAIL_VERIFICATION = "optional"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_ON_GET = False
+# A session left behind somewhere opens neither another address nor a new password: both ask who it is once more.
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # and the known address hears of such a change
 ACCOUNT_RATE_LIMITS = {"find_order": "30/10m/ip,10/10m/key", "guest_buy": "20/10m/ip"}  # beside allauth's own
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if env.bool("BEHIND_PROXY", False) else 0
 EMAIL_CONFIG = env.email_url("EMAIL_URL", "consolemail://")

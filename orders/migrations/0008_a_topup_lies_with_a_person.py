@@ -43,9 +43,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="order",
             index=models.Index(
-                condition=models.Q(("guest_origin__isnull", False), ("status", "placed")),
+                condition=models.Q(("guest_origin__isnull", False)),
                 fields=["guest_origin"],
-                name="order_unpaid_of_guests",
+                name="order_of_guests",
             ),
         ),
         migrations.AddIndex(

@@ -77,11 +77,7 @@ class Order(WorkItem):
             models.Index(name="order_of_shop", fields=["shop", "-placed_at", "-id"]),
             models.Index(name="order_due", fields=["next_due_at", "id"], condition=Q(next_due_at__isnull=False)),
             models.Index(name="order_to_deliver", fields=["shop", "promised_at", "id"], condition=Q(status="paid")),
-            models.Index(
-                name="order_unpaid_of_guests",
-                fields=["guest_origin"],
-                condition=Q(status="placed", guest_origin__isnull=False),
-            ),
+            models.Index(name="order_of_guests", fields=["guest_origin"], condition=Q(guest_origin__isnull=False)),
             models.Index(name="order_open_of_shop", fields=["shop", "id"], condition=Q(status__in=["placed", "paid"])),
         ]
         triggers = [pgtrigger.Protect(name="order_is_never_deleted", operation=pgtrigger.Delete)]
