@@ -199,7 +199,7 @@ class StartForm(DialogForm):
         return "" if self.row.status == B.PREVIEWED else f"这一批{self.row.get_status_display()}，不能再做这一步。"
 
     def facts(self) -> dict[str, Any]:
-        return {"row": self.row, "totals": bulk.totals(self.row)} if self.row else {}
+        return {"row": self.row, "totals": bulk.totals(self.row, by=me(self.request))} if self.row else {}
 
 
 class AbandonForm(StartForm):

@@ -17,6 +17,7 @@ from orders.models import BulkCancellation, Cancellation, Cause, Order, OrderSta
 from orders.placing import Wish
 from payments import charging
 from shops import stock
+from shops.models import ShopMember, ShopRole
 
 pytestmark = pytest.mark.django_db
 
@@ -152,6 +153,40 @@ def test_only_operators_cancel_in_bulk(who, request, shop, operator):
         bulk.start(row, by=person, at=clock.now())
     with pytest.raises(bulk.CannotStart):
         bulk.abandon(row, by=person, at=clock.now())
+
+
+def test_nobody_cancels_their_own_shop_in_bulk(shop, operator, order_of, make_product):
+    """I10: no penalty is waived by who would have to pay it, neither for the shop nor for one of its products."""
+    product = make_product(3000, **SERVICE)
+    order_of(product)
+    row = preview(shop, operator)
+    ShopMember.objects.create(shop=shop, user=operator, role=ShopRole.CLERK)
+    for about in (shop, product):
+        with pytest.raises(bulk.CannotStart, match="自己店铺"):
+            preview(about, operator, Cause.RISK)
+    for act in (bulk.start, bulk.abandon):
+        with pytest.raises(bulk.CannotStart, match="自己店铺"):
+            act(row, by=operator, at=clock.now())
+
+
+def test_who_may_not_enter_the_desk_cancels_nothing(shop, operator):
+    User.objects.filter(pk=operator.pk).update(is_staff=False)
+    with pytest.raises(bulk.CannotStart, match="只有运营"):
+        preview(shop, operator)
+
+
+def test_nobody_cancels_their_own_order_in_bulk(shop, operator, make_product, order_of, pay):
+    """I10: it is neither counted nor canceled, and named for somebody else to look at."""
+    product = make_product(3000, **SERVICE)
+    theirs = order_of(product)
+    own = placing.place(product, Wish(), buyer=operator, checkout_key=uuid.uuid4(), at=clock.now())
+    pay(own)
+    row = preview(shop, operator, Cause.OUTAGE)
+    assert row.order_count == 1
+    bulk.start(row, by=operator, at=clock.now())
+    run(row)
+    assert Cancellation.objects.get().order == theirs
+    assert (row.canceled_count, row.skipped) == (1, {"own": 1})
 
 
 @pytest.mark.django_db(transaction=True)
