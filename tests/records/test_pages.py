@@ -80,7 +80,9 @@ def test_the_page_says_what_it_proves_and_what_not(client, told):
     day = DailyRoot.objects.get().day
     assert f"{day:%Y-%m-%d}" in text
     assert "证明的是我们事后没有改动记录；不能证明游戏厂商那边发生了什么" in text
-    assert "第一个根" in client.get("/records/").content.decode() or DailyRoot.objects.exists()
+    assert "每日指纹" in text
+    assert text.index("需要一台装有 Python 3 的电脑") < text.index("下载核对程序")
+    assert "每日根" not in text
 
 
 def test_days_come_newest_first_page_by_page(client, buy, days_ago):
@@ -121,7 +123,11 @@ def test_buyer_and_shop_read_the_same_story(client, told, merchant):
         for words in ("下单", "付款成功", "首次查看", "再次查看", "第 2 件的卡密", "买家", "系统"):
             assert words in text, words
         assert f"在 {DailyRoot.objects.get().day} 的记录中" in text
-        assert "待当日的根公布" in text
+        assert "将写入随后公布的每日指纹" in text
+        assert 'href="/records/"' in text.split("经过")[0]
+        assert text.index("需要一台装有 Python 3 的电脑") < text.index("下载存证文件")  # said before the download
+        assert "订单上的留言不在这些步骤里" in text
+        assert "的根" not in text
         assert not any(code in text for code in told.texts)
         assert "203.0.113.7" not in text
 

@@ -7,6 +7,8 @@ import uuid
 import pytest
 from django.core.cache import cache
 
+import clock
+from orders import talk
 from orders.models import Order, OrderStatus
 from payments import charging
 from payments.models import Payment, PaymentStatus
@@ -141,3 +143,17 @@ def test_voucher_names_order_goods_amount_and_time(shopper, buy):
     payment = order.payments.get()
     for said in [order.order_no, "点卡 3000", "¥60.00", payment.payment_no, payment.channel_transaction_id]:
         assert said in page
+
+
+def test_talk_says_what_it_proves_and_that_the_shop_was_told(shopper, buy, merchant):
+    order = buy()
+    page = f"/orders/{order.order_no}/"
+    told = "商家已收到站内通知"
+    assert told not in words(shopper.get(page))
+    shopper.post(f"{page}talk/", {"text": "什么时候到账？"})
+    said = words(shopper.get(page))
+    assert told in said
+    assert "不在存证记录的步骤里" in said
+    assert merchant.notices.filter(kind="order_message").exists()
+    talk.say(order, "马上。", by=merchant, at=clock.now())
+    assert told not in words(shopper.get(page))
