@@ -80,6 +80,8 @@ class TopUp(WorkItem):
     status = models.CharField(_("状态"), max_length=16, choices=TopUpStatus.choices, default=TopUpStatus.PREPARED)
     created_at = models.DateTimeField(_("建立时间"))
     first_sent_at = models.DateTimeField(_("首次提交时间"), null=True, blank=True)  # S4-4: from now on it is 已发货
+    # It may have been sent under this claim: until that has surely landed, "never heard of it" is not believed.
+    last_sent_at = models.DateTimeField(_("最近提交时间"), null=True, blank=True)
     if_missing = models.CharField(_("若未收到"), max_length=4, choices=IfMissing.choices, default=IfMissing.SEND)
     finished_at = models.DateTimeField(_("结束时间"), null=True, blank=True)
     arrived_at = models.DateTimeField(_("到账时间"), null=True, blank=True)  # the supplier's time
