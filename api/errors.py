@@ -110,6 +110,12 @@ KINDS: dict[str, Kind] = {
     # asking for a refund
     "already_active": Kind(409, "已有进行中的退款", "This order has an active refund already: go on there, see `url`."),
     "unknown_reason": Kind(400, "退款原因有误", "Choose a reason from the list.", field="reason"),
+    "reason_does_not_fit": Kind(
+        400,
+        "退款原因不适用",
+        "This reason does not fit these goods, or what became of them: choose another.",
+        field="reason",
+    ),
     "description_missing": Kind(
         400,
         "缺少情况说明",

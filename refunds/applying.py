@@ -18,11 +18,19 @@ from orders import masking
 from orders.cancellation import CONSEQUENCES
 from orders.models import Cancellation, Cause, Order, OrderLine, TopUpStatus
 from payments.models import Payment, PaymentStatus
-from refunds import evidence, goods, lifecycle, policy
+from refunds import evidence, goods, lifecycle, policy, reading
 from refunds.lifecycle import StepRefused
 from refunds.models import Lane, Refund, RefundLine, Status
 from refunds.policy import Facts, Terms, Verdict
-from refunds.reasons import REASONS
+from refunds.reasons import REASONS, Sold, obstacle
+
+#: By ``reasons.obstacle``.
+MISFITS = {
+    "kind": _("“%(reason)s”不适用于这类商品，请另选原因。"),
+    "undelivered": _("商品已交付，不适用“%(reason)s”，请另选原因。"),
+    "delivered": _("商品尚未交付，不适用“%(reason)s”，请另选原因。"),
+    "unseen": _("卡密已查看或商品已收到，不适用“%(reason)s”，请另选原因。"),
+}
 
 
 class AlreadyActive(StepRefused):
@@ -49,12 +57,14 @@ class Application:
 class LineFacts:
     """What became of one order line. ``is_begun``: a top-up left us, or work began, and nothing is handed over yet.
     ``is_used_or_seen``: what cannot be proved unused by our own record alone. ``valid_until``: the code's own last day.
+    ``has_no_code``: handed over, and there was no code to look at: a top-up that arrived, work that was done.
     """
 
     delivered_at: datetime | None
     is_begun: bool
     is_used_or_seen: bool
     valid_until: date | None = None
+    has_no_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,8 +142,10 @@ def left_of(rows: Sequence[Cancellation]) -> dict[int, list[Refundable]]:
 
 
 def preview(order: Order, application: Application, *, at: datetime) -> Verdict:
-    """What the pre-check would say now, before anything is submitted: same rules, same sentences."""
+    """What the pre-check would say now, before anything is submitted: same rules, same sentences. Raises StepRefused
+    where submitting would: a reason that does not fit is refused here too."""
     refundable = _chosen(refundable_lines(order), application)
+    check_reason(application.reason, refundable)
     left_fen = sum(item.amount_fen for item in refundable)
     line_ids = [item.line.pk for item in refundable]
     lines = list(facts_of(line_ids).values())
@@ -155,7 +167,7 @@ def _line_facts(line: OrderLine) -> LineFacts:
         return LineFacts(None, was_sent or (service is not None and service.started_at is not None), False)
     code = delivery.code
     is_seen = code is None or code.revealed_at is not None
-    return LineFacts(delivery.delivered_at, False, is_seen, code.valid_until if code else None)
+    return LineFacts(delivery.delivered_at, False, is_seen, code.valid_until if code else None, code is None)
 
 
 def kinds_of(order: Order) -> set[str]:
@@ -168,7 +180,7 @@ def refundable_lines(order: Order) -> list[Refundable]:
     taken = promised_fen(RefundLine.objects.filter(order_line__order=order))
     rows = [
         Refundable(line, line.price_fen - taken.get(line.pk, 0))
-        for line in order.lines.select_related("delivery__code", "product").order_by("position")
+        for line in order.lines.select_related("delivery__code", "product", "topup", "service").order_by("position")
     ]
     return [row for row in rows if row.amount_fen > 0]
 
@@ -188,7 +200,7 @@ def gather(asked: Sequence[Asked], *, at: datetime) -> list[Facts]:
     """Look up, once for all of them, everything the rules want to know."""
     today = timezone.localdate(at)
     rejections = _rejections([each.order for each in asked])
-    given_fen = _automatic_today({each.order.buyer_id for each in asked}, at)
+    given_fen = _automatic_today([each.order for each in asked], at)
     return [
         Facts(
             at=at,
@@ -199,12 +211,13 @@ def gather(asked: Sequence[Asked], *, at: datetime) -> list[Facts]:
             delivered_count=sum(line.delivered_at is not None for line in each.lines),
             begun_count=sum(line.is_begun for line in each.lines),
             revealed_count=sum(line.is_used_or_seen for line in each.lines),
+            received_count=sum(line.has_no_code for line in each.lines),
             expired_count=sum(line.valid_until is not None and line.valid_until < today for line in each.lines),
             amount_fen=each.amount_fen,
             left_fen=each.left_fen,
             refundable_fen=each.payment.refundable_fen if each.payment else 0,
             rejections=0 if each.is_canceled else rejections.get(each.order.pk, 0),
-            auto_refunded_today_fen=given_fen.get(each.order.buyer_id, 0),
+            auto_refunded_today_fen=max(given_fen.get(purse, 0) for purse in purses(each.order)),
         )
         for each in asked
     ]
@@ -221,6 +234,7 @@ def _submit(order: Order, application: Application, by: User, at: datetime) -> R
     if active:
         raise AlreadyActive(active.refund_no)
     chosen = _chosen(refundable_lines(order), application)
+    check_reason(application.reason, chosen)
     amount_fen = _amount(application, chosen, payment)
     shares = _shares(amount_fen, chosen)
     goods.hold([line for line, _ in shares], at=at, by=by)
@@ -269,6 +283,20 @@ def check_words(application: Application) -> None:
         raise StepRefused(
             "description_missing", _("请按“时间 + 经过 + 结果”写明情况，例如：11月20日晚8点兑换，提示卡密已使用。")
         )
+
+
+def check_reason(code: str, chosen: Sequence[Refundable]) -> None:
+    """The reason can be given for these goods; one that is not in the list is ``check_words``' business. Raises
+    StepRefused."""
+    reason = REASONS.get(code)
+    if reason and (why := obstacle(reason, sold(chosen))):
+        raise StepRefused("reason_does_not_fit", MISFITS[why] % {"reason": reading.reason_title(code)})
+
+
+def sold(lines: Sequence[Refundable]) -> list[Sold]:
+    """What the reasons have to know of these lines."""
+    facts = [(str(item.line.product_page.get("kind", "")), _line_facts(item.line)) for item in lines]
+    return [Sold(kind, line.delivered_at is not None, line.is_used_or_seen) for kind, line in facts]
 
 
 def check_amount(amount_fen: int, most_fen: int) -> None:
@@ -323,10 +351,19 @@ def _rejections(orders: Sequence[Order]) -> dict[int, int]:
     return dict(rejected.values_list("order").annotate(Count("pk")))
 
 
-def _automatic_today(buyer_ids: Collection[int], at: datetime) -> dict[int, int]:
-    """What the one-click lane has given each buyer in the last 24 hours (P12)."""
-    recent = Refund.objects.filter(
-        buyer__in=buyer_ids, lane=Lane.ONE_CLICK, decided_at__gt=at - timedelta(hours=24),
-        status__in=Status.holding_money(),
-    )  # fmt: skip
-    return dict(recent.values_list("buyer").annotate(Sum("amount_fen")))
+def purses(order: Order) -> list[int | bytes]:
+    """Whose automatic refunds of a day count together: the buyer's; of guests also all those of one address (P12)."""
+    return [order.buyer_id, bytes(order.guest_origin)] if order.guest_origin else [order.buyer_id]
+
+
+def _automatic_today(orders: Sequence[Order], at: datetime) -> dict[int | bytes, int]:
+    """What the one-click lane has given each purse in the last 24 hours (P12)."""
+    given = Refund.objects.filter(
+        lane=Lane.ONE_CLICK, decided_at__gt=at - timedelta(hours=24), status__in=Status.holding_money()
+    )
+    buyers = given.filter(buyer__in={order.buyer_id for order in orders})
+    found: dict[int | bytes, int] = dict(buyers.values_list("buyer").annotate(Sum("amount_fen")))
+    if origins := {bytes(order.guest_origin) for order in orders if order.guest_origin}:
+        guests = given.filter(order__guest_origin__in=origins)
+        found |= {bytes(key): fen for key, fen in guests.values_list("order__guest_origin").annotate(Sum("amount_fen"))}
+    return found

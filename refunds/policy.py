@@ -44,6 +44,7 @@ class Facts:
     refundable_fen: int  # of the whole payment
     rejections: int
     auto_refunded_today_fen: int
+    received_count: int = 0  # of those seen, what has no code; 0 also in facts from before it was counted
 
     def as_json(self) -> dict[str, Any]:
         """For the record: what was decided on once can be decided again, by the same rules or by other terms."""
@@ -167,6 +168,11 @@ HAS_BEGUN = (
 )
 SEEN = ("已查看卡密或已收货，需人工核对是否使用", "Viewed or received; a person will check whether it was used")
 
+RECEIVED = (
+    "充值已到账或服务已交付，需人工核对",
+    "The top-up arrived, or the work was handed over: a person will check",
+)
+
 
 def is_undelivered(facts: Facts) -> RuleResult:
     """S0-4: this alone opens the lane of undelivered goods."""
@@ -187,8 +193,13 @@ def is_unseen(facts: Facts) -> RuleResult:
         facts.revealed_count == 0 and facts.begun_count == 0,
         f"revealed_count={facts.revealed_count}, begun_count={facts.begun_count}",
         ("卡密从未被查看，可确认未使用", "The code was never viewed, so it is unused"),
-        SEEN if facts.revealed_count else HAS_BEGUN,
+        _seen(facts) if facts.revealed_count else HAS_BEGUN,
     )
+
+
+def _seen(facts: Facts) -> tuple[str, str]:
+    """Nobody "views a code" of a top-up or of work."""
+    return RECEIVED if facts.received_count == facts.revealed_count else SEEN
 
 
 def is_valid(facts: Facts) -> RuleResult:
@@ -253,6 +264,27 @@ def in_cooling_off(facts: Facts) -> RuleResult:
         ),
         (f"已过 {hours} 小时冷静期或已查看，退款须有理由", f"Later than {hours} hours, or viewed: a reason is needed"),
     )
+
+
+# --- what an answer weighs --------------------------------------------------------------------------------------------
+
+
+def weights(answers: Mapping[str, bool]) -> dict[str, str]:
+    """{rule: passed} → {rule: what its answer means to the buyer}, as far as it means anything.
+
+    "met"; "unmet": turned down by it; "person": nothing is wrong, but somebody has to look; "fact": true, and decides
+    nothing by itself. Where nothing was delivered no proof is needed: those that fail are left out.
+    """
+    is_automatic = answers.get("undelivered", False)
+    weighed = {rule: "met" if passed else _weight(rule) for rule, passed in answers.items()}
+    return {rule: weight for rule, weight in weighed.items() if not (is_automatic and weight == "person")}
+
+
+def _weight(rule: str) -> str:
+    """Of a rule that failed."""
+    if rule in {"undelivered", "cooling_off"}:
+        return "fact"
+    return "unmet" if rule in {"paid", "amount_fits", "window", "rejections"} else "person"
 
 
 # --- amounts and deadlines --------------------------------------------------------------------------------------------

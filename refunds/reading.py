@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.utils.translation import get_language
 
 from money import yuan
 from notices import wording
 from payments.models import RefundAttempt
-from refunds import stages
+from refunds import policy, stages
 from refunds.models import Disbursement, Evidence, PreCheck, Refund, RefundEvent
 from refunds.policy import Verdict
 from refunds.reasons import REASONS
@@ -25,7 +27,7 @@ class Progress:
     events: list[RefundEvent]
     log: list[tuple[datetime, str]]
     attempt: RefundAttempt | None
-    checks: list[tuple[bool, str]]
+    checks: list[tuple[str, str]]  # policy.weights: what each rule's answer means, and its sentence
     evidence: list[Evidence]
     reason: str
     version: str
@@ -75,7 +77,13 @@ def told(refund: Refund, event: RefundEvent) -> str:
     return wording.text(f"refund_{event.step}", params)
 
 
-def _checks(refund: Refund) -> list[tuple[bool, str]]:
+def weighed(results: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """[(weight, sentence)] of rules as ``RuleResult.as_json`` keeps them: what is true is not called a failure."""
+    weights = policy.weights({result["rule"]: result["passed"] for result in results})
+    told = [(weights.get(result["rule"]), localized(result["sentence"], result["sentence_en"])) for result in results]
+    return [(weight, sentence) for weight, sentence in told if weight]
+
+
+def _checks(refund: Refund) -> list[tuple[str, str]]:
     pre_check = PreCheck.objects.filter(refund=refund).first()
-    results = pre_check.results if pre_check else []
-    return [(result["passed"], localized(result["sentence"], result["sentence_en"])) for result in results]
+    return weighed(pre_check.results) if pre_check else []

@@ -7,8 +7,20 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Sold:
+    """What a reason is held against: one order line. ``kind`` is empty where its page did not keep it."""
+
+    kind: str
+    is_delivered: bool
+    is_seen: bool  # a code that was looked at, or goods without a code that were received
+
+
+@dataclass(frozen=True)
 class Reason:
-    """``helps`` is the evidence guide's first line; ``needs_description`` where the reason alone says too little."""
+    """``helps`` is the evidence guide's first line; ``needs_description`` where the reason alone says too little.
+
+    ``kinds``: the goods that it can be said of (empty: all). ``only``: "undelivered", "delivered" or "unseen" goods.
+    """
 
     code: str
     title: str
@@ -17,6 +29,8 @@ class Reason:
     helps: str
     helps_en: str
     needs_description: bool = False
+    kinds: frozenset[str] = frozenset()
+    only: str = ""
 
 
 REASONS: dict[str, Reason] = {
@@ -29,6 +43,7 @@ REASONS: dict[str, Reason] = {
             "shop",
             "系统会自动核对发货记录，无需截图。",
             "We check the delivery record ourselves; no screenshot needed.",
+            only="undelivered",
         ),
         Reason(
             "late",
@@ -53,6 +68,8 @@ REASONS: dict[str, Reason] = {
             "shop",
             "兑换时的报错截图，含时间。",
             "A screenshot of the error when redeeming, with its time.",
+            kinds=frozenset({"card_code", "activation_code", "membership"}),
+            only="delivered",
         ),
         Reason(
             "cannot_log_in",
@@ -61,6 +78,8 @@ REASONS: dict[str, Reason] = {
             "shop",
             "登录失败的提示截图。",
             "A screenshot of the failed login.",
+            kinds=frozenset({"account", "membership"}),
+            only="delivered",
         ),
         Reason(
             "malfunction",
@@ -70,6 +89,7 @@ REASONS: dict[str, Reason] = {
             "异常画面的截图或说明出现的时间。",
             "A screenshot of the fault, or when it happened.",
             needs_description=True,
+            kinds=frozenset({"card_code", "activation_code", "membership", "account", "service"}),
         ),
         Reason(
             "wrong_top_up",
@@ -78,6 +98,7 @@ REASONS: dict[str, Reason] = {
             "buyer",
             "正确的号码或区服，以及订单截图。",
             "The right number or server, and a screenshot of the order.",
+            kinds=frozenset({"top_up"}),
         ),
         Reason(
             "not_activated",
@@ -86,6 +107,8 @@ REASONS: dict[str, Reason] = {
             "shop",
             "显示未开通的页面截图。",
             "A screenshot that shows it is not active.",
+            kinds=frozenset({"activation_code", "membership"}),
+            only="delivered",
         ),
         Reason(
             "duplicate",
@@ -118,6 +141,7 @@ REASONS: dict[str, Reason] = {
             "shop",
             "系统会自动核对库存，无需截图。",
             "We check the stock ourselves; no screenshot needed.",
+            only="undelivered",
         ),
         Reason(
             "changed_mind",
@@ -126,6 +150,7 @@ REASONS: dict[str, Reason] = {
             "buyer",
             "无需截图；卡密须未查看。",
             "No screenshot needed; the code must not have been viewed.",
+            only="unseen",
         ),
         Reason(
             "other",
@@ -161,3 +186,17 @@ def helps(reason: Reason, kinds: Collection[str]) -> tuple[str, str]:
         "".join([reason.helps, *(chinese for chinese, _ in extra)]),
         " ".join([reason.helps_en, *(english for _, english in extra)]),
     )
+
+
+def obstacle(reason: Reason, sold: Collection[Sold]) -> str:
+    """Why the reason cannot be given for any of these goods: "kind", "undelivered", "delivered" or "unseen", which is
+    what it is only for. Empty: it fits at least one. Pure: the form, the API and submitting all ask here."""
+    obstacles = [_obstacle(reason, each) for each in sold]
+    return "" if "" in obstacles else next(iter(obstacles), "")
+
+
+def _obstacle(reason: Reason, sold: Sold) -> str:
+    if reason.kinds and sold.kind and sold.kind not in reason.kinds:
+        return "kind"
+    is_so = {"undelivered": not sold.is_delivered, "delivered": sold.is_delivered, "unseen": not sold.is_seen}
+    return "" if is_so.get(reason.only, True) else reason.only

@@ -5,6 +5,7 @@ The page, the API and the staff desk all show this; each says who acts now, what
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -50,8 +51,8 @@ TONE_OF: dict[S, str] = {
 
 
 BACK_TO: dict[Channel, object] = {
-    Channel.WECHAT: gettext_lazy("微信支付受理后退回原账户：零钱通常几分钟，银行卡 1–3 个工作日。"),
-    Channel.ALIPAY: gettext_lazy("支付宝受理后退回原账户：余额、余额宝、花呗通常几分钟，银行卡 1–3 个工作日。"),
+    Channel.WECHAT: gettext_lazy("微信支付退出后到账：零钱通常几分钟，银行卡另需 1–3 个工作日。"),
+    Channel.ALIPAY: gettext_lazy("支付宝退出后到账：余额、余额宝、花呗通常几分钟，银行卡另需 1–3 个工作日。"),
 }
 
 
@@ -86,17 +87,39 @@ class Track:
     is_moving: bool
 
 
+@dataclass(frozen=True)
+class Due:
+    """A case in one row of a list: how it stands, whose turn it is, and what is promised by when."""
+
+    status: str
+    by_label: str
+    is_late: bool
+    is_buyers_turn: bool
+
+
+def due(refund: Refund, *, at: datetime) -> Due:
+    """From the row alone: a list asks nothing more of the database."""
+    is_late = _is_late(refund, at)
+    return Due(short(refund), by_label(refund, is_late=is_late), is_late, refund.queue == Queue.BUYER)
+
+
+def short(refund: Refund) -> str:
+    """The status in the buyer's words: what a channel calls success is not money in hand yet."""
+    status = S(refund.status)
+    return _("已退出，等待入账") if status == S.PAID_OUT else str(status.label)
+
+
 def track(refund: Refund, events: Sequence[RefundEvent], *, at: datetime) -> Track:
     """The case's track, from its row and its events (oldest first)."""
-    status = S(refund.status)
+    status, is_late = S(refund.status), _is_late(refund, at)
     return Track(
         stages=_stages(refund, events),
         headline=headline(refund),
         who=str(_who(refund)),
         next_step=next_step(refund),
         by=refund.promised_by,
-        by_label=by_label(refund),
-        is_late=_is_late(refund, at),
+        by_label=by_label(refund, is_late=is_late),
+        is_late=is_late,
         money=where_the_money_is(refund),
         tone=TONE_OF.get(status, "progress"),
         arrival_from=refund.arrival_expected_from,
@@ -136,7 +159,7 @@ def next_step(refund: Refund) -> str:
         S.ARRIVED: _("已完成，无需操作。"),
         S.REJECTED: _("您可以补充新的凭证后重新申请，或联系客服。"),
         S.WITHDRAWN: _("卡密已恢复可查看；仍在售后期内可重新申请。"),
-        S.RETURNED: _("财务正在与渠道核对，会联系您确认；款项不会丢失。"),
+        S.RETURNED: _("财务正在与渠道核对；有结果会在本页更新并发站内通知，款项不会丢失。"),
     }[S(refund.status)]
 
 
@@ -156,24 +179,33 @@ def where_the_money_is(refund: Refund) -> str:
     }[S(refund.status)]
 
 
-def by_label(refund: Refund) -> str:
-    """What is promised for ``Track.by``."""
+def by_label(refund: Refund, *, is_late: bool) -> str:
+    """What is promised for ``Track.by``; once it has passed, nothing is."""
+    if is_late:
+        return _("原定时间（已过）")
     return {
         S.SUBMITTED: _("最迟完成初审"),
         S.FIRST_REVIEW: _("最迟给出结果"),
         S.AWAITING_EVIDENCE: _("请在此前补充"),
         S.APPROVED: _("最迟放款"),
-        S.PROCESSING: _("最迟处理完"),
+        S.PROCESSING: _("渠道最迟退出"),
         S.RETURNED: _("最迟答复您"),
     }.get(S(refund.status), "")
 
 
 def _who(refund: Refund) -> object:
+    if _is_at_the_bank(refund):
+        return _("发卡银行")
     if refund.status in {S.PROCESSING, S.PAID_OUT}:
         return _channel(refund).label
     if refund.queue == Queue.NOBODY:
         return _("无人，已结束")
     return Queue(refund.queue).label
+
+
+def _is_at_the_bank(refund: Refund) -> bool:
+    """The channel has paid it out, to a card: it names the bank and the kind of card."""
+    return refund.status == S.PAID_OUT and bool(re.search("银行|信用卡|储蓄卡|借记卡", refund.received_account))
 
 
 def _channel(refund: Refund) -> Channel:

@@ -108,6 +108,9 @@ class ApplicationForm(forms.Form):
         if said.get("amount") is not None and "lines" not in self.errors:
             with self._refused_beside("amount"):
                 applying.check_amount(said["amount"], min(left_fen, self.most_fen))
+        if "reason" in said and "lines" not in self.errors:
+            with self._refused_beside("reason"):
+                applying.check_reason(said["reason"], [item for item in self.refundable if item.line.pk in chosen])
         if {"reason", "description"} <= said.keys():
             with self._refused_beside("description"):
                 applying.check_words(self.application())

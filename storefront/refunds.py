@@ -19,14 +19,14 @@ import paging
 import private_pictures
 from accounts.visitors import SignedIn
 from orders.models import Order
-from refunds import applying, lifecycle
+from refunds import applying, lifecycle, stages
 from refunds import reading as case
 from refunds.applying import AlreadyActive
 from refunds.evidence import TooManyImages
 from refunds.lifecycle import StepRefused
 from refunds.models import Evidence, Queue, Refund, Status
 from refunds.policy import Verdict
-from refunds.reasons import REASONS, Reason, helps
+from refunds.reasons import REASONS, helps, obstacle
 from storefront import reading
 from storefront.forms import ApplicationForm, EvidenceForm
 
@@ -51,7 +51,7 @@ def apply(request: SignedIn, order_no: str) -> HttpResponse:
         return _submit(request, order, form)
     facts = _eligibility(order, form, at)
     if request.htmx:  # type: ignore[attr-defined]
-        return render(request, "storefront/_verdict.html", facts | {"order": order, "is_news": True})
+        return render(request, "storefront/_verdict.html", facts | {"order": order, "form": form, "is_news": True})
     return _show_form(request, order, form, facts)
 
 
@@ -83,14 +83,20 @@ def _submit(request: SignedIn, order: Order, form: ApplicationForm) -> HttpRespo
 def _field_of(refusal: Exception) -> str | None:
     """Beside which field the domain's refusal is shown."""
     code = getattr(refusal, "code", "")
-    return {"description_missing": "description", "amount_out_of_range": "amount", "unknown_reason": "reason"}.get(code)
+    return {
+        "description_missing": "description",
+        "amount_out_of_range": "amount",
+        "unknown_reason": "reason",
+        "reason_does_not_fit": "reason",
+    }.get(code)
 
 
 def _preview(order: Order, form: ApplicationForm, at: datetime) -> tuple[Verdict | None, str]:
     """The pre-check's answer to what is chosen so far, or why there is none."""
     if form.is_bound:
         form.is_valid()  # reads what can be read
-        if wrong := form.errors.get("amount") or form.errors.get("lines"):
+        misfit = form.errors.get("reason") if form["reason"].value() else None  # not chosen yet is no mistake
+        if wrong := misfit or form.errors.get("amount") or form.errors.get("lines"):
             return None, str(wrong[0])
         application = form.application()
     else:
@@ -105,14 +111,14 @@ def _eligibility(order: Order, form: ApplicationForm, at: datetime) -> dict[str,
     verdict, refusal = _preview(order, form, at)
     if verdict is None:
         return {"verdict": None, "refusal": refusal}
-    rules = [(rule.passed, case.localized(rule.sentence, rule.sentence_en)) for rule in verdict.results]
+    rules = case.weighed([rule.as_json() for rule in verdict.results])
     return {"verdict": {"step": verdict.step, "sentence": case.in_language(verdict), "rules": rules}}
 
 
 def _show_form(request: SignedIn, order: Order, form: ApplicationForm, facts: dict[str, Any]) -> HttpResponse:
     """A browser never fills in a file again: where one had been chosen, the page says that it is lost."""
     chosen = {str(key) for key in form["lines"].value() or []} if "lines" in form.fields else set()
-    kinds = applying.kinds_of(order)
+    kinds, sold = applying.kinds_of(order), applying.sold(form.refundable)
     facts |= {
         "order": order,
         "form": form,
@@ -121,16 +127,10 @@ def _show_form(request: SignedIn, order: Order, form: ApplicationForm, facts: di
         "reasons": [
             (reason.code, case.localized(reason.title, reason.title_en), case.localized(*helps(reason, kinds)))
             for reason in REASONS.values()
-            if _fits(reason, form) or reason.code == form["reason"].value()
+            if not obstacle(reason, sold) or reason.code == form["reason"].value()
         ],
     }
     return render(request, "storefront/apply.html", facts)
-
-
-def _fits(reason: Reason, form: ApplicationForm) -> bool:
-    """What was delivered is neither undelivered nor out of stock: such reasons are not offered then."""
-    is_all_delivered = all(hasattr(item.line, "delivery") for item in form.refundable)
-    return not (is_all_delivered and reason.code in {"undelivered", "out_of_stock"})
 
 
 # --- watching ---------------------------------------------------------------------------------------------------------
@@ -139,7 +139,9 @@ def _fits(reason: Reason, form: ApplicationForm) -> bool:
 @login_required
 def refund_list(request: SignedIn) -> HttpResponse:
     page = paging.newest_first(reading.refunds_of(request.user), by="submitted_at", after=request.GET.get("after", ""))
-    return render(request, "storefront/refunds.html", {"page": page})
+    at = clock.now()
+    rows = [(refund, stages.due(refund, at=at)) for refund in page.rows]
+    return render(request, "storefront/refunds.html", {"page": page, "rows": rows})
 
 
 @login_required

@@ -182,13 +182,19 @@ def buy(buyer: User, make_product: Callable[..., Product], pay: Callable[..., Or
 
 @pytest.fixture
 def apply(buyer: User) -> Callable[..., Refund]:
-    """The buyer asks for a refund, and the pre-check runs: ``apply(order, reason="invalid_code", …)``."""
+    """The buyer asks for a refund, and the pre-check runs: ``apply(order, reason="invalid_code", …)``; of what is
+    no delivered code the reason is "other"."""
 
     def apply_for(order: Order, *, precheck: bool = True, **application: Any) -> Refund:
         import clock
         from refunds import applying, sweeping
+        from refunds.applying import refundable_lines, sold
 
-        words = {"reason": "invalid_code", "description": "11月20日兑换，提示卡密已使用"} | application
+        is_code = all(item.kind == "card_code" and item.is_delivered for item in sold(refundable_lines(order)))
+        words = {
+            "reason": "invalid_code" if is_code else "other",
+            "description": "11月20日兑换，提示卡密已使用",
+        } | application
         refund = applying.submit(order, applying.Application(**words), by=order.buyer, at=clock.now())
         if precheck:
             sweeping.sweep(at=clock.now())

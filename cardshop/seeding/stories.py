@@ -60,9 +60,9 @@ def _refunds() -> list[Story]:
         Story(10.5, 9, "turned_down", buyer="buyer2", reason="changed_mind", words=""),
         Story(9.1, 3, "arrived", buyer="buyer2", seen=True, quantity=2, reason="not_as_described", channel="alipay"),
         Story(8.3, 4, "returned", seen=True, funding="招商银行借记卡0403"),
-        Story(7.9, 8, "withdrawn", seen=True, reason="wrong_top_up", words="号码填错，已联系朋友处理。"),
+        Story(7.9, 8, "withdrawn", seen=True, reason="other", words="充错了号码，已联系朋友处理。"),
         Story(6.1, 10, "auto", buyer="buyer2", reason="undelivered", words="", hours=50),  # nobody began the work
-        Story(5.2, 7, "arrived", buyer="buyer2", seen=True, reason="cannot_log_in"),
+        Story(5.2, 7, "arrived", buyer="buyer2", seen=True, reason="not_activated"),
         Story(3.8, 3, "review_late", seen=True, hours=8),
         Story(3.1, 6, "paid_out", seen=True, funding="招商银行借记卡0403", reason="not_activated"),
         Story(2.6, 4, "approved", buyer="buyer2", seen=True, channel="alipay"),
@@ -71,7 +71,7 @@ def _refunds() -> list[Story]:
         Story(1.5, 6, "processing", seen=True, funding="招商银行借记卡0403", reason="not_activated"),
         Story(1.4, 1, "review", seen=True, turn="quarrel", hours=6,
               words="店家让我加微信私下处理，我没有加，请平台看订单留言。"),
-        Story(1.2, 7, "approved", seen=True, reason="cannot_log_in"),
+        Story(1.2, 7, "approved", seen=True, reason="not_activated"),
         Story(0.9, 4, "review", seen=True, words="今天上午兑换，页面报错 E-1003。", hours=1),
         Story(0.4, 3, "review", buyer="buyer2", hours=1, reason="changed_mind", words="买多了，卡密没有看过。"),
     ]  # fmt: skip
