@@ -62,7 +62,7 @@ def place(product: Product, wish: Wish, *, buyer: User, checkout_key: uuid.UUID,
     known = Order.objects.filter(checkout_key=checkout_key, buyer=buyer).first()
     if known:
         return _same(known, product, wish)
-    _check(product, wish, buyer, at)
+    _check(product, wish)
     try:
         with transaction.atomic():
             return _create(product, wish, buyer, checkout_key, at)
@@ -113,14 +113,19 @@ def _same(order: Order, product: Product, wish: Wish) -> Order:
     return order
 
 
-def _check(product: Product, wish: Wish, buyer: User, at: datetime) -> None:
-    if not product.is_listed or product.shop.status != ShopStatus.OPEN:
-        raise CannotPlace("not_listed", _("商品已下架。"))
+def _check(product: Product, wish: Wish) -> None:
     if not 1 <= wish.quantity <= MAX_QUANTITY:
         raise CannotPlace("quantity", _("一次可买 1 到 %(most)d 件。") % {"most": MAX_QUANTITY})
     if product.recipient_kind and wish.recipient is None:
         raise CannotPlace("recipient", _("请填写充值号码或游戏账号。"))
-    if not wish.again and (same := _placed_before(product, wish, buyer, at)):
+
+
+def _check_now(product: Product, wish: Wish, buyer: User, checkout_key: uuid.UUID, at: datetime) -> None:
+    """What may have changed while we waited for another checkout of this buyer, read again (S4-26)."""
+    if not Product.objects.filter(pk=product.pk, is_listed=True, shop__status=ShopStatus.OPEN).exists():
+        raise CannotPlace("not_listed", _("商品已下架。"))
+    same = None if wish.again else _placed_before(product, wish, buyer, at)
+    if same and same.checkout_key != checkout_key:
         raise SameAgain(same.order_no)
 
 
@@ -138,6 +143,7 @@ def _placed_before(product: Product, wish: Wish, buyer: User, at: datetime) -> O
 
 def _create(product: Product, wish: Wish, buyer: User, checkout_key: uuid.UUID, at: datetime) -> Order:
     _hold(buyer)
+    _check_now(product, wish, buyer, checkout_key, at)
     goods_fen = product.price_fen * wish.quantity
     coupon, discount_fen = discounts.find(product.shop_id, wish.coupon_code, goods_fen, wish.quantity, at=at)
     order = Order(

@@ -10,8 +10,9 @@ import clock
 from orders import delivery, placing
 from orders.models import Order, OrderStatus
 from orders.placing import CannotPlace, Wish
-from shops.models import CodeState
+from shops.models import CodeState, Product, Shop, ShopStatus
 from shops.stock import CodeIsFrozen, Viewer
+from tests.storefront.test_guests import while_open
 
 pytestmark = pytest.mark.django_db
 
@@ -55,6 +56,7 @@ def test_how_many(quantity, code, make_product, buyer):
 def test_what_is_not_listed_is_not_sold(make_product, buyer):
     product = make_product()
     product.is_listed = False
+    product.save()
     with pytest.raises(CannotPlace):
         place(product, buyer)
 
@@ -115,3 +117,46 @@ def test_what_is_reserved_is_sold_to_nobody_else(make_product, buyer, pay):
     last = place(product, buyer)
     placing.cancel([last], at=clock.now())
     assert place(product, buyer).status == OrderStatus.PLACED
+
+
+# --- two tabs at once -------------------------------------------------------------------------------------------------
+
+
+def tab(product, buyer, key):
+    """A checkout without the tick: the order number, or why not."""
+    try:
+        return placing.place(product, Wish(), buyer=buyer, checkout_key=key, at=clock.now()).order_no
+    except CannotPlace as refusal:
+        return refusal.code
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_from_two_tabs_at_once_is_asked_about(make_product, buyer):
+    """S4-26: the second waits for the first, and sees its order then."""
+    product = make_product(stock=5)
+    second = while_open(lambda: tab(product, buyer, uuid.uuid4()), lambda: tab(product, buyer, uuid.uuid4()))
+    assert second == "same_again"
+    assert Order.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_checkout_sent_twice_at_once_is_one_order(make_product, buyer):
+    """P1."""
+    product, key = make_product(stock=5), uuid.uuid4()
+    second = while_open(lambda: tab(product, buyer, key), lambda: tab(product, buyer, key))
+    assert second == Order.objects.get().order_no
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("gone", ["product", "shop"])
+def test_what_left_the_sale_while_a_checkout_waited_is_not_sold(gone, make_product, buyer, shop):
+    product = make_product(stock=5)
+
+    def leave():
+        tab(make_product(stock=5), buyer, uuid.uuid4())
+        if gone == "product":
+            Product.objects.filter(pk=product.pk).update(is_listed=False)
+        else:
+            Shop.objects.filter(pk=shop.pk).update(status=ShopStatus.SUSPENDED)
+
+    assert while_open(leave, lambda: tab(product, buyer, uuid.uuid4())) == "not_listed"
