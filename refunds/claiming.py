@@ -9,14 +9,17 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from accounts.roles import Role
 from notices.models import Notice
 from orders import history
 from orders.models import Order, OrderStep
-from refunds.models import Refund
+from refunds.models import Refund, RefundEvent
 
 
 class CannotClaim(Exception):
-    """No guest, claimed by somebody else, or the claimer is a guest. The message is for the buyer."""
+    """No guest, claimed by somebody else, or the claimer is a guest, of the staff, or has acted on one of the cases. The
+    message is for whoever claims.
+    """
 
 
 def claim(guest: User, *, by: User, at: datetime) -> list[Order]:
@@ -32,6 +35,7 @@ def claim(guest: User, *, by: User, at: datetime) -> list[Order]:
             raise CannotClaim(_("请先登录或注册，再认领访客订单。"))
         if locked.claimed_by_id is not None:
             raise CannotClaim(_("这些订单已被认领。"))
+        _demand_right(by, cases)
         locked.claimed_by, locked.is_active = by, False
         locked.save(update_fields=["claimed_by", "is_active"])
         Refund.objects.filter(pk__in=cases).update(buyer=by)
@@ -41,6 +45,14 @@ def claim(guest: User, *, by: User, at: datetime) -> list[Order]:
         history.record(orders, OrderStep.CLAIM, at=at, by=by)
         Notice.objects.filter(recipient=locked).update(recipient=by)
     return orders
+
+
+def _demand_right(by: User, cases: list[int]) -> None:
+    """Nobody takes over what they may decide on, or have decided on (I10). Read in the transaction that needs it."""
+    if User.objects.get(pk=by.pk).role in Role.staff():
+        raise CannotClaim(_("平台工作人员不能认领访客订单；请用访客身份或个人的买家账号处理。"))
+    if RefundEvent.objects.filter(refund__in=cases, actor=by).exists():
+        raise CannotClaim(_("您处理过其中的退款，不能认领这些订单。"))
 
 
 def _hold(rows: QuerySet[Refund] | QuerySet[Order]) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,12 +13,15 @@ from django.test import Client
 import clock
 from accounts import guests
 from accounts.models import User
+from cardshop import invariants
 from orders.models import Order, Reservation
 from orders.placing import MAX_QUANTITY, MOST_UNPAID_CODES, CannotPlace, Wish
 from payments import charging
 from payments.models import Payment
-from refunds import applying, claiming, precheck
+from refunds import applying, claiming, lifecycle, precheck
 from refunds.models import Refund
+from storefront.guests import SLIP
+from tests.cast import PASSWORD
 from tests.storefront.conftest import words
 
 pytestmark = pytest.mark.django_db
@@ -117,6 +121,128 @@ def test_guests_of_one_address_at_once_are_counted_one_after_the_other(make_prod
     assert Reservation.objects.count() == MOST_UNPAID_CODES
 
 
+# --- the query password, to be written down ---------------------------------------------------------------------------
+
+
+def test_who_just_ordered_can_write_the_query_password_down_until_it_is_paid(make_product, pay):
+    browser = Client()
+    buy(make_product(price_fen=60000), quantity=1, client=browser)
+    order = Order.objects.get()
+    pay_page, order_page = f"/orders/{order.order_no}/pay/", f"/orders/{order.order_no}/"
+    slip = f'id="slip">{SECRET}</span>'
+    assert slip in words(browser.get(pay_page))
+    assert SECRET not in words(browser.get(order_page))
+    assert slip in words(browser.get(pay_page)), "to look at the order first loses nothing"
+    pay(order)
+    assert browser.get(pay_page).status_code == 302
+    for page in (order_page, "/orders/", f"{order_page}lines/1/prove/", f"{order_page}voucher/"):
+        assert SECRET not in words(browser.get(page)), page
+    assert SLIP not in browser.session
+
+
+@pytest.mark.parametrize("first_look", ["", "pay/"])
+def test_nothing_of_it_is_left_once_there_is_a_code_to_look_at(first_look, make_product, pay):
+    browser = Client()
+    buy(make_product(), quantity=1, client=browser)
+    assert SLIP in browser.session
+    order = pay(Order.objects.get())
+    browser.get(f"/orders/{order.order_no}/{first_look}")
+    assert SLIP not in browser.session
+
+
+def test_nobody_elses_session_shows_it_nor_does_any_store_in_clear(make_product):
+    browser, finder = Client(), Client()
+    buy(make_product(), quantity=1, client=browser)
+    order = Order.objects.get()
+    kept = browser.session
+    assert SECRET not in json.dumps(dict(kept.items()))
+    finder.post("/orders/find/", {"order_no": order.order_no, "query_password": SECRET})
+    page = words(finder.get(f"/orders/{order.order_no}/pay/"))
+    assert order.order_no in page
+    assert SECRET not in page
+    kept[SLIP] = kept[SLIP] | {"order_no": "0" * 20}
+    kept.save()
+    assert SECRET not in words(browser.get(f"/orders/{order.order_no}/pay/"))
+
+
+def test_what_was_sealed_for_one_order_opens_for_no_other(make_product):
+    """A forged name of the order in the session is no way around the binding."""
+    browser, another = Client(), Client()
+    buy(make_product(), quantity=1, client=browser)
+    buy(make_product(), quantity=1, client=another)
+    mine, theirs = Order.objects.order_by("pk")
+    kept = another.session
+    kept[SLIP] = browser.session[SLIP] | {"order_no": theirs.order_no}
+    kept.save()
+    page = words(another.get(f"/orders/{theirs.order_no}/pay/"))
+    assert theirs.order_no in page
+    assert 'id="slip"' not in page
+    assert mine.order_no not in page
+
+
+def test_an_account_has_no_query_password_to_write_down(make_product, buyer):
+    account = Client()
+    account.force_login(buyer)
+    buy(make_product(), quantity=1, client=account)
+    assert 'id="slip"' not in words(account.get(f"/orders/{Order.objects.get().order_no}/pay/"))
+
+
+def test_who_forgot_the_query_password_reads_a_way_out(make_product, pay):
+    browser = Client()
+    buy(make_product(price_fen=60000), quantity=1, client=browser)
+    order = pay(Order.objects.get())
+    for page in (f"/orders/{order.order_no}/lines/1/prove/", "/orders/find/"):
+        said = words(browser.get(page))
+        assert "忘了查询密码？" in said
+        assert 'href="/orders/claim/"' in said.split("忘了查询密码？")[1].split("</main>")[0]
+        assert 'href="/help/#contact"' in said.split("忘了查询密码？")[1].split("</main>")[0]
+    said = words(Client().get("/orders/find/")).split("忘了查询密码？")[1].split("</main>")[0]
+    assert "用下单时的浏览器打开" in said
+    assert 'href="/help/#contact"' in said
+
+
+# --- on the way to an account -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def on_the_way(make_product):
+    """A guest with an order who pressed 去登录或注册."""
+    browser = Client()
+    buy(make_product(), quantity=1, client=browser)
+    browser.post("/orders/claim/")
+    return browser
+
+
+WAITS = "您的访客订单还没有认领"
+NEWCOMER = {"username": "newcomer", "email": "new@example.com", "password1": PASSWORD, "password2": PASSWORD}
+
+
+@pytest.mark.parametrize("way", ["signup", "login"])
+def test_whichever_way_leads_to_the_account_the_order_is_not_lost(way, on_the_way, buyer):
+    """The header's own 注册 and 登录 lead to the front page, not to the claim."""
+    form = NEWCOMER if way == "signup" else {"login": buyer.username, "password": PASSWORD}
+    assert WAITS in words(on_the_way.post(f"/accounts/{way}/", form, follow=True))
+    page = words(on_the_way.get("/orders/"))
+    assert WAITS in page
+    assert 'href="/orders/claim/"' in page
+    on_the_way.post("/orders/claim/")
+    page = words(on_the_way.get("/orders/"))
+    assert Order.objects.get().order_no in page
+    assert WAITS not in page
+
+
+def test_the_way_that_leads_to_the_claim_says_it_once(on_the_way):
+    page = words(on_the_way.post("/accounts/signup/", NEWCOMER | {"next": "/orders/claim/"}, follow=True))
+    assert "认领这些订单？" in page
+    assert WAITS not in page
+
+
+def test_nothing_waits_for_who_proved_nothing(guest, buyer):
+    browser = Client()
+    browser.post("/accounts/login/", {"login": buyer.username, "password": PASSWORD})
+    assert WAITS not in words(browser.get("/orders/"))
+
+
 # --- claimed while a checkout is under way ----------------------------------------------------------------------------
 
 
@@ -179,6 +305,33 @@ def test_claiming_and_the_pre_check_never_wait_for_each_other(guest, pay, buyer)
     case.refresh_from_db()
     assert case.buyer == buyer
     assert case.status != "submitted"
+
+
+# --- who may claim ----------------------------------------------------------------------------------------------------
+
+
+def test_staff_claim_nothing(guest, pay, reviewer, senior, finance, operator):
+    """I10: else somebody approves a refund, and takes it over afterwards."""
+    order = pay(Order.objects.get())
+    case = applying.submit(order, applying.Application("changed_mind"), by=guest, at=clock.now())
+    for colleague in (reviewer, senior, finance, operator):
+        with pytest.raises(claiming.CannotClaim, match="工作人员"):
+            claiming.claim(guest, by=colleague, at=clock.now())
+    case.refresh_from_db()
+    assert (case.buyer, Order.objects.get().buyer) == (guest, guest)
+
+
+def test_who_has_acted_on_a_case_does_not_claim_it(make_product, pay, reviewer, apply):
+    """I10, and they have left the staff since."""
+    buy(make_product(9000), quantity=1)
+    case = apply(pay(Order.objects.get()))
+    assert case.status == "first_review"
+    lifecycle.approve([case], by=reviewer, at=clock.now())
+    reviewer.role, reviewer.is_staff = "buyer", False
+    reviewer.save()
+    with pytest.raises(claiming.CannotClaim, match="处理过"):
+        claiming.claim(case.buyer, by=reviewer, at=clock.now())
+    assert invariants.broken() == []
 
 
 def while_open(first, second, then=lambda: None):
