@@ -137,6 +137,8 @@ def test_the_same_again_is_asked_about_once(shopper, purchase, make_product):
     page = words(answer)
     assert f'href="/orders/{first.order_no}/"' in page
     assert "仍要再买一份" in page
+    assert '<a href="#id_again">' in page.split('id="errors"')[1].split("</div>")[0]
+    assert 'id="id_again"' in page
     assert Order.objects.count() == 1
     assert "仍要再买一份" not in words(shopper.get(f"/p/{product.pk}/"))
     answer = purchase(product, again="on")

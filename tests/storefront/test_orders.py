@@ -15,6 +15,7 @@ from orders.placing import Wish
 from orders.recipients import Recipient
 from refunds import cancellations, sweeping
 from refunds.models import Lane, Refund
+from storefront.templatetags.words import deadline
 from tests.storefront.conftest import words
 
 pytestmark = pytest.mark.django_db
@@ -336,6 +337,97 @@ def test_a_closed_way_to_a_refund_is_shown_with_its_reason_never_hidden(buy, rev
     assert "现在不能退款" in page
     assert "交付后不支持退款" in page
     assert 'aria-disabled="true">申请退款' in page
+
+
+def test_where_no_money_can_go_back_no_dead_button_stands(buyer, make_product, look, buy, apply):
+    unpaid = placing.place(make_product(), Wish(), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
+    page = look(unpaid)
+    assert "订单没有成功的付款，无款可退" in page
+    assert "aria-disabled" not in page
+    order = buy(stock=0)
+    cancellation.cancel(order, cause=Cause.OUTAGE, by=None, at=clock.now())
+    cancellations.hear(at=clock.now())
+    assert "aria-disabled" not in look(order)
+
+
+def test_one_tap_is_the_only_way_out_of_a_late_order(buy, look):
+    order = buy(stock=0, delivery_promise_minutes=30)
+    leave = f'href="/orders/{order.order_no}/cancel/"'
+    assert leave in look(order)
+    clock.advance(timedelta(minutes=31))
+    page = look(order)
+    assert "一键退款" in bar(page)
+    assert leave not in page
+
+
+# --- what ends when ---------------------------------------------------------------------------------------------------
+
+
+def test_a_delivered_order_says_until_when_and_when_it_completes(buy, look, reveal):
+    order = buy(window_days=15)
+    until = f"可申请退款至 {deadline(order.delivered_at + timedelta(days=15))}（北京时间）。"
+    completes = deadline(order.delivered_at + timedelta(days=order.policy.complete_after_days))
+    page = look(order)
+    assert until in page
+    assert f"未查看的，{completes} 订单自动完成。" in page
+    reveal(order)
+    page = look(order)
+    assert until in page
+    assert "自动完成。" not in page
+    clock.advance(timedelta(days=15, minutes=1))
+    ended = deadline(order.delivered_at + timedelta(days=15))
+    assert f"售后期已于 {ended}（北京时间）结束。" in look(order)
+
+
+def test_work_that_was_handed_over_says_when_it_counts_as_confirmed(working, merchant, look):
+    order = working()
+    service_jobs.hand_over(order.lines.get().service, by=merchant, at=clock.now(), text="已完成。")
+    order.refresh_from_db()
+    completes = deadline(order.delivered_at + timedelta(days=order.policy.complete_after_days))
+    assert f"未确认的，{completes} 自动确认收货。" in look(order)
+
+
+def test_of_units_that_came_at_two_times_the_first_to_end_is_said(buy, merchant, look):
+    order = buy(stock=0, quantity=2, window_days=15, delivery_promise_minutes=60 * 24)
+    for line in order.lines.order_by("position"):
+        service_jobs.start(line.service, by=merchant, at=clock.now())
+        service_jobs.hand_over(line.service, by=merchant, at=clock.now(), text="已完成。")
+        clock.advance(timedelta(hours=2))
+    first, second = (line.delivery.delivered_at + timedelta(days=15) for line in order.lines.order_by("position"))
+    assert f"可申请退款至 {deadline(first)}（" in look(order)
+    clock.advance(timedelta(days=15) - timedelta(hours=3))
+    assert f"可申请退款至 {deadline(second)}（" in look(order)
+
+
+def test_goods_without_a_refund_say_so_instead_of_a_date(buy, look):
+    page = look(buy(window_days=0))
+    assert "本商品交付后不支持退款。" in page
+    assert "可申请退款至" not in page
+
+
+# --- the list ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_calls_an_order_what_its_own_page_calls_it(shopper, working, buy, buy_topup, look):
+    named = {"服务进行中": working(), "等待商家开始": buy(stock=0), "充值中": buy_topup(), "已交付": buy()}
+    rows = words(shopper.get("/orders/")).split("<li><a")
+    for title, order in named.items():
+        (row,) = [row for row in rows if order.order_no in row]
+        assert f"{title}</span>" in row, title
+        assert f"<h1>{title}</h1>" in look(order)
+
+
+def test_the_list_says_that_the_platform_is_asking_the_supplier(shopper, buy_topup):
+    order = buy_topup()
+    TopUp.objects.filter(line__order=order).update(person_due_at=clock.now() + timedelta(hours=1))
+    assert "平台核实中" in words(shopper.get("/orders/"))
+
+
+def test_to_ask_for_money_back_is_no_next_step_while_work_goes_on(working, buy, reveal, look):
+    assert '<a class="button second"' in bar(look(working()))
+    seen = buy()
+    reveal(seen)
+    assert '<a class="button" ' in bar(look(seen))
 
 
 # --- hostile ----------------------------------------------------------------------------------------------------------

@@ -40,6 +40,12 @@ def test_support_can_be_reached_wherever_it_is_named(client, settings):
     assert 'href="mailto:kefu@shop.example"' in client.get("/help/").content.decode()
 
 
+def test_every_page_names_the_zone_of_its_times(client):
+    assert "时间均为北京时间（UTC+8）。" in client.get("/").content.decode()
+    page = client.get("/help/", headers={"Accept-Language": "en"}).content.decode()
+    assert "All times are Beijing time (UTC+8)." in page
+
+
 def test_a_password_is_refused_in_the_readers_language(client):
     answer = client.post(
         reverse("account_signup"),

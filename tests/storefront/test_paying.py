@@ -18,7 +18,10 @@ from django.core.cache import cache
 from django.test import Client
 
 import clock
+from orders import placing
 from orders.models import Order, OrderStatus
+from orders.placing import Wish
+from orders.recipients import Recipient
 from payments import charging
 from payments.models import Payment, PaymentStatus
 from storefront.paying import PAGES_THAT_ASK
@@ -441,3 +444,31 @@ def test_the_same_form_from_another_browser_says_what_stands(purchase, shopper, 
     assert (answer.status_code, answer.url) == (302, f"/orders/{payment.order.order_no}/pay/")
     assert "上一种付款方式还没有关闭" in words(shopper.get(answer.url))
     assert buyer.orders.get().payments.count() == 1
+
+
+# --- what comes after paying ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("goods", "said"),
+    [
+        ({}, "卡密发到订单页，通常几秒内。"),
+        (
+            {"kind": "service", "fulfilment": "service", "stock": 0, "delivery_promise_minutes": 2880},
+            "商家人工完成，承诺 2 天内交付，进度和凭证在订单页；没有卡密。",
+        ),
+        (
+            {"kind": "top_up", "fulfilment": "top_up", "recipient_kind": "phone", "delivery_promise_minutes": 30},
+            "自动提交充值，承诺 30 分钟内到账，进度在订单页；没有卡密。",
+        ),
+    ],
+)
+def test_the_pay_page_says_what_comes_for_the_money_and_by_when(goods, said, shopper, make_product, supplier, buyer):
+    if goods.get("kind") == "top_up":
+        goods = goods | {"supplier": supplier, "supplier_sku": "phone-50"}
+    recipient = Recipient("phone", "13800001234") if "recipient_kind" in goods else None
+    wish = Wish(recipient=recipient)
+    order = placing.place(make_product(**goods), wish, buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
+    page = words(shopper.get(pay_page(order)))
+    assert said in page
+    assert ("卡密发到订单页" in page) is (goods == {})
