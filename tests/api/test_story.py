@@ -214,3 +214,21 @@ def test_a_suspicion_stays_among_colleagues(api, in_review, buyer, reviewer, sen
     assert api(senior).post(f"{path}steps/halt/", {"note": "疑似盗号"}).status_code == 200
     assert "疑似盗号" not in api(buyer).get(path).content.decode()
     assert "疑似盗号" in api(reviewer).get(path).content.decode()
+
+
+def test_what_the_form_does_not_offer_the_api_refuses(api, buy, buyer):
+    """The same function answers both; the answer says which field, and in both languages what to do."""
+    order = buy(price_fen=3000)
+    me = api(buyer)
+    asked = {"order_no": order.order_no, "reason": "wrong_top_up"}
+    for answer in [
+        me.post("/api/refunds/", asked),
+        me.get(f"/api/orders/{order.order_no}/eligibility/", reason="wrong_top_up"),
+    ]:
+        assert answer.status_code == 400
+        body = answer.json()
+        assert body["code"] == "reason_does_not_fit"
+        assert body["detail"] == "“充值错误（号码 / 区服）”不适用于这类商品，请另选原因。"
+        assert "choose another" in body["detail_en"]
+        assert list(body["fields"]) == ["reason"]
+    assert me.post("/api/refunds/", asked | {"reason": "changed_mind"}).status_code == 201

@@ -78,7 +78,7 @@ def test_everything_works_without_scripts(chromium, enter, buyer, live_server, m
     page.get_by_role("link", name="申请退款").click()
     page.get_by_label("卡密无效 / 已被使用").check()
     page.get_by_label("退款金额").fill("20")
-    page.get_by_role("button", name="重新预审").click()
+    page.get_by_role("button", name="看看能不能自动退").click()
     expect(page.get_by_text("预审：将由人工审核")).to_be_visible()
     expect(page.get_by_label("卡密无效 / 已被使用")).to_be_checked()
     page.get_by_role("button", name="提交申请").click()

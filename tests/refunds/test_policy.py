@@ -177,3 +177,17 @@ def test_the_cooling_off_period_is_told_and_opens_no_lane(changes, passed):
     (told,) = [result for result in verdict.results if result.rule == "cooling_off"]
     assert told.passed is passed
     assert verdict.lane == (Lane.STANDARD if "revealed_count" in changes else Lane.ONE_CLICK)
+
+
+@pytest.mark.parametrize(
+    ("received", "said"), [(1, "充值已到账或服务已交付，需人工核对"), (0, "已查看卡密或已收货，需人工核对是否使用")]
+)
+def test_nobody_viewed_a_code_of_what_has_none(received, said):
+    verdict = policy.decide(replace(UNSEEN, revealed_count=1, received_count=received))
+    assert (verdict.step, verdict.sentence) == ("send_to_review", said)
+
+
+def test_facts_from_before_something_was_counted_decide_as_before():
+    kept = replace(UNSEEN, revealed_count=1).as_json()
+    del kept["received_count"]
+    assert policy.decide(Facts.of_json(kept)) == policy.decide(replace(UNSEEN, revealed_count=1))

@@ -143,5 +143,5 @@ def look(line):
 
 def ask_back(line):
     return applying.submit(
-        line.order, Application("changed_mind", line_ids=[line.pk]), by=line.order.buyer, at=clock.now()
+        line.order, Application("invalid_code", line_ids=[line.pk]), by=line.order.buyer, at=clock.now()
     )

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.conf import settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils.html import escape
 
 import clock
 from refunds import lifecycle
 from refunds.models import Evidence, Refund, Status
+from storefront.templatetags.words import deadline
 from tests.storefront.conftest import words
 
+SHANGHAI = ZoneInfo("Asia/Shanghai")
 pytestmark = pytest.mark.django_db
 
 ASKED = {"reason": "invalid_code", "amount": "30.00", "description": "11月20日兑换，提示已使用"}
@@ -222,7 +228,7 @@ def test_a_chosen_picture_that_is_lost_is_said_beside_the_field(shopper, buy, ap
 
 def test_all_that_is_wrong_is_said_at_once(shopper, buy):
     order = buy(price_fen=3000)
-    wrong = {"reason": "malfunction", "amount": "30.01", "description": " ", "contact": "1" * 61}
+    wrong = {"reason": "other", "amount": "30.01", "description": " ", "contact": "1" * 61}
     page = words(shopper.post(f"/orders/{order.order_no}/refund/", wrong))
     for field in ["amount", "description", "contact"]:
         assert f'id="id_{field}_error"' in page
@@ -342,4 +348,118 @@ def test_what_is_late_is_said_with_what_to_do(shopper, reviewed, buy_by_card, re
     clock.advance(timedelta(days=30))
     shopper.force_login(paid_out.buyer)
     assert f"请凭渠道退款单号 {number} 在付款账单中查询或咨询银行" in words(shopper.get(page))
-    assert "已超过承诺时间，已排在待办最前并标为超时" in words(shopper.get(f"/refunds/{waiting.refund_no}/"))
+    page = words(shopper.get(f"/refunds/{waiting.refund_no}/"))
+    assert "已超过承诺时间，已排在待办最前并标为超时" in page
+    assert "原定时间（已过）" in page
+    assert "最迟给出结果" not in page  # what has passed is promised no more
+    assert "现在没有新的确切时间" in page
+    assert f'<a href="/help/#contact">联系客服</a>催办，请报退款单号 {waiting.refund_no}' in page
+
+
+def test_money_on_its_way_to_a_card_lies_with_the_bank(shopper, buy_by_card, released, ends_as):
+    """Sent by the channel by its time, and then working days at the bank: never one at odds with the other."""
+    going = released(buy_by_card())
+    page = words(shopper.get(f"/refunds/{going.refund_no}/"))
+    assert "渠道最迟退出" in page
+    assert "微信支付退出后到账：零钱通常几分钟，银行卡另需 1–3 个工作日。" in page
+    ends_as(going, "SUCCESS")
+    page = words(shopper.get(f"/refunds/{going.refund_no}/"))
+    assert '<dt>现在由谁处理</dt><dd class="strong">发卡银行</dd>' in page
+    listed = words(shopper.get("/refunds/"))
+    assert "已退出，等待入账" in listed
+    assert "渠道退款成功" not in page + listed
+
+
+def test_a_list_says_whose_turn_it_is_and_by_when(shopper, reviewed, reviewer, django_assert_num_queries):
+    waiting, asked = reviewed(), reviewed()
+    lifecycle.request_evidence([asked], by=reviewer, at=clock.now(), note="请上传报错截图")
+    asked.refresh_from_db()
+    with CaptureQueriesContext(connection) as few:
+        page = words(shopper.get("/refunds/"))
+    assert f"轮到您：请在 {deadline(asked.promised_by)} 前补充" in page
+    assert f"最迟给出结果 {deadline(waiting.promised_by)} 前" in page
+    reviewed()
+    with django_assert_num_queries(len(few)):
+        shopper.get("/refunds/")
+    clock.advance(timedelta(days=30))
+    shopper.force_login(asked.buyer)
+    page = words(shopper.get("/refunds/"))
+    assert f"原定时间（已过） {deadline(waiting.promised_by)} 前" in page
+    assert "轮到您" not in page  # its time has passed
+
+
+def test_how_long_it_takes_is_said_before_anything_is_sent(shopper, buy, reveal):
+    small, dear = buy(price_fen=3000), buy(price_fen=8800, review_hours=36)
+    assert "可自动退款，通常几分钟内退出" in words(shopper.get(f"/orders/{small.order_no}/refund/"))
+    assert "将由人工审核，36 小时内给结果" in words(shopper.get(f"/orders/{dear.order_no}/refund/"))
+
+
+SHUT = '<button class="button" disabled>提交申请</button>'
+
+
+def test_what_would_be_refused_cannot_be_sent_and_lose_the_picture(shopper, buy):
+    """Where each change is heard of. On a page of its own the button stays, or without scripts it never came back."""
+    order = buy(price_fen=3000)
+    place = f"/orders/{order.order_no}/refund/"
+
+    def heard(**fields):
+        return words(shopper.post(place, {"check": "1"} | fields, headers={"HX-Request": "true"}))
+
+    assert SHUT in heard(reason="invalid_code", amount="30.01")
+    assert SHUT not in heard(reason="invalid_code", amount="30.00")
+    assert SHUT in heard(reason="wrong_top_up", amount="30.00")
+    assert SHUT not in words(shopper.post(place, {"check": "1", "amount": "30.01"}))
+    assert 'from:#id_amount"' in words(shopper.get(place))  # heard while it is typed
+
+
+def test_the_complaint_about_no_reason_goes_when_one_is_chosen(shopper, buy):
+    order = buy(price_fen=3000)
+    place = f"/orders/{order.order_no}/refund/"
+    page = words(shopper.post(place, ASKED | {"reason": ""}))
+    assert page.split('<div id="reason_said">')[1].split("</div>")[0].count("请选择退款原因") == 1
+    news = words(shopper.post(place, {"check": "1", "reason": "late"}, headers={"HX-Request": "true"}))
+    assert '<div id="reason_said" hx-swap-oob="true"></div>' in news
+    news = words(shopper.post(place, {"check": "1"}, headers={"HX-Request": "true"}))
+    assert "reason_said" not in news  # none chosen: what was said stays
+
+
+def test_a_reason_that_does_not_fit_is_refused_beside_the_reasons(shopper, buy, reveal):
+    """Whoever sends it, and a picture of the page from before the code was viewed too."""
+    order = buy(price_fen=3000)
+    place = f"/orders/{order.order_no}/refund/"
+    assert 'value="changed_mind"' in words(shopper.get(place))
+    for reason in ["cannot_log_in", "wrong_top_up", "undelivered"]:
+        assert f'value="{reason}"' not in words(shopper.get(place))
+    reveal(order)
+    assert 'value="changed_mind"' not in words(shopper.get(place))
+    page = words(shopper.post(place, ASKED | {"reason": "changed_mind"}))
+    assert "卡密已查看或商品已收到，不适用“不想要了（冷静期内）”" in page.split('id="id_reason"')[1].split("</ul>")[0]
+    assert not Refund.objects.exists()
+
+
+def test_true_sentences_of_the_pre_check_are_no_failures(shopper, buy, apply):
+    dear = apply(buy(price_fen=8800))
+    page = words(shopper.get(f"/refunds/{dear.refund_no}/"))
+    assert '金额达到 ¥50.00，由人工审核<span class="seen-by-ear"> (需人工)' in page
+    assert '商品已发货<span class="seen-by-ear"> (仅供参考)' in page
+    assert "不符合" not in page
+    refused = apply(buy(price_fen=3000, window_days=0))
+    page = words(shopper.get(f"/refunds/{refused.refund_no}/"))
+    assert '交付后不支持退款<span class="seen-by-ear"> (不符合)' in page
+    waiting = buy(price_fen=8800, stock=0)
+    assert "由人工审核" not in words(shopper.get(f"/orders/{waiting.order_no}/refund/")).split('id="verdict"')[1]
+
+
+def test_without_scripts_the_progress_can_be_looked_at_again(shopper, buy, apply):
+    refund = apply(buy(price_fen=8800), precheck=False)
+    page = words(shopper.get(f"/refunds/{refund.refund_no}/"))
+    again = page.split("<noscript>")[1].split("</noscript>")[0]
+    assert f'href="/refunds/{refund.refund_no}/">刷新</a>' in again
+
+
+def test_a_deadline_is_not_by_by(shopper, reviewed):
+    """English: the value says "by", so its label does not."""
+    refund = reviewed()
+    shopper.cookies[settings.LANGUAGE_COOKIE_NAME] = "en"
+    page = words(shopper.get(f"/refunds/{refund.refund_no}/"))
+    assert f'<dt>Decision</dt><dd class="strong">by {refund.promised_by.astimezone(SHANGHAI).day} ' in page
