@@ -15,6 +15,7 @@ WORDING = {
     "order_canceled": _("订单 %(order_no)s 已取消（%(cause)s），款项将自动原路退回。"),
     "order_overdue": _("订单 %(order_no)s 超过承诺时间仍未交付，可在订单页一键退款。"),
     "topups_wait": _("有直充单超时没有结果，请到客服台“直充单 · 待人工核实”处理。"),
+    "topup_opposed": _("直充单 %(topup_no)s 已停止或已人工认定，供应商后来的签名答复却相反，请立即核对。"),
     "service_report": _("订单 %(order_no)s 的服务有新的进度或凭证。"),
     "shop_order_overdue": _("订单 %(order_no)s 已超过承诺的交付时间，买家可一键退款；再拖延将按退款政策自动取消。"),
     "order_message": _("订单 %(order_no)s 有新留言。"),

@@ -7,6 +7,8 @@
 Three phases, always: commit the intent, call with no transaction open, commit the outcome. No answer is UNKNOWN, never
 a failure: ask again under the same number, since a new one could top up twice, and a refund could pay for what arrives.
 Nor is time: once our patience is over the machine goes on asking, and a person asks as well (``topups_by_hand.py``).
+Nor is "never heard of it", while what we sent may still be on its way. What we end without the supplier's final word is
+asked about afterwards all the same: an opposite one is kept, and told to people.
 Only this module moves a top-up, but for ``stopping.stop``, which takes back what has not left us, and ``go_on``.
 """
 
@@ -16,9 +18,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from time import monotonic
 
 from django.db import transaction
 
+import clock
 import workqueue
 from accounts.models import User
 from accounts.roles import Role
@@ -27,6 +31,7 @@ from notices.models import Notice
 from orders import cancellation, delivery, recipients
 from orders.models import CancellationLine, Cause, IfMissing, Order, OrderLine, TopUp
 from orders.models import TopUpStatus as T
+from shops.models import SupplierAnswer
 from shops.suppliers import registry
 from shops.suppliers.asking import ask_all
 from shops.suppliers.base import (
@@ -54,12 +59,23 @@ STEPS: dict[T, frozenset[T]] = {
 UNDER_WAY = {T.UNKNOWN, T.ACCEPTED}
 FINAL = {TopUpState.DONE: T.SUCCEEDED, TopUpState.FAILED: T.FAILED, TopUpState.REFUSED: T.FAILED}
 
+#: Words that speak against what we hold to be the end.
+OPPOSITE: dict[T, frozenset[TopUpState]] = {
+    T.SUCCEEDED: frozenset({TopUpState.FAILED, TopUpState.REFUSED}),
+    T.FAILED: frozenset({TopUpState.DONE}),
+    T.STOPPED: frozenset({TopUpState.PENDING, TopUpState.DONE}),
+}
+
 BATCH = 50
 LEASE = timedelta(minutes=2)
+LONGEST_CALL = timedelta(seconds=30)  # twice what ``wire`` allows one: none begins that might outlast its lease
+#: From the claim it was sent under. A call that we gave up may lie in a queue out there for minutes, and then land.
+LANDS_WITHIN = timedelta(minutes=10)
 PAUSES_SECONDS = (2, 5, 10, 30, 60, 120, 300, 600)  # then every ten minutes, as long as it takes
 LEAST_PATIENCE = timedelta(hours=1)  # and at least twice the promise of the goods; then a person takes it up, too,
 PERSON_WITHIN = timedelta(hours=24)  # and has so long to find out what became of it
 NOTICE = "topups_wait"
+OPPOSED_NOTICE = "topup_opposed"
 
 Heard = tuple[TopUp, Answer | SupplierError]
 
@@ -67,7 +83,7 @@ Heard = tuple[TopUp, Answer | SupplierError]
 def sweep(*, at: datetime) -> int:
     """Send what is new and ask about what is under way, up to a batch. Returns how many were looked at."""
     due, not_now = _claim(at)
-    record(ask_all(due, _ask), at=at)
+    record(ask(due), at=at)
     return len(due) + len(not_now)
 
 
@@ -77,7 +93,7 @@ def record(answers: Sequence[Heard], *, at: datetime) -> None:
     waits: list[Heard] = []
     for topup, said in answers:
         heard = _final_word(said)
-        if isinstance(heard, Answer) and (heard.state in FINAL or _is_missing(topup, heard)):
+        if isinstance(heard, Answer) and (heard.state in FINAL or _is_missing(topup, heard, at)):
             ends[topup.line.order_id].append((topup, heard))
         else:
             waits.append((topup, heard))
@@ -105,7 +121,9 @@ def _claim(at: datetime) -> tuple[list[TopUp], list[TopUp]]:
         held = [row for row in due if row.status == T.PREPARED and not _may_be_sent(row)]
         ready = [row for row in due if row not in held]
         new = [row.pk for row in ready if row.status == T.PREPARED]
+        again = [row.pk for row in ready if row.status == T.UNKNOWN and row.if_missing == IfMissing.SEND]
         TopUp.objects.filter(pk__in=new).update(status=T.UNKNOWN, first_sent_at=at)
+        TopUp.objects.filter(pk__in=[*new, *again]).update(last_sent_at=at)
         for row in held:
             _pause(row, "供应商未启用或未配置密钥", at)
         _give_to_people([(row, row.line) for row in held], at)
@@ -117,21 +135,53 @@ def _may_be_sent(topup: TopUp) -> bool:
     return topup.supplier.is_active and registry.is_set(topup.supplier)
 
 
-def _ask(topup: TopUp) -> Answer:
+def ask(due: Sequence[TopUp]) -> list[Heard]:
+    """Ask about the rows of one claim, as long as its lease lasts: after that somebody else may have, and heard."""
+    if not due:
+        return []
+    left = min(row.leased_until for row in due if row.leased_until) - LONGEST_CALL - clock.now()
+    until = monotonic() + left.total_seconds()  # threads touch no database, so its time is read here
+    return ask_all(due, lambda row: _ask(row, until))
+
+
+def _ask(topup: TopUp, until: float) -> Answer:
     """Send what is new; ask about what may be there, and send it again only if the supplier never heard of it."""
+    _demand_time(until)
     supplier = registry.of(topup.supplier)
-    if topup.first_sent_at is not None:  # as it was when claimed
+    if topup.first_sent_at is not None or topup.status in OPPOSITE:  # as it was when claimed
         answer = supplier.query(topup.topup_no)
-        # What it has taken on is never sent again, whatever it says now.
-        if answer.state is not TopUpState.NOT_FOUND or topup.status == T.ACCEPTED or _is_missing(topup, answer):
+        # What it has taken on is never sent again, whatever it says now; nor what is wanted back, or is over.
+        is_to_be_sent = topup.status == T.UNKNOWN and topup.if_missing == IfMissing.SEND
+        if answer.state is not TopUpState.NOT_FOUND or not is_to_be_sent:
             return answer
+        _demand_time(until)
     return supplier.order(_order(topup))
 
 
-def _is_missing(topup: TopUp, answer: Answer) -> bool:
-    """It got lost on its way, and its buyer has asked for the money meanwhile, or has it back: not sent anew."""
+def _demand_time(until: float) -> None:
+    if monotonic() >= until:
+        raise NeverSent("lease_over", "not asked in time; somebody else may be asking")
+
+
+def may_be_on_its_way(topup: TopUp, at: datetime) -> bool:
+    """Whether somebody may be sending it at this moment, or asking about it. The row is locked."""
+    is_being_sent = topup.last_sent_at is not None and topup.last_sent_at + LEASE > at
+    return is_being_sent or (topup.leased_until is not None and topup.leased_until > at)
+
+
+def _is_missing(topup: TopUp, answer: Answer, at: datetime) -> bool:
+    """It got lost on its way, and its buyer has asked for the money meanwhile, or has it back: not sent anew.
+
+    ``at``: not later than the question. Asked too early, it may have been on its way.
+    """
     is_lost = answer.state is TopUpState.NOT_FOUND and topup.status == T.UNKNOWN and topup.first_sent_at is not None
-    return is_lost and topup.if_missing != IfMissing.SEND
+    return is_lost and topup.if_missing != IfMissing.SEND and _has_landed(topup, at)
+
+
+def _has_landed(topup: TopUp, at: datetime) -> bool:
+    """Whether all that was ever sent has got there by now, if it ever will."""
+    sent_at = topup.last_sent_at or topup.first_sent_at
+    return sent_at is None or at >= sent_at + LANDS_WITHIN
 
 
 def _order(topup: TopUp) -> TopUpOrder:
@@ -160,11 +210,13 @@ def _wait(answers: Sequence[Heard], at: datetime) -> None:
     asked = {topup.pk: (topup, answer) for topup, answer in answers}
     with transaction.atomic():
         rows = list(TopUp.objects.select_for_update(no_key=True).filter(pk__in=asked).order_by("pk"))
+        _hear_afterwards([(row, asked[row.pk]) for row in rows if row.status in OPPOSITE], at)
         rows = [row for row in rows if row.status in UNDER_WAY and workqueue.is_unchanged(row, asked[row.pk][0])]
         for row in rows:
             _go_on(row, *asked[row.pk], at)
         _give_to_people([(row, asked[row.pk][0].line) for row in rows], at)
-        columns = ["status", "first_sent_at", "tries", "next_due_at", "leased_until", "last_error", "person_due_at"]
+        columns = ["status", "first_sent_at", "last_sent_at", "tries", "next_due_at", "leased_until", "last_error",
+                   "person_due_at"]  # fmt: skip
         TopUp.objects.bulk_update(rows, columns)
 
 
@@ -176,13 +228,14 @@ def _go_on(topup: TopUp, asked: TopUp, answer: Answer | SupplierError, at: datet
         return _pause(topup, "", at)
     if _nothing_left_us(topup, asked, answer):
         _move(topup, T.PREPARED)
-        topup.first_sent_at = None  # so that it may still be stopped
+        topup.first_sent_at = topup.last_sent_at = None  # so that it may still be stopped
     return _pause(topup, str(answer if isinstance(answer, SupplierError) else answer.state), at)
 
 
 def _nothing_left_us(topup: TopUp, asked: TopUp, answer: Answer | SupplierError) -> bool:
-    """This was the first sending, it did not happen or was turned away, and nobody has sent since."""
-    is_ours_alone = asked.first_sent_at is None and topup.leased_until == asked.leased_until
+    """This was the first sending, it did not happen or was turned away, and nobody has sent since, or ever before."""
+    is_first = asked.first_sent_at is None and asked.last_sent_at is None
+    is_ours_alone = is_first and topup.leased_until == asked.leased_until
     if topup.if_missing != IfMissing.SEND:  # asked for back while we sent it: the supplier says that it has nothing
         return False
     return is_ours_alone and topup.status == T.UNKNOWN and isinstance(answer, NeverSent | SupplierBusy)
@@ -196,6 +249,7 @@ def _end(order_id: int, ended: Sequence[tuple[TopUp, Answer]], at: datetime) -> 
         order = orders.get(pk=order_id)
         locked = TopUp.objects.select_for_update(no_key=True, of=("self",)).select_related("line", "supplier")
         rows = list(locked.filter(pk__in=asked).order_by("pk"))
+        _hear_afterwards([(row, asked[row.pk]) for row in rows if row.status in OPPOSITE], at)
         rows = [row for row in rows if row.status in UNDER_WAY and workqueue.is_unchanged(row, asked[row.pk][0])]
         missing = [row for row in rows if asked[row.pk][1].state is TopUpState.NOT_FOUND]
         rows = [row for row in rows if row not in missing]
@@ -221,15 +275,18 @@ def conclude(order: Order, rows: Sequence[TopUp], *, at: datetime, by: User | No
 def _stop_missing(order: Order, rows: Sequence[TopUp], at: datetime) -> None:
     """What never got there is stopped while a refund is weighed, and canceled once its money is on its way back."""
     for row in rows:
-        if row.if_missing == IfMissing.SEND:  # the refund came to nothing while we asked: it goes on
+        # The refund came to nothing while we asked, and it goes on; or it was even sent again since.
+        if row.if_missing == IfMissing.SEND or not _has_landed(row, at):
             _pause(row, str(TopUpState.NOT_FOUND), at)
             _give_to_people([(row, row.line)], at)
         else:
             _move(row, T.STOPPED)
-            row.first_sent_at = row.next_due_at = row.leased_until = row.person_due_at = None
+            row.first_sent_at = row.person_due_at = None
+            _ask_afterwards(row, at)
         row.save(update_fields=["status", "first_sent_at", "tries", "next_due_at", "leased_until", "last_error",
                                 "person_due_at"])  # fmt: skip
-    ended = OrderLine.objects.filter(topup__in=[row for row in rows if row.if_missing == IfMissing.END])
+    over = [row for row in rows if row.status == T.STOPPED and row.if_missing == IfMissing.END]
+    ended = OrderLine.objects.filter(topup__in=over)
     lines = list(ended.filter(delivery=None, cancellation_line=None).order_by("position"))
     if lines:
         cause = Cause.BUYER if order.overdue_since is None else Cause.LATE
@@ -237,7 +294,7 @@ def _stop_missing(order: Order, rows: Sequence[TopUp], at: datetime) -> None:
 
 
 def _finish(topup: TopUp, answer: Answer, at: datetime) -> None:
-    proof = registry.keep(topup.supplier, answer, about=f"topup:{topup.topup_no}", at=at)
+    proof = registry.keep(topup.supplier, answer, about=_about(topup), at=at)
     assert isinstance(answer.state, TopUpState)  # noqa: S101 - for the type checker
     _move(topup, FINAL[answer.state])
     topup.answer, topup.finished_at, topup.arrived_at = proof, at, answer.effective_at
@@ -252,9 +309,64 @@ def end_by_hand(topup: TopUp, outcome: T, *, proof: str, by: User, at: datetime)
     _move(topup, outcome)
     topup.finished_at, topup.decided_by, topup.proof, topup.last_error = at, by, proof, ""
     topup.reason = "平台已向供应商核实" if outcome == T.FAILED else ""
-    topup.next_due_at = topup.leased_until = topup.person_due_at = None
-    topup.save(update_fields=["status", "finished_at", "decided_by", "proof", "last_error", "reason", "next_due_at",
-                              "leased_until", "person_due_at"])  # fmt: skip
+    topup.person_due_at = None
+    _ask_afterwards(topup, at)
+    topup.save(update_fields=["status", "finished_at", "decided_by", "proof", "last_error", "reason", "tries",
+                              "next_due_at", "leased_until", "person_due_at"])  # fmt: skip
+
+
+# --- ended for us, without the supplier's final word ------------------------------------------------------------------
+
+
+def _ask_afterwards(topup: TopUp, at: datetime) -> None:
+    """Ask once more, when all that was sent has landed, and until it is heard how it ended there. The caller saves."""
+    topup.next_due_at, topup.leased_until, topup.tries = at + LANDS_WITHIN, None, 0
+
+
+def _hear_afterwards(rows: Sequence[tuple[TopUp, Heard]], at: datetime) -> None:
+    """What has ended stays ended; what its supplier signs is kept, and an opposite word told. Locked by the caller."""
+    if not rows:
+        return
+    known = set(SupplierAnswer.objects.filter(about__in=[_about(row) for row, _ in rows]).values_list("about", "state"))
+    opposed: list[TopUp] = []
+    for row, (asked, said) in rows:
+        if isinstance(said, Answer) and _is_word(row, said) and (_about(row), said.state.value) not in known:
+            registry.keep(asked.supplier, said, about=_about(row), at=at)
+            if said.state in OPPOSITE[T(row.status)]:
+                log.error("top-up %s is %s, yet its supplier signs %s", row, row.status, said.state)
+                opposed.append(row)
+    _tell_of_opposites(opposed, at)
+    open_rows = [(row, said) for row, (asked, said) in rows if row.next_due_at and workqueue.is_unchanged(row, asked)]
+    for row, said in open_rows:
+        _ask_afterwards(row, at)
+        row.last_error = str(said)[:200] if isinstance(said, SupplierError) else ""
+        if isinstance(said, Answer) and said.state is not TopUpState.PENDING:
+            row.next_due_at = None  # it is heard how it ended there
+    columns = ["next_due_at", "leased_until", "tries", "last_error"]
+    TopUp.objects.bulk_update([row for row, _ in open_rows], columns)
+
+
+def _is_word(topup: TopUp, answer: Answer) -> bool:
+    """A final word, or one against what we hold to be the end."""
+    return answer.state in FINAL or answer.state in OPPOSITE[T(topup.status)]
+
+
+def _about(topup: TopUp) -> str:
+    return f"topup:{topup.topup_no}"
+
+
+def _tell_of_opposites(topups: Sequence[TopUp], at: datetime) -> None:
+    operators = User.objects.filter(role=Role.OPERATOR, is_staff=True, is_active=True) if topups else []
+    Notice.objects.bulk_create(
+        [
+            Notice(
+                recipient=operator, kind=OPPOSED_NOTICE, params={"topup_no": topup.topup_no},
+                path=f"/admin/orders/topup/{topup.pk}/change/", source=f"topup-opposed:{topup.pk}", created_at=at,
+            )
+            for operator in operators for topup in topups
+        ],
+        ignore_conflicts=True,
+    )  # fmt: skip
 
 
 # --- our patience is over ---------------------------------------------------------------------------------------------

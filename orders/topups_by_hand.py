@@ -2,7 +2,7 @@
 
 A decision takes the place of the supplier's signed word, so it names what it rests on, and stands in the order's record
 with who made it. Never by whoever bought, nor by anybody of the shop (I10). The machine asks on until then; who is
-first, decides.
+first, decides. It asks afterwards too: the supplier's signed word is kept, and an opposite one told to the operators.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class CannotDecide(Exception):
 def ask_now(topup: TopUp, *, at: datetime) -> None:
     """再次询问: what waits for its next question is asked about at once, under the same number."""
     waiting = TopUp.objects.filter(Q(leased_until=None) | Q(leased_until__lte=at), pk=topup.pk)
-    if not waiting.filter(status__in=[TopUpStatus.PREPARED, *UNDER_WAY]).update(next_due_at=at, tries=0):
+    if not waiting.filter(next_due_at__isnull=False).update(next_due_at=at, tries=0):
         raise CannotDecide("这张直充单已有结果，或正在询问中，请刷新。")
     workqueue.ring(SWEEP)
 
@@ -51,6 +51,8 @@ def decide(topup: TopUp, outcome: TopUpStatus, *, proof: str, by: User, at: date
         rows = TopUp.objects.select_for_update(no_key=True, of=("self",)).select_related("line", "supplier")
         locked = rows.get(pk=topup.pk)
         _demand(locked, order, by)
+        if outcome == TopUpStatus.FAILED and topups.may_be_on_its_way(locked, at):
+            raise CannotDecide("正在询问供应商，请两分钟后再试。")  # its money would go back behind a top-up
         topups.end_by_hand(locked, outcome, proof=masking.mask_own([order.pk], words)[:LONGEST_PROOF], by=by, at=at)
         history.record([order], OUTCOMES[outcome], at=at, by=by, note=f"{locked.topup_no} {locked.proof}")
         topups.conclude(order, [locked], at=at, by=by)

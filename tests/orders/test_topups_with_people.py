@@ -170,7 +170,7 @@ def test_what_goes_on_after_a_refund_that_came_to_nothing_lies_with_a_person_too
     refund = apply(order, precheck=False)
     late = clock.now() + 2 * HOUR
     due, _ = topups._claim(late)
-    answers = topups.ask_all(due, topups._ask)
+    answers = topups.ask(due)
     lifecycle.withdraw(refund, by=buyer, at=clock.now())
     topups.record(answers, at=late)
     topup = topup_of(order)
@@ -187,7 +187,7 @@ def test_a_person_decides_that_it_arrived(waiting, operator):
     waiting.refresh_from_db()
     order = waiting.line.order
     assert (waiting.status, waiting.decided_by, waiting.proof) == (T.SUCCEEDED, operator, PROOF)
-    assert (waiting.person_due_at, waiting.next_due_at) == (None, None)
+    assert (waiting.person_due_at, waiting.leased_until) == (None, None)
     assert order.status == OrderStatus.DELIVERED
     assert Delivery.objects.filter(line=waiting.line).exists()
     event = OrderEvent.objects.get(order=order, step="decide_arrived")
@@ -249,9 +249,9 @@ def test_an_answer_that_was_on_its_way_changes_no_decision(waiting, operator, si
     simulator.post("topup", reference=waiting.topup_no, state="DONE")
     at = clock.now() + HOUR
     due, _ = topups._claim(at)
-    answers = topups.ask_all(due, topups._ask)
-    topups_by_hand.decide(waiting, T.FAILED, proof=PROOF, by=operator, at=at)
-    topups.record(answers, at=at)
+    answers = topups.ask(due)
+    topups_by_hand.decide(waiting, T.FAILED, proof=PROOF, by=operator, at=at + topups.LEASE)
+    topups.record(answers, at=at + topups.LEASE)
     waiting.refresh_from_db()
     assert (waiting.status, waiting.answer) == (T.FAILED, None)
     assert not Delivery.objects.filter(line=waiting.line).exists()
@@ -281,7 +281,7 @@ def test_a_call_that_is_under_way_goes_on_though_a_refund_is_asked_for_and_the_p
     client.force_login(order.buyer)
     said = client.get(f"/orders/{order.order_no}/").content.decode()
     assert "无法撤回：供应商没收到的不再充值，已收到或正在提交的照常充值" in said
-    topups.record(topups.ask_all(due, topups._ask), at=clock.now())
+    topups.record(topups.ask(due), at=clock.now())
     assert topup_of(order).status == T.ACCEPTED
     assert [row for row in simulator.ledger()["topups"] if row["reference"] == topup_of(order).topup_no]
     said = client.get(f"/orders/{order.order_no}/").content.decode()
