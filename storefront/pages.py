@@ -18,7 +18,7 @@ import paging
 from accounts.visitors import SignedIn
 from notices import reading, wording
 from shops.models import RefundPolicy
-from storefront import policies
+from storefront import noticed, policies
 
 ROBOTS = """User-agent: *
 Disallow: /accounts/
@@ -35,7 +35,11 @@ Disallow: /shop/
 @login_required
 def notice_list(request: SignedIn) -> HttpResponse:
     page = paging.newest_first(reading.of(request.user), by="created_at", after=request.GET.get("after", ""))
-    rows = [(notice, wording.text(notice.kind, notice.params)) for notice in page.rows]
+    known = noticed.about(page.rows, request.user, at=clock.now())
+    rows = [
+        (notice, wording.text(notice.kind, notice.params), about)
+        for notice, about in zip(page.rows, known, strict=True)
+    ]
     return render(request, "storefront/notices.html", {"page": page, "rows": rows})
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 import clock
 from cardshop import invariants, seeding
-from cardshop.seeding import people
+from cardshop.seeding import goods, people
+from orders import announcements
 from orders.models import Announcement, Cancellation, Cause, CouponUse, Order, OrderMessage, Review, ServiceJob
 from refunds.models import Refund, Status
 from shops.models import GuaranteeTerms, Shop
+from tests.cast import person
 
 pytestmark = pytest.mark.django_db
 
@@ -20,6 +24,21 @@ pytestmark = pytest.mark.django_db
 def test_the_seed_refuses_to_run_outside_the_demo():
     with pytest.raises(seeding.SeedRefused, match="DEMO=1"):
         seeding.seed(at=clock.now())
+
+
+@pytest.mark.parametrize(
+    ("at", "day"),
+    [("2026-11-21T12:00", 22), ("2026-11-22T18:00", 29), ("2026-11-22T01:00", 29), ("2026-11-23T00:10", 29)],
+)
+def test_the_banner_names_its_day_and_goes_when_it_is_over(db, at, day):
+    moment = timezone.make_aware(datetime.fromisoformat(at))
+    goods.announce(person("admin", "operator"), moment)
+    banner = Announcement.objects.get()
+    assert f"11月{day}日（周日）02:00–04:00（北京时间）" in banner.text
+    assert f"Sunday, {day} Nov, 02:00–04:00 (Beijing time)" in banner.text_en
+    assert timezone.localtime(banner.ends_at).replace(tzinfo=None) == datetime(2026, 11, day, 4)
+    assert banner.path == ""  # it has said all there is: no link to a page that says nothing of it
+    assert list(announcements.current(moment)) == [banner]
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.utils import timezone
+
 from accounts.models import User
 from orders.models import Announcement
 from shops import stock
@@ -38,6 +40,7 @@ CATEGORIES = [
     ("accounts", "游戏账号", "Game accounts"),
     ("services", "代练定制", "Boosting"),
 ]
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 USED = "卡密已兑换使用；超过售后期。"
 
 
@@ -163,15 +166,23 @@ def make(people: dict[str, User], at: datetime) -> list[Product]:
 
 
 def announce(by: User, at: datetime) -> None:
-    """公告 that every page shows."""
+    """公告 that every page shows: with its date, until it is over, and without a link, as there is no more to tell."""
+    night = _next_sunday(at)
     Announcement.objects.create(
-        text="本周日 02:00–04:00 银行系统维护，这段时间的退款会晚一些到账，申请不受影响。",
-        text_en="Banks are under maintenance this Sunday, 02:00–04:00. Refunds arrive a little later; apply as usual.",
-        path="/help/",
+        text=f"{night.month}月{night.day}日（周日）02:00–04:00（北京时间）银行系统维护，"
+        "这段时间的退款会晚一些到账，申请不受影响。",
+        text_en=f"Banks are under maintenance on Sunday, {night.day} {MONTHS[night.month - 1]}, 02:00–04:00 "
+        "(Beijing time). Refunds arrive a little later; apply as usual.",
         starts_at=at - timedelta(days=1),
-        ends_at=at + timedelta(days=7),
+        ends_at=night + timedelta(hours=4),
         created_by=by,
     )
+
+
+def _next_sunday(at: datetime) -> datetime:
+    """Its first moment in Shanghai; on a Sunday, that of the next one."""
+    today = timezone.localtime(at).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today + timedelta(days=6 - today.weekday() or 7)
 
 
 def _shops(people: dict[str, User], opened: datetime) -> list[Shop]:
