@@ -26,7 +26,7 @@ from shops.models import (
     ShopRole,
     Supplier,
 )
-from shops.models.product import HIGHEST_PRICE_FEN
+from shops.models.product import EARLIEST, HIGHEST_PRICE_FEN, LATEST, OUT_OF_TIME
 
 LONGEST_PROMISE_MINUTES = 30 * 24 * 60
 
@@ -201,12 +201,20 @@ class CouponForm(WholeRow, forms.ModelForm):
         row.minimum_fen = said.get("minimum") or 0
         starts, ends = said.get("starts_at"), said.get("ends_at")
         if starts and ends:
-            row.starts_at, row.ends_at = starts, ends
-            if ends <= starts:
-                self.add_error("ends_at", gettext("结束须晚于开始。"))
+            self._keep_times(starts, ends)
         if said.get("most_uses") == 0:
             self.add_error("most_uses", gettext("至少 1 次。"))
         return said
+
+    def _keep_times(self, starts: datetime, ends: datetime) -> None:
+        """Times that no page could show stay out of the row."""
+        outside = [name for name, at in (("starts_at", starts), ("ends_at", ends)) if not EARLIEST <= at < LATEST]
+        for name in outside:
+            self.add_error(name, OUT_OF_TIME)
+        if not outside:
+            self.instance.starts_at, self.instance.ends_at = starts, ends
+        if ends <= starts:
+            self.add_error("ends_at", gettext("结束须晚于开始。"))
 
 
 # --- people and the shop ----------------------------------------------------------------------------------------------

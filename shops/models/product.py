@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pgtrigger
 from django.db import models
 from django.db.models import Q
@@ -12,6 +14,9 @@ from shops.models.shop import Shop
 from shops.models.supplier import Supplier
 
 HIGHEST_PRICE_FEN = 100_000_00  # ten of them still fit into an order's total
+# Between them a moment has a year in every time zone; outside, no page can show it.
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9001, 1, 1, tzinfo=UTC)
+OUT_OF_TIME = _("请填写 2000 年到 9000 年之间的时间。")
 
 
 class ProductKind(models.TextChoices):
@@ -184,6 +189,11 @@ class Coupon(models.Model):
                 violation_error_message=_("立减须填金额；折扣须填 1 到 99 的百分数。"),
             ),
             models.CheckConstraint(name="coupon_ends_after_it_starts", condition=Q(ends_at__gt=models.F("starts_at"))),
+            models.CheckConstraint(
+                name="coupon_has_dates_that_can_be_shown",
+                condition=Q(starts_at__gte=EARLIEST, ends_at__lt=LATEST),
+                violation_error_message=OUT_OF_TIME,
+            ),
         ]
 
     def __str__(self) -> str:

@@ -148,6 +148,14 @@ def coupon_form(**fields):
     } | fields  # fmt: skip
 
 
+@pytest.mark.parametrize("times", [{"starts_at": "0001-01-01T00:00"}, {"ends_at": "9999-12-31T23:59"}])
+def test_a_coupon_of_a_year_that_no_page_can_show_is_refused(keeper, shop, times):
+    for path in ("/shop/coupons/new/", f"/shop/coupons/{a_coupon(shop).pk}/"):
+        assert "2000 年到 9000 年" in text(keeper.post(path, coupon_form(**times)))
+    assert Coupon.objects.get().code == "TEN"
+    assert "TEN" in text(keeper.get("/shop/coupons/"))
+
+
 def test_a_coupon_takes_off_what_the_shop_said(keeper, shop, buyer, make_product):
     assert keeper.post("/shop/coupons/new/", coupon_form()).status_code == 302
     coupon = Coupon.objects.get()

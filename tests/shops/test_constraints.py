@@ -134,6 +134,14 @@ ATTACKS = {
         "UPDATE shops_coupon SET ends_at = starts_at WHERE id = {coupon}",
         "coupon_ends_after_it_starts",
     ),
+    "a coupon of the year 1": (
+        "UPDATE shops_coupon SET starts_at = '0001-01-01T00:00+08' WHERE id = {coupon}",
+        "coupon_has_dates_that_can_be_shown",
+    ),
+    "a coupon for ever": (
+        "UPDATE shops_coupon SET ends_at = 'infinity' WHERE id = {coupon}",
+        "coupon_has_dates_that_can_be_shown",
+    ),
     # stock
     "one text in two rows (P13)": (another("shops.CardCode", "id = {code}"), "code_text_is_unique"),
     "a code in stock that was restocked": (
