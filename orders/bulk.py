@@ -87,7 +87,7 @@ def start(bulk: BulkCancellation, *, by: User, at: datetime) -> None:
         if locked.status != B.PREVIEWED:
             raise CannotStart("这一批已经开始、完成或放弃。")
         _write(locked, totals(locked, by=by))
-        locked.status, locked.started_at, locked.next_due_at = B.RUNNING, at, at
+        locked.status, locked.started_at, locked.started_by, locked.next_due_at = B.RUNNING, at, by, at
         locked.save()
         workqueue.ring(stopping.DELIVER)
 
@@ -152,7 +152,7 @@ def _batch(bulk: BulkCancellation, at: datetime, limit: int) -> int:
         bulk.leased_until = None
         bulk.save()
         return 1
-    others = [order for order in orders if order.buyer_id != bulk.created_by_id]
+    others = [order for order in orders if order.buyer_id != bulk.started_by_id]
     _skip(bulk, "own", len(orders) - len(others))
     _cancel(bulk, others, at)
     _call_off(bulk, others, at)
@@ -173,7 +173,7 @@ def _cancel(bulk: BulkCancellation, orders: Sequence[Order], at: datetime) -> No
     canceled = cancellation.cancel_paid(
         paid,
         cause=Cause(bulk.cause),
-        by=bulk.created_by,
+        by=bulk.started_by,
         at=at,
         reason=bulk.reason,
         bulk=bulk,
@@ -185,7 +185,7 @@ def _cancel(bulk: BulkCancellation, orders: Sequence[Order], at: datetime) -> No
 
 def _call_off(bulk: BulkCancellation, orders: Sequence[Order], at: datetime) -> None:
     unpaid = [order for order in orders if order.status == OrderStatus.PLACED]
-    placing.call_off(unpaid, at=at, by=bulk.created_by, note=bulk.reason)
+    placing.call_off(unpaid, at=at, by=bulk.started_by, note=bulk.reason)
     bulk.called_off_count += len(unpaid)
 
 

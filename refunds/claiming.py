@@ -17,8 +17,9 @@ from refunds.models import Refund, RefundEvent
 
 
 class CannotClaim(Exception):
-    """No guest, claimed by somebody else, or the claimer is a guest, of the staff, or has acted on one of the cases. The
-    message is for whoever claims.
+    """No guest, claimed by somebody else, or the claimer is a guest, of the staff, or has acted on one of the cases.
+
+    The message is for whoever claims.
     """
 
 

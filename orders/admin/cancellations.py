@@ -216,7 +216,7 @@ class BulkCancellationDesk(ActsDesk):
     search_help_text = "店铺名 / 商品名"
     ordering = ("-pk",)
     sortable_by = ()
-    list_select_related = ("shop", "product", "created_by")
+    list_select_related = ("shop", "product", "created_by", "started_by")
     autocomplete_fields = ("shop", "product")
     actions_detail = ("start", "abandon")
 
@@ -232,7 +232,7 @@ class BulkCancellationDesk(ActsDesk):
             return ("shop", "product", "cause", "reason")
         return (
             ("about_what", "state"), ("cause", "who"), "reason", ("order_count", "unpaid_count"), ("refund", "penalty"),
-            "progress", ("started", "finished"), "cancellations_link",
+            "progress", ("started", "starter", "finished"), "cancellations_link",
         )  # fmt: skip
 
     def get_readonly_fields(self, request: HttpRequest, obj: BulkCancellation | None = None) -> Any:
@@ -244,6 +244,7 @@ class BulkCancellationDesk(ActsDesk):
             "penalty",
             "progress",
             "started",
+            "starter",
             "finished",
             "cancellations_link",
         )
@@ -276,9 +277,13 @@ class BulkCancellationDesk(ActsDesk):
     def about_what(self, row: BulkCancellation) -> SafeString | str:
         return link(row.shop or row.product)
 
-    @admin.display(description="操作人")
+    @admin.display(description="预览人")
     def who(self, row: BulkCancellation) -> str:
         return called(row.created_by)
+
+    @admin.display(description="开始人")
+    def starter(self, row: BulkCancellation) -> str:
+        return called(row.started_by)
 
     @admin.display(description="进度")
     def progress(self, row: BulkCancellation) -> SafeString | str:

@@ -57,7 +57,10 @@ class BulkCancellation(WorkItem):
     skipped_count = models.PositiveIntegerField(_("未能取消"), default=0)
     skipped = models.JSONField(_("未能取消的原因"), default=dict)  # {"begun": 2}: see ``orders/bulk.py``
     last_order_id = models.BigIntegerField(_("进行到"), default=0)  # a restart goes on behind it
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("操作人"))
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("预览人"))
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("开始人")
+    )  # who cancels; the one above has only looked
     created_at = models.DateTimeField(_("建立时间"))
     started_at = models.DateTimeField(_("开始时间"), null=True, blank=True)
     finished_at = models.DateTimeField(_("完成时间"), null=True, blank=True)
@@ -72,6 +75,11 @@ class BulkCancellation(WorkItem):
             ),
             models.CheckConstraint(
                 name="running_bulk_cancellation_is_due", condition=~Q(status="running") | Q(next_due_at__isnull=False)
+            ),
+            models.CheckConstraint(
+                name="started_bulk_cancellation_names_who",
+                condition=Q(started_at__isnull=True, started_by__isnull=True)
+                | Q(started_at__isnull=False, started_by__isnull=False),
             ),
         ]
         triggers = [pgtrigger.Protect(name="bulk_cancellation_is_never_deleted", operation=pgtrigger.Delete)]

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from append_only import append_only
 from orders.models.order import Order
 from shops.models import Product, Shop
+from shops.models.product import EARLIEST, LATEST, OUT_OF_TIME
 
 
 class Side(models.TextChoices):
@@ -104,6 +105,11 @@ class Announcement(models.Model):
             ),
             models.CheckConstraint(
                 name="announcement_stays_on_our_site", condition=Q(path="") | Q(path__startswith="/")
+            ),
+            models.CheckConstraint(
+                name="announcement_has_dates_that_can_be_shown",
+                condition=Q(starts_at__gte=EARLIEST, ends_at__lt=LATEST),
+                violation_error_message=OUT_OF_TIME,
             ),
         ]
         indexes = [models.Index(name="announcement_by_end", fields=["ends_at"])]

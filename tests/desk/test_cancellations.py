@@ -124,3 +124,13 @@ def test_operators_write_announcements(sits, operator, reviewer):
     assert sits(operator).client.post(path, form | {"path": "https://elsewhere.example/"}).status_code == 200
     assert sits(operator).client.post(path, form).status_code == 302
     assert Announcement.objects.get().created_by == operator
+
+
+@pytest.mark.parametrize("times", [{"starts_at_0": "0001-01-01"}, {"ends_at_0": "9999-12-31"}])
+def test_an_announcement_of_a_year_that_no_page_can_show_is_refused(sits, operator, client, times):
+    form = {"text": "停电", "text_en": "Outage", "path": "", "starts_at_0": "2026-11-22", "starts_at_1": "00:00:00",
+            "ends_at_0": "2030-11-23", "ends_at_1": "00:00:00"}  # fmt: skip
+    answer = sits(operator).client.post(reverse("admin:orders_announcement_add"), form | times)
+    assert "2000 年到 9000 年" in text(answer)
+    assert not Announcement.objects.exists()
+    assert client.get(reverse("storefront:products")).status_code == 200

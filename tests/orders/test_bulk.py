@@ -13,11 +13,12 @@ import clock
 from accounts.models import User
 from notices.models import Notice
 from orders import bulk, placing
-from orders.models import BulkCancellation, Cancellation, Cause, Order, OrderStatus, ServiceJob
+from orders.models import BulkCancellation, Cancellation, Cause, Order, OrderEvent, OrderStatus, ServiceJob
 from orders.placing import Wish
 from payments import charging
 from shops import stock
 from shops.models import ShopMember, ShopRole
+from tests.cast import person
 
 pytestmark = pytest.mark.django_db
 
@@ -187,6 +188,17 @@ def test_nobody_cancels_their_own_order_in_bulk(shop, operator, make_product, or
     run(row)
     assert Cancellation.objects.get().order == theirs
     assert (row.canceled_count, row.skipped) == (1, {"own": 1})
+
+
+def test_the_record_names_who_started_it_not_who_only_looked(waiting, shop, operator):
+    other = person("operator2", "operator")
+    row = preview(shop, operator)
+    bulk.start(row, by=other, at=clock.now())
+    run(row)
+    assert (row.created_by, row.started_by) == (operator, other)
+    assert {each.canceled_by for each in Cancellation.objects.all()} == {other}
+    steps = OrderEvent.objects.filter(step__in=["cancel_lines", "call_off"])
+    assert {(event.step, event.actor) for event in steps} == {("cancel_lines", other), ("call_off", other)}
 
 
 @pytest.mark.django_db(transaction=True)

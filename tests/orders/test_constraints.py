@@ -180,6 +180,10 @@ ATTACKS = {
         "UPDATE orders_bulkcancellation SET status = 'running' WHERE id = {bulk}",
         "running_bulk_cancellation_is_due",
     ),
+    "a bulk that nobody started": (
+        "UPDATE orders_bulkcancellation SET started_at = created_at WHERE id = {bulk}",
+        "started_bulk_cancellation_names_who",
+    ),
     # what is said
     "a message that says nothing": (another("orders.OrderMessage", text="''"), "order_message_says_something"),
     "six stars": ("UPDATE orders_review SET stars = 6", "review_has_one_to_five_stars"),
@@ -188,6 +192,14 @@ ATTACKS = {
     "an announcement that ends before it starts": (
         "UPDATE orders_announcement SET ends_at = starts_at",
         "announcement_ends_after_it_starts",
+    ),
+    "an announcement of the year 1": (
+        "UPDATE orders_announcement SET starts_at = '0001-01-01T00:00+08'",
+        "announcement_has_dates_that_can_be_shown",
+    ),
+    "an announcement for ever": (
+        "UPDATE orders_announcement SET ends_at = 'infinity'",
+        "announcement_has_dates_that_can_be_shown",
     ),
     "an announcement that leads to another site": (
         "UPDATE orders_announcement SET path = 'https://evil'",
