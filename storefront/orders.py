@@ -63,7 +63,7 @@ def _facts(request: SignedIn, order: Order, report: ReportForm | None = None) ->
         "lines": lines,
         "standing": standing(order, lines, at=at, is_payable=payable),
         "has_unseen": has_unseen,
-        "money_back": reading.money_back(order),
+        "money_back": reading.money_back(order, at=at),
         "payment": applying.paid_payment(order),
         "surpluses": reading.surplus_of(order),
         "entry": reading.refund_entry(order, at=at),

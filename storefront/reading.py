@@ -18,6 +18,7 @@ from refunds.models import Refund, Status
 from refunds.policy import Verdict
 from refunds.reading import in_language
 from storefront.lines import MOVING, PAID_BACK
+from storefront.templatetags.words import deadline
 
 # --- orders -----------------------------------------------------------------------------------------------------------
 
@@ -80,14 +81,13 @@ class MoneyBack:
     refund: Refund
 
 
-def money_back(order: Order) -> MoneyBack | None:
+def money_back(order: Order, *, at: datetime) -> MoneyBack | None:
     """None as long as no refund has taken anything of the order."""
     refunds = order.refunds.all()
     moving = next((refund for refund in refunds if refund.status in MOVING), None)
     if moving:
-        return MoneyBack(
-            _("退款中"), stages.headline(moving), stages.TONE_OF.get(Status(moving.status), "progress"), moving
-        )
+        tone = stages.TONE_OF.get(Status(moving.status), "progress")
+        return MoneyBack(_("退款中"), _stands(moving, at), tone, moving)
     paid_back = [refund for refund in refunds if refund.status in PAID_BACK]
     if not paid_back:
         return None
@@ -97,6 +97,17 @@ def money_back(order: Order) -> MoneyBack | None:
     arriving = any(refund.status == Status.PAID_OUT for refund in paid_back)
     sentence = _("支付渠道已原路退回 %(back)s，请留意到账。") if arriving else _("已原路退回 %(back)s。")
     return MoneyBack(_("已全额退款"), sentence % sums, "good", paid_back[0])
+
+
+def _stands(refund: Refund, at: datetime) -> str:
+    """Where a case stands, and what is promised by when; whose turn it is, where it is the buyer's."""
+    due, headline = stages.due(refund, at=at), stages.headline(refund)
+    facts = {"headline": headline, "label": due.by_label, "at": deadline(refund.promised_by)}
+    if due.is_late or not (due.by_label and refund.promised_by):
+        return headline
+    if due.is_buyers_turn:
+        return _("%(headline)s：轮到您，请在 %(at)s 前提交。") % facts
+    return _("%(headline)s。%(label)s：%(at)s 前。") % facts
 
 
 @dataclass(frozen=True)

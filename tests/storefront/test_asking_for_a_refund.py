@@ -388,6 +388,19 @@ def test_a_list_says_whose_turn_it_is_and_by_when(shopper, reviewed, reviewer, d
     assert "轮到您" not in page  # its time has passed
 
 
+def test_an_order_whose_money_is_on_its_way_says_by_when(shopper, reviewed, reviewer):
+    refund = reviewed()
+    place = f"/orders/{refund.order.order_no}/"
+    assert f"客服正在审核。最迟给出结果：{deadline(refund.promised_by)} 前。" in words(shopper.get(place))
+    lifecycle.request_evidence([refund], by=reviewer, at=clock.now(), note="请上传报错截图")
+    refund.refresh_from_db()
+    assert f"需要您补充材料：轮到您，请在 {deadline(refund.promised_by)} 前提交。" in words(shopper.get(place))
+    clock.advance(timedelta(days=30))
+    shopper.force_login(refund.buyer)
+    page = words(shopper.get(place))
+    assert "需要您补充材料 <a" in page  # what has passed is promised no more
+
+
 def test_how_long_it_takes_is_said_before_anything_is_sent(shopper, buy, reveal):
     small, dear = buy(price_fen=3000), buy(price_fen=8800, review_hours=36)
     assert "可自动退款，通常几分钟内退出" in words(shopper.get(f"/orders/{small.order_no}/refund/"))
