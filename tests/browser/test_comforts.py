@@ -11,9 +11,15 @@ from playwright.sync_api import expect
 import clock
 from refunds import lifecycle
 from refunds.models import Refund
+from shops.models import Category, Product
 from tests.browser.conftest import PHONE
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+SMALL_WORDS = """() => [...document.querySelectorAll("body *")]
+  .filter(each => [...each.childNodes].some(part => part.nodeType === 3 && part.textContent.trim()))
+  .filter(each => each.getClientRects().length && parseFloat(getComputedStyle(each).fontSize) < 14)
+  .map(each => each.outerHTML.slice(0, 120))"""
 
 
 @pytest.fixture
@@ -105,6 +111,28 @@ def test_the_bar_hides_neither_the_end_of_a_page_nor_the_focus(phone, buy):
             phone.keyboard.press("Tab")
             hidden += phone.evaluate(FOCUS_IS_HIDDEN)
         assert hidden == [], path
+
+
+def test_what_is_read_is_not_too_small_and_what_is_tapped_not_either(phone, buy, make_product, apply):
+    """14 px for the smallest words, 44 px for a thumb; every category stands on the screen, none beyond its edge."""
+    for number in range(8):
+        category = Category.objects.create(slug=f"c{number}", name=f"游戏点卡{number}", name_en="", position=number)
+    product = make_product(price_fen=8800)
+    Product.objects.filter(pk=product.pk).update(category=category)
+    refund = apply(buy(price_fen=8800))
+    targets = {
+        "/": ".chips a",
+        f"/p/{product.pk}/": "a.quiet, .consent",
+        f"/orders/{refund.order.order_no}/": "li.title > a",
+        "/orders/": "a.cell",
+    }
+    for path, tapped in targets.items():
+        phone.goto(path)
+        assert phone.evaluate(SMALL_WORDS) == [], path
+        boxes = [target.bounding_box() for target in phone.locator(tapped).all()]
+        assert boxes, path
+        assert min(box["height"] for box in boxes) >= 44, path
+        assert max(box["x"] + box["width"] for box in boxes) <= PHONE["width"], path
 
 
 def test_text_twice_as_large_still_fits(phone, buy, apply, keep):
