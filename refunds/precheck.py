@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from django.db import connection
+
 from accounts.models import User
 from refunds import applying, goods, lifecycle, policy
 from refunds.applying import Asked
 from refunds.models import Lane, PreCheck, Refund, RefundLine
 from refunds.policy import Facts, Verdict
+
+ORIGINS_LOCK = 4901  # names this lock among the database's advisory ones
 
 
 def run(refunds: Sequence[Refund], *, at: datetime) -> None:
@@ -19,7 +23,7 @@ def run(refunds: Sequence[Refund], *, at: datetime) -> None:
     if not refunds:
         return
     asked = _asked(refunds)
-    _hold_buyers(refunds)
+    _hold_purses(refunds)
     judged = _judge(refunds, asked, at)
     PreCheck.objects.bulk_create(
         PreCheck(
@@ -57,21 +61,28 @@ def _asked(refunds: Sequence[Refund]) -> list[Asked]:
     ]
 
 
-def _hold_buyers(refunds: Sequence[Refund]) -> None:
-    """One sweeper at a time counts a buyer's automatic refunds of the day: two could each stay below the cap (P12)."""
+def _hold_purses(refunds: Sequence[Refund]) -> None:
+    """One sweeper at a time counts a purse's automatic refunds of the day: two could each stay below the cap (P12)."""
     rows = User.objects.select_for_update(no_key=True).filter(pk__in=[refund.buyer_id for refund in refunds])
     list(rows.order_by("pk").values_list("pk"))
+    origins = {bytes(refund.order.guest_origin) for refund in refunds if refund.order.guest_origin}
+    with connection.cursor() as cursor:
+        for key in sorted(int.from_bytes(origin[:4], signed=True) for origin in origins):
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [ORIGINS_LOCK, key])
 
 
 def _judge(refunds: Sequence[Refund], asked: Sequence[Asked], at: datetime) -> list[tuple[Facts, Verdict]]:
-    """What each case was judged by, and how. One case of a buyer sees the automatic refunds of those before it."""
-    given_fen: dict[int, int] = defaultdict(int)
+    """What each case was judged by, and how. One case of a purse sees the automatic refunds of those before it."""
+    given_fen: dict[int | bytes, int] = defaultdict(int)
     judged = []
     for refund, known in zip(refunds, applying.gather(asked, at=at), strict=True):
-        facts = replace(known, auto_refunded_today_fen=known.auto_refunded_today_fen + given_fen[refund.buyer_id])
+        purses = applying.purses(refund.order)
+        today_fen = known.auto_refunded_today_fen + max(given_fen[purse] for purse in purses)
+        facts = replace(known, auto_refunded_today_fen=today_fen)
         verdict = policy.decide(facts)
         if verdict.lane == Lane.ONE_CLICK:
-            given_fen[refund.buyer_id] += refund.amount_fen
+            for purse in purses:
+                given_fen[purse] += refund.amount_fen
         judged.append((facts, verdict))
     return judged
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 import clock
+from accounts import guests
 from cardshop import invariants
+from orders import placing
 from orders.placing import Wish
 from refunds import applying, disbursement, lifecycle, policy, sweeping
 from refunds.applying import AlreadyActive, Application
@@ -208,6 +211,23 @@ def test_the_cap_is_of_24_hours(buy, apply):
     assert apply(buy(price_fen=4900), reason="changed_mind").lane == Lane.STANDARD
     clock.advance(timedelta(minutes=2))
     assert apply(buy(price_fen=4900), reason="changed_mind").lane == Lane.ONE_CLICK
+
+
+def test_guests_of_one_address_share_the_cap(make_product, pay, stranger):
+    """P12: each checkout of a guest is another buyer; the address is the same, and so is the stock that it empties."""
+    product = make_product(4900, stock=9)
+
+    def lane_of(by, origin):
+        wish = Wish(1, guest_origin=origin, again=True)
+        order = pay(placing.place(product, wish, buyer=by, checkout_key=uuid.uuid4(), at=clock.now()))
+        refund = submit(order, by=by)
+        sweeping.sweep(at=clock.now())
+        return Refund.objects.get(pk=refund.pk).lane
+
+    visitors = [guests.open_for(uuid.uuid4(), "abcdefgh1234") for _ in range(6)]
+    assert [lane_of(guest, b"x" * 32) for guest in visitors[:5]] == [Lane.ONE_CLICK] * 4 + [Lane.STANDARD]
+    assert lane_of(visitors[5], b"y" * 32) == Lane.ONE_CLICK
+    assert lane_of(stranger, b"") == Lane.ONE_CLICK
 
 
 def test_what_was_refused_three_times_is_for_support(buy, apply, reviewer):
