@@ -176,6 +176,11 @@ def test_the_verdict_stays_in_sight_and_turns_with_what_is_chosen(phone, buy):
     expect(line).to_contain_text("将由人工审核")
     expect(line).to_be_in_viewport()
     assert phone.locator("#send").count() == 1
+    phone.get_by_label("退款金额").fill("999")  # heard while it is typed: nothing has to be left first
+    expect(line).to_contain_text("须在 ¥0.01 与 ¥30.00 之间")
+    expect(phone.get_by_role("button", name="提交申请")).to_be_disabled()
+    phone.get_by_label("退款金额").fill("30")
+    expect(phone.get_by_role("button", name="提交申请")).to_be_enabled()
 
 
 ROWS_OF_THE_MENU = """() => {

@@ -407,7 +407,7 @@ def test_how_long_it_takes_is_said_before_anything_is_sent(shopper, buy, reveal)
     assert "将由人工审核，36 小时内给结果" in words(shopper.get(f"/orders/{dear.order_no}/refund/"))
 
 
-SHUT = '<button class="button" disabled>提交申请</button>'
+SHUT = '<button class="button second" disabled>提交申请</button>'
 
 
 def test_what_would_be_refused_cannot_be_sent_and_lose_the_picture(shopper, buy):
