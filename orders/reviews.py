@@ -117,7 +117,9 @@ def _moderation(review: Review, act: str, by: User) -> Iterator[Review]:
     with transaction.atomic():
         if not accounts.rights.may(by, act, "orders.review"):
             raise CannotReview("not_allowed", _("您不能管理评价。"))
-        locked = Review.objects.select_for_update(no_key=True).get(pk=review.pk)
+        locked = Review.objects.select_for_update(no_key=True, of=("self",)).select_related("shop").get(pk=review.pk)
+        if locked.author_id == by.pk or locked.shop.memberships.filter(user=by).exists():  # I10
+            raise CannotReview("own", _("不能管理自己写的或自己店的评价。"))
         yield locked
         locked.save(update_fields=["is_hidden", "hidden_reason", "hidden_by", "hidden_at"])
 

@@ -13,7 +13,10 @@ from shops.models import DepositEntry, Shop
 
 
 class CannotRecord(Exception):
-    """Not finance, no sum, a voucher booked before, or more than the shop has laid down. The message is for finance."""
+    """Not finance, their own shop, no sum, a voucher booked before, or more than the shop has laid down.
+
+    The message is for finance.
+    """
 
 
 def record(shop: Shop, *, amount_fen: int, voucher: str, note: str, by: User, at: datetime) -> DepositEntry:
@@ -22,6 +25,8 @@ def record(shop: Shop, *, amount_fen: int, voucher: str, note: str, by: User, at
         locked = Shop.objects.select_for_update(no_key=True).get(pk=shop.pk)
         if not staff_may(by, "record_deposit", "shops.shop"):
             raise CannotRecord("只有财务可以登记保证金。")
+        if locked.memberships.filter(user=by).exists():  # I10
+            raise CannotRecord("不能登记自己店铺的保证金，请由别的财务登记。")
         if not amount_fen or not voucher.strip():
             raise CannotRecord("请填写金额和凭证号。")
         if held_fen(locked) + amount_fen < 0:

@@ -10,6 +10,7 @@ import clock
 from orders import delivery, reviews
 from orders.models import OrderStatus, Review
 from orders.reviews import CannotReview
+from shops.models import ShopMember
 from shops.rights import NotAllowed
 
 pytestmark = pytest.mark.django_db
@@ -117,6 +118,24 @@ def test_moderation_hides_with_a_reason_and_shows_again(write, reviewer, finance
     assert reviews.of_product(review.product).get() == review
     with pytest.raises(CannotReview, match="已是"):
         reviews.show(review, by=reviewer)
+
+
+def test_nobody_moderates_reviews_of_an_own_shop_or_their_own(write, operator, reviewer, shop):
+    """I10: neither away nor back."""
+    review = write(text="骗子", stars=1)
+    reviews.hide(review, by=reviewer, at=clock.now(), reason="含他人隐私")
+    ShopMember.objects.create(shop=shop, user=operator, role="clerk")
+    review.author.role, review.author.is_staff = "operator", True
+    review.author.save()
+    for colleague in (operator, review.author):
+        with pytest.raises(CannotReview, match="自己"):
+            reviews.show(review, by=colleague)
+    reviews.show(review, by=reviewer)
+    for colleague in (operator, review.author):
+        with pytest.raises(CannotReview, match="自己"):
+            reviews.hide(review, by=colleague, at=clock.now(), reason="不实")
+    review.refresh_from_db()
+    assert not review.is_hidden
 
 
 def test_what_is_too_long_is_refused_and_not_cut(completed, write, merchant):

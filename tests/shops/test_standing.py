@@ -13,7 +13,7 @@ from orders.models import Cause
 from refunds import figures
 from shops import deposits, life, standing
 from shops.deposits import CannotRecord
-from shops.models import GuaranteeTerms, Shop, ShopFigures
+from shops.models import GuaranteeTerms, Shop, ShopFigures, ShopMember
 from shops.standing import Demands, Facts
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -150,6 +150,15 @@ def test_a_suspension_costs_the_badge_for_ninety_days(shop, finance, operator, b
 
 
 # --- deposits ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_nobody_records_the_deposit_of_an_own_shop(shop, finance):
+    """I10."""
+    ShopMember.objects.create(shop=shop, user=finance, role="owner")
+    with pytest.raises(CannotRecord, match="自己店铺"):
+        deposits.record(shop, amount_fen=100, voucher="V1", note="", by=finance, at=clock.now())
+    assert deposits.held_fen(shop) == 0
 
 
 @pytest.mark.django_db
