@@ -36,6 +36,10 @@ class NothingToReveal(Exception):
     """The line has no code yet."""
 
 
+class NotTheBuyer(Exception):
+    """It is not their order, or no longer: it was claimed."""
+
+
 class StepUpNeeded(Exception):
     """The line is dear: its buyer must prove once more, moments before, who they are (B4)."""
 
@@ -95,9 +99,11 @@ def reveal(line: OrderLine, *, viewer: stock.Viewer, at: datetime, verified_by: 
 
 
 def confirm(order: Order, *, by: User, at: datetime) -> None:
-    """确认收货 by the buyer, for what has no code to be seen."""
+    """确认收货 by the buyer, for what has no code to be seen. Raises NotTheBuyer."""
     with transaction.atomic():
-        locked = Order.objects.select_for_update(no_key=True).get(pk=order.pk, buyer=by)
+        locked = Order.objects.select_for_update(no_key=True).filter(pk=order.pk, buyer=by).first()
+        if locked is None:
+            raise NotTheBuyer(f"confirm: order {order.order_no} is somebody else's")
         status.complete([locked], at=at, by=by)
         jobs = ServiceJob.objects.filter(line__order=locked, status=ServiceStatus.HANDED_OVER)
         jobs.update(status=ServiceStatus.CONFIRMED)

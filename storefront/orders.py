@@ -154,7 +154,10 @@ def confirm(request: SignedIn, order_no: str) -> HttpResponse:
     """确认收货, for what has no code to be seen."""
     order = reading.order_of(request.user, order_no)
     if request.method == "POST" and order.status == OrderStatus.DELIVERED:
-        delivery.confirm(order, by=request.user, at=clock.now())
+        try:
+            delivery.confirm(order, by=request.user, at=clock.now())
+        except delivery.NotTheBuyer:  # claimed since it was read
+            raise Http404 from None
         messages.success(request, _("已确认收货。售后期内有问题仍可申请退款。"))
     return redirect("storefront:order", order_no)
 

@@ -9,13 +9,14 @@ import pytest
 from django.test import Client
 
 import clock
-from orders import cancellation, placing, service_jobs, talk, topups, watch
-from orders.models import Cancellation, Cause, OrderMessage, ServiceReport, Side, TopUp
+from orders import cancellation, delivery, placing, service_jobs, talk, topups, watch
+from orders.models import Cancellation, Cause, Order, OrderMessage, ServiceReport, Side, TopUp
 from orders.placing import Wish
 from orders.recipients import Recipient
 from refunds import cancellations, sweeping
 from refunds.models import Lane, Refund
 from storefront.templatetags.words import deadline
+from tests.cast import person
 from tests.storefront.conftest import words
 
 pytestmark = pytest.mark.django_db
@@ -226,6 +227,23 @@ def test_the_buyer_confirms_what_was_handed_over(working, merchant, look, act):
     page = act(order, "confirm")
     assert "已完成" in page
     assert "买家已确认" in page
+
+
+def test_an_order_that_was_claimed_meanwhile_is_not_there_to_be_confirmed(working, merchant, shopper, monkeypatch):
+    """Between the page that was read and the lock: another request of the same moment."""
+    order = working()
+    service_jobs.hand_over(order.lines.get().service, by=merchant, at=clock.now(), text="已到王者")
+    asked = delivery.confirm
+
+    def claimed_first(order, **how):
+        Order.objects.filter(pk=order.pk).update(buyer=claimer)
+        return asked(order, **how)
+
+    claimer = person("claimer", "buyer")
+    monkeypatch.setattr(delivery, "confirm", claimed_first)
+    assert shopper.post(f"/orders/{order.order_no}/confirm/").status_code == 404
+    order.refresh_from_db()
+    assert order.status == "delivered"
 
 
 # --- canceling --------------------------------------------------------------------------------------------------------
