@@ -178,10 +178,9 @@ def kinds_of(order: Order) -> set[str]:
 def refundable_lines(order: Order) -> list[Refundable]:
     """The order's lines with what is left of each."""
     taken = promised_fen(RefundLine.objects.filter(order_line__order=order))
-    rows = [
-        Refundable(line, line.price_fen - taken.get(line.pk, 0))
-        for line in order.lines.select_related("delivery__code", "product", "topup", "service").order_by("position")
-    ]
+    lines = OrderLine.objects.filter(order=order)  # not ``order.lines``: prefetched, they may come without their pages
+    lines = lines.select_related("delivery__code", "product", "topup", "service").order_by("position")
+    rows = [Refundable(line, line.price_fen - taken.get(line.pk, 0)) for line in lines]
     return [row for row in rows if row.amount_fen > 0]
 
 
