@@ -81,12 +81,15 @@ def _answers_to_buyers(world: dict[str, Any], pages: dict[str, Any]) -> Iterator
     page.goto(paths["apply"])
     with page.expect_response("**/refund/"):  # the eligibility, live
         page.locator("input[name=reason][value=other]").check()
+    page.locator(".bar button").click()  # without a word about what happened
+    page.locator("#errors").wait_for()
+    yield "apply_errors", page
+    page.goto(paths["apply"])
     page.locator("input[name=amount]").fill("abc")
     with page.expect_response("**/refund/"):
         page.keyboard.press("Tab")
-    page.locator(".bar button").click()
-    page.locator("#errors").wait_for()
-    yield "apply_errors", page
+    page.locator(".bar button[disabled]").wait_for()
+    yield "apply_refused", page
     page.goto(paths["product"])
     page.locator("input[name=coupon]").fill("TEN")
     page.locator("button[name=quote]").click()
