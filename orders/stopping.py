@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Case, F, QuerySet, When
 
 import workqueue
 from orders.models import IfMissing, OrderLine, ServiceJob, ServiceStatus, TopUp, TopUpStatus
@@ -27,9 +27,10 @@ def stop(lines: Sequence[OrderLine]) -> list[OrderLine]:
 
     A top-up that left us may still arrive, and work that began is work: they are not stopped. The order is locked.
     """
-    TopUp.objects.filter(line__in=lines, status=TopUpStatus.PREPARED, first_sent_at=None).update(
-        status=TopUpStatus.STOPPED, next_due_at=None, leased_until=None, person_due_at=None
-    )
+    resting = TopUp.objects.filter(line__in=lines, status=TopUpStatus.PREPARED, first_sent_at=None)
+    # What was sent once and got lost may still land: as ``topups.py`` has it, it is asked about afterwards.
+    asked_afterwards = Case(When(last_sent_at=None, then=None), default=F("next_due_at"))
+    resting.update(status=TopUpStatus.STOPPED, next_due_at=asked_afterwards, leased_until=None, person_due_at=None)
     ServiceJob.objects.filter(line__in=lines, status=ServiceStatus.WAITING).update(status=ServiceStatus.STOPPED)
     fresh = _not_begun([TopUpStatus.PREPARED, TopUpStatus.UNKNOWN, TopUpStatus.ACCEPTED, TopUpStatus.SUCCEEDED])
     return list(fresh.filter(pk__in=[line.pk for line in lines]).order_by("order_id", "position"))

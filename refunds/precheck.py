@@ -66,9 +66,9 @@ def _hold_purses(refunds: Sequence[Refund]) -> None:
     rows = User.objects.select_for_update(no_key=True).filter(pk__in=[refund.buyer_id for refund in refunds])
     list(rows.order_by("pk").values_list("pk"))
     origins = {bytes(refund.order.guest_origin) for refund in refunds if refund.order.guest_origin}
-    with connection.cursor() as cursor:
-        for key in sorted(int.from_bytes(origin[:4], signed=True) for origin in origins):
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [ORIGINS_LOCK, key])
+    keys = sorted(int.from_bytes(origin[:4], signed=True) for origin in origins)
+    with connection.cursor() as cursor:  # one after the other, in the order of the list
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, key) FROM unnest(%s::int[]) AS key", [ORIGINS_LOCK, keys])
 
 
 def _judge(refunds: Sequence[Refund], asked: Sequence[Asked], at: datetime) -> list[tuple[Facts, Verdict]]:

@@ -8,11 +8,12 @@ from datetime import timedelta
 from time import monotonic
 
 import pytest
+from django.db import transaction
 
 import clock
 from cardshop import invariants
 from notices.models import Notice
-from orders import placing, topups, topups_by_hand
+from orders import placing, stopping, topups, topups_by_hand
 from orders.models import IfMissing, Order, TopUp
 from orders.models import TopUpStatus as T
 from orders.placing import Wish
@@ -320,3 +321,16 @@ def test_after_a_decision_it_is_asked_until_the_supplier_has_said_how_it_ended_a
     assert topups.sweep(at=at + 4 * HOUR) == 1
     assert SupplierAnswer.objects.get().state == TopUpState.DONE
     assert invariants.broken() == []
+
+
+@pytest.mark.parametrize("was_sent", [False, True])
+def test_what_was_once_sent_and_is_stopped_again_is_still_asked_about(buy_topup, was_sent):
+    """It got lost, its refund was withdrawn, and before it went out anew its money was asked for once more."""
+    order = buy_topup()
+    if was_sent:
+        TopUp.objects.update(last_sent_at=clock.now())
+    with transaction.atomic():
+        locked = Order.objects.select_for_update(no_key=True).get(pk=order.pk)
+        stopping.stop(list(locked.lines.all()))
+    topup = TopUp.objects.get()
+    assert (topup.status, topup.next_due_at is not None) == (T.STOPPED, was_sent)
