@@ -12,12 +12,14 @@ from accounts.models import User
 from accounts.roles import Role
 from notices.models import Notice
 from orders import history
-from orders.models import Order, OrderStep
+from orders.models import Order, OrderEvent, OrderStep
+from payments.models import AttemptEvent
 from refunds.models import Refund, RefundEvent
+from shops.models import CodeEvent, CodeEventKind
 
 
 class CannotClaim(Exception):
-    """No guest, claimed by somebody else, or the claimer is a guest, of the staff, or has acted on one of the cases.
+    """No guest, claimed by somebody else, or the claimer is a guest, of the staff, or has acted on what is claimed.
 
     The message is for whoever claims.
     """
@@ -32,11 +34,12 @@ def claim(guest: User, *, by: User, at: datetime) -> list[Order]:
         _hold(Order.objects.filter(buyer=guest))
         # Then who has them, as the pre-check locks. From here on the guest places nothing (``orders/placing.py``).
         locked = User.objects.select_for_update(no_key=True).get(pk=guest.pk)
-        if by.is_guest or not locked.is_guest or not by.is_active:
+        if not locked.is_guest:
             raise CannotClaim(_("请先登录或注册，再认领访客订单。"))
         if locked.claimed_by_id is not None:
             raise CannotClaim(_("这些订单已被认领。"))
-        _demand_right(by, cases)
+        if refusal := why_not(by, locked):  # rights are read in the transaction that needs them
+            raise CannotClaim(refusal)
         locked.claimed_by, locked.is_active = by, False
         locked.save(update_fields=["claimed_by", "is_active"])
         Refund.objects.filter(pk__in=cases).update(buyer=by)
@@ -48,12 +51,31 @@ def claim(guest: User, *, by: User, at: datetime) -> list[Order]:
     return orders
 
 
-def _demand_right(by: User, cases: list[int]) -> None:
-    """Nobody takes over what they may decide on, or have decided on (I10). Read in the transaction that needs it."""
+def why_not(by: User, guest: User) -> str | None:
+    """Why this account would be refused what this guest has, as far as can be seen now; None if it may claim it.
+
+    Nobody takes over what they may decide on, or have decided on (I10), also if they have left the staff since.
+    """
+    if by.is_guest or not by.is_active:
+        return _("请先登录或注册，再认领访客订单。")
     if User.objects.get(pk=by.pk).role in Role.staff():
-        raise CannotClaim(_("平台工作人员不能认领访客订单；请用访客身份或个人的买家账号处理。"))
-    if RefundEvent.objects.filter(refund__in=cases, actor=by).exists():
-        raise CannotClaim(_("您处理过其中的退款，不能认领这些订单。"))
+        return _("平台工作人员不能认领访客订单；请用访客身份或个人的买家账号处理。")
+    if _has_acted(by, guest):
+        return _("您处理过其中的订单或退款，不能认领。")
+    return None
+
+
+def _has_acted(by: User, guest: User) -> bool:
+    """Whether they did anything to this guest's cases, orders (with their top-ups), money or codes. To fill a shelf
+    with codes is nothing: nobody knew yet whose they would be.
+    """
+    codes = CodeEvent.objects.filter(code__delivery__line__order__buyer=guest, actor=by)
+    return (
+        RefundEvent.objects.filter(refund__buyer=guest, actor=by).exists()
+        or OrderEvent.objects.filter(order__buyer=guest, actor=by).exists()
+        or AttemptEvent.objects.filter(attempt__payment__order__buyer=guest, by=by).exists()
+        or codes.exclude(kind__in=[CodeEventKind.STOCK, CodeEventKind.RESTOCK]).exists()
+    )
 
 
 def _hold(rows: QuerySet[Refund] | QuerySet[Order]) -> list[int]:

@@ -39,7 +39,7 @@ class FindForm(forms.Form):
 
 
 class QueryPasswordForm(forms.Form):
-    """The query password once more, before a dear code is shown."""
+    """The query password once more, before a dear code is shown, or the orders leave for an account."""
 
     query_password = forms.CharField(
         label=_("查询密码"), strip=False, max_length=128, widget=forms.PasswordInput(attrs={"autocomplete": "off"})

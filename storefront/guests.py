@@ -32,7 +32,7 @@ from payments.models import Payment
 from refunds import claiming
 from shops import vault
 from shops.models import Product
-from storefront.forms import FindForm
+from storefront.forms import FindForm, QueryPasswordForm
 
 SIGNED_IN_FOR = timedelta(hours=24)
 PROOF = "guest_proof"  # in the session: whose query password was given here, and until when that counts
@@ -151,34 +151,58 @@ def claim(request: HttpRequest) -> HttpResponse:
     guest = _proof(request)
     if guest is None:
         return redirect("storefront:find")
+    if isinstance(request.user, User) and (refusal := claiming.why_not(request.user, guest)):
+        messages.error(request, refusal)
+        return redirect("storefront:orders")
     if request.method != "POST":
         orders = Order.objects.filter(buyer=guest).select_related("shop").order_by("-placed_at", "-pk")[:20]
         return render(request, "storefront/claim.html", {"orders": orders})
     if not isinstance(request.user, User):
+        request.session.pop(PROOF)
         sign_in(request, guest)
         return redirect("storefront:orders")
     return _claim(request, guest, request.user)
 
 
 def _leave(request: HttpRequest, guest: User) -> HttpResponse:
-    if request.method != "POST":
-        return render(request, "storefront/claim.html", {})
-    logout(request)
-    _keep_proof(request, guest)
-    return redirect("storefront:claim")
+    """Out of the guest's session, with the query password alone: an open one shows who holds the phone, not who bought.
+
+    Without it a thief would claim into an account of their own, and *its* password would open the dear codes.
+    """
+    form = QueryPasswordForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        if not ratelimit.consume(request, action="find_order", key=_guessed_by(guest)):
+            return ratelimit.respond_429(request)
+        said = form.cleaned_data["query_password"]
+        if guests.QueryPassword().authenticate(request, guest=guest, query_password=said):
+            logout(request)
+            _keep_proof(request, guest)
+            return redirect("storefront:claim")
+        form.add_error("query_password", _("查询密码不对。"))
+    return render(request, "storefront/claim.html", {"form": form})
+
+
+def _guessed_by(guest: User) -> str:
+    """The number that whoever guesses elsewhere has to name: one allowance of guesses for all pages."""
+    return Order.objects.filter(buyer=guest).order_by("pk").values_list("order_no", flat=True)[0]
 
 
 def is_waited_for(request: HttpRequest) -> bool:
     """Whether a guest's orders wait here to be claimed by the account that is signed in."""
     user = request.user
-    return isinstance(user, User) and not user.is_guest and PROOF in request.session and _proof(request) is not None
+    return isinstance(user, User) and PROOF in request.session and _may_claim(user, _proof(request))
 
 
 def tell_what_waits(sender: Any, request: HttpRequest, user: User, **more: Any) -> None:
     """Somebody has logged in, or signed up, by whichever way: the orders that wait for them are not lost (PM17)."""
     is_on_the_way = request.POST.get("next") == reverse("storefront:claim")
-    if not user.is_guest and PROOF in request.session and not is_on_the_way:
+    if PROOF in request.session and not is_on_the_way and _may_claim(user, _proof(request)):
         messages.info(request, _("您的访客订单还没有认领，请到“我的订单”里认领。"))
+
+
+def _may_claim(user: User, guest: User | None) -> bool:
+    """Nobody is invited to what they would be refused."""
+    return guest is not None and claiming.why_not(user, guest) is None
 
 
 def _claim(request: HttpRequest, guest: User, by: User) -> HttpResponse:

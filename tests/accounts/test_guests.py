@@ -17,6 +17,7 @@ from notices.models import Notice
 from orders.models import Order, OrderEvent
 from refunds import claiming, lifecycle
 from refunds.models import Refund, RefundEvent
+from storefront.guests import PROOF
 from tests.access.walker import addresses
 from tests.cast import PASSWORD
 
@@ -50,6 +51,15 @@ def form(secret=SECRET, **more):
 
 def find(client, order_no, secret=SECRET):
     return client.post(FIND, {"order_no": order_no, "query_password": secret})
+
+
+def leave(client, secret=SECRET):
+    """A guest sets out for an account."""
+    return client.post(CLAIM, {"query_password": secret})
+
+
+def newcomer(name="newcomer"):
+    return {"username": name, "email": f"{name}@example.com", "password1": PASSWORD, "password2": PASSWORD}
 
 
 def words(answer):
@@ -263,12 +273,11 @@ def test_an_account_claims_by_number_and_password(guest_buys, apply, buyer):
 
 def test_signing_up_offers_to_claim_at_once(guest_buys):
     client, order = guest_buys()
-    assert client.post(CLAIM).headers["Location"] == CLAIM
+    assert leave(client).headers["Location"] == CLAIM
     assert client.get(f"/orders/{order.order_no}/").status_code == 302
     page = words(client.get(CLAIM))
     assert f"/accounts/signup/?next={CLAIM}" in page
-    form = {"username": "newcomer", "email": "new@example.com", "password1": PASSWORD, "password2": PASSWORD}
-    answer = client.post("/accounts/signup/", form | {"next": CLAIM})
+    answer = client.post("/accounts/signup/", newcomer() | {"next": CLAIM})
     assert answer.headers["Location"] == CLAIM
     assert order.order_no in words(client.get(CLAIM))
     client.post(CLAIM)
@@ -277,9 +286,42 @@ def test_signing_up_offers_to_claim_at_once(guest_buys):
 
 def test_who_changes_their_mind_goes_back_to_the_guests_orders(guest_buys):
     client, order = guest_buys()
-    client.post(CLAIM)
+    leave(client)
     assert client.post(CLAIM).headers["Location"] == "/orders/"
     assert client.get(f"/orders/{order.order_no}/").status_code == 200
+    assert PROOF not in client.session, "who comes back proves it anew"
+
+
+@pytest.mark.parametrize("said", [{}, {"query_password": ""}, {"query_password": "wrong password"}])
+def test_an_open_session_alone_claims_nothing_and_shows_no_dear_code(said, guest_buys):
+    """Whoever finds the phone would sign up, claim, and prove with their own new password that the code is theirs."""
+    client, order = guest_buys(price_fen=60000)
+    answer = client.post(CLAIM, said)
+    assert answer.status_code == 200
+    assert "查询密码" in words(answer).split('id="errors"')[1].split("</ul>")[0]
+    assert PROOF not in client.session
+    assert "请输入查询密码，确认订单是您的" in words(client.get(CLAIM))
+
+    for thief in (client, Client()):
+        thief.post("/accounts/logout/")
+        thief.post("/accounts/signup/", newcomer(f"thief{id(thief)}"))
+        assert thief.get("/accounts/email/").status_code == 200, "they have an account"
+        assert thief.post(CLAIM).headers["Location"] == FIND
+        thief.post("/accounts/reauthenticate/", {"password": PASSWORD})
+        assert thief.post(f"/orders/{order.order_no}/lines/1/reveal/").status_code == 404
+    order.refresh_from_db()
+    assert order.buyer.is_guest
+    assert order.lines.get().delivery.code.revealed_at is None
+
+
+def test_guessing_at_the_claim_counts_with_guessing_elsewhere(guest_buys):
+    """X8."""
+    client, order = guest_buys()
+    for _ in range(5):
+        assert leave(client, "wrong password").status_code == 200
+        assert find(Client(), order.order_no, "wrong password").status_code == 200
+    assert leave(client).status_code == 429
+    assert find(Client(), order.order_no).status_code == 429
 
 
 def test_nothing_is_claimed_without_proof_nor_twice(guest_buys, buyer, stranger):

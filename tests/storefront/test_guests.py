@@ -14,18 +14,21 @@ import clock
 from accounts import guests
 from accounts.models import User
 from cardshop import invariants
-from orders.models import Order, Reservation
+from orders import placing, topups, topups_by_hand
+from orders.models import Order, Reservation, TopUp, TopUpStatus
 from orders.placing import MAX_QUANTITY, MOST_UNPAID_CODES, CannotPlace, Wish
+from orders.recipients import Recipient
 from payments import charging
 from payments.models import Payment
 from refunds import applying, claiming, lifecycle, precheck
 from refunds.models import Refund
-from storefront.guests import SLIP
+from storefront.guests import PROOF, PROOF_LASTS, SLIP
 from tests.cast import PASSWORD
 from tests.storefront.conftest import words
 
 pytestmark = pytest.mark.django_db
 SECRET = "four plain words"
+PHONE_CREDIT = {"kind": "top_up", "fulfilment": "top_up", "recipient_kind": "phone"}
 GOODS = {"codes": {}, "service": {"kind": "service", "fulfilment": "service", "stock": 0}}
 HOME, ELSEWHERE = "203.0.113.7", "198.51.100.9"
 
@@ -191,14 +194,12 @@ def test_who_forgot_the_query_password_reads_a_way_out(make_product, pay):
     browser = Client()
     buy(make_product(price_fen=60000), quantity=1, client=browser)
     order = pay(Order.objects.get())
-    for page in (f"/orders/{order.order_no}/lines/1/prove/", "/orders/find/"):
-        said = words(browser.get(page))
-        assert "忘了查询密码？" in said
-        assert 'href="/orders/claim/"' in said.split("忘了查询密码？")[1].split("</main>")[0]
-        assert 'href="/help/#contact"' in said.split("忘了查询密码？")[1].split("</main>")[0]
-    said = words(Client().get("/orders/find/")).split("忘了查询密码？")[1].split("</main>")[0]
-    assert "用下单时的浏览器打开" in said
-    assert 'href="/help/#contact"' in said
+    pages = [f"/orders/{order.order_no}/lines/1/prove/", "/orders/find/", "/orders/claim/"]
+    for said in [words(browser.get(page)) for page in pages] + [words(Client().get("/orders/find/"))]:
+        rest = said.split("忘了查询密码？")[1].split("</main>")[0]
+        assert "用下单时的浏览器仍可查看订单、申请退款；认领和查看高额卡密须有查询密码" in rest
+        assert 'href="/help/#contact"' in rest
+    assert browser.get(f"/orders/{order.order_no}/refund/").status_code == 200, "as they were told"
 
 
 # --- on the way to an account -----------------------------------------------------------------------------------------
@@ -209,7 +210,7 @@ def on_the_way(make_product):
     """A guest with an order who pressed 去登录或注册."""
     browser = Client()
     buy(make_product(), quantity=1, client=browser)
-    browser.post("/orders/claim/")
+    browser.post("/orders/claim/", {"query_password": SECRET})
     return browser
 
 
@@ -235,6 +236,26 @@ def test_the_way_that_leads_to_the_claim_says_it_once(on_the_way):
     page = words(on_the_way.post("/accounts/signup/", NEWCOMER | {"next": "/orders/claim/"}, follow=True))
     assert "认领这些订单？" in page
     assert WAITS not in page
+
+
+@pytest.mark.parametrize("job", ["reviewer", "senior", "finance", "operator"])
+def test_staff_are_not_invited_to_what_they_would_be_refused(request, job, on_the_way):
+    """They read why instead, before anything is asked of them."""
+    colleague = request.getfixturevalue(job)
+    form = {"login": colleague.username, "password": PASSWORD}
+    assert WAITS not in words(on_the_way.post("/accounts/login/", form, follow=True))
+    on_the_way.force_login(colleague)  # past the second factor that staff have
+    _keep_proof_in(on_the_way, Order.objects.get().buyer)
+    assert WAITS not in words(on_the_way.get("/orders/"))
+    page = words(on_the_way.get("/orders/claim/", follow=True))
+    assert "平台工作人员不能认领访客订单" in page
+    assert "认领这些订单？" not in page
+
+
+def _keep_proof_in(browser, guest):
+    kept = browser.session
+    kept[PROOF] = {"guest": guest.pk, "until": (clock.now() + PROOF_LASTS).timestamp()}
+    kept.save()
 
 
 def test_nothing_waits_for_who_proved_nothing(guest, buyer):
@@ -332,6 +353,23 @@ def test_who_has_acted_on_a_case_does_not_claim_it(make_product, pay, reviewer, 
     with pytest.raises(claiming.CannotClaim, match="处理过"):
         claiming.claim(case.buyer, by=reviewer, at=clock.now())
     assert invariants.broken() == []
+
+
+def test_who_decided_on_a_top_up_does_not_claim_its_order(make_product, pay, supplier, operator, buyer):
+    """I10, and they have left the staff since; no case was ever filed."""
+    product = make_product(4985, supplier=supplier, supplier_sku="phone-50", delivery_promise_minutes=5, **PHONE_CREDIT)
+    wish = Wish(recipient=Recipient("phone", "13800009999"))  # the supplier says nothing until it is told to
+    guest = guests.open_for(uuid.uuid4(), SECRET)
+    pay(placing.place(product, wish, buyer=guest, checkout_key=uuid.uuid4(), at=clock.now()))
+    topups.sweep(at=clock.now())
+    topups.sweep(at=clock.now() + 2 * topups.LEAST_PATIENCE)
+    topup = TopUp.objects.get(line__order__buyer=guest)
+    topups_by_hand.decide(topup, TopUpStatus.SUCCEEDED, proof="书面答复 GD-1", by=operator, at=clock.now())
+    operator.role, operator.is_staff = "buyer", False
+    operator.save()
+    with pytest.raises(claiming.CannotClaim, match="处理过"):
+        claiming.claim(guest, by=operator, at=clock.now())
+    assert len(claiming.claim(guest, by=buyer, at=clock.now())) == 1
 
 
 def while_open(first, second, then=lambda: None):
