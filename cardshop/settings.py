@@ -160,6 +160,7 @@ INSTALLED_APPS = [
     "orders",
     "payments",
     "refunds",
+    "integrations",
     "storefront",
     "portal",
     "api",
