@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from append_only import append_only
+from money import yuan
 
 
 class AccountKind(models.TextChoices):
@@ -81,3 +82,6 @@ class Entry(models.Model):
                 """,
             ),
         ]
+
+    def __str__(self) -> str:
+        return f"{Side(self.side).label} {yuan(self.amount_fen)}"

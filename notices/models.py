@@ -30,3 +30,6 @@ class Notice(models.Model):
             models.Index(name="notice_of_reader", fields=["recipient", "-id"]),
             models.Index(name="notice_unread", fields=["recipient"], condition=Q(read_at__isnull=True)),
         ]
+
+    def __str__(self) -> str:
+        return f"{self._meta.verbose_name} {self.pk}"

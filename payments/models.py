@@ -343,6 +343,9 @@ class ChannelNotification(models.Model):
         ]
         triggers = append_only("notifications_are_append_only")
 
+    def __str__(self) -> str:
+        return self.notification_id
+
 
 class RefusedNotification(models.Model):
     """拒收通知, counted by check and hour, so that a flood of forgeries fills a counter and not the disk (G13)."""
@@ -359,3 +362,6 @@ class RefusedNotification(models.Model):
         constraints = [
             models.UniqueConstraint(name="one_counter_per_check_and_hour", fields=["account", "code", "hour"])
         ]
+
+    def __str__(self) -> str:
+        return f"{self.code} × {self.count}"

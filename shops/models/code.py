@@ -91,6 +91,9 @@ class CardCode(models.Model):
             ),
         ]
 
+    def __str__(self) -> str:
+        return f"{self._meta.verbose_name} {self.pk}"
+
 
 class CodeEventKind(models.TextChoices):
     """Every move of a code, and every time its text is opened. The table of moves is ``shops/stock.py``."""
@@ -138,3 +141,6 @@ class CodeEvent(Link):
             models.Index(name="code_event_of_day", fields=["recorded_at"]),
         ]
         triggers = append_only("code_events_are_append_only")
+
+    def __str__(self) -> str:
+        return f"{self.sequence} {CodeEventKind(self.kind).label}"

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from append_only import append_only
 from identifiers import uuid7
+from money import yuan
 
 
 class ShopStatus(models.TextChoices):
@@ -86,6 +87,9 @@ class ShopEvent(models.Model):
         verbose_name_plural = _("店铺记录")
         indexes = [models.Index(name="shop_event_of_shop", fields=["shop", "-id"])]
         triggers = append_only("shop_events_are_append_only")
+
+    def __str__(self) -> str:
+        return f"{self._meta.verbose_name} {self.pk}"
 
 
 class ApplicationStatus(models.TextChoices):
@@ -170,6 +174,9 @@ class DepositEntry(models.Model):
         ]
         indexes = [models.Index(name="deposit_of_shop", fields=["shop", "-id"])]
         triggers = append_only("deposit_entries_are_append_only")
+
+    def __str__(self) -> str:
+        return f"{self.voucher} {yuan(self.amount_fen)}"
 
 
 class ShopFigures(models.Model):

@@ -51,6 +51,9 @@ class StockImport(WorkItem):
             models.Index(name="import_of_product", fields=["product", "-uploaded_at", "-id"]),
         ]
 
+    def __str__(self) -> str:
+        return self.file_name or f"{self._meta.verbose_name} {self.pk}"
+
 
 class StagedFile(models.Model):
     """上传的文件, sealed whole, from the upload until its lines are staged. It rests nowhere in clear (I15)."""
