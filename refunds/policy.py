@@ -1,12 +1,13 @@
 """Pure rules: may this be refunded, by which lane, how is it shared out, by when. No database, no clock.
 
 The same rules answer the application page before submitting, the API, the pre-check and the reviewer's panel. Each
-answer carries its reason, in the words that the buyer reads.
+answer carries its reason, in the words that the buyer reads. What was decided on is kept as ``Facts`` and can be
+decided again: under the terms of a draft that is how a policy is tried out (``simulation.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,13 +18,36 @@ from refunds.models import Lane, Status
 
 @dataclass(frozen=True)
 class Terms:
-    """The numbers of the policy version that the order was placed under."""
+    """What the policy version that the order was placed under says of these goods and this reason.
+
+    Those with a default were not yet said in facts from before they were kept.
+    """
 
     window_days: int
     cooling_off_hours: int
     one_click_below_fen: int
     one_click_daily_cap_fen: int
     max_rejections: int
+    express_below_fen: int = 0  # 0: there is no express lane
+    express_clean_days: int = 180
+    express_needs_no_record: bool = False
+    fee_percent: int = 0
+    balance_fee_percent: int = 0
+    evidence_after_hours: int = 24 * 365
+    at_fault: str = "nobody"  # "shop", "platform", "buyer", "nobody"
+    takes_reason: bool = True  # the reason is in the policy's list
+    slots: tuple[str, ...] = ()  # what a complete application shows
+
+
+@dataclass(frozen=True)
+class Cap:
+    """额度: what one automatic lane has given one buyer, payer, device, address, shop or the whole platform in 24
+    hours, and the most that it may."""
+
+    lane: str
+    of: str  # "buyer", "payer", "device", "address", "shop", "platform"
+    given_fen: int
+    most_fen: int
 
 
 @dataclass(frozen=True)
@@ -43,8 +67,23 @@ class Facts:
     left_fen: int  # of the lines asked about, before this refund
     refundable_fen: int  # of the whole payment
     rejections: int
-    auto_refunded_today_fen: int
+    auto_refunded_today_fen: int  # by the one-click lane: what its own daily cap in the policy is about
     received_count: int = 0  # of those seen, what has no code; 0 also in facts from before it was counted
+    used_count: int = 0  # proved used: the issuer's signed record says redeemed, after we had shown the code
+    cleared_count: int = 0  # of those seen, proved unused: the issuer says not redeemed, or redeemed before our reveal
+    delivered_fens: tuple[int, ...] = ()  # what is asked of each line that was handed over: a fee is counted by code
+    reason: str = ""
+    kind: str = ""  # of the goods, as their page said when they were ordered
+    is_cross_border: bool = False
+    is_canceled: bool = False  # the machine asks, for what was canceled
+    to_balance: bool = False  # the buyer wants it on the balance, not by the original route
+    slots_given: tuple[str, ...] = ()  # which of ``terms.slots`` a picture was laid before us for
+    has_opted_in: bool = False  # to the express lane
+    is_verified: bool = False  # real name
+    refused_lately: int = 0  # refused or abusive refunds within ``terms.express_clean_days``
+    refunded_ever: int = 0
+    caps: tuple[Cap, ...] = ()
+    closed_lanes: tuple[str, ...] = ()  # switched off by the operator
 
     def as_json(self) -> dict[str, Any]:
         """For the record: what was decided on once can be decided again, by the same rules or by other terms."""
@@ -56,7 +95,21 @@ class Facts:
         times = {
             name: datetime.fromisoformat(kept[name]) for name in ("at", "ordered_at", "delivered_at") if kept[name]
         }
-        return cls(**{**kept, **times, "terms": Terms(**kept["terms"])})
+        lists = {name: tuple(kept.get(name, ())) for name in ("delivered_fens", "slots_given", "closed_lanes")} | {
+            "caps": tuple(Cap(**cap) for cap in kept.get("caps", ()))
+        }
+        terms = kept["terms"] | {"slots": tuple(kept["terms"].get("slots", ()))}
+        return cls(**{**kept, **times, **lists, "terms": Terms(**terms)})
+
+    @property
+    def unproved_count(self) -> int:
+        """Of those seen, what nobody has proved unused."""
+        return max(0, self.revealed_count - self.cleared_count)
+
+    @property
+    def missing_slots(self) -> tuple[str, ...]:
+        """举证: what a complete application would show, and this one does not."""
+        return tuple(slot for slot in self.terms.slots if slot not in self.slots_given)
 
 
 @dataclass(frozen=True)
@@ -83,19 +136,64 @@ class Verdict:
     results: Sequence[RuleResult]
 
 
+@dataclass(frozen=True)
+class Amounts:
+    """What is asked for, what the policy keeps of it as a fee, and what the buyer gets. They add up exactly (I12)."""
+
+    asked_fen: int
+    fee_fen: int
+    refund_fen: int
+
+
 def decide(facts: Facts) -> Verdict:
     """系统初审. A failed hard rule turns the case down; what no rule can prove goes to a human, never to a refusal."""
     hard = [rule(facts) for rule in HARD_RULES]
     if failed := _first_failed(hard):
         return Verdict("turn_down", Lane.STANDARD, failed.sentence, hard)
     undelivered = is_undelivered(facts)
-    one_click = [rule(facts) for rule in ONE_CLICK_PROOFS]
-    results = [*hard, undelivered, *one_click, in_cooling_off(facts)]
+    proofs = [rule(facts) for rule in PROOFS]
+    lanes = {lane: [rule(facts) for rule in rules] for lane, rules in LANE_RULES.items()}
+    results = [*hard, undelivered, *proofs, *lanes[Lane.ONE_CLICK], in_cooling_off(facts), has_evidence(facts)]
+    if facts.terms.express_below_fen and facts.has_opted_in:
+        results += lanes[Lane.EXPRESS]
     if undelivered.passed:
+        room = [rule(facts) for rule in UNDELIVERED_RULES]
+        if doubt := _first_failed(room):
+            return Verdict("send_to_review", Lane.STANDARD, doubt.sentence, [*results, *room])
         return Verdict("auto_approve", Lane.UNDELIVERED, undelivered.sentence, results)
-    if doubt := _first_failed(one_click):
+    if doubt := _first_failed(proofs):
         return Verdict("send_to_review", Lane.STANDARD, doubt.sentence, results)
-    return Verdict("auto_approve", Lane.ONE_CLICK, one_click[0].sentence, results)
+    for lane, answers in lanes.items():
+        if not _first_failed(answers):
+            return Verdict("auto_approve", lane, _opens(lane, proofs, answers).sentence, results)
+    doubt = _first_failed(lanes[Lane.ONE_CLICK])
+    return Verdict("send_to_review", Lane.STANDARD, doubt.sentence if doubt else "", results)
+
+
+def amounts(facts: Facts) -> Amounts:
+    """金额 (S4-5, S1-15): a fee only for what was delivered, by the code and rounded down, so that rounding never costs
+    the buyer (P11); never where the shop or the platform is at fault."""
+    percent = _fee_percent(facts)
+    fee_fen = sum(fen * percent // 100 for fen in facts.delivered_fens)
+    return Amounts(facts.amount_fen, fee_fen, facts.amount_fen - fee_fen)
+
+
+def fee_of(asked_fen: int, facts: Facts) -> int:
+    """The fee of one delivered line: what ``amounts`` adds up."""
+    return asked_fen * _fee_percent(facts) // 100
+
+
+def _fee_percent(facts: Facts) -> int:
+    terms = facts.terms
+    percent = terms.fee_percent if terms.at_fault == "buyer" and not facts.is_canceled else 0
+    if facts.to_balance and terms.at_fault in {"buyer", "nobody"} and not facts.is_canceled:
+        percent += terms.balance_fee_percent
+    return percent
+
+
+def _opens(lane: Lane, proofs: Sequence[RuleResult], answers: Sequence[RuleResult]) -> RuleResult:
+    """The rule whose sentence tells why this lane is open."""
+    return proofs[0] if lane == Lane.ONE_CLICK else answers[0]
 
 
 # --- hard rules: one that fails turns the case down -------------------------------------------------------------------
@@ -157,7 +255,36 @@ def not_rejected_too_often(facts: Facts) -> RuleResult:
     )
 
 
-HARD_RULES = [is_paid, fits_payment, within_window, not_rejected_too_often]
+def takes_reason(facts: Facts) -> RuleResult:
+    """S3-6: the policy's own list. What the machine asks for needs no reason of a buyer's."""
+    return _result(
+        "reason",
+        facts.terms.takes_reason or facts.is_canceled or not facts.reason,
+        f"reason={facts.reason}",
+        ("退款原因在政策列表内", "The reason is on the policy's list"),
+        ("这份政策不接受该退款原因，请另选", "This policy does not take that reason; please choose another"),
+    )
+
+
+def not_used_by_choice(facts: Facts) -> RuleResult:
+    """S2-2, S3-4, S0-21: who only regrets gets nothing back for what is proved used, and the proof is ours: the
+    issuer's signed record. Where somebody else may be at fault, a person weighs the same record."""
+    regrets = facts.terms.at_fault == "buyer"
+    return _result(
+        "not_used",
+        not (regrets and facts.used_count),
+        f"used_count={facts.used_count}, at_fault={facts.terms.at_fault}",
+        ("没有使用记录", "No record of use"),
+        (
+            "发卡方记录显示：卡密在您查看之后已兑换，按政策不支持因个人原因退款",
+            "The issuer's record shows that the code was redeemed after you viewed it: not refundable for personal"
+            " reasons",
+        ),
+    )
+
+
+TURNS_DOWN = {"reason", "paid", "amount_fits", "window", "rejections", "not_used"}
+HARD_RULES = [takes_reason, is_paid, fits_payment, within_window, not_rejected_too_often, not_used_by_choice]
 
 # --- proofs: each lane opens by its own; where one is missing, a human looks ------------------------------------------
 
@@ -168,6 +295,8 @@ HAS_BEGUN = (
 )
 SEEN = ("已查看卡密或已收货，需人工核对是否使用", "Viewed or received; a person will check whether it was used")
 
+UNSEEN = ("卡密从未被查看，可确认未使用", "The code was never viewed, so it is unused")
+CLEARED = ("发卡方记录证明卡密未被使用", "The issuer's record proves that the code was not used")
 RECEIVED = (
     "充值已到账或服务已交付，需人工核对",
     "The top-up arrived, or the work was handed over: a person will check",
@@ -186,14 +315,15 @@ def is_undelivered(facts: Facts) -> RuleResult:
 
 
 def is_unseen(facts: Facts) -> RuleResult:
-    """What counts as used (docs/rules.md): a code never revealed is proved unused. Of a top-up that was sent, or work
-    that has begun, nothing is proved: it may be carried out behind the refund."""
+    """What counts as used (docs/rules.md): a code never revealed is proved unused, and so is one whose issuer says so.
+    Of a top-up that was sent, or work that has begun, nothing is proved: it may be carried out behind the refund."""
+    yes = CLEARED if facts.revealed_count else UNSEEN
     return _result(
         "unrevealed",
-        facts.revealed_count == 0 and facts.begun_count == 0,
-        f"revealed_count={facts.revealed_count}, begun_count={facts.begun_count}",
-        ("卡密从未被查看，可确认未使用", "The code was never viewed, so it is unused"),
-        _seen(facts) if facts.revealed_count else HAS_BEGUN,
+        facts.unproved_count == 0 and facts.begun_count == 0,
+        f"revealed_count={facts.revealed_count}, cleared_count={facts.cleared_count}, begun_count={facts.begun_count}",
+        yes,
+        _seen(facts) if facts.unproved_count else HAS_BEGUN,
     )
 
 
@@ -248,7 +378,109 @@ def is_under_daily_cap(facts: Facts) -> RuleResult:
     )
 
 
-ONE_CLICK_PROOFS = [is_unseen, is_valid, is_whole, is_small, is_under_daily_cap]
+def owes_no_fee_unclear(facts: Facts) -> RuleResult:
+    """Where the policy keeps a fee from buyers at fault, whoever names another's fault is asked by a person first: a
+    reason picked from a list must not be worth money."""
+    terms = facts.terms
+    return _result(
+        "fault_is_clear",
+        terms.fee_percent == 0 or terms.at_fault == "buyer" or facts.delivered_count == 0,
+        f"fee_percent={terms.fee_percent}, at_fault={terms.at_fault}",
+        ("责任清楚，手续费已列明", "Whose fault it is, is clear; the fee is shown"),
+        ("涉及手续费，责任由人工核对", "A fee depends on whose fault it is: a person checks"),
+    )
+
+
+def has_opted_in(facts: Facts) -> RuleResult:
+    """S0-19: who asked for the express lane, and whose real name is verified."""
+    return _result(
+        "express_opted_in",
+        facts.has_opted_in and facts.is_verified,
+        f"has_opted_in={facts.has_opted_in}, is_verified={facts.is_verified}",
+        ("已开通极速退款，无需人工审核", "Express refunds are on: no person needs to look"),
+        ("未开通极速退款，或未实名", "Express refunds are not on, or the real name is not verified"),
+    )
+
+
+def is_below_express(facts: Facts) -> RuleResult:
+    """S0-20."""
+    limit = facts.terms.express_below_fen
+    return _result(
+        "express_amount",
+        facts.amount_fen < limit,
+        f"amount_fen={facts.amount_fen}, below_fen={limit}",
+        (f"金额低于 {yuan(limit)}，可极速退款", f"Below {yuan(limit)}: express"),
+        (f"金额达到 {yuan(limit)}，不适用极速退款", f"{yuan(limit)} or more: not express"),
+    )
+
+
+def has_clean_record(facts: Facts) -> RuleResult:
+    """S0-19 "good record": nothing refused within the days; S0-20 "no record" is the policy's strict switch."""
+    terms = facts.terms
+    strict = terms.express_needs_no_record
+    return _result(
+        "express_record",
+        facts.refused_lately == 0 and not (strict and facts.refunded_ever),
+        f"refused_lately={facts.refused_lately}, refunded_ever={facts.refunded_ever}, needs_no_record={strict}",
+        ("退款记录良好", "A good refund record"),
+        (
+            "近期有未通过的退款，或政策要求无退款记录",
+            "A refund was refused lately, or the policy wants no refunds at all",
+        ),
+    )
+
+
+def has_room(lane: Lane) -> Callable[[Facts], RuleResult]:
+    """P12, conflict 6: the lane is on, and none of its caps would be passed."""
+
+    def rule(facts: Facts) -> RuleResult:
+        caps = [cap for cap in facts.caps if cap.lane == lane]
+        full = [cap for cap in caps if cap.given_fen + facts.amount_fen > cap.most_fen]
+        is_on = lane not in facts.closed_lanes
+        looked_at = ", ".join(f"{cap.of}={cap.given_fen}/{cap.most_fen}" for cap in full or caps)
+        return _result(
+            f"{lane}_room",
+            is_on and not full,
+            f"on={is_on}, amount_fen={facts.amount_fen}, {looked_at}",
+            ("在自动退款的总额度内", "Within the allowances of automatic refunds"),
+            BEYOND_CAPS if is_on else SWITCHED_OFF,
+        )
+
+    return rule
+
+
+BEYOND_CAPS = (
+    "自动退款的额度今天已用完，由人工审核，不影响您的退款",
+    "Today's allowance of automatic refunds is used up: a person reviews it, and nothing is lost",
+)
+SWITCHED_OFF = ("自动退款暂停，由人工审核", "Automatic refunds are paused: a person reviews it")
+
+PROOFS = [is_unseen, is_valid, is_whole, owes_no_fee_unclear]
+LANE_RULES: dict[Lane, list[Callable[[Facts], RuleResult]]] = {
+    Lane.ONE_CLICK: [is_small, is_under_daily_cap, has_room(Lane.ONE_CLICK)],
+    Lane.EXPRESS: [has_opted_in, is_below_express, has_clean_record, has_room(Lane.EXPRESS)],
+}
+UNDELIVERED_RULES = [has_room(Lane.UNDELIVERED)]
+
+
+def has_evidence(facts: Facts) -> RuleResult:
+    """S2-6, S0-17: later than the policy's hours after delivery, an application shows what it claims. Opens and shuts
+    no lane: what is complete is decided sooner, what is not is looked at by a person all the same."""
+    hours, since = facts.terms.evidence_after_hours, facts.delivered_at
+    is_due = since is not None and facts.at > since + timedelta(hours=hours)
+    missing = facts.missing_slots
+    return _result(
+        "evidence",
+        not missing or not is_due,
+        f"missing={','.join(missing)}, is_due={is_due}",
+        ("材料齐全，优先审核", "The material is complete: reviewed first")
+        if not missing
+        else ("现在不要求凭证；附上会更快", "No pictures are demanded yet; with them it goes faster"),
+        (
+            f"缺 {len(missing)} 项凭证：补上后优先审核",
+            f"{len(missing)} picture(s) missing: with them it is reviewed first",
+        ),
+    )
 
 
 def in_cooling_off(facts: Facts) -> RuleResult:
@@ -282,12 +514,18 @@ def weights(answers: Mapping[str, bool]) -> dict[str, str]:
 
 def _weight(rule: str) -> str:
     """Of a rule that failed."""
-    if rule in {"undelivered", "cooling_off"}:
+    if rule in {"undelivered", "cooling_off", "evidence"} or rule.startswith("express_"):
         return "fact"
-    return "unmet" if rule in {"paid", "amount_fits", "window", "rejections"} else "person"
+    return "unmet" if rule in TURNS_DOWN else "person"
 
 
-# --- amounts and deadlines --------------------------------------------------------------------------------------------
+# --- deadlines --------------------------------------------------------------------------------------------------------
+
+
+def hours_to_review(*, usual: int, complete: int, extra: int, is_complete: bool, is_cross_border: bool) -> int:
+    """S0-17: what is complete is decided sooner; S3-14: goods from abroad take longer."""
+    hours = min(usual, complete) if is_complete else usual
+    return hours + (extra if is_cross_border else 0)
 
 
 def promise(status: Status, lane: Lane, *, review_hours: int, evidence_hours: int) -> timedelta | None:

@@ -12,6 +12,7 @@ from append_only import append_only
 from identifiers import public_number
 from records.models import Link
 from shops.models import Coupon, Fulfilment, Product, RefundPolicy, Shop
+from shops.models.policy import under_published_terms
 from workqueue import WorkItem
 
 
@@ -80,7 +81,10 @@ class Order(WorkItem):
             models.Index(name="order_of_guests", fields=["guest_origin"], condition=Q(guest_origin__isnull=False)),
             models.Index(name="order_open_of_shop", fields=["shop", "id"], condition=Q(status__in=["placed", "paid"])),
         ]
-        triggers = [pgtrigger.Protect(name="order_is_never_deleted", operation=pgtrigger.Delete)]
+        triggers = [
+            pgtrigger.Protect(name="order_is_never_deleted", operation=pgtrigger.Delete),
+            under_published_terms("order_is_under_published_terms"),
+        ]
 
     def __str__(self) -> str:
         return self.order_no

@@ -1,39 +1,148 @@
-"""退款政策: published versions of the terms that orders are placed under."""
+"""退款政策: versions of the terms that orders are placed under. A draft may change; what is published never does."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import pgtrigger
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from append_only import append_only
+from shops import policy_terms
+
+DAYS = [MinValueValidator(0), MaxValueValidator(365)]
+HOURS = [MinValueValidator(1), MaxValueValidator(24 * 30)]
+PERCENT = [MinValueValidator(0), MaxValueValidator(50)]
 
 
 class RefundPolicy(models.Model):
-    """退款政策的一个版本. A published version never changes; an order keeps the one it was placed under (PM19)."""
+    """退款政策的一个版本. A published version never changes; an order keeps the one it was placed under (PM19).
+
+    ``kinds`` and ``reasons`` are shaped as in ``policy_terms.py``. Without ``published_at`` it is a draft, which no
+    product and no order may point at.
+    """
 
     code = models.CharField(_("政策"), max_length=40)
     version = models.PositiveIntegerField(_("版本"))
     name = models.CharField(_("名称"), max_length=60)
     name_en = models.CharField(_("英文名称"), max_length=60)
-    window_days = models.PositiveIntegerField(_("售后期（天）"), help_text=_("自交付起；0 表示不可退款"))
+    # When a refund may be asked for
+    window_days = models.PositiveIntegerField(
+        _("售后期（天）"), help_text=_("自交付起；0 表示不可退款"), validators=DAYS
+    )
     cooling_off_hours = models.PositiveIntegerField(_("冷静期（小时）"), default=24)
+    max_rejections = models.PositiveIntegerField(_("同一订单最多被拒次数"), default=3)
+    # 通道, what the machine may approve
     one_click_below_fen = models.PositiveIntegerField(_("一键退款上限（分，不含）"), default=5000)
     one_click_daily_cap_fen = models.PositiveIntegerField(_("每位买家每日自动退款上限（分）"), default=20000)
-    senior_above_fen = models.PositiveIntegerField(_("高级审核员审批线（分，超过即需）"), default=50000)
-    review_hours = models.PositiveIntegerField(_("审核时限（小时）"), default=48)
-    evidence_hours = models.PositiveIntegerField(_("补充材料时限（小时）"), default=72)
-    max_rejections = models.PositiveIntegerField(_("同一订单最多被拒次数"), default=3)
+    express_below_fen = models.PositiveIntegerField(
+        _("极速退款上限（分，不含）"), default=50000, help_text=_("0 表示不开通极速退款")
+    )
+    express_clean_days = models.PositiveSmallIntegerField(
+        _("极速退款要求多少天内无被拒记录"), default=180, validators=DAYS
+    )
+    express_needs_no_record = models.BooleanField(_("极速退款要求从未退过款"), default=False)
+    # 费用
+    fee_percent = models.PositiveSmallIntegerField(
+        _("买家原因退款手续费（%）"), default=0, validators=PERCENT, help_text=_("仅限已交付、未使用、买家原因")
+    )
+    balance_fee_percent = models.PositiveSmallIntegerField(
+        _("退至余额手续费（%）"), default=0, validators=PERCENT, help_text=_("仅限买家原因")
+    )
     shop_cancel_penalty_percent = models.PositiveSmallIntegerField(_("商家原因取消的违约金（%）"), default=5)
     late_refund_is_automatic = models.BooleanField(_("超过承诺一倍时自动退款"), default=True)
+    # 期限
+    review_hours = models.PositiveIntegerField(_("审核时限（小时）"), default=48)
+    complete_review_hours = models.PositiveIntegerField(_("材料齐全时的审核时限（小时）"), default=24, validators=HOURS)
+    merchant_hours = models.PositiveIntegerField(_("商家处理时限（小时）"), default=24, validators=HOURS)
+    cross_border_extra_hours = models.PositiveIntegerField(
+        _("跨境商品另加（小时）"), default=24, validators=[MaxValueValidator(24 * 30)]
+    )
+    evidence_hours = models.PositiveIntegerField(_("补充材料时限（小时）"), default=72)
+    evidence_after_hours = models.PositiveIntegerField(
+        _("交付多久后须附凭证（小时）"), default=24, validators=[MaxValueValidator(24 * 365)]
+    )
+    # Who decides, and who looks
+    senior_above_fen = models.PositiveIntegerField(_("高级审核员审批线（分，超过即需）"), default=50000)
     complete_after_days = models.PositiveSmallIntegerField(_("交付后自动完成（天）"), default=3)
     step_up_from_fen = models.PositiveIntegerField(_("查看卡密前须再次验证的金额（分，含）"), default=50000)
-    published_at = models.DateTimeField(_("发布时间"))
+    # By kind of goods, and by reason
+    kinds = models.JSONField(_("按商品类型"), default=policy_terms.usual_kinds, blank=True)
+    reasons = models.JSONField(_("按退款原因"), default=policy_terms.usual_reasons)
+    published_at = models.DateTimeField(_("发布时间"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("退款政策")
         verbose_name_plural = _("退款政策")
-        constraints = [models.UniqueConstraint(name="policy_version_is_unique", fields=["code", "version"])]
-        triggers = append_only("published_policy_never_changes")
+        constraints = [
+            models.UniqueConstraint(name="policy_version_is_unique", fields=["code", "version"]),
+            models.UniqueConstraint(
+                name="one_draft_per_policy", fields=["code"], condition=Q(published_at__isnull=True)
+            ),
+            models.CheckConstraint(
+                name="policy_fees_are_shares",
+                condition=Q(fee_percent__lte=50, balance_fee_percent__lte=50),
+                violation_error_message=_("手续费不能超过 50%。"),
+            ),
+        ]
+        triggers = [
+            pgtrigger.Protect(
+                name="published_policy_never_changes",
+                operation=pgtrigger.Update | pgtrigger.Delete,
+                condition=pgtrigger.Q(old__published_at__isnull=False),
+            ),
+            append_only("published_policy_never_changes")[1],
+        ]
 
     def __str__(self) -> str:
-        return f"{self.name} v{self.version}"
+        return f"{self.name} v{self.version}" + ("" if self.published_at else " 草稿")
+
+    def clean(self) -> None:
+        """Raises ValidationError naming the field, with what is wrong and where."""
+        wrong = {"kinds": policy_terms.wrong_kinds(self.kinds), "reasons": policy_terms.wrong_reasons(self.reasons)}
+        if found := {field: message for field, message in wrong.items() if message}:
+            raise ValidationError(found)
+
+    def window_of(self, kind: str) -> int:
+        """售后期 in days for goods of this kind."""
+        return int(self._of_kind(kind, "window_days", self.window_days))
+
+    def cooling_off_of(self, kind: str) -> int:
+        """冷静期 in hours for goods of this kind."""
+        return int(self._of_kind(kind, "cooling_off_hours", self.cooling_off_hours))
+
+    def reason(self, code: str) -> policy_terms.ReasonTerms | None:
+        """What this version says about one reason; None if it does not take it."""
+        return next((policy_terms.ReasonTerms.of(row) for row in self.reasons if row["reason"] == code), None)
+
+    def slots_for(self, reason: str, kind: str, *, is_cross_border: bool) -> list[str]:
+        """举证: the pictures that a complete application with this reason and these goods holds, in order."""
+        terms = self.reason(reason)
+        if terms is None or not terms.slots:  # nothing to show: our own records prove it
+            return []
+        wanted = [*terms.slots, *self._of_kind(kind, "slots", [])]
+        if is_cross_border:
+            wanted.append(policy_terms.IDENTITY)  # S3-14
+        return list(dict.fromkeys(wanted))
+
+    def _of_kind(self, kind: str, name: str, usual: Any) -> Any:
+        return self.kinds.get(kind, {}).get(name, usual)
+
+
+def under_published_terms(name: str) -> pgtrigger.Trigger:
+    """For models with a ``policy``: no row of theirs points at a draft."""
+    return pgtrigger.Trigger(
+        name=name,
+        when=pgtrigger.Before,
+        operation=pgtrigger.Insert | pgtrigger.UpdateOf("policy_id"),
+        func="""
+        IF NOT EXISTS (SELECT FROM shops_refundpolicy WHERE id = NEW.policy_id AND published_at IS NOT NULL) THEN
+            RAISE EXCEPTION 'refund policy % is not published', NEW.policy_id USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+        """,
+    )

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from shops.models.policy import RefundPolicy
+from shops.models.policy import RefundPolicy, under_published_terms
 from shops.models.shop import Shop
 from shops.models.supplier import Supplier
 
@@ -120,6 +120,7 @@ class Product(models.Model):
             ),
         ]
         triggers = [
+            under_published_terms("product_is_under_published_terms"),
             pgtrigger.Trigger(
                 name="product_is_found_while_it_is_listed",
                 when=pgtrigger.After,

@@ -1,4 +1,4 @@
-"""The case: who asks, who decides, by when, with which proof. ``lifecycle.py`` is the only code that moves it."""
+"""退款单, its lines, its record, its pre-check and its money."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.roles import Role
 from append_only import append_only
-from identifiers import public_number, uuid7
+from identifiers import public_number
 from orders.models import Cancellation, Order, OrderLine
 from payments.models import Payment, RefundAttempt
 from records.models import Link
@@ -52,7 +52,20 @@ class Lane(models.TextChoices):
 
     UNDELIVERED = "undelivered", _("未发货自动退")
     ONE_CLICK = "one_click", _("一键退款")
+    EXPRESS = "express", _("极速退款")
     STANDARD = "standard", _("人工审核")
+
+    @classmethod
+    def automatic(cls) -> list[str]:
+        """Decided by rules alone, within their caps: ``LaneLimits``."""
+        return [cls.UNDELIVERED, cls.ONE_CLICK, cls.EXPRESS]
+
+
+class Destination(models.TextChoices):
+    """退款去向. Anything but the original route is the buyer's own choice (I13)."""
+
+    ORIGINAL = "original", _("原路退回")
+    BALANCE = "balance", _("退至余额")
 
 
 class Queue(models.TextChoices):
@@ -86,7 +99,14 @@ class Refund(WorkItem):
     reason = models.CharField(_("退款原因"), max_length=40)  # a key of reasons.py
     description = models.TextField(_("问题描述"), blank=True, max_length=1000)
     contact = models.CharField(_("联系方式"), max_length=60, blank=True)
-    amount_fen = models.PositiveIntegerField(_("退款金额（分）"))
+    amount_fen = models.PositiveIntegerField(_("退款金额（分）"))  # what the buyer gets
+    fee_fen = models.PositiveIntegerField(_("手续费（分）"), default=0)  # of the same lines, kept by the policy (S4-5)
+    destination = models.CharField(
+        _("退款去向"), max_length=12, choices=Destination.choices, default=Destination.ORIGINAL
+    )
+    is_complete = models.BooleanField(_("材料齐全"), default=False)  # S0-17: decided sooner
+    payer_key = models.BinaryField(null=True, editable=False)  # whose account paid, and with which browser it was
+    device_key = models.BinaryField(null=True, editable=False)  # asked: keyed hashes, for the caps alone (P12)
     lane = models.CharField(_("通道"), max_length=16, choices=Lane.choices, default=Lane.STANDARD)
     status = models.CharField(_("状态"), max_length=20, choices=Status.choices, default=Status.SUBMITTED)
     queue = models.CharField(_("待办方"), max_length=16, choices=Queue.choices, default=Queue.MACHINE)
@@ -108,6 +128,13 @@ class Refund(WorkItem):
         constraints = [
             models.CheckConstraint(name="refund_status_is_listed", condition=Q(status__in=Status.values)),
             models.CheckConstraint(name="refund_amount_is_positive", condition=Q(amount_fen__gt=0)),
+            models.CheckConstraint(  # a fee is at most half of what was asked for
+                name="refund_fee_is_a_share", condition=Q(fee_fen__lte=models.F("amount_fen"))
+            ),
+            models.CheckConstraint(
+                name="refund_destination_is_listed", condition=Q(destination__in=Destination.values)
+            ),
+            models.CheckConstraint(name="refund_lane_is_listed", condition=Q(lane__in=Lane.values)),
             models.UniqueConstraint(  # S0-27, P1
                 name="one_active_refund_per_order",
                 fields=["order"],
@@ -130,6 +157,11 @@ class Refund(WorkItem):
             models.Index(name="refund_of_shop", fields=["shop", "-submitted_at", "-id"]),
             models.Index(name="refund_to_review", fields=["promised_by", "id"], condition=Q(status="first_review")),
             models.Index(name="refund_to_release", fields=["promised_by", "id"], condition=Q(status="approved")),
+            models.Index(  # what the automatic lanes have given in a day
+                name="refund_by_machine",
+                fields=["decided_at"],
+                condition=Q(lane__in=["undelivered", "one_click", "express"]),
+            ),
         ]
         triggers = [
             pgtrigger.Protect(name="refund_is_never_deleted", operation=pgtrigger.Delete),  # PM6
@@ -143,11 +175,16 @@ class Refund(WorkItem):
             pgtrigger.Trigger(
                 name="refund_terms_never_change",
                 when=pgtrigger.Before,
-                operation=pgtrigger.UpdateOf("order_id", "payment_id", "buyer_id", "asked_by_id", "amount_fen"),
-                condition=pgtrigger.AnyChange("order", "payment", "buyer", "asked_by", "amount_fen"),
+                operation=pgtrigger.UpdateOf(
+                    "order_id", "payment_id", "buyer_id", "asked_by_id", "amount_fen", "fee_fen", "destination"
+                ),
+                condition=pgtrigger.AnyChange(
+                    "order", "payment", "buyer", "asked_by", "amount_fen", "fee_fen", "destination"
+                ),
                 func="""
                 IF NEW.order_id IS NOT DISTINCT FROM OLD.order_id AND NEW.payment_id IS NOT DISTINCT FROM OLD.payment_id
                    AND NEW.asked_by_id IS NOT DISTINCT FROM OLD.asked_by_id AND NEW.amount_fen = OLD.amount_fen
+                   AND NEW.fee_fen = OLD.fee_fen AND NEW.destination = OLD.destination
                    AND EXISTS (SELECT FROM accounts_user WHERE id = OLD.buyer_id AND is_guest
                                AND claimed_by_id = NEW.buyer_id) THEN
                     RETURN NEW;
@@ -174,11 +211,15 @@ class Refund(WorkItem):
 
 
 class RefundLine(models.Model):
-    """退款行: the share of one order line. The lines sum exactly to the refund (I12)."""
+    """退款行: the share of one order line. The lines sum exactly to the refund (I12).
+
+    ``amount_fen`` goes to the buyer, ``fee_fen`` stays: together they are what the case takes of the line's price.
+    """
 
     refund = models.ForeignKey(Refund, models.PROTECT, related_name="lines")
     order_line = models.ForeignKey(OrderLine, models.PROTECT, related_name="refund_lines")
     amount_fen = models.PositiveIntegerField(_("金额（分）"))
+    fee_fen = models.PositiveIntegerField(_("手续费（分）"), default=0)
 
     class Meta:
         verbose_name = _("退款行")
@@ -195,8 +236,9 @@ class RefundLine(models.Model):
                 operation=pgtrigger.Insert,
                 timing=pgtrigger.Deferred,
                 func="""
-                IF (SELECT sum(amount_fen) FROM refunds_refundline WHERE refund_id = NEW.refund_id)
-                   <> (SELECT amount_fen FROM refunds_refund WHERE id = NEW.refund_id) THEN
+                IF (SELECT (sum(amount_fen), sum(fee_fen)) FROM refunds_refundline WHERE refund_id = NEW.refund_id)
+                   IS DISTINCT FROM
+                   (SELECT (amount_fen::bigint, fee_fen::bigint) FROM refunds_refund WHERE id = NEW.refund_id) THEN
                     RAISE EXCEPTION 'lines of refund % do not sum to it', NEW.refund_id
                         USING ERRCODE = 'check_violation';
                 END IF;
@@ -254,29 +296,6 @@ class PreCheck(models.Model):
         triggers = append_only("pre_check_is_append_only")
 
 
-class Evidence(models.Model):
-    """凭证: a repainted image or a sentence, laid before the reviewer. Served to those of the case alone."""
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    refund = models.ForeignKey(Refund, models.PROTECT, related_name="evidence")
-    provided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    image = models.FileField(_("图片"), upload_to="evidence", max_length=200, blank=True)
-    content_type = models.CharField(_("格式"), max_length=20, blank=True)
-    width = models.PositiveIntegerField(_("宽"), default=0)
-    height = models.PositiveIntegerField(_("高"), default=0)
-    digest = models.CharField(_("摘要"), max_length=64, blank=True)
-    note = models.TextField(_("说明"), blank=True, max_length=500)
-    created_at = models.DateTimeField(_("提交时间"))
-
-    class Meta:
-        verbose_name = _("凭证")
-        verbose_name_plural = _("凭证")
-        constraints = [
-            models.CheckConstraint(name="evidence_says_something", condition=~Q(image="") | ~Q(note="")),
-        ]
-        triggers = append_only("evidence_is_append_only")
-
-
 class Disbursement(models.Model):
     """发款: the join between a case and one attempt at a channel. An attempt cannot point up at a case."""
 
@@ -294,19 +313,5 @@ class Disbursement(models.Model):
         verbose_name_plural = _("发款")
         triggers = append_only("disbursement_is_append_only")
 
-
-class StageFigures(models.Model):
-    """时效 of one stage over the last 30 days, of the whole platform, counted anew every hour by ``pace.py``."""
-
-    stage = models.CharField(_("环节"), max_length=24, unique=True)  # a key of pace.STAGES
-    case_count = models.PositiveIntegerField(_("件数"), default=0)  # that ended the stage in the window
-    median_minutes = models.PositiveIntegerField(_("中位时长（分钟）"), null=True, blank=True)  # empty: no case
-    p90_minutes = models.PositiveIntegerField(_("九成时长（分钟）"), null=True, blank=True)
-    kept_count = models.PositiveIntegerField(_("按时件数"), null=True, blank=True)  # empty: nothing was promised
-    overdue_count = models.PositiveIntegerField(_("逾期未结件数"), default=0)  # still in the stage, behind its promise
-    since = models.DateTimeField(_("统计自"))
-    computed_at = models.DateTimeField(_("统计时间"))
-
-    class Meta:
-        verbose_name = _("退款时效")
-        verbose_name_plural = _("退款时效")
+    def __str__(self) -> str:
+        return f"{self._meta.verbose_name} {self.pk}"

@@ -1,0 +1,24 @@
+"""The case: who asks, who decides, by when, with which proof. ``lifecycle.py`` is the only code that moves it."""
+
+from refunds.models.case import (
+    Destination,
+    Disbursement,
+    Lane,
+    PreCheck,
+    Queue,
+    Refund,
+    RefundEvent,
+    RefundLine,
+    Status,
+    new_refund_no,
+)
+from refunds.models.evidence import DraftImage, Evidence, RefundDraft
+from refunds.models.figures import StageFigures
+from refunds.models.lanes import AuditSample, ExpressOptIn, LaneLimits
+from refunds.models.simulation import PolicySimulation, SimulatedChange, SimulationStatus
+
+__all__ = [
+    "AuditSample", "Destination", "Disbursement", "DraftImage", "Evidence", "ExpressOptIn", "Lane", "LaneLimits",
+    "PolicySimulation", "PreCheck", "Queue", "Refund", "RefundDraft", "RefundEvent", "RefundLine", "SimulatedChange",
+    "SimulationStatus", "StageFigures", "Status", "new_refund_no",
+]  # fmt: skip

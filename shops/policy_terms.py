@@ -1,0 +1,119 @@
+"""政策数据: what a policy says by kind of goods and by reason, as plain data that a version keeps.
+
+``kinds``: {kind: {"window_days"?, "cooling_off_hours"?, "slots"?}}, each key replacing (slots: adding to) what holds
+for all goods. ``reasons``: a list of {"reason", "at_fault", "kinds", "only", "slots", "skips_merchant"}; a reason that
+is not in it cannot be given. The words for reasons and slots stand in ``refunds/reasons.py`` and ``refunds/guides.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+KINDS = ("card_code", "top_up", "membership", "activation_code", "account", "service")
+AT_FAULT = ("shop", "platform", "buyer", "nobody")
+ONLY = ("", "undelivered", "delivered", "unseen")
+IDENTITY = "identity"  # of cross-border goods (S3-14)
+SLOTS = (
+    "not_arrived", "wrong_goods", "redeem_error", "login_error", "fault_screen", "wrong_number", "not_active",
+    "channel_bill", "error_page", "situation", "unused", IDENTITY,
+)  # fmt: skip
+#: (reason, at fault, kinds, only, slots, skips the merchant)
+USUAL: list[tuple[str, str, list[str], str, list[str], bool]] = [
+    ("undelivered", "shop", [], "undelivered", [], True),
+    ("late", "shop", [], "", ["not_arrived"], False),
+    ("not_as_described", "shop", [], "", ["wrong_goods"], False),
+    ("invalid_code", "shop", ["card_code", "activation_code", "membership"], "delivered", ["redeem_error"], False),
+    ("cannot_log_in", "shop", ["account", "membership"], "delivered", ["login_error"], False),
+    (
+        "malfunction", "shop", ["card_code", "activation_code", "membership", "account", "service"], "",
+        ["fault_screen"], False,
+    ),
+    ("wrong_top_up", "buyer", ["top_up"], "", ["wrong_number"], False),
+    ("not_activated", "shop", ["activation_code", "membership"], "delivered", ["not_active"], False),
+    ("duplicate", "buyer", [], "", [], True),
+    ("payment_trouble", "platform", [], "", ["channel_bill"], True),
+    ("platform_fault", "platform", [], "", ["error_page"], True),
+    ("out_of_stock", "shop", [], "undelivered", [], True),
+    ("changed_mind", "buyer", [], "unseen", [], False),
+    ("other", "nobody", [], "", ["situation"], False),
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ReasonTerms:
+    """One row of ``reasons``. ``kinds``: the goods it can be said of (empty: all); ``only``: one of ONLY."""
+
+    reason: str
+    at_fault: str
+    kinds: tuple[str, ...]
+    only: str
+    slots: tuple[str, ...]
+    skips_merchant: bool
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> ReasonTerms:
+        return cls(
+            row["reason"], row["at_fault"], tuple(row["kinds"]), row["only"], tuple(row["slots"]),
+            row["skips_merchant"],
+        )  # fmt: skip
+
+
+def usual_reasons() -> list[dict[str, Any]]:
+    """The list of the requirements, as a new policy has it."""
+    names = ("reason", "at_fault", "kinds", "only", "slots", "skips_merchant")
+    return [dict(zip(names, row, strict=True)) for row in USUAL]
+
+
+def usual_kinds() -> dict[str, dict[str, Any]]:
+    """S0-5: whoever has seen an account or a membership shows that it was not used."""
+    return {"account": {"slots": ["unused"]}, "membership": {"slots": ["unused"]}}
+
+
+def wrong_kinds(kinds: Any) -> str:
+    """What is wrong with ``kinds``, for whoever edits it; empty if nothing is."""
+    if not isinstance(kinds, dict):
+        return _("须是以商品类型为键的对象。")
+    for kind, terms in kinds.items():
+        where = {"where": f"{kind}"}
+        if kind not in KINDS:
+            return _("没有“%(where)s”这种商品。") % where
+        if not isinstance(terms, dict) or set(terms) - {"window_days", "cooling_off_hours", "slots"}:
+            return _("“%(where)s”只能有 window_days、cooling_off_hours 和 slots。") % where
+        if not _is_number(terms.get("window_days", 0), 365) or not _is_number(terms.get("cooling_off_hours", 0), 8760):
+            return _("“%(where)s”的天数须在 0 到 365 之间，小时须在 0 到 8760 之间。") % where
+        if not _is_list_of(terms.get("slots", []), SLOTS):
+            return _("“%(where)s”的凭证项不认识。") % where
+    return ""
+
+
+def wrong_reasons(reasons: Any) -> str:
+    """What is wrong with ``reasons``, for whoever edits it; empty if nothing is."""
+    known = [row[0] for row in USUAL]
+    if not isinstance(reasons, list) or not all(isinstance(row, dict) for row in reasons):
+        return _("须是一个列表，每行一个原因。")
+    for row in reasons:
+        where = {"where": f"{row.get('reason')}"}
+        if set(row) != {"reason", "at_fault", "kinds", "only", "slots", "skips_merchant"}:
+            return _("原因“%(where)s”须有且只有 reason、at_fault、kinds、only、slots、skips_merchant。") % where
+        if row["reason"] not in known:
+            return _("没有“%(where)s”这个原因。") % where
+        if row["at_fault"] not in AT_FAULT or row["only"] not in ONLY or not isinstance(row["skips_merchant"], bool):
+            return _("原因“%(where)s”的责任方、适用状态或是否跳过商家不对。") % where
+        if not _is_list_of(row["kinds"], KINDS) or not _is_list_of(row["slots"], SLOTS):
+            return _("原因“%(where)s”的商品类型或凭证项不认识。") % where
+    given = [row["reason"] for row in reasons]
+    if len(given) != len(set(given)) or "other" not in given or "undelivered" not in given:
+        return _("每个原因只能有一行；“未发货”和“其他”不能少。")
+    return ""
+
+
+def _is_number(value: Any, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
+
+
+def _is_list_of(value: Any, known: tuple[str, ...]) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) and item in known for item in value)
