@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from django import template
 from django.db.models import Model
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 import money
@@ -13,10 +15,22 @@ from accounts import rights
 
 register = template.Library()
 
+A_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
+AN_AMOUNT = re.compile(r"_fen=(-?\d+)")
+
 
 @register.filter
 def yuan(amount_fen: int) -> str:
     return money.yuan(amount_fen)
+
+
+@register.filter
+def readable(facts: str) -> str:
+    """What a rule looked at, kept for machines and for good: its moments in local time, its amounts in yuan."""
+    local = A_MOMENT.sub(
+        lambda found: f"{timezone.localtime(datetime.fromisoformat(found[0])):%Y-%m-%d %H:%M:%S}", facts
+    )
+    return AN_AMOUNT.sub(lambda found: f"={money.yuan(int(found[1]))}", local)
 
 
 @register.filter

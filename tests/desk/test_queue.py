@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 import clock
 from accounts import desk
@@ -164,3 +165,18 @@ def test_the_start_page_counts_what_waits_and_what_is_late(
     assert tiles["退款异常"] == (0, 0)
     assert tiles["待人工"] == (0, 0)
     assert [title for title, _, _ in sits(reviewer).get("/admin/").context["tile_rows"]] == ["退款单", "直充单"]
+
+
+def test_what_a_rule_looked_at_reads_in_local_time_and_yuan(sits, reviewer, reviewed):
+    case = reviewed()
+    kept = " ".join(each["input"] for each in case.pre_check.results)
+    assert "delivered_at=20" in kept, "the stored words are for machines"
+    assert "_fen=" in kept
+    shown_input = text(sits(reviewer).get(reverse("admin:refunds_refund_change", args=[case.pk]))).split('id="checks"')[
+        1
+    ]
+    delivered_at = timezone.localtime(case.order.delivered_at)
+    assert f"delivered_at={delivered_at:%Y-%m-%d %H:%M:%S}" in shown_input
+    assert "refundable=¥" in shown_input
+    assert "+00:00" not in shown_input
+    assert "_fen=" not in shown_input
