@@ -58,6 +58,36 @@ KINDS: dict[str, Kind] = {
         "Log in first, then send the session cookie along.",
         detail="请先登录，再带着会话 Cookie 重发。",
     ),
+    "key_required": Kind(
+        401,
+        "需要接口密钥",
+        "Send the header `Authorization: Bearer csk_…` with a key of the shop.",
+        detail="请带上请求头 Authorization: Bearer csk_…，密钥由店主在“商家后台 · 接口”新建。",
+    ),
+    "key_unknown": Kind(
+        401,
+        "密钥无效",
+        "No such key: check that it was copied whole, or make a new one.",
+        detail="没有这个密钥，请核对是否复制完整，或新建一个。",
+    ),
+    "key_revoked": Kind(
+        401,
+        "密钥已吊销",
+        "This key was revoked: make a new one.",
+        detail="这个密钥已被店主吊销，请改用新的密钥。",
+    ),
+    "key_lacks_scope": Kind(
+        403,
+        "密钥没有这项权限",
+        "The key was not given this scope (see `scope`): make one that has it.",
+        detail="这个密钥没有 scope 所写的权限，请新建一个勾选了它的密钥。",
+    ),
+    "shop_not_served": Kind(
+        403,
+        "店铺停用",
+        "The shop is suspended or closed (see `reason`), and so is its API: ask the platform.",
+        detail="店铺已暂停营业或已退出（见 reason），接口一并停用，请联系平台。",
+    ),
     "csrf_failed": Kind(
         403,
         "CSRF 校验未通过",

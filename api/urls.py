@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path, register_converter
 
-from api import docs, orders, products, refunds
+from api import docs, orders, products, refunds, shop
 from api.door import NoSuchAddress
 
 
@@ -41,6 +41,10 @@ urlpatterns = [
     path("refunds/<refund_no:refund_no>/", refunds.OneRefund.as_view(), name="refund"),
     path("refunds/<refund_no:refund_no>/steps/<step:step>/", refunds.StepOfRefund.as_view(), name="step"),
     path("refunds/<refund_no:refund_no>/evidence/", refunds.EvidenceOfCase.as_view(), name="evidence"),
+    path("v1/shop/orders/", shop.ShopOrders.as_view(), name="shop_orders"),
+    path("v1/shop/orders/<order_no:order_no>/", shop.OneShopOrder.as_view(), name="shop_order"),
+    path("v1/shop/refunds/", shop.ShopRefunds.as_view(), name="shop_refunds"),
+    path("v1/shop/refunds/<refund_no:refund_no>/", shop.OneShopRefund.as_view(), name="shop_refund"),
     path("schema/", docs.Schema.as_view(), name="schema"),
     path("docs/", docs.Docs.as_view(), name="docs"),
     re_path(r"^(?:.*/)?$", NoSuchAddress.as_view(), name="none"),

@@ -36,6 +36,12 @@ TABS = [
     ("portal:reviews", gettext_lazy("评价"), "orders", set()),
     ("portal:figures", gettext_lazy("数据"), "figures", set()),
     ("portal:deposit", gettext_lazy("保障"), "figures", set()),
+    (
+        "portal:shop_keys",
+        pgettext_lazy("标签", "接口"),
+        "integrations",
+        {"portal:webhooks", "portal:webhook", "portal:shown_once"},
+    ),
     ("portal:people", gettext_lazy("店员"), "members", {"portal:leave"}),
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from portal import applying, door, imports, orders, people, products, records, refunds, shop, stock
+from portal import applying, door, imports, integrations, orders, people, products, records, refunds, shop, stock
 
 
 class PublicNumber(StringConverter):
@@ -56,6 +56,15 @@ urlpatterns = [
     path("shop/people/<int:member_id>/role/", people.set_role, name="set_role"),
     path("shop/people/<int:member_id>/remove/", people.remove, name="remove_member"),
     path("shop/leave/", people.leave, name="leave"),
+    path("shop/keys/", integrations.key_list, name="shop_keys"),
+    path("shop/keys/<int:shop_key_id>/revoke/", integrations.revoke_key, name="revoke_key"),
+    path("shop/keys/shown-once/", integrations.shown_once, name="shown_once"),
+    path("shop/webhooks/", integrations.webhook_list, name="webhooks"),
+    path("shop/webhooks/<uuid:webhook_id>/", integrations.webhook_page, name="webhook"),
+    path("shop/webhooks/<uuid:webhook_id>/switch/", integrations.switch_webhook, name="switch_webhook"),
+    path("shop/webhooks/<uuid:webhook_id>/ping/", integrations.ping_webhook, name="ping_webhook"),
+    path("shop/webhooks/<uuid:webhook_id>/secret/", integrations.new_webhook_secret, name="new_webhook_secret"),
+    path("shop/webhooks/deliveries/<uuid:delivery_id>/again/", integrations.send_again, name="send_again"),
     path("shop/choose/", door.choose, name="choose"),
     path("shop/apply/", applying.apply, name="apply"),
     path("shop/documents/<uuid:document_id>/", applying.document, name="document"),

@@ -6,7 +6,7 @@ from celery import shared_task
 
 import clock
 import workqueue
-from refunds import cancellations, closing, disbursement, figures, sweeping
+from refunds import cancellations, closing, disbursement, figures, pace, sweeping
 from refunds.lifecycle import SWEEP
 
 
@@ -24,3 +24,9 @@ def count_shops() -> None:
     while figures.compute(at=clock.now()):
         pass
     closing.close(at=clock.now())
+
+
+@shared_task(name="refunds.pace")
+def count_stages() -> None:
+    """How long refunds take, once an hour: the public page."""
+    pace.compute(at=clock.now())

@@ -18,7 +18,7 @@ import paging
 from accounts.visitors import SignedIn
 from notices import reading, wording
 from shops.models import RefundPolicy
-from storefront import noticed, policies
+from storefront import noticed, pace, policies
 
 ROBOTS = """User-agent: *
 Disallow: /accounts/
@@ -73,8 +73,20 @@ def policy_text(request: HttpRequest, code: str, version: int) -> HttpResponse:
 
 
 def help_page(request: HttpRequest) -> HttpResponse:
-    facts = {"anti_phishing": policies.anti_phishing(), "support_email": _support_email()}
+    facts = {
+        "anti_phishing": policies.anti_phishing(),
+        "support_email": _support_email(),
+        "holiday": pace.holiday_notice(at=clock.now()),
+    }
     return render(request, "storefront/help.html", facts)
+
+
+def status_page(request: HttpRequest) -> HttpResponse:
+    """退款时效: what each stage took over 30 days, whose time it was, and the days on which nobody works (S2-30)."""
+    at = clock.now()
+    facts = pace.tables() | {"holiday": pace.holiday_notice(at=at)}
+    facts["is_stale"] = pace.is_stale(facts["computed_at"], at=at)
+    return render(request, "storefront/status.html", facts)
 
 
 def _support_email() -> str:

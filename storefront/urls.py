@@ -84,6 +84,7 @@ urlpatterns = [
     path("records/key.json", records.key, name="record_key"),
     path("records/check_record.py", records.checker, name="check_record"),
     path("help/", pages.help_page, name="help"),
+    path("status/", pages.status_page, name="status"),
     path("language/", pages.choose_language, name="language"),
     path("robots.txt", pages.robots, name="robots"),
     path("favicon.ico", pages.favicon, name="favicon"),

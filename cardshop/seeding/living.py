@@ -18,7 +18,7 @@ from orders.placing import Wish
 from orders.recipients import Recipient
 from payments import channels, charging, refunding
 from payments.models import RefundAttempt
-from refunds import disbursement, figures
+from refunds import disbursement, figures, pace
 from shops import stock
 from shops.models import Product, RecipientKind, ShopMember, ShopRole
 
@@ -46,6 +46,7 @@ def live_through(
     for story in stories:
         _review(story)
     figures.compute(at=at)  # a shop has its badge by rule, or has it not
+    pace.compute(at=at)
 
 
 def _order(story: Story, people: dict[str, User], products: Sequence[Product], at: datetime) -> None:

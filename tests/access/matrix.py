@@ -24,6 +24,7 @@ GET  storefront:shop_reviews                      200    200   200      200     
 GET  storefront:policy                            200    200   200      200      200   200      200    200     200
 GET  storefront:policy_text                       200    200   200      200      200   200      200    200     200
 GET  storefront:help                              200    200   200      200      200   200      200    200     200
+GET  storefront:status                            200    200   200      200      200   200      200    200     200
 GET  storefront:records                           200    200   200      200      200   200      200    200     200
 GET  storefront:daily_root                        200    200   200      200      200   200      200    200     200
 GET  storefront:record_key                        200    200   200      200      200   200      200    200     200

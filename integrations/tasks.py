@@ -1,0 +1,18 @@
+"""Celery's ear for webhooks: finds out itself what is due, may run twice or late, retries nothing."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+import clock
+import workqueue
+from integrations import feed, sending
+from integrations.endpoints import SWEEP
+
+
+@shared_task(name=SWEEP)
+def sweep() -> None:
+    """Work through what is due until nothing is."""
+    workqueue.heard(SWEEP)
+    while feed.read(at=clock.now()) + sending.sweep(at=clock.now()):
+        pass
