@@ -44,17 +44,19 @@ def hold_sent(lines: Sequence[OrderLine]) -> None:
 def give_up(lines: Sequence[OrderLine]) -> list[OrderLine]:
     """Their money goes back in full: as ``stop``, and work that was begun is over as well. The order is locked.
 
-    A top-up that left us may still arrive; one that turns out never to have got there is canceled then.
+    A top-up that left us may still arrive, or fail; however it ends, it is canceled then (``topups.conclude``).
     """
     ServiceJob.objects.filter(line__in=lines, status=ServiceStatus.WORKING).update(status=ServiceStatus.STOPPED)
-    TopUp.objects.filter(line__in=lines, status=TopUpStatus.UNKNOWN).update(if_missing=IfMissing.END)
+    sent = [TopUpStatus.UNKNOWN, TopUpStatus.ACCEPTED]
+    TopUp.objects.filter(line__in=lines, status__in=sent).update(if_missing=IfMissing.END)
     return stop(lines)
 
 
 def go_on(line_ids: Sequence[int], *, at: datetime) -> None:
     """接着交付 what ``stop`` took back for a refund that came to nothing; not what is canceled. The order is locked."""
     waiting = OrderLine.objects.filter(pk__in=line_ids, delivery=None, cancellation_line=None)
-    TopUp.objects.filter(line__in=waiting, status=TopUpStatus.UNKNOWN).update(if_missing=IfMissing.SEND)
+    sent = [TopUpStatus.UNKNOWN, TopUpStatus.ACCEPTED]
+    TopUp.objects.filter(line__in=waiting, status__in=sent).update(if_missing=IfMissing.SEND)
     taken_up = TopUp.objects.filter(line__in=waiting, status=TopUpStatus.STOPPED).update(
         status=TopUpStatus.PREPARED, if_missing=IfMissing.SEND, next_due_at=at, tries=0
     )

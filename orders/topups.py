@@ -263,6 +263,8 @@ def conclude(order: Order, rows: Sequence[TopUp], *, at: datetime, by: User | No
     """What follows once these have ended: handed over, or canceled. Order and rows are locked by the caller."""
     gone = set(CancellationLine.objects.filter(line__topup__in=rows).values_list("line_id", flat=True))
     open_rows = [row for row in rows if row.line_id not in gone]
+    _cancel_refunded(order, [row for row in open_rows if row.if_missing == IfMissing.END], at=at, by=by)
+    open_rows = [row for row in open_rows if row.if_missing != IfMissing.END]
     done = [(row.line, None) for row in open_rows if row.status == T.SUCCEEDED]
     failed = [row for row in open_rows if row.status == T.FAILED]
     if done:
@@ -270,6 +272,20 @@ def conclude(order: Order, rows: Sequence[TopUp], *, at: datetime, by: User | No
     if failed:
         losses = [(order, [row.line for row in failed])]
         cancellation.cancel_many(losses, cause=Cause.SUPPLIER_FAILED, at=at, by=by, reason=failed[0].reason)
+
+
+def _cancel_refunded(order: Order, rows: Sequence[TopUp], *, at: datetime, by: User | None) -> None:
+    """Their money went back while they were under way. Whatever the supplier says now, nobody is told of a delivery; and
+    nothing is due, since a case gave it back.
+    """
+    for is_failed in (True, False):
+        lines = [row.line for row in rows if (row.status == T.FAILED) is is_failed]
+        cause = Cause.SUPPLIER_FAILED if is_failed else _buyers_cause(order)
+        cancellation.cancel_many([(order, lines)] if lines else [], cause=cause, at=at, by=by, is_heard=True)
+
+
+def _buyers_cause(order: Order) -> Cause:
+    return Cause.BUYER if order.overdue_since is None else Cause.LATE
 
 
 def _stop_missing(order: Order, rows: Sequence[TopUp], at: datetime) -> None:
@@ -289,8 +305,7 @@ def _stop_missing(order: Order, rows: Sequence[TopUp], at: datetime) -> None:
     ended = OrderLine.objects.filter(topup__in=over)
     lines = list(ended.filter(delivery=None, cancellation_line=None).order_by("position"))
     if lines:
-        cause = Cause.BUYER if order.overdue_since is None else Cause.LATE
-        cancellation.cancel_lines(order, lines, cause=cause, at=at)
+        cancellation.cancel_lines(order, lines, cause=_buyers_cause(order), at=at)
 
 
 def _finish(topup: TopUp, answer: Answer, at: datetime) -> None:

@@ -88,6 +88,8 @@ def _canceled(line: OrderLine, money: str) -> LineNow:
     if topup and topup.status == TopUpStatus.FAILED and topup.reason:
         cause = _("%(cause)s（%(reason)s）") % {"cause": cause, "reason": topup.reason}
     words = _("未交付：%(cause)s") % {"cause": cause}
+    if topup and topup.status == TopUpStatus.SUCCEEDED:  # after its money had gone back
+        words = _("供应商之后仍报告到账 %(at)s") % {"at": deadline(topup.arrived_at or topup.finished_at)}
     return LineNow(line, _and(words, money or _("退款即将自动发起")), "quiet", topup=topup)
 
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from money import yuan
 from orders import watch
 from orders.cancellation import CONSEQUENCES
-from orders.models import Cancellation, Cause, Order, OrderStatus, ServiceJob, TopUp
+from orders.models import Cancellation, Cause, Order, OrderStatus, ServiceJob, TopUp, TopUpStatus
 from refunds.applying import refundable_lines
 from shops.models import Fulfilment
 from storefront import reading
@@ -145,6 +145,8 @@ def _canceled(order: Order, lines: Sequence[LineNow]) -> Standing:
             return Standing(title, _("订单已取消，没有发出卡密。"), "quiet")
         return Standing(title, _("订单已取消，没有扣款；若您已付款，会自动原路退回。"), "quiet")
     title = _("已取消 · %(cause)s") % {"cause": canceled.get_cause_display()}
+    if any(now.topup and now.topup.status == TopUpStatus.SUCCEEDED for now in lines):
+        return Standing(title, _("已按退款处理，款项原路退回。供应商之后仍报告充值到账，您无需处理。"), "quiet")
     return Standing(title, canceled.reason or _whose_fault(canceled.cause), "quiet")
 
 

@@ -18,7 +18,7 @@ import clock
 from accounts.desk import DialogForm, called, deadline, link, note_field, page_url, staff_act, tone_badge
 from accounts.desk_acts import ActsDesk, key, log, me, when
 from orders import topups_by_hand
-from orders.models import TopUp, TopUpStatus
+from orders.models import IfMissing, TopUp, TopUpStatus
 from orders.topups import UNDER_WAY
 from orders.topups_by_hand import CannotDecide
 
@@ -35,11 +35,14 @@ WAITS_ADVICE = (
     "不会因为超时而退款。"
 )
 DECIDE_ADVICE = "供应商以其他方式给出了结论的，写明依据后“认定已到账”或“认定失败”；认定失败的款项自动全额退回买家。"
+REFUNDED_ADVICE = "已退款；供应商之后仍报告到账。订单已取消，买家不会收到交付通知。请与供应商核对，能撤回的请其撤回。"
 NOT_SENT_ADVICE = "这张单还没有提交给供应商。请启用供应商或修复密钥；供不了货的，到订单页取消订单。"
 
 
 def advice(topup: TopUp) -> list[tuple[str, str]]:
     """What to do about a top-up: (tone, sentence)."""
+    if topup.status == TopUpStatus.SUCCEEDED and topup.if_missing == IfMissing.END:
+        return [("attention", REFUNDED_ADVICE)]
     if topup.person_due_at is None:
         return []
     if topup.status not in UNDER_WAY:

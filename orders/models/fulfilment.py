@@ -67,7 +67,7 @@ class IfMissing(models.TextChoices):
 
     SEND = "send", _("重新提交")
     HOLD = "hold", _("先停止")  # a refund is weighed
-    END = "end", _("取消")  # its money goes back: nothing may be carried out behind that
+    END = "end", _("取消")  # its money went back: nothing may be carried out behind that, and its end is no delivery
 
 
 class TopUp(WorkItem):

@@ -9,16 +9,18 @@ from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 import clock
+from cardshop import invariants
 from notices.models import Notice
 from orders import cancellation, placing, topups
-from orders.models import Cancellation, Cause, Delivery, Order, OrderStatus, TopUp
+from orders.models import Cancellation, CancellationLine, Cause, Delivery, Order, OrderStatus, TopUp
 from orders.models import TopUpStatus as T
 from orders.placing import Wish
 from orders.recipients import Recipient
-from refunds import cancellations, lifecycle
+from refunds import cancellations, disbursement, lifecycle
 from refunds.models import Refund
 from shops.models import Product, Supplier, SupplierAnswer
 from shops.suppliers import registry
@@ -331,6 +333,79 @@ def test_a_top_up_is_held_while_a_refund_is_weighed_and_goes_on_if_it_comes_to_n
     topup = topup_of(order)
     assert topup.status == T.ACCEPTED
     assert len(ordered(simulator, topup)) == 1
+
+
+@pytest.fixture
+def refunded_under_way(buy_topup, apply, reviewer, finance, drain) -> Callable[..., Order]:
+    """The supplier has taken it on; meanwhile a reviewer gave all the money back, and the buyer has it."""
+
+    def refund(quantity: int = 1) -> Order:
+        order = buy_topup(quantity=quantity)
+        topups.sweep(at=clock.now())
+        case = apply(order)
+        lifecycle.approve([case], by=reviewer, at=clock.now())
+        disbursement.release([case], by=finance, at=clock.now())
+        drain()
+        case.refresh_from_db()
+        assert case.status == "arrived"
+        assert not Cancellation.objects.exists()
+        return order
+
+    return refund
+
+
+@pytest.mark.parametrize(("state", "status", "cause"), [
+    ("DONE", T.SUCCEEDED, Cause.BUYER), ("FAILED", T.FAILED, Cause.SUPPLIER_FAILED),
+])  # fmt: skip
+def test_what_ends_after_its_refund_is_no_delivery_and_owes_nothing(
+    state, status, cause, refunded_under_way, simulator, operator, merchant, drain
+):
+    order = refunded_under_way()
+    topup = topup_of(order)
+    simulator.post("topup", reference=topup.topup_no, state=state)
+    topups.sweep(at=clock.now() + LONG)
+    drain()
+    order.refresh_from_db()
+    topup.refresh_from_db()
+    assert (topup.status, topup.answer is not None) == (status, True)
+    assert (order.status, Delivery.objects.count()) == (OrderStatus.CANCELED, 0)
+    canceled = Cancellation.objects.get()
+    assert (canceled.cause, canceled.heard_at is not None, canceled.next_due_at) == (cause, True, None)
+    assert Refund.objects.count() == 1
+    assert not Notice.objects.filter(kind__in=["order_delivered", "order_canceled"]).exists()
+    assert invariants.broken() == []
+
+    late = "供应商之后仍报告"
+    readers = {order.buyer: f"/orders/{order.order_no}/", merchant: f"/shop/orders/{order.order_no}/",
+               operator: f"/admin/orders/topup/{topup.pk}/change/"}  # fmt: skip
+    for reader, path in readers.items():
+        browser = Client()
+        browser.force_login(reader)
+        page = browser.get(path).content.decode()
+        assert order.order_no in page
+        assert (late in page) is (status == T.SUCCEEDED)
+        assert "确认收货" not in page
+        assert "充值已到账。请在手机" not in page
+
+
+def test_the_other_of_two_is_delivered_and_told_of(buy_topup, apply, simulator, reviewer, finance, drain):
+    """Only what was refunded in full ends as canceled."""
+    order = buy_topup(quantity=2)
+    topups.sweep(at=clock.now())
+    first = order.lines.get(position=1)
+    case = apply(order, line_ids=[first.pk])
+    lifecycle.approve([case], by=reviewer, at=clock.now())
+    disbursement.release([case], by=finance, at=clock.now())
+    drain()
+    for topup in TopUp.objects.filter(line__order=order):
+        simulator.post("topup", reference=topup.topup_no, state="DONE")
+    topups.sweep(at=clock.now() + LONG)
+    order.refresh_from_db()
+    assert order.status == OrderStatus.DELIVERED
+    assert [row.line.position for row in Delivery.objects.all()] == [2]
+    assert list(CancellationLine.objects.values_list("line", flat=True)) == [first.pk]
+    assert Notice.objects.filter(kind="order_delivered", recipient=order.buyer).count() == 1
+    assert invariants.broken() == []
 
 
 # --- stop against send
