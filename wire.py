@@ -5,6 +5,9 @@ how many calls are under way, not how many threads there are (a new one costs 20
 it is read whole within ``TOTAL_SECONDS`` and ``MOST_BYTES``, or raises what ``requests`` raises (F9); ``allowing``
 widens both for one call, ``saving_to`` writes a large answer to a file instead of memory.
 
+``session_to`` is for addresses that others chose (X10): its connections go to one IP address, which the caller has
+looked at, whatever the name resolves to by then.
+
 Redirects and cookies are refused, netrc and proxies for this machine are ignored. ``REQUESTS_CA_BUNDLE`` names another
 CA file, as ever. Each answer's ``Date`` header measures our clock against the channel's (G17).
 """
@@ -51,6 +54,17 @@ def session() -> requests.Session:
         if _process.session is None:
             _process.session = _open_session()
         return _process.session
+
+
+def session_to(ip: str) -> requests.Session:
+    """A session of its own whose connections all go to ``ip``; certificates are held against the name in the URL.
+
+    No proxy of the environment is used: it would look the name up once more. Close it after use.
+    """
+    opened = _open_session(_PinnedAdapter(ip))
+    opened.trust_env = False
+    opened.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+    return opened
 
 
 @contextmanager
@@ -114,14 +128,14 @@ def _begin_anew() -> None:
 os.register_at_fork(after_in_child=_begin_anew)
 
 
-def _open_session() -> requests.Session:
+def _open_session(adapter: _Adapter | None = None) -> requests.Session:
     opened = requests.Session()
     opened.max_redirects = 0  # a signed request is for one host
     opened.headers["Accept-Encoding"] = "identity"
     opened.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     opened.auth = _keep_authorization
-    opened.mount("http://", _Adapter())
-    opened.mount("https://", _Adapter())
+    opened.mount("http://", adapter or _Adapter())
+    opened.mount("https://", adapter or _Adapter())
     return opened
 
 
@@ -270,6 +284,32 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
 
 
 _POOLS = {"http": _Pool, "https": _TlsPool}
+
+
+class _PinnedAdapter(_Adapter):
+    """Dials one IP address, whatever it is asked to."""
+
+    def __init__(self, ip: str) -> None:
+        self._ip = ip
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {
+            scheme: type(pool.__name__, (pool,), {"ConnectionCls": _pinned(pool.ConnectionCls, self._ip)})
+            for scheme, pool in _POOLS.items()
+        }
+
+
+def _pinned(connection: type[HTTPConnection], ip: str) -> type[HTTPConnection]:
+    def dial(self: Any) -> socket.socket:
+        name, self._dns_host = self._dns_host, ip
+        try:
+            return connection._new_conn(self)
+        finally:
+            self._dns_host = name
+
+    return type(connection.__name__, (connection,), {"_new_conn": dial})
 
 
 def is_loopback(url: str | None) -> bool:

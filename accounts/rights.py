@@ -79,6 +79,10 @@ TABLE: dict[str, Rights] = {
     "shops.cardcode": Rights(see=SUPPORT),
     "shops.codeevent": Rights(see=SUPPORT),
     "shops.stockimport": Rights(see=SUPPORT),
+    # 商家接口
+    "integrations.shopkey": Rights(see=ONLY_OPERATOR),
+    "integrations.webhookendpoint": Rights(see=ONLY_OPERATOR),
+    "integrations.webhookdelivery": Rights(see=ONLY_OPERATOR),
     # 账本
     "ledger.account": Rights(see=MONEY),
     "ledger.posting": Rights(see=MONEY),

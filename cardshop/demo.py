@@ -193,6 +193,7 @@ class Demo:
         self.env |= outside.own_keys(data / "keys") | {
             "DJANGO_SETTINGS_MODULE": "cardshop.settings",
             "DEMO": "1",
+            "WEBHOOKS_MAY_STAY_HERE": "1",
             "DEBUG": "0",  # with it on, Django keeps every query in memory
             "TIME_SCALE": self.options.given.get("TIME_SCALE", "0.05"),
             "SITE_URL": self.options.address,

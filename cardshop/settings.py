@@ -123,6 +123,11 @@ for _code, _keys in SUPPLIERS.items():
     if CHANNELS == "live" and not _keys["gateway"].startswith("https://"):
         raise ImproperlyConfigured(f"CHANNELS=live takes an https address only: SUPPLIER_{_code.upper()}_GATEWAY.")
 
+# Lets shops' webhooks go to this machine, without TLS: for tests and the demo (integrations/calling.py).
+WEBHOOKS_MAY_STAY_HERE = env.bool("WEBHOOKS_MAY_STAY_HERE", False)
+if CHANNELS == "live" and WEBHOOKS_MAY_STAY_HERE:
+    raise ImproperlyConfigured("CHANNELS=live forbids WEBHOOKS_MAY_STAY_HERE: a shop could call our own servers.")
+
 CARD_KEYS_FILE = env.str("CARD_KEYS_FILE", "")  # key-encryption keys of the card codes: shops/vault.py
 RECORD_KEY_FILE = env.str("RECORD_KEY_FILE", "")  # signs each day's root: records/signing.py
 
@@ -386,7 +391,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "api.errors.problem",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.UserRateThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"user": "600/min"},
+    "DEFAULT_THROTTLE_RATES": {"user": "600/min", "shop_key": "120/min"},
     "NUM_PROXIES": 1 if env.bool("BEHIND_PROXY", False) else 0,  # else a visitor names its own address
 }
 SPECTACULAR_SETTINGS = {

@@ -28,6 +28,7 @@ WORDING = {
     "shop_closed": _("店铺“%(shop)s”已关店。"),
     "shop_joined": _("您已成为店铺“%(shop)s”的店员。"),
     "shop_removed": _("您已不再是店铺“%(shop)s”的店员。"),
+    "webhook_off": _("店铺“%(shop)s”的回调地址 %(host)s 连续失败，已自动停用。请修好后到“接口”页重新启用。"),
     "import_checked": _(
         "“%(product)s”的批量入库已检查完：可入库 %(good)s 张，有问题 %(bad)s 行。请在 %(days)s 天内确认或放弃。"
     ),

@@ -24,6 +24,7 @@ TABLE: dict[str, frozenset[ShopRole]] = {
     "stock": IN_CHARGE,  # import codes, take them out, release them from quarantine
     "coupons": IN_CHARGE,
     "figures": IN_CHARGE,  # the shop's figures, its badge and its deposit
+    "integrations": ONLY_OWNER,  # keys and webhooks of the shop's programs
     "members": ONLY_OWNER,
     "leave": ONLY_OWNER,
 }

@@ -94,6 +94,7 @@ class Parts:
         os.environ |= {
             "DEBUG": "0",
             "DEMO": "0",
+            "WEBHOOKS_MAY_STAY_HERE": "1",
             "TIME_SCALE": "0.05",
             "SITE_URL": somewhere_to_notify(),
             "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",

@@ -12,11 +12,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from integrations import letters
 from orders import recipients
 from payments import cards, channels
 from shops import rotation, vault
 
-COLUMNS = [*rotation.COLUMNS, recipients.SEALED, cards.SEALED, channels.SEALED]
+COLUMNS = [*rotation.COLUMNS, recipients.SEALED, cards.SEALED, channels.SEALED, letters.SEALED]
 
 
 class Command(BaseCommand):
