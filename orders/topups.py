@@ -275,8 +275,8 @@ def conclude(order: Order, rows: Sequence[TopUp], *, at: datetime, by: User | No
 
 
 def _cancel_refunded(order: Order, rows: Sequence[TopUp], *, at: datetime, by: User | None) -> None:
-    """Their money went back while they were under way. Whatever the supplier says now, nobody is told of a delivery; and
-    nothing is due, since a case gave it back.
+    """Their money went back while they were under way. Whatever the supplier says now, it is no delivery; and nothing
+    is due, since a case gave it back.
     """
     for is_failed in (True, False):
         lines = [row.line for row in rows if (row.status == T.FAILED) is is_failed]

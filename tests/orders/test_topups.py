@@ -15,8 +15,8 @@ from django.test.utils import CaptureQueriesContext
 import clock
 from cardshop import invariants
 from notices.models import Notice
-from orders import cancellation, placing, topups
-from orders.models import Cancellation, CancellationLine, Cause, Delivery, Order, OrderStatus, TopUp
+from orders import cancellation, placing, stopping, topups
+from orders.models import Cancellation, CancellationLine, Cause, Delivery, IfMissing, Order, OrderStatus, TopUp
 from orders.models import TopUpStatus as T
 from orders.placing import Wish
 from orders.recipients import Recipient
@@ -406,6 +406,22 @@ def test_the_other_of_two_is_delivered_and_told_of(buy_topup, apply, simulator, 
     assert list(CancellationLine.objects.values_list("line", flat=True)) == [first.pk]
     assert Notice.objects.filter(kind="order_delivered", recipient=order.buyer).count() == 1
     assert invariants.broken() == []
+
+
+def test_one_whose_refund_came_to_nothing_after_all_is_delivered(buy_topup, simulator):
+    """The money had been on its way, and came back."""
+    order = buy_topup()
+    topups.sweep(at=clock.now())
+    lines = list(order.lines.all())
+    with transaction.atomic():
+        assert stopping.give_up(lines) == []
+        assert topup_of(order).if_missing == IfMissing.END
+        stopping.go_on([line.pk for line in lines], at=clock.now())
+    simulator.post("topup", reference=topup_of(order).topup_no, state="DONE")
+    topups.sweep(at=clock.now() + LONG)
+    order.refresh_from_db()
+    assert order.status == OrderStatus.DELIVERED
+    assert Notice.objects.filter(kind="order_delivered").count() == 1
 
 
 # --- stop against send
