@@ -26,14 +26,15 @@ LONGEST = 500
 ONLY_PRINTABLE = re.compile(r"[!-~]+")  # no blanks, no controls, nothing that two readers may read in two ways
 NOT_IN_URLS = frozenset('\\"<>^`{|}')
 PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")
-#: Inside of it, and yet no machine's own address: to an IPv4 address through a gateway, or for documents.
-NOT_PUBLIC = (
-    ipaddress.ip_network("2001::/23"),
-    ipaddress.ip_network("2001:db8::/32"),
-    ipaddress.ip_network("2002::/16"),
-    ipaddress.ip_network("3fff::/20"),
-    ipaddress.ip_network("192.88.99.0/24"),
-)
+#: IANA's special-purpose registries as they are today: what Python's ``is_global`` knows of them differs by version.
+NOT_PUBLIC = [
+    ipaddress.ip_network(text)
+    for text in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+        "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+        "224.0.0.0/4", "240.0.0.0/4", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
+    )
+]  # fmt: skip
 
 
 class CallFailed(Exception):
@@ -55,6 +56,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
     try:
         with wire.session_to(ip) as session, wire.allowing(total_seconds=TOTAL_SECONDS):
             return session.post(url, data=body, headers=dict(headers), allow_redirects=False).status_code
+    except requests.exceptions.TooManyRedirects as error:  # not one: the answer itself is what counts
+        return error.response.status_code if error.response is not None else 0
     except requests.exceptions.SSLError:
         raise CallFailed("tls") from None
     except requests.exceptions.Timeout:
@@ -89,11 +92,9 @@ def checked(url: str) -> SplitResult:
 def is_public(text: str) -> bool:
     """Whether this IP address belongs to a machine on the public internet."""
     ip = ipaddress.ip_address(text)
-    if any(ip.version == net.version and ip in net for net in NOT_PUBLIC) or ip.is_multicast:
+    if any(ip.version == network.version and ip in network for network in NOT_PUBLIC):
         return False
-    if isinstance(ip, ipaddress.IPv6Address):
-        return ip in PUBLIC_IPV6 and ip.is_global and ip.ipv4_mapped is None
-    return ip.is_global
+    return ip.is_global and (ip.version == 4 or ip in PUBLIC_IPV6)
 
 
 def _one_of(found: list[str]) -> str:
