@@ -134,6 +134,7 @@ def world(
     paths |= stage.pages_of_the_stock(goods, merchant)
     paths |= stage.an_application(stranger)
     paths |= stage.pages_of_records(seen)
+    paths |= stage.pages_of_pace()
     paths |= {"login": "/accounts/login/", "signup": "/accounts/signup/", "reset": "/accounts/password/reset/"}
     people = {"buyer": buyer, "shop": merchant, "guest": guests_order.buyer, "applicant": stranger}
     return {"paths": paths, "people": people, "url": live_server.url, "guests_order": guests_order.order_no}
