@@ -9,7 +9,8 @@ from __future__ import annotations
 import pgtrigger
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q
+from django.db.models.lookups import Exact
 from django.utils.translation import gettext_lazy as _
 
 from append_only import append_only
@@ -19,6 +20,7 @@ from payments.gateways.base import PayMethod
 from shops.models import Shop
 from workqueue import WorkItem
 
+_PAYER_KEY_BYTES = Func(F("payer_key"), function="octet_length", output_field=models.IntegerField())
 PAY_METHODS = [
     (PayMethod.SCAN.value, _("扫码")),
     (PayMethod.IN_APP.value, _("应用内")),
@@ -107,6 +109,7 @@ class Payment(WorkItem):
     till_opened_at = models.DateTimeField(_("收银台打开"), null=True, blank=True)
     first_sent_at = models.DateTimeField(_("首次发送"), null=True, blank=True)
     channel_transaction_id = models.CharField(_("渠道流水号"), max_length=64, blank=True)
+    payer_key = models.BinaryField(_("付款账户（指纹）"), max_length=32, null=True, editable=False)  # payers.py
     created_at = models.DateTimeField(_("创建时间"))
     expires_at = models.DateTimeField(_("支付截止"))
     paid_at = models.DateTimeField(_("支付时间"), null=True, blank=True)
@@ -141,6 +144,10 @@ class Payment(WorkItem):
                 name="paid_payment_has_its_proof",
                 condition=~Q(status=PaymentStatus.PAID) | (Q(paid_at__isnull=False) & ~Q(channel_transaction_id="")),
             ),
+            models.CheckConstraint(  # a fingerprint, never the payer's own number
+                name="payer_key_is_a_fingerprint_of_who_paid",
+                condition=Q(payer_key__isnull=True) | (Q(status=PaymentStatus.PAID) & Q(Exact(_PAYER_KEY_BYTES, 32))),
+            ),
             models.CheckConstraint(  # I4
                 name="unsettled_payment_is_due",
                 condition=Q(status__in=[PaymentStatus.PAID, PaymentStatus.CLOSED]) | Q(next_due_at__isnull=False),
@@ -159,6 +166,7 @@ class Payment(WorkItem):
         indexes = [
             models.Index(name="payment_due", fields=["next_due_at", "id"], condition=Q(next_due_at__isnull=False)),
             models.Index(name="payment_of_order", fields=["order"]),
+            models.Index(name="payment_of_payer", fields=["payer_key"], condition=Q(payer_key__isnull=False)),
         ]
         triggers = [
             pgtrigger.Protect(name="payment_is_never_deleted", operation=pgtrigger.Delete),
@@ -168,9 +176,9 @@ class Payment(WorkItem):
                 operation=pgtrigger.Update,
                 condition=pgtrigger.Condition(
                     "OLD.status = 'paid' AND (OLD.status, OLD.payment_no, OLD.order_id, OLD.account_id, OLD.amount_fen,"
-                    " OLD.is_surplus, OLD.channel_transaction_id, OLD.paid_at) IS DISTINCT FROM (NEW.status,"
-                    " NEW.payment_no, NEW.order_id, NEW.account_id, NEW.amount_fen, NEW.is_surplus,"
-                    " NEW.channel_transaction_id, NEW.paid_at)"
+                    " OLD.is_surplus, OLD.channel_transaction_id, OLD.paid_at, OLD.payer_key) IS DISTINCT FROM"
+                    " (NEW.status, NEW.payment_no, NEW.order_id, NEW.account_id, NEW.amount_fen, NEW.is_surplus,"
+                    " NEW.channel_transaction_id, NEW.paid_at, NEW.payer_key)"
                 ),
                 func="RAISE EXCEPTION 'what was paid stays paid';",
             ),

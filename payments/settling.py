@@ -15,6 +15,7 @@ from orders.models import Order, OrderStatus
 from payments import pacing, refunding
 from payments.gateways.base import GatewayError, OutcomeUnknown, PaymentOutcome, PaymentState
 from payments.models import Payment, PaymentStatus
+from payments.payers import payer_key
 
 Answer = str | PaymentOutcome | GatewayError  # the till, where it stands, or what went wrong
 OPEN = [PaymentStatus.PREPARED, PaymentStatus.OPEN]
@@ -49,8 +50,8 @@ def settle(payment: Payment, order: Order | None, answer: Answer, at: datetime, 
 
 # The reserve and the running index belong to refunding.py: giving a surplus back has just written them.
 _WRITTEN = [
-    "status", "is_surplus", "amount_fen", "till", "till_opened_at", "channel_transaction_id", "paid_at", "last_error",
-    "next_due_at", "leased_until", "tries",
+    "status", "is_surplus", "amount_fen", "till", "till_opened_at", "channel_transaction_id", "paid_at", "payer_key",
+    "last_error", "next_due_at", "leased_until", "tries",
 ]  # fmt: skip
 
 
@@ -76,6 +77,7 @@ def _pay(payment: Payment, order: Order, outcome: PaymentOutcome, at: datetime) 
     payment.status = PaymentStatus.PAID
     payment.paid_at = outcome.paid_at or at
     payment.channel_transaction_id = outcome.channel_transaction_id
+    payment.payer_key = payer_key(payment.account, outcome.payer)
     payment.next_due_at = None
     is_waited_for = order.status == OrderStatus.PLACED and not _is_called_off(payment, order)
     payment.is_surplus = not is_waited_for or outcome.amount_fen != payment.amount_fen

@@ -9,7 +9,7 @@ from typing import Any
 from simulator import acts, faults, topups
 from simulator.alipay import acts as alipay_acts
 from simulator.alipay import desk as alipay_desk
-from simulator.control_inputs import amount_fen, flag, moment, number, one_of, only, rows, text
+from simulator.control_inputs import amount_fen, flag, moment, number, one_of, only, payer_name, rows, text
 from simulator.inputs import BadInput, parse_object
 from simulator.origin import foreign
 from simulator.store import rfc3339
@@ -84,10 +84,10 @@ def _ledger(world: World) -> dict[str, Any]:
 
 
 def _pay(world: World, data: dict[str, Any]) -> dict[str, Any]:
-    only(data, "out_trade_no", "funding", "race", "amount_fen")
+    only(data, "out_trade_no", "funding", "race", "amount_fen", "payer")
     out_trade_no = _known_payment(world, text(data, "out_trade_no"))
     other = amount_fen(data) if data.get("amount_fen") is not None else None
-    pay(world, out_trade_no, funding=_funding(data), race=flag(data, "race"), amount_fen=other)
+    pay(world, out_trade_no, funding=_funding(data), race=flag(data, "race"), amount_fen=other, payer=payer_name(data))
     return {"out_trade_no": out_trade_no, "state": "SUCCESS"}
 
 

@@ -60,6 +60,11 @@ def moment(data: dict[str, Any], name: str) -> float:
         raise BadInput(f"{name} 须为带时区的时间 / {name} must be a time like 2026-06-08T10:34:56+08:00") from None
 
 
+def payer_name(data: dict[str, Any]) -> str | None:
+    """Who pays, by any name; None is somebody new."""
+    return text(data, "payer") if data.get("payer") is not None else None
+
+
 def rows(data: dict[str, Any], name: str) -> list[dict[str, Any]]:
     rows = data.get(name, [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

@@ -20,6 +20,7 @@ SCHEMAS = (
 )
 COLUMNS = (
     *store.COLUMNS,
+    *alipay.COLUMNS,
     *topups.COLUMNS,
     *wechat.COLUMNS,
 )

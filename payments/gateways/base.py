@@ -90,13 +90,18 @@ class PaymentState(enum.Enum):
 
 @dataclass(frozen=True)
 class PaymentOutcome:
-    """查单 result. ``amount_fen``, ``channel_transaction_id`` and ``paid_at`` are set when the state is PAID."""
+    """查单 result. ``amount_fen``, ``channel_transaction_id`` and ``paid_at`` are set when the state is PAID.
+
+    ``payer`` is then the channel's number of who paid, the same for each payment under this merchant account; "" where
+    the channel does not say. Personal data: never shown in ``repr``.
+    """
 
     state: PaymentState
     payment_no: str
     amount_fen: int | None = None
     channel_transaction_id: str = ""
     paid_at: datetime | None = None
+    payer: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,14 @@ def text(body: Mapping[str, Any], name: str, longest: int = 64) -> str:
     return value
 
 
+def text_or_nothing(body: Mapping[str, Any], name: str, longest: int = 64) -> str:
+    """As ``text``; "" where it is missing or odd, for what no answer is distrusted for."""
+    try:
+        return text(body, name, longest)
+    except Odd:
+        return ""
+
+
 def expect(body: Mapping[str, Any], name: str, ours: str | int) -> None:
     """Raises Odd unless the field is just this, type and all."""
     theirs = body.get(name)

@@ -9,7 +9,7 @@ from simulator.alipay import desk, notices
 from simulator.alipay.answers import Refusal
 from simulator.alipay.fields import http_url
 from simulator.alipay.fundings import FUNDINGS
-from simulator.control_inputs import amount_fen, flag, moment, one_of, only, text
+from simulator.control_inputs import amount_fen, flag, moment, one_of, only, payer_name, text
 from simulator.inputs import BadInput
 from simulator.world import World
 
@@ -25,11 +25,11 @@ def knows(world: World, data: dict[str, Any]) -> bool:
 
 
 def _pay(world: World, data: dict[str, Any]) -> dict[str, Any]:
-    """{"out_trade_no", "funding", "race", "amount_fen"}: the buyer opens the order if he has not, and pays it."""
-    only(data, "out_trade_no", "funding", "race", "amount_fen")
+    """{"out_trade_no", "funding", "race", "amount_fen", "payer"}: the buyer opens the order if he has not, and pays."""
+    only(data, "out_trade_no", "funding", "race", "amount_fen", "payer")
     number = _known_payment(world, data)
     other = amount_fen(data) if data.get("amount_fen") is not None else None
-    desk.pay(world, number, funding=_funding(data), race=flag(data, "race"), amount_fen=other)
+    desk.pay(world, number, funding=_funding(data), race=flag(data, "race"), amount_fen=other, payer=payer_name(data))
     return {"out_trade_no": number, "state": "SUCCESS"}
 
 

@@ -27,7 +27,7 @@ SUMMARY_COLUMNS = (
     "商家优惠（元）", "卡消费金额（元）", "服务费（元）", "分润（元）", "实收净额（元）",
 )  # fmt: skip
 MOVEMENTS = (
-    "SELECT m.*, t.out_trade_no, t.subject, t.created_at, r.refund_reason FROM alipay_movement AS m"
+    "SELECT m.*, t.out_trade_no, t.subject, t.created_at, t.payer, r.refund_reason FROM alipay_movement AS m"
     " JOIN alipay_trade AS t USING (trade_no)"
     " LEFT JOIN alipay_refund AS r ON r.trade_no = m.trade_no AND r.out_request_no = m.out_request_no"
     " WHERE moved_at >= ? AND moved_at < ? ORDER BY moved_at, m.id"
@@ -96,10 +96,11 @@ def account_bill(
 def _trade_row(world: World, row: sqlite3.Row) -> tuple[str, ...]:
     paid = row["kind"] == "paid"
     amount = yuan(row["amount_fen"] if paid else -row["amount_fen"])
+    logon_id = world.alipay.buyer(row["payer"]).logon_id
     return (
         row["trade_no"], row["out_trade_no"], "交易" if paid else "退款", _plain(row["subject"]),
         beijing(row["created_at"]), beijing(row["moved_at"]), "", "", "", "",
-        f"*买家({world.alipay.buyer_logon_id})", amount, amount, "0.00", "0.00", "0.00", "0.00", "0.00", "", "0.00",
+        f"*买家({logon_id})", amount, amount, "0.00", "0.00", "0.00", "0.00", "0.00", "", "0.00",
         "0.00", row["out_request_no"], "0.00", "0.00", _plain(row["refund_reason"] or ""),
     )  # fmt: skip
 
@@ -108,7 +109,7 @@ def _account_row(world: World, row: sqlite3.Row, balance_fen: int) -> tuple[str,
     paid, amount = row["kind"] == "paid", row["amount_fen"]
     return (
         f"{row['trade_no'][:8]}{row['id']:012d}", row["trade_no"], row["out_trade_no"], _plain(row["subject"]),
-        beijing(row["moved_at"]), world.alipay.buyer_logon_id, yuan(amount) if paid else "",
+        beijing(row["moved_at"]), world.alipay.buyer(row["payer"]).logon_id, yuan(amount) if paid else "",
         "" if paid else yuan(-amount), yuan(balance_fen), "支付宝", "在线支付" if paid else "交易退款",
         row["out_request_no"],
     )  # fmt: skip

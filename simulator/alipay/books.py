@@ -101,14 +101,23 @@ def open_trade(world: World, db: sqlite3.Connection, trade: sqlite3.Row) -> sqli
 
 
 def take_payment(
-    world: World, db: sqlite3.Connection, trade: sqlite3.Row, funding: str, *, amount_fen: int | None = None
+    world: World,
+    db: sqlite3.Connection,
+    trade: sqlite3.Row,
+    funding: str,
+    *,
+    amount_fen: int | None = None,
+    payer: str | None = None,
 ) -> None:
-    """The buyer confirms; callers have made sure that he may. `amount_fen`: what he pays, if not what was asked for."""
+    """The buyer confirms; callers have made sure that he may. `amount_fen`: what he pays, if not what was asked for.
+
+    `payer`: his name; None is somebody who has never paid here before.
+    """
     now = world.store.now()
     db.execute(
-        "UPDATE alipay_trade SET status = 'TRADE_SUCCESS', funding = ?, paid_at = ?, total_fen = ?, closed_at = NULL"
-        " WHERE out_trade_no = ?",
-        (funding, now, amount_fen or trade["total_fen"], trade["out_trade_no"]),
+        "UPDATE alipay_trade SET status = 'TRADE_SUCCESS', funding = ?, paid_at = ?, total_fen = ?, closed_at = NULL,"
+        " payer = ? WHERE out_trade_no = ?",
+        (funding, now, amount_fen or trade["total_fen"], payer or trade["out_trade_no"], trade["out_trade_no"]),
     )
     trade = there(db, trade["out_trade_no"])
     move(db, trade["trade_no"], "", "paid", trade["total_fen"], now)

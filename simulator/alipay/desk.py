@@ -26,10 +26,19 @@ def knows_refund(db: sqlite3.Connection, request_no: str) -> bool:
     return _refund_row(db, request_no) is not None
 
 
-def pay(world: World, out_trade_no: str, *, funding: str, race: bool = False, amount_fen: int | None = None) -> None:
+def pay(
+    world: World,
+    out_trade_no: str,
+    *,
+    funding: str,
+    race: bool = False,
+    amount_fen: int | None = None,
+    payer: str | None = None,
+) -> None:
     """The buyer opens the order if he has not, and pays it.
 
     race: he was at the cashier while the trade closed or expired. amount_fen: what he pays, if not what was asked for.
+    payer: his name; None is somebody who has never paid here before.
     """
     books.catch_up(world)
     with world.store.transaction() as db:
@@ -43,7 +52,7 @@ def pay(world: World, out_trade_no: str, *, funding: str, race: bool = False, am
             raise NotPossible(f"订单不能支付，当前状态 / this order cannot be paid, it is {trade['status']}")
         if late and not (race and trade["trade_no"]):
             raise NotPossible("订单或二维码已过期，请商户重新下单 / the order or its code has expired: order again")
-        books.take_payment(world, db, trade, funding, amount_fen=amount_fen)
+        books.take_payment(world, db, trade, funding, amount_fen=amount_fen, payer=payer)
     world.ring()
 
 

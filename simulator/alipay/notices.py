@@ -71,6 +71,7 @@ def set_app_gateway(db: sqlite3.Connection, url: str | None) -> None:
 def trade_fields(world: World, trade: sqlite3.Row, refund: sqlite3.Row | None) -> dict[str, str]:
     """All that a trade notification says; empty values are left out. Lists are JSON inside a string."""
     keys, total = world.alipay, yuan(trade["total_fen"])
+    buyer = keys.buyer(trade["payer"])
     bill = [{"amount": total, "fundChannel": FUNDINGS[trade["funding"]].fund_channel}]
     fields = {
         "notify_type": "trade_status_sync",
@@ -81,9 +82,9 @@ def trade_fields(world: World, trade: sqlite3.Row, refund: sqlite3.Row | None) -
         "version": "1.0",
         "trade_no": trade["trade_no"],
         "out_trade_no": trade["out_trade_no"],
-        "buyer_id": keys.buyer_id,
-        "buyer_open_id": keys.buyer_open_id,
-        "buyer_logon_id": keys.buyer_logon_id,
+        "buyer_id": buyer.user_id,
+        "buyer_open_id": buyer.open_id,
+        "buyer_logon_id": buyer.logon_id,
         "seller_id": keys.seller_id,
         "trade_status": trade["status"],
         "total_amount": total,

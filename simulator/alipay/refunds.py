@@ -73,13 +73,13 @@ def _refund_answer(
     world: World, db: sqlite3.Connection, trade_no: str, number: str, wanted: set[str], *, new: bool
 ) -> dict[str, Any]:
     trade, done = books.by_trade_no(db, trade_no), books.find_refund(db, trade_no, number)
-    moved = done["refunded_at"] is not None
+    moved, buyer = done["refunded_at"] is not None, world.alipay.buyer(trade["payer"])
     return success(
         trade_no=trade_no,
         out_trade_no=trade["out_trade_no"],
-        buyer_logon_id=world.alipay.buyer_logon_id,
-        buyer_user_id=world.alipay.buyer_id,
-        buyer_open_id=world.alipay.buyer_open_id,
+        buyer_logon_id=buyer.logon_id,
+        buyer_user_id=buyer.user_id,
+        buyer_open_id=buyer.open_id,
         fund_change="Y" if new and moved else "N",
         refund_fee=yuan(trade["refunded_fen"]),  # of the whole trade so far, not of this refund
         gmt_refund_pay=beijing(done["refunded_at"]) if moved else None,

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from simulator.payers import AlipayBuyer, alipay_buyer
 from simulator.rsa_keys import load_key, new_key, write_private
 
 SIGN_TYPE = "RSA2"
@@ -28,11 +29,11 @@ FILE_NAME = "alipay-keys.json"
 
 @dataclass(frozen=True)
 class AlipayKeys:
-    """The app, its seller, the one buyer, and two key pairs made on the spot, kept as PKCS#8 PEM."""
+    """The app, its seller, the one buyer of old trades, and two key pairs made on the spot, kept as PKCS#8 PEM."""
 
     app_id: str
     seller_id: str  # 2088…
-    buyer_id: str  # 2088…, whose Alipay we play
+    buyer_id: str  # 2088…
     buyer_open_id: str
     buyer_logon_id: str  # as Alipay masks it
     app_private_key: str  # the merchant's
@@ -60,6 +61,12 @@ class AlipayKeys:
             "alipay_public_key": public.decode(),
             "gateway": f"{address}/gateway.do",
         }
+
+    def buyer(self, payer: str | None) -> AlipayBuyer:
+        """Who paid, as the merchant is told of him; None: our one buyer."""
+        if payer is None:
+            return AlipayBuyer(self.buyer_id, self.buyer_open_id, self.buyer_logon_id)
+        return alipay_buyer(self.app_id, payer)
 
     def app_signed(self, text: bytes, signature: str) -> bool:
         """True if the app's key made this base64 signature over `text`."""

@@ -88,3 +88,5 @@ CREATE TABLE IF NOT EXISTS alipay_bill_link (     -- bill_download_url
     expires_at     REAL NOT NULL
 );
 """
+
+COLUMNS = (("alipay_trade", "payer", "TEXT"),)  # a name; NULL: nobody yet, or paid long ago by the one buyer of then

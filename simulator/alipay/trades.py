@@ -25,14 +25,14 @@ def query(world: World, params: Params, biz: dict[str, Any]) -> dict[str, Any]:
     """alipay.trade.query: nothing is known of an order that no buyer has opened."""
     with world.store.transaction() as db:
         trade = known_trade(db, biz)
-    keys, paid = world.alipay, trade["paid_at"] is not None
+    buyer, paid = world.alipay.buyer(trade["payer"]), trade["paid_at"] is not None
     total = yuan(trade["total_fen"])
     received = total if paid else "0.00"
     return success(
-        buyer_logon_id=keys.buyer_logon_id,
+        buyer_logon_id=buyer.logon_id,
         buyer_pay_amount=received,
-        buyer_user_id=keys.buyer_id,
-        buyer_open_id=keys.buyer_open_id,
+        buyer_user_id=buyer.user_id,
+        buyer_open_id=buyer.open_id,
         fund_bill_list=[{"amount": total, "fund_channel": FUNDINGS[trade["funding"]].fund_channel}] if paid else None,
         invoice_amount=received,
         out_trade_no=trade["out_trade_no"],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from simulator import funds
+from simulator import funds, payers
 from simulator.store import BEIJING, rfc3339
 from simulator.wechat import console
 from simulator.wechat.notices import announce_payment, announce_refund
@@ -39,11 +39,18 @@ class RefundOrder:
 
 
 def pay(
-    world: World, out_trade_no: str, *, funding: str = "零钱", race: bool = False, amount_fen: int | None = None
+    world: World,
+    out_trade_no: str,
+    *,
+    funding: str = "零钱",
+    race: bool = False,
+    amount_fen: int | None = None,
+    payer: str | None = None,
 ) -> None:
     """The buyer pays an open order; the payment notification follows.
 
     race: he was at the till while the order closed or expired. amount_fen: what he pays, if not what was asked for.
+    payer: his name; None is somebody who has never paid here before. A JSAPI order has its payer already.
     """
     catch_up(world)
     with world.store.transaction() as db:
@@ -55,10 +62,13 @@ def pay(
             raise NotPossible(f"订单不能支付，当前状态 / this order cannot be paid, it is {payment['state']}")
         if not race and expired(db, payment, now):
             raise NotPossible("订单或二维码已过期，请商户重新下单 / the order or its code has expired: order again")
+        if payer is not None and payment["openid"] is not None:
+            raise NotPossible("JSAPI 订单只能由下单的微信用户支付 / a JSAPI order is paid by whom it was made for")
+        openid = payment["openid"] or payers.openid(world.keys.appid, payer or out_trade_no)
         db.execute(
-            "UPDATE payment SET state = 'SUCCESS', transaction_id = ?, funding = ?, paid_at = ?, amount_fen = ?"
-            " WHERE out_trade_no = ?",
-            (new_transaction_id(now), funding, now, amount_fen or payment["amount_fen"], out_trade_no),
+            "UPDATE payment SET state = 'SUCCESS', transaction_id = ?, funding = ?, paid_at = ?, amount_fen = ?,"
+            " openid = ? WHERE out_trade_no = ?",
+            (new_transaction_id(now), funding, now, amount_fen or payment["amount_fen"], openid, out_trade_no),
         )
         move(db, out_trade_no, "paid", amount_fen or payment["amount_fen"], now)
         announce_payment(world, db, payment_of(db, out_trade_no))

@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS oauth_code (           -- 网页授权的 code; times
 
 COLUMNS = (
     ("payment", "trade_type", "TEXT NOT NULL DEFAULT 'NATIVE'"),
-    ("payment", "openid", "TEXT"),  # NULL: whoever scans it
+    ("payment", "openid", "TEXT"),  # NULL: whoever will scan it, or did so long ago
     ("refund", "source", "TEXT NOT NULL DEFAULT 'api'"),  # console: made by hand in the merchant platform
     ("refund", "received_account", "TEXT"),  # NULL: where the payment came from
     ("refund", "abnormal_type", "TEXT"),  # USER_BANK_CARD or MERCHANT_BANK_CARD once asked for

@@ -126,6 +126,25 @@ def test_a_paid_trade_is_paid_whatever_became_of_it(
 
 
 @pytest.mark.parametrize(
+    ("told", "payer"),
+    [
+        ({"buyer_user_id": "2088101117955611", "buyer_open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5lsNpazWYoCo5"},
+         "2088101117955611"),
+        ({"buyer_open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5lsNpazWYoCo5"},
+         "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5lsNpazWYoCo5"),
+        ({"buyer_user_id": ""}, ""), ({"buyer_user_id": 2088}, ""), ({"buyer_open_id": "0 7"}, ""), ({}, ""),
+    ],
+)  # fmt: skip
+def test_who_paid_is_told_by_either_number_or_not_at_all(
+    alipay: AlipayChannel, alipay_gateway: AlipayGateway, told: dict[str, Any], payer: str
+) -> None:
+    trade = {name: value for name, value in PAID.items() if not name.startswith("buyer_")}
+    alipay.answers["alipay.trade.query"] = ok(**trade | told)
+    outcome = alipay_gateway.query_payment(ORDER.payment_no)
+    assert (outcome.state, outcome.payer) == (PaymentState.PAID, payer)
+
+
+@pytest.mark.parametrize(
     ("word", "state"), [("WAIT_BUYER_PAY", PaymentState.UNPAID), ("TRADE_CLOSED", PaymentState.CLOSED)]
 )
 def test_an_unpaid_trade(alipay: AlipayChannel, alipay_gateway: AlipayGateway, word: str, state: PaymentState) -> None:

@@ -68,6 +68,25 @@ def test_a_payment_is_opened_paid_and_seen(partner: Partner) -> None:
     assert partner.gateway.close_payment(order.payment_no).state is PaymentState.PAID
 
 
+def test_who_paid_is_the_same_number_for_each_payment_of_theirs(partner: Partner) -> None:
+    """P12: the channel's word about the payer; nobody is named before the payment, and no repr names them."""
+
+    def payer_of_a_payment(name: str | None) -> str:
+        order = partner.order(partner.new_payment_no())
+        partner.scan(partner.gateway.open_payment(order))
+        assert partner.gateway.query_payment(order.payment_no).payer == ""
+        partner.simulator.post("pay", out_trade_no=order.payment_no, payer=name)
+        outcome = partner.gateway.query_payment(order.payment_no)
+        assert outcome.payer
+        assert outcome.payer not in repr(outcome)
+        return outcome.payer
+
+    first, again, another = (payer_of_a_payment(name) for name in ("Li", "Li", "Zhang"))
+    assert first == again
+    unnamed = {payer_of_a_payment(None), payer_of_a_payment(None)}  # each is somebody new
+    assert len({first, another} | unnamed) == 4
+
+
 def test_an_unpaid_payment_is_closed_again_and_again(partner: Partner) -> None:
     order = partner.order(partner.new_payment_no())
     partner.scan(partner.gateway.open_payment(order))

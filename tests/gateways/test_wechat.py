@@ -316,6 +316,14 @@ def test_a_payment_is_read_with_the_order_total_not_what_coupons_left(
         assert outcome.amount_fen == 1999
         assert outcome.channel_transaction_id == REFUND.channel_transaction_id
         assert outcome.paid_at == datetime(2026, 11, 20, 12, 0, 1, tzinfo=UTC)
+        assert outcome.payer == PAYMENT_BODY["payer"]["openid"]
+
+
+@pytest.mark.parametrize("payer", [None, {}, [], "o1", {"openid": None}, {"openid": "o 1"}, {"openid": "o" * 129}])
+def test_a_payment_is_a_payment_whoever_paid(channel: Channel, gateway: WechatGateway, payer: Any) -> None:
+    channel.answers[Call.QUERY] = Reply(200, PAYMENT_BODY | {"payer": payer})
+    outcome = gateway.query_payment(ORDER.payment_no)
+    assert (outcome.state, outcome.payer) == (PaymentState.PAID, "")
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,20 @@ ATTACKS = {
         f"UPDATE {PAYMENT} SET method = 'phone' WHERE id = {{payment}}",
         "sent_payment_keeps_its_way",
     ),
+    "a payer who is named": (
+        f"UPDATE {PAYMENT} SET status = 'paid', paid_at = now(), channel_transaction_id = 'T9',"
+        " payer_key = 'oUpF8uMuAJO_M2pxb1Q9zNjWeS6o' WHERE id = {unpaid}",
+        "payer_key_is_a_fingerprint_of_who_paid",
+    ),
+    "a payer of what nobody has paid": (
+        f"UPDATE {PAYMENT} SET payer_key = sha256('x') WHERE id = {{unpaid}}",
+        "payer_key_is_a_fingerprint_of_who_paid",
+    ),
+    "another payer of what is paid": (
+        f"UPDATE {PAYMENT} SET payer_key = sha256('x') WHERE id = {{payment}}",
+        "what was paid stays paid",
+    ),
+    "forget who paid": (f"UPDATE {PAYMENT} SET payer_key = NULL WHERE id = {{payment}}", "what was paid stays paid"),
     "an invented way to pay": (
         f"UPDATE {PAYMENT} SET method = 'cash', first_sent_at = NULL WHERE id = {{unpaid}}",
         "payment_method_is_listed",

@@ -304,7 +304,14 @@ def _payment_outcome(body: dict[str, Any], payment_no: str) -> PaymentOutcome:
         amount_fen=fields.fen(body, "total_amount"),  # not buyer_pay_amount: coupons are the channel's affair
         channel_transaction_id=fields.number(body, "trade_no"),
         paid_at=paid_at,
+        payer=_payer(body),
     )
+
+
+def _payer(body: dict[str, Any]) -> str:
+    """An app that was changed to open ids is told these alone."""
+    user_id = reading.text_or_nothing(body, "buyer_user_id", 128)
+    return user_id or reading.text_or_nothing(body, "buyer_open_id", 128)
 
 
 def _not_created(state: RefundState, request: RefundRequest, answer: _Answer) -> RefundOutcome:

@@ -35,7 +35,7 @@ from payments.gateways.base import (
     RefundState,
     Reply,
 )
-from payments.gateways.reading import Odd, expect, text
+from payments.gateways.reading import Odd, expect, text, text_or_nothing
 from payments.gateways.wechat import bills, notifications, tills
 from payments.gateways.wechat.answers import Call, Verdict, read
 from payments.gateways.wechat.client import WechatClient, WechatCredentials
@@ -240,6 +240,7 @@ class WechatGateway:
             amount_fen=fen(amount, "total"),  # not payer_total: coupons are the channel's affair
             channel_transaction_id=number(body, "transaction_id"),
             paid_at=moment(body, "success_time"),
+            payer=_payer(body),
         )
 
     def _check_signature(self, signed: dict[str, str], body: bytes, real_time: datetime) -> None:
@@ -275,3 +276,8 @@ class WechatGateway:
         if not isinstance(resource, dict):
             raise NotificationRefused("undecryptable")
         return resource
+
+
+def _payer(body: Body) -> str:
+    payer = body.get("payer")
+    return text_or_nothing(payer, "openid", 128) if isinstance(payer, dict) else ""
