@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 
 def counted(at=None):
-    """{stage: (cases, median, P90, kept, overdue)} of the stages through which anything went."""
+    """{stage: (cases, median, nine in ten, kept, overdue)} of the stages through which anything went."""
     StageFigures.objects.all().delete()
     assert pace.compute(at=at or clock.now()) == len(pace.STAGES)
     rows = pace.latest().values()

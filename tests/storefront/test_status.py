@@ -39,7 +39,7 @@ def test_nothing_little_and_enough_are_told_apart(client, reviewed, reviewer):
     page = text(client.get("/status/"))
     assert "近 30 天没有" in page
     assert "1 件 · 承诺：按退款政策写明的审核时限 样本少，不列时长" in page
-    assert "一半不超过" in page
+    assert "环节 一半 九成" in page
     assert "%" not in page  # no share of one
     figures("decision_person", case_count=19, median_minutes=90, p90_minutes=300, kept_count=19)
     assert "90 分钟" not in text(client.get("/status/"))
