@@ -18,6 +18,7 @@ class User(AbstractUser):
 
     role = models.CharField(_("角色"), max_length=16, choices=Role.choices, default=Role.BUYER)
     phone = models.CharField(_("手机号"), max_length=20, blank=True)
+    verified_at = models.DateTimeField(_("实名认证"), null=True, blank=True, editable=False)  # accounts/realname
     # A guest is an account without a name of its own: an order number and its query password (the account's) let one
     # in. Once claimed, everything it had belongs to ``claimed_by``, and it opens nothing any more (PM17).
     is_guest = models.BooleanField(_("访客"), default=False)

@@ -125,6 +125,10 @@ class Eligibility(serializers.Serializer):
     next_step = serializers.ChoiceField(["auto_approve", "send_to_review", "turn_down"])
     lane = serializers.ChoiceField(Lane.choices)
     sentence = serializers.CharField()
+    asked_fen = serializers.IntegerField()
+    fee_fen = serializers.IntegerField(help_text="手续费；asked_fen = fee_fen + refund_fen")
+    refund_fen = serializers.IntegerField()
+    evidence_slots = serializers.ListField(child=serializers.CharField())
     helps = serializers.CharField()
     results = Rule(many=True)
     active_refund_no = serializers.CharField(allow_null=True)
@@ -165,13 +169,18 @@ class OrderEligibility(OrderDoor):
     )
     def get(self, request: Request, order_no: str) -> Response:
         order = get_object_or_404(self.orders(), order_no=order_no)
-        verdict = applying.preview(order, applying.Application(**self.query), at=clock.now())
+        preview = applying.preview(order, applying.Application(**self.query), at=clock.now())
+        verdict, amounts = preview.verdict, preview.amounts
         active = order.refunds.filter(status__in=Status.active()).first()
         answer: dict[str, Any] = {
             "eligible": verdict.step != "turn_down" and active is None,
             "next_step": verdict.step,
             "lane": verdict.lane,
             "sentence": verdict.sentence,
+            "asked_fen": amounts.asked_fen,
+            "fee_fen": amounts.fee_fen,
+            "refund_fen": amounts.refund_fen,
+            "evidence_slots": list(preview.facts.terms.slots),
             "helps": helps(REASONS[self.query["reason"]], applying.kinds_of(order))[0],
             "results": verdict.results,
             "active_refund_no": active.refund_no if active else None,

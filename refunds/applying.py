@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, QuerySet, Sum
-from django.utils import timezone
+from django.db.models import F, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from money import share_out
 from orders import masking
 from orders.cancellation import CONSEQUENCES
-from orders.models import Cancellation, Cause, Order, OrderLine, TopUpStatus
+from orders.models import Cancellation, Cause, Delivery, Order, OrderLine
 from payments.models import Payment, PaymentStatus
-from refunds import evidence, goods, lifecycle, policy, reading
+from refunds import evidence, facts, goods, lifecycle, policy, reading
+from refunds.facts import Asked
 from refunds.lifecycle import StepRefused
-from refunds.models import Lane, Refund, RefundLine, Status
-from refunds.policy import Facts, Terms, Verdict
+from refunds.models import Destination, DraftImage, Refund, RefundLine, Status
+from refunds.policy import Amounts, Facts, Verdict
 from refunds.reasons import REASONS, Sold, obstacle
+from shops.models import RefundPolicy
 
 #: By ``reasons.obstacle``.
 MISFITS = {
@@ -43,7 +44,11 @@ class AlreadyActive(StepRefused):
 
 @dataclass(frozen=True)
 class Application:
-    """What the buyer asks for. ``amount_fen`` None means all that is left of ``line_ids`` (None: of all lines)."""
+    """What the buyer asks for. ``amount_fen`` None means all that is left of ``line_ids`` (None: of all lines).
+
+    ``draft_images``: uploaded before, one by one, each for its slot; ``images``: come with the application itself.
+    ``device_key``: 32 keyed bytes of the browser that asks, for the caps alone.
+    """
 
     reason: str
     description: str = ""
@@ -51,33 +56,18 @@ class Application:
     amount_fen: int | None = None
     line_ids: Sequence[int] | None = None
     images: Sequence[evidence.Image] = ()
+    draft_images: Sequence[DraftImage] = ()
+    destination: str = Destination.ORIGINAL
+    device_key: bytes | None = None
 
 
 @dataclass(frozen=True)
-class LineFacts:
-    """What became of one order line. ``is_begun``: a top-up left us, or work began, and nothing is handed over yet.
-    ``is_used_or_seen``: what cannot be proved unused by our own record alone. ``valid_until``: the code's own last day.
-    ``has_no_code``: handed over, and there was no code to look at: a top-up that arrived, work that was done.
-    """
+class Preview:
+    """预审: what the pre-check would say, on which facts, and what the buyer would get."""
 
-    delivered_at: datetime | None
-    is_begun: bool
-    is_used_or_seen: bool
-    valid_until: date | None = None
-    has_no_code: bool = False
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One case as the rules see it. ``left_fen``: what no other case has taken of its lines' price. ``is_canceled``:
-    the machine asks for what was canceled, however often the buyer was refused before."""
-
-    order: Order
-    payment: Payment | None
-    lines: Sequence[LineFacts]
-    amount_fen: int
-    left_fen: int
-    is_canceled: bool = False
+    facts: Facts
+    verdict: Verdict
+    amounts: Amounts
 
 
 @dataclass(frozen=True)
@@ -141,33 +131,15 @@ def left_of(rows: Sequence[Cancellation]) -> dict[int, list[Refundable]]:
     return left
 
 
-def preview(order: Order, application: Application, *, at: datetime) -> Verdict:
+def preview(order: Order, application: Application, *, at: datetime) -> Preview:
     """What the pre-check would say now, before anything is submitted: same rules, same sentences. Raises StepRefused
     where submitting would: a reason that does not fit is refused here too."""
     refundable = _chosen(refundable_lines(order), application)
-    check_reason(application.reason, refundable)
+    check_reason(order.policy, application.reason, refundable)
     left_fen = sum(item.amount_fen for item in refundable)
-    line_ids = [item.line.pk for item in refundable]
-    lines = list(facts_of(line_ids).values())
-    asked = Asked(order, paid_payment(order), lines, application.amount_fen or left_fen, left_fen)
-    return policy.decide(gather([asked], at=at)[0])
-
-
-def facts_of(line_ids: Collection[int]) -> dict[int, LineFacts]:
-    """What became of each of these lines, by their deliveries, top-ups and services."""
-    rows = OrderLine.objects.filter(pk__in=line_ids).select_related("delivery__code", "topup", "service")
-    return {row.pk: _line_facts(row) for row in rows.defer("delivery__code__sealed", "product_page")}
-
-
-def _line_facts(line: OrderLine) -> LineFacts:
-    delivery = getattr(line, "delivery", None)
-    topup, service = getattr(line, "topup", None), getattr(line, "service", None)
-    if delivery is None:
-        was_sent = topup is not None and topup.first_sent_at is not None and topup.status != TopUpStatus.FAILED
-        return LineFacts(None, was_sent or (service is not None and service.started_at is not None), False)
-    code = delivery.code
-    is_seen = code is None or code.revealed_at is not None
-    return LineFacts(delivery.delivered_at, False, is_seen, code.valid_until if code else None, code is None)
+    amount_fen = left_fen if application.amount_fen is None else application.amount_fen
+    known = facts.gather([_asked_by(order, paid_payment(order), application, refundable, amount_fen)], at=at)[0]
+    return Preview(known, policy.decide(known), policy.amounts(known))
 
 
 def kinds_of(order: Order) -> set[str]:
@@ -187,39 +159,12 @@ def refundable_lines(order: Order) -> list[Refundable]:
 def promised_fen(lines: QuerySet[RefundLine]) -> dict[int, int]:
     """What cases have taken, or will take, of each order line that ``lines`` are about."""
     holding = lines.filter(refund__status__in=Status.holding_money())
-    return dict(holding.values_list("order_line").annotate(Sum("amount_fen")))
+    return dict(holding.values_list("order_line").annotate(taken_fen=Sum(F("amount_fen") + F("fee_fen"))))
 
 
 def paid_payment(order: Order) -> Payment | None:
     """The payment that the order stands on; surplus ones go back by themselves."""
     return order.payments.filter(status=PaymentStatus.PAID, is_surplus=False).select_related("account").first()
-
-
-def gather(asked: Sequence[Asked], *, at: datetime) -> list[Facts]:
-    """Look up, once for all of them, everything the rules want to know."""
-    today = timezone.localdate(at)
-    rejections = _rejections([each.order for each in asked])
-    given_fen = _automatic_today([each.order for each in asked], at)
-    return [
-        Facts(
-            at=at,
-            terms=_terms(each.order),
-            ordered_at=each.order.placed_at,
-            paid=each.payment is not None,
-            delivered_at=max((line.delivered_at for line in each.lines if line.delivered_at), default=None),
-            delivered_count=sum(line.delivered_at is not None for line in each.lines),
-            begun_count=sum(line.is_begun for line in each.lines),
-            revealed_count=sum(line.is_used_or_seen for line in each.lines),
-            received_count=sum(line.has_no_code for line in each.lines),
-            expired_count=sum(line.valid_until is not None and line.valid_until < today for line in each.lines),
-            amount_fen=each.amount_fen,
-            left_fen=each.left_fen,
-            refundable_fen=each.payment.refundable_fen if each.payment else 0,
-            rejections=0 if each.is_canceled else rejections.get(each.order.pk, 0),
-            auto_refunded_today_fen=max(given_fen.get(purse, 0) for purse in purses(each.order)),
-        )
-        for each in asked
-    ]
 
 
 def _submit(order: Order, application: Application, by: User, at: datetime) -> Refund:
@@ -233,11 +178,28 @@ def _submit(order: Order, application: Application, by: User, at: datetime) -> R
     if active:
         raise AlreadyActive(active.refund_no)
     chosen = _chosen(refundable_lines(order), application)
-    check_reason(application.reason, chosen)
-    amount_fen = _amount(application, chosen, payment)
-    shares = _shares(amount_fen, chosen)
+    check_reason(order.policy, application.reason, chosen)
+    _check_destination(order, application)
+    asked = _asked_by(order, payment, application, chosen, _amount(application, chosen, payment))
+    known = facts.gather([asked], at=at)[0]
+    shares = [(item.line, fen) for item, fen in zip(chosen, asked.shares, strict=True) if fen]
     goods.hold([line for line, _ in shares], at=at, by=by)
-    refund = Refund(
+    refund = _refund(order, payment, application, known, by)
+    lifecycle.open_cases([refund], by=by, at=at)
+    handed_over = {item.line.pk for item in chosen if getattr(item.line, "delivery", None)}
+    RefundLine.objects.bulk_create(
+        RefundLine(refund=refund, order_line=line, amount_fen=fen - fee_fen, fee_fen=fee_fen)
+        for line, fen in shares
+        for fee_fen in [policy.fee_of(fen, known) if line.pk in handed_over else 0]
+    )
+    evidence.store(refund, by=by, at=at, images=application.images, draft_images=application.draft_images)
+    return refund
+
+
+def _refund(order: Order, payment: Payment, application: Application, known: Facts, by: User) -> Refund:
+    terms, amounts = order.policy, policy.amounts(known)
+    is_complete = bool(known.terms.slots) and not known.missing_slots
+    return Refund(
         order=order,
         payment=payment,
         buyer=order.buyer,
@@ -245,13 +207,41 @@ def _submit(order: Order, application: Application, by: User, at: datetime) -> R
         reason=application.reason,
         description=masking.mask(order, application.description.strip()),  # buyers paste their codes (PM16)
         contact=application.contact.strip(),
-        amount_fen=amount_fen,
-        submitted_at=at,
+        amount_fen=amounts.refund_fen,
+        fee_fen=amounts.fee_fen,
+        destination=application.destination,
+        is_complete=is_complete,
+        review_hours=policy.hours_to_review(
+            usual=terms.review_hours,
+            complete=terms.complete_review_hours,
+            extra=terms.cross_border_extra_hours,
+            is_complete=is_complete,
+            is_cross_border=known.is_cross_border,
+        ),
+        payer_key=payment.payer_key,
+        device_key=application.device_key,
+        submitted_at=known.at,
     )
-    lifecycle.open_cases([refund], by=by, at=at)
-    RefundLine.objects.bulk_create(RefundLine(refund=refund, order_line=line, amount_fen=fen) for line, fen in shares)
-    evidence.store(refund, by=by, at=at, images=application.images)
-    return refund
+
+
+def _asked_by(
+    order: Order, payment: Payment | None, application: Application, chosen: Sequence[Refundable], amount_fen: int
+) -> Asked:
+    """What the buyer asks for, as the rules see it."""
+    left = [item.amount_fen for item in chosen]
+    became = facts.facts_of([item.line.pk for item in chosen])
+    return Asked(
+        order=order,
+        payment=payment,
+        lines=[became[item.line.pk] for item in chosen],
+        shares=share_out(amount_fen, left) if chosen else [],
+        amount_fen=amount_fen,
+        left_fen=sum(left),
+        reason=application.reason,
+        destination=application.destination,
+        slots_given=[image.slot for image in application.draft_images],
+        device_key=application.device_key,
+    )
 
 
 def _hold_payments(order_ids: Collection[int]) -> dict[int, Payment]:
@@ -284,18 +274,38 @@ def check_words(application: Application) -> None:
         )
 
 
-def check_reason(code: str, chosen: Sequence[Refundable]) -> None:
-    """The reason can be given for these goods; one that is not in the list is ``check_words``' business. Raises
-    StepRefused."""
-    reason = REASONS.get(code)
-    if reason and (why := obstacle(reason, sold(chosen))):
-        raise StepRefused("reason_does_not_fit", MISFITS[why] % {"reason": reading.reason_title(code)})
+def check_reason(terms: RefundPolicy, code: str, chosen: Sequence[Refundable]) -> None:
+    """The order's policy takes the reason for these goods; one that is not in the list is ``check_words``' business.
+    Raises StepRefused."""
+    if code not in REASONS:
+        return
+    words = {"reason": reading.reason_title(code)}
+    reason = terms.reason(code)
+    if reason is None:
+        raise StepRefused("reason_does_not_fit", _("这张订单的退款政策不接受“%(reason)s”，请另选原因。") % words)
+    if why := obstacle(reason, sold(chosen)):
+        raise StepRefused("reason_does_not_fit", MISFITS[why] % words)
+
+
+def _check_destination(order: Order, application: Application) -> None:
+    """余额 is an account's: a guest has none (I13: by the buyer's own choice, and to nobody else's)."""
+    if application.destination not in Destination.values:
+        raise StepRefused("unknown_destination", _("请选择原路退回或退至余额。"))
+    if application.destination == Destination.BALANCE and order.buyer.is_guest:
+        raise StepRefused("guest_has_no_balance", _("访客没有余额账户，请选择原路退回，或先认领订单。"))
 
 
 def sold(lines: Sequence[Refundable]) -> list[Sold]:
     """What the reasons have to know of these lines."""
-    facts = [(str(item.line.product_page.get("kind", "")), _line_facts(item.line)) for item in lines]
-    return [Sold(kind, line.delivered_at is not None, line.is_used_or_seen) for kind, line in facts]
+    return [
+        Sold(str(item.line.product_page.get("kind", "")), delivery is not None, _is_seen(delivery))
+        for item in lines
+        for delivery in [getattr(item.line, "delivery", None)]
+    ]
+
+
+def _is_seen(delivery: Delivery | None) -> bool:
+    return delivery is not None and (delivery.code is None or delivery.code.revealed_at is not None)
 
 
 def check_amount(amount_fen: int, most_fen: int) -> None:
@@ -332,37 +342,3 @@ def _shares(amount_fen: int, chosen: Sequence[Refundable]) -> list[tuple[OrderLi
 
 def _active(order: Order) -> Refund | None:
     return Refund.objects.filter(order=order, status__in=Status.active()).first()
-
-
-def _terms(order: Order) -> Terms:
-    terms = order.policy
-    return Terms(
-        window_days=terms.window_days,
-        cooling_off_hours=terms.cooling_off_hours,
-        one_click_below_fen=terms.one_click_below_fen,
-        one_click_daily_cap_fen=terms.one_click_daily_cap_fen,
-        max_rejections=terms.max_rejections,
-    )
-
-
-def _rejections(orders: Sequence[Order]) -> dict[int, int]:
-    rejected = Refund.objects.filter(order__in=orders, status=Status.REJECTED)
-    return dict(rejected.values_list("order").annotate(Count("pk")))
-
-
-def purses(order: Order) -> list[int | bytes]:
-    """Whose automatic refunds of a day count together: the buyer's; of guests also all those of one address (P12)."""
-    return [order.buyer_id, bytes(order.guest_origin)] if order.guest_origin else [order.buyer_id]
-
-
-def _automatic_today(orders: Sequence[Order], at: datetime) -> dict[int | bytes, int]:
-    """What the one-click lane has given each purse in the last 24 hours (P12)."""
-    given = Refund.objects.filter(
-        lane=Lane.ONE_CLICK, decided_at__gt=at - timedelta(hours=24), status__in=Status.holding_money()
-    )
-    buyers = given.filter(buyer__in={order.buyer_id for order in orders})
-    found: dict[int | bytes, int] = dict(buyers.values_list("buyer").annotate(Sum("amount_fen")))
-    if origins := {bytes(order.guest_origin) for order in orders if order.guest_origin}:
-        guests = given.filter(order__guest_origin__in=origins)
-        found |= {bytes(key): fen for key, fen in guests.values_list("order__guest_origin").annotate(Sum("amount_fen"))}
-    return found

@@ -116,12 +116,12 @@ def open_file(refund: Refund, *, at: datetime) -> CaseFile:
     """The case with everything around it. ``refund`` comes with order, shop, policy, payment, account and people."""
     events = list(refund.events.select_related("actor").order_by("sequence"))
     evidence = list(refund.evidence.select_related("provided_by").order_by("created_at", "pk"))
-    reason = REASONS.get(refund.reason)
+    reason, terms = REASONS.get(refund.reason), refund.order.policy.reason(refund.reason)
     return CaseFile(
         refund=refund,
         reason=reason,
         helps=helps(reason, applying.kinds_of(refund.order))[0] if reason else "",
-        fault=FAULT[reason.at_fault] if reason else "",
+        fault=FAULT[terms.at_fault] if terms else "",
         track=stages.track(refund, events, at=at),
         lines=_lines(refund),
         images=[item for item in evidence if item.image],

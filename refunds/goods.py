@@ -83,7 +83,8 @@ def _lines(refunds: Sequence[Refund]) -> list[int]:
 def _refunded_in_full(line_ids: Sequence[int]) -> set[int]:
     """Those of which nothing is left to the shop, over all cases that took of them."""
     promised = RefundLine.objects.filter(order_line__in=line_ids, refund__status__in=Status.holding_money())
-    sums = promised.values("order_line_id", price_fen=F("order_line__price_fen")).annotate(taken_fen=Sum("amount_fen"))
+    lines = promised.values("order_line_id", price_fen=F("order_line__price_fen"))
+    sums = lines.annotate(taken_fen=Sum(F("amount_fen") + F("fee_fen")))
     return {row["order_line_id"] for row in sums if row["taken_fen"] >= row["price_fen"]}
 
 

@@ -514,7 +514,10 @@ def _enter(refund: Refund, status: S, at: datetime) -> None:
     """What entering a status means for the clocks: whose turn it is, until when, and when a machine looks again."""
     terms = refund.order.policy
     lasts = policy.promise(
-        status, Lane(refund.lane), review_hours=terms.review_hours, evidence_hours=terms.evidence_hours
+        status,
+        Lane(refund.lane),
+        review_hours=refund.review_hours or terms.review_hours,
+        evidence_hours=terms.evidence_hours,
     )
     automatic = status == S.APPROVED and refund.lane != Lane.STANDARD
     refund.status = status

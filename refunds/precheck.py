@@ -7,15 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from django.db import connection
-
-from accounts.models import User
-from refunds import applying, goods, lifecycle, policy
-from refunds.applying import Asked
-from refunds.models import Lane, PreCheck, Refund, RefundLine
+from refunds import applying, facts, goods, lanes, lifecycle, policy
+from refunds.facts import Asked
+from refunds.models import AuditSample, Evidence, Lane, PreCheck, Refund, RefundLine
 from refunds.policy import Facts, Verdict
-
-ORIGINS_LOCK = 4901  # names this lock among the database's advisory ones
 
 
 def run(refunds: Sequence[Refund], *, at: datetime) -> None:
@@ -23,17 +18,17 @@ def run(refunds: Sequence[Refund], *, at: datetime) -> None:
     if not refunds:
         return
     asked = _asked(refunds)
-    _hold_purses(refunds)
+    lanes.hold()
     judged = _judge(refunds, asked, at)
     PreCheck.objects.bulk_create(
         PreCheck(
             refund=refund,
-            facts=facts.as_json(),
+            facts=seen.as_json(),
             results=[result.as_json() for result in verdict.results],
             verdict=verdict.step,
             at=at,
         )
-        for refund, (facts, verdict) in zip(refunds, judged, strict=True)
+        for refund, (seen, verdict) in zip(refunds, judged, strict=True)
     )
     _take_steps(refunds, [verdict for _, verdict in judged], at)
 
@@ -47,13 +42,21 @@ def _asked(refunds: Sequence[Refund]) -> list[Asked]:
     promised_fen = applying.promised_fen(RefundLine.objects.filter(order_line__in=line_ids).exclude(refund__in=refunds))
     goods.hold_orders(refunds)
     goods.of_lines(line_ids)  # nobody looks at a code while the rules do
-    facts = applying.facts_of(line_ids)
+    became = facts.facts_of(line_ids)
+    slots: dict[int, list[str]] = defaultdict(list)
+    for refund_id, slot in Evidence.objects.filter(refund__in=refunds).exclude(slot="").values_list("refund", "slot"):
+        slots[refund_id].append(slot)
     return [
         Asked(
             order=refund.order,
             payment=refund.payment,
-            lines=[facts[row.order_line_id] for row in lines[refund.pk]],
-            amount_fen=refund.amount_fen,
+            lines=[became[row.order_line_id] for row in lines[refund.pk]],
+            shares=[row.amount_fen + row.fee_fen for row in lines[refund.pk]],
+            amount_fen=refund.amount_fen + refund.fee_fen,
+            reason=refund.reason,
+            destination=refund.destination,
+            slots_given=slots[refund.pk],
+            device_key=bytes(refund.device_key) if refund.device_key else None,
             is_canceled=refund.cancellation_id is not None,
             left_fen=sum(row.order_line.price_fen - promised_fen.get(row.order_line_id, 0) for row in lines[refund.pk]),
         )
@@ -61,30 +64,23 @@ def _asked(refunds: Sequence[Refund]) -> list[Asked]:
     ]
 
 
-def _hold_purses(refunds: Sequence[Refund]) -> None:
-    """One sweeper at a time counts a purse's automatic refunds of the day: two could each stay below the cap (P12)."""
-    rows = User.objects.select_for_update(no_key=True).filter(pk__in=[refund.buyer_id for refund in refunds])
-    list(rows.order_by("pk").values_list("pk"))
-    origins = {bytes(refund.order.guest_origin) for refund in refunds if refund.order.guest_origin}
-    keys = sorted(int.from_bytes(origin[:4], signed=True) for origin in origins)
-    with connection.cursor() as cursor:  # one after the other, in the order of the list
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, key) FROM unnest(%s::int[]) AS key", [ORIGINS_LOCK, keys])
-
-
 def _judge(refunds: Sequence[Refund], asked: Sequence[Asked], at: datetime) -> list[tuple[Facts, Verdict]]:
     """What each case was judged by, and how. One case of a purse sees the automatic refunds of those before it."""
-    given_fen: dict[int | bytes, int] = defaultdict(int)
+    here = lanes.Given()
     judged = []
-    for refund, known in zip(refunds, applying.gather(asked, at=at), strict=True):
-        purses = applying.purses(refund.order)
-        today_fen = known.auto_refunded_today_fen + max(given_fen[purse] for purse in purses)
-        facts = replace(known, auto_refunded_today_fen=today_fen)
-        verdict = policy.decide(facts)
-        if verdict.lane == Lane.ONE_CLICK:
-            for purse in purses:
-                given_fen[purse] += refund.amount_fen
-        judged.append((facts, verdict))
+    for refund, each, known in zip(refunds, asked, facts.gather(asked, at=at), strict=True):
+        seen = _after_those_before(known, each, here)
+        verdict = policy.decide(seen)
+        if verdict.step == "auto_approve" and not each.is_canceled:
+            here.add(verdict.lane, each.purses, refund.amount_fen)
+        judged.append((seen, verdict))
     return judged
+
+
+def _after_those_before(known: Facts, each: Asked, here: lanes.Given) -> Facts:
+    more_today = max(here.to(Lane.ONE_CLICK, of, each.purses) for of in ("buyer", "address"))
+    caps = tuple(replace(cap, given_fen=cap.given_fen + here.to(cap.lane, cap.of, each.purses)) for cap in known.caps)
+    return replace(known, auto_refunded_today_fen=known.auto_refunded_today_fen + more_today, caps=caps)
 
 
 def _take_steps(refunds: Sequence[Refund], verdicts: Sequence[Verdict], at: datetime) -> None:
@@ -96,7 +92,18 @@ def _take_steps(refunds: Sequence[Refund], verdicts: Sequence[Verdict], at: date
     for (step, lane, note), group in alike.items():
         if step == "auto_approve":
             lifecycle.auto_approve(group, at=at, lane=lane)
+            _draw(group, lane, at)
         elif step == "send_to_review":
             lifecycle.send_to_review(group, at=at)
         else:
             lifecycle.turn_down(group, at=at, note=note)
+
+
+def _draw(refunds: Sequence[Refund], lane: Lane, at: datetime) -> None:
+    """抽查: some of what no person has decided, a person looks at afterwards (conflict 6)."""
+    percent = lanes.limits()[lane].audit_percent
+    AuditSample.objects.bulk_create(
+        AuditSample(refund=refund, lane=lane, drawn_at=at)
+        for refund in refunds
+        if lanes.is_drawn(refund.refund_no, percent)
+    )

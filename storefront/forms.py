@@ -16,6 +16,7 @@ from refunds import reading as case
 from refunds.applying import Application, Refundable
 from refunds.lifecycle import StepRefused
 from refunds.reasons import REASONS
+from shops.models import RefundPolicy
 
 
 class FindForm(forms.Form):
@@ -78,8 +79,11 @@ class ApplicationForm(forms.Form):
         help_text=_("最多 6 张，每张 8 MB 以内。请让订单号、时间、金额清晰可见。"),
     )
 
-    def __init__(self, *args: Any, refundable: Sequence[Refundable], most_fen: int, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, policy: RefundPolicy, refundable: Sequence[Refundable], most_fen: int, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.policy = policy
         self.refundable = refundable
         self.most_fen = most_fen
         self.fields["reason"].choices = [(code, case.reason_title(code)) for code in REASONS]  # type: ignore[attr-defined]
@@ -110,7 +114,8 @@ class ApplicationForm(forms.Form):
                 applying.check_amount(said["amount"], min(left_fen, self.most_fen))
         if "reason" in said and "lines" not in self.errors:
             with self._refused_beside("reason"):
-                applying.check_reason(said["reason"], [item for item in self.refundable if item.line.pk in chosen])
+                items = [item for item in self.refundable if item.line.pk in chosen]
+                applying.check_reason(self.policy, said["reason"], items)
         if {"reason", "description"} <= said.keys():
             with self._refused_beside("description"):
                 applying.check_words(self.application())

@@ -67,7 +67,7 @@ def refund_entry(order: Order, *, at: datetime) -> RefundEntry:
         return RefundEntry(False, _("取消部分的退款正在自动发起，无需申请"))
     if not applying.refundable_lines(order):
         return RefundEntry(False, _("这张订单的款项已全部退回或正在退回"))
-    verdict = applying.preview(order, applying.Application(reason=""), at=at)
+    verdict = applying.preview(order, applying.Application(reason=""), at=at).verdict
     return RefundEntry(verdict.step != "turn_down", in_language(verdict), verdict=verdict)
 
 

@@ -61,9 +61,9 @@ def _application_form(request: SignedIn, order: Order) -> ApplicationForm:
     left = sum(item.amount_fen for item in refundable)
     most_fen = min(left, payment.refundable_fen) if payment else left
     if request.method != "POST":
-        return ApplicationForm(refundable=refundable, most_fen=most_fen)
+        return ApplicationForm(policy=order.policy, refundable=refundable, most_fen=most_fen)
     files = None if "check" in request.POST else request.FILES  # a check looks at no image
-    return ApplicationForm(request.POST, files, refundable=refundable, most_fen=most_fen)
+    return ApplicationForm(request.POST, files, policy=order.policy, refundable=refundable, most_fen=most_fen)
 
 
 def _submit(request: SignedIn, order: Order, form: ApplicationForm) -> HttpResponse:
@@ -102,7 +102,7 @@ def _preview(order: Order, form: ApplicationForm, at: datetime) -> tuple[Verdict
     else:
         application = applying.Application(reason="")
     try:
-        return applying.preview(order, application, at=at), ""
+        return applying.preview(order, application, at=at).verdict, ""
     except StepRefused as refusal:
         return None, str(refusal)
 
@@ -127,7 +127,8 @@ def _show_form(request: SignedIn, order: Order, form: ApplicationForm, facts: di
         "reasons": [
             (reason.code, case.localized(reason.title, reason.title_en), case.localized(*helps(reason, kinds)))
             for reason in REASONS.values()
-            if not obstacle(reason, sold) or reason.code == form["reason"].value()
+            if (terms := order.policy.reason(reason.code))
+            and (not obstacle(terms, sold) or reason.code == form["reason"].value())
         ],
     }
     return render(request, "storefront/apply.html", facts)

@@ -175,6 +175,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='refund',
+            name='review_hours',
+            field=models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='审核时限（小时）'),
+        ),
+        migrations.AddField(
+            model_name='refund',
             name='payer_key',
             field=models.BinaryField(null=True),
         ),

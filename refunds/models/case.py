@@ -105,6 +105,7 @@ class Refund(WorkItem):
         _("退款去向"), max_length=12, choices=Destination.choices, default=Destination.ORIGINAL
     )
     is_complete = models.BooleanField(_("材料齐全"), default=False)  # S0-17: decided sooner
+    review_hours = models.PositiveSmallIntegerField(_("审核时限（小时）"), null=True, blank=True)  # empty: the policy's
     payer_key = models.BinaryField(null=True, editable=False)  # whose account paid, and with which browser it was
     device_key = models.BinaryField(null=True, editable=False)  # asked: keyed hashes, for the caps alone (P12)
     lane = models.CharField(_("通道"), max_length=16, choices=Lane.choices, default=Lane.STANDARD)

@@ -93,7 +93,7 @@ def test_what_an_unpaid_order_can_ask_for(buyer, make_product):
 def test_a_preview_says_what_the_pre_check_will(buy, apply, reveal):
     """The page promises nothing that the machine then decides otherwise."""
     for order in (buy(price_fen=4999), buy(price_fen=5000), buy(window_days=0), buy(stock=0), buy(quantity=2)):
-        expected = applying.preview(order, Application("changed_mind"), at=clock.now())
+        expected = applying.preview(order, Application("changed_mind"), at=clock.now()).verdict
         refund = apply(order, reason="changed_mind")
         assert (refund.pre_check.verdict, refund.lane) == (expected.step, expected.lane)
         assert [row["rule"] for row in refund.pre_check.results] == [result.rule for result in expected.results]
