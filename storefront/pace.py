@@ -103,9 +103,10 @@ def _share(count: int | None, longest: int) -> int:
 
 def _within(count: int | None) -> str:
     """A time that passed is never told shorter than it was."""
-    if (count or 0) <= 1:
+    whole = count or 0
+    if whole <= 1:
         return _("1 分钟内")
-    return minutes(count if count < 2880 else -(-count // 60) * 60)  # type: ignore[operator]
+    return minutes(whole if whole < 2880 else -(-whole // 60) * 60)
 
 
 def _promise(code: str) -> str:
