@@ -7,7 +7,7 @@ of who bought: no name, no contact, no words, no account that money went to.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Prefetch, QuerySet
@@ -25,8 +25,8 @@ from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
 import clock
-from api.door import Door, PageQuery, newest_first
-from api.errors import Problem
+from api.door import Door, DoorSchema, PageQuery, Problems, Strict, newest_first
+from api.errors import MEDIA_TYPE, Problem
 from api.refunds import REASON_CHOICES, LineOfRefund
 from integrations import keys
 from integrations.models import Scope, ShopKey
@@ -88,7 +88,18 @@ class OfKey(SimpleRateThrottle):
         return f"throttle:shop-key:{cast(ShopKey, request.auth).pk}"
 
 
+class ShopSchema(DoorSchema):
+    """A key may lack the scope, or its shop be closed, also where one only reads."""
+
+    def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> dict[str, Any]:
+        bodies = super()._get_response_bodies(direction)
+        return bodies | {"403": self._get_response_for_code(Problems, "403", [MEDIA_TYPE], direction)}
+
+
 class ShopDoor(Door):
+    """Of the key's shop alone."""
+
+    schema = ShopSchema()
     authentication_classes = [KeyOfShop]
     permission_classes = [HasScope]
     throttle_classes = [OfKey]
@@ -190,8 +201,12 @@ class ShopRefundInFull(ShopRefundInList):
         fields = [*ShopRefundInList.Meta.fields, "lines", "events"]
 
 
-class ShopRefundFilter(PageQuery):
+class ShopRefundFilter(Strict):
     status = serializers.ChoiceField(Status.choices, required=False)
+
+
+class ShopRefundQuery(ShopRefundFilter, PageQuery):
+    pass
 
 
 # --- views ------------------------------------------------------------------------------------------------------------
@@ -232,7 +247,7 @@ class RefundDoor(ShopDoor):
 class ShopRefunds(RefundDoor, ListAPIView):
     serializer_class = ShopRefundInList
     pagination_class = newest_first("submitted_at")
-    query_class = ShopRefundFilter
+    query_class = ShopRefundQuery
 
     def get_queryset(self) -> QuerySet[Refund]:
         wanted = {name: self.query[name] for name in ("status",) if name in self.query}

@@ -150,6 +150,23 @@ GET  portal:remove_member                         login  403   403      405     
 POST portal:remove_member                         login  403   403      go       404   403      403    403     403
 GET  portal:leave                                 login  403   403      200      200   403      403    403     403
 POST portal:leave                                 login  403   403      200      200   403      403    403     403
+GET  portal:shop_keys                              login  403   403      200      200   403      403    403     403
+POST portal:shop_keys                              login  403   403      200      200   403      403    403     403
+GET  portal:shown_once                             login  403   403      go       go    403      403    403     403
+GET  portal:revoke_key                             login  403   403      405      405   403      403    403     403
+POST portal:revoke_key                             login  403   403      go       404   403      403    403     403
+GET  portal:webhooks                               login  403   403      200      200   403      403    403     403
+POST portal:webhooks                               login  403   403      200      200   403      403    403     403
+GET  portal:webhook                                login  403   403      200      404   403      403    403     403
+POST portal:webhook                                login  403   403      200      404   403      403    403     403
+GET  portal:switch_webhook                         login  403   403      405      405   403      403    403     403
+POST portal:switch_webhook                         login  403   403      go       404   403      403    403     403
+GET  portal:ping_webhook                           login  403   403      405      405   403      403    403     403
+POST portal:ping_webhook                           login  403   403      go       404   403      403    403     403
+GET  portal:new_webhook_secret                     login  403   403      405      405   403      403    403     403
+POST portal:new_webhook_secret                     login  403   403      go       404   403      403    403     403
+GET  portal:send_again                             login  403   403      405      405   403      403    403     403
+POST portal:send_again                             login  403   403      go       404   403      403    403     403
 GET  portal:choose                                login  405   405      405      405   405      405    405     405
 POST portal:choose                                login  403   403      403      403   403      403    403     403
 GET  portal:apply                                 login  200   200      200      200   200      200    200     200
@@ -208,6 +225,12 @@ POST api:refunds                                  401    201   404      404     
 GET  api:refund                                   401    200   404      200      404   200      200    200     200
 POST api:evidence                   @waiting      401    201   404      403      404   403      403    403     403
 POST api:release                    @approved     401    403   403      403      403   403      403    200     403
+
+# --- a shop's programs: by a key, whoever is logged in beside it ---
+GET  api:shop_orders                               401    401   401      401      401   401      401    401     401
+GET  api:shop_order                                401    401   401      401      401   401      401    401     401
+GET  api:shop_refunds                              401    401   401      401      401   401      401    401     401
+GET  api:shop_refund                               401    401   401      401      401   401      401    401     401
 
 # --- every step that a person may take, on a case where it is due ---
 POST api:step   request_evidence                  401    403   404      403      404   200      200    403     403
@@ -339,6 +362,9 @@ shops.refundpolicy              see      see    see     see
 shops.cardcode                  see      see    -       see
 shops.codeevent                 see      see    -       see
 shops.stockimport               see      see    -       see
+integrations.shopkey            -        -      -       see
+integrations.webhookendpoint    -        -      -       see
+integrations.webhookdelivery    -        -      -       see
 ledger.account                  -        -      see     see
 ledger.posting                  -        -      see     see
 ledger.entry                    -        -      see     see

@@ -27,6 +27,9 @@ class World:
     coupon: Any = None
     stock_import: Any = None
     code: Any = None
+    key: Any = None
+    webhook: Any = None
+    delivery: Any = None
 
     def path(self, address: Address, about: dict[str, str]) -> str:
         """The address of the owner's own thing."""
@@ -113,6 +116,9 @@ class World:
             "coupon_id": self.coupon.pk,
             "import_id": self.stock_import.pk,
             "code_id": self.code.pk,
+            "shop_key_id": self.key.pk,
+            "webhook_id": self.webhook.pk,
+            "delivery_id": self.delivery.pk,
             "member_id": order.shop.memberships.order_by("pk").first().pk,
             "review_id": 1,
             "notice_id": case.buyer.notices.first().pk,
@@ -176,6 +182,7 @@ def world(
     _a_day_is_over()
     _rows_of_the_shops(here)
     _stock(here)
+    _a_program_of_the_shops(here)
     _a_review(here, buy())
     _cancellations(operator, buy(stock=0))
     _a_topup(buyer, make_product, pay, supplier)
@@ -203,6 +210,18 @@ def _a_topup(buyer: Any, make_product: Any, pay: Any, supplier: Any) -> None:
     )
     wish = placing.Wish(recipient=Recipient("phone", "13800001234"))
     pay(placing.place(product, wish, buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now()))
+
+
+def _a_program_of_the_shops(world: World) -> None:
+    """It has a key, an address that hears webhooks, and one that waits to be sent there."""
+    import clock
+    from integrations import endpoints, keys
+
+    words: dict[str, Any] = {"by": world.people["merchant"], "at": clock.now()}
+    shop = world.orders["paid"].shop
+    world.key, _text = keys.make(shop, "ERP", ["orders:read"], **words)
+    world.webhook, _secret = endpoints.add(shop, "https://example.com/hook", ["refund.approved"], **words)
+    world.delivery = endpoints.ping(world.webhook, **words)
 
 
 def _a_review(world: World, order: Any) -> None:
