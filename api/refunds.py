@@ -16,6 +16,7 @@ from rest_framework.reverse import reverse
 import clock
 import images
 from accounts import rights
+from accounts.devices import key_of
 from accounts.models import User
 from accounts.roles import Role
 from api import steps
@@ -328,7 +329,8 @@ class Refunds(RefundDoor, ListAPIView):
         asked = checked(NewRefund, request.data)
         order = self._own_order(asked.pop("order_no"))
         try:
-            refund = applying.submit(order, applying.Application(**asked), by=self.caller, at=clock.now())
+            application = applying.Application(**asked, device_key=key_of(request))
+            refund = applying.submit(order, application, by=self.caller, at=clock.now())
         except applying.AlreadyActive as active:
             url = reverse("api:refund", [active.refund_no], request=request)
             raise Problem("already_active", str(active), refund_no=active.refund_no, url=url) from None

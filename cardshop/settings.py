@@ -189,6 +189,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "storefront.guests.GuestsStayInTheShop",
+    "storefront.device.GivesDevices",
 ]
 
 TEMPLATES = [
@@ -302,6 +303,8 @@ CSRF_COOKIE_NAME = "__Host-csrf" if _https else "csrftoken"
 LANGUAGE_COOKIE_NAME = "cardshop_language"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 14 * 24 * 3600
+DEVICE_COOKIE_NAME = "__Host-device" if _https else "device"  # accounts/devices.py
+DEVICE_COOKIE_AGE = 365 * 24 * 3600
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # asked from inside, without TLS
