@@ -15,12 +15,13 @@ class AccountKind(models.TextChoices):
     CHANNEL = "channel", _("渠道资金")  # what the channel holds for us
     SHOP = "shop", _("店铺货款")  # what we owe a shop
     SURPLUS = "surplus", _("多收待退")  # paid twice, or after the order was canceled
+    BALANCE = "balance", _("买家余额")  # what we owe a buyer
 
 
 class Account(models.Model):
     """账户. Its balance is folded from its entries; there is no balance column to disagree."""
 
-    code = models.CharField(_("账户"), max_length=60, unique=True)  # e.g. channel:wechat, shop:7
+    code = models.CharField(_("账户"), max_length=60, unique=True)  # e.g. channel:wechat, shop:7, balance:42
     kind = models.CharField(_("类别"), max_length=16, choices=AccountKind.choices)
 
     class Meta:
@@ -34,7 +35,9 @@ class Account(models.Model):
 class Posting(models.Model):
     """记账: one thing that happened to money. ``ref`` names it, so that it cannot be posted twice."""
 
-    ref = models.CharField(_("凭据"), max_length=80, unique=True)  # payment:P…, refund:P…R01, refund_returned:…
+    ref = models.CharField(
+        _("凭据"), max_length=80, unique=True
+    )  # payment:P…, refund:P…R01, refund_returned:…, credit:R…
     posted_at = models.DateTimeField(_("记账时间"))
 
     class Meta:

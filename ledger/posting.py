@@ -44,6 +44,10 @@ def surplus_account(code: str) -> str:
     return f"{AccountKind.SURPLUS}:{code}"
 
 
+def balance_account(user_id: int) -> str:
+    return f"{AccountKind.BALANCE}:{user_id}"
+
+
 def _accounts(codes: set[str]) -> dict[str, Account]:
     known = {account.code: account for account in Account.objects.filter(code__in=codes)}
     missing = sorted(codes - known.keys())

@@ -1,5 +1,6 @@
 """The case: who asks, who decides, by when, with which proof. ``lifecycle.py`` is the only code that moves it."""
 
+from refunds.models.balance import BalanceCredit
 from refunds.models.case import (
     Destination,
     Disbursement,
@@ -18,7 +19,7 @@ from refunds.models.lanes import AuditSample, ExpressOptIn, LaneLimits
 from refunds.models.simulation import PolicySimulation, SimulatedChange, SimulationStatus
 
 __all__ = [
-    "AuditSample", "Destination", "Disbursement", "DraftImage", "Evidence", "ExpressOptIn", "Lane", "LaneLimits",
-    "PolicySimulation", "PreCheck", "Queue", "Refund", "RefundDraft", "RefundEvent", "RefundLine", "SimulatedChange",
-    "SimulationStatus", "StageFigures", "Status", "new_refund_no",
+    "AuditSample", "BalanceCredit", "Destination", "Disbursement", "DraftImage", "Evidence", "ExpressOptIn", "Lane",
+    "LaneLimits", "PolicySimulation", "PreCheck", "Queue", "Refund", "RefundDraft", "RefundEvent", "RefundLine",
+    "SimulatedChange", "SimulationStatus", "StageFigures", "Status", "new_refund_no",
 ]  # fmt: skip

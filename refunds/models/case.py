@@ -135,6 +135,10 @@ class Refund(WorkItem):
             models.CheckConstraint(
                 name="refund_destination_is_listed", condition=Q(destination__in=Destination.values)
             ),
+            models.CheckConstraint(  # I13: not the machine's choice, nor anybody else's
+                name="only_the_buyer_turns_money_to_the_balance",
+                condition=Q(destination="original") | Q(asked_by__isnull=False, asked_by=models.F("buyer")),
+            ),
             models.CheckConstraint(name="refund_lane_is_listed", condition=Q(lane__in=Lane.values)),
             models.UniqueConstraint(  # S0-27, P1
                 name="one_active_refund_per_order",
@@ -171,6 +175,18 @@ class Refund(WorkItem):
                 when=pgtrigger.Before,
                 operation=pgtrigger.Insert | pgtrigger.Update,
                 func="SELECT shop_id INTO NEW.shop_id FROM orders_order WHERE id = NEW.order_id; RETURN NEW;",
+            ),
+            pgtrigger.Trigger(  # I13: a guest has no account
+                name="guest_has_no_balance",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Condition("NEW.destination <> 'original'"),
+                func="""
+                IF EXISTS (SELECT FROM accounts_user WHERE id = NEW.buyer_id AND is_guest) THEN
+                    RAISE EXCEPTION 'a guest has no balance' USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
             ),
             # Decided on, released and sent is what was asked for; only a guest's case may be claimed (PM17).
             pgtrigger.Trigger(
@@ -312,7 +328,21 @@ class Disbursement(models.Model):
     class Meta:
         verbose_name = _("发款")
         verbose_name_plural = _("发款")
-        triggers = append_only("disbursement_is_append_only")
+        triggers = [
+            *append_only("disbursement_is_append_only"),
+            pgtrigger.Trigger(  # I11: what goes to the balance is not sent as well
+                name="disbursement_goes_by_the_original_route",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                func="""
+                IF EXISTS (SELECT FROM refunds_refund WHERE id = NEW.refund_id AND destination <> 'original') THEN
+                    RAISE EXCEPTION 'refund % does not go by the original route', NEW.refund_id
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self._meta.verbose_name} {self.pk}"

@@ -21,7 +21,8 @@ class SimulationStatus(models.TextChoices):
 class PolicySimulation(WorkItem):
     """试算 of a draft over the newest pre-checks. ``terms`` is the draft as it was then: it may be edited meanwhile.
 
-    ``next_below``: pre-checks from this key on are done; it counts downwards.
+    ``next_below``: pre-checks from this key on are done; it counts downwards. ``done`` counts also what was ``skipped``:
+    {why: how many}, by the keys of ``simulation.SKIPPED``.
     """
 
     draft = models.ForeignKey(RefundPolicy, models.CASCADE, related_name="simulations", verbose_name=_("政策草稿"))
@@ -32,7 +33,9 @@ class PolicySimulation(WorkItem):
     wanted = models.PositiveIntegerField(_("试算件数"))
     done = models.PositiveIntegerField(_("已试算"), default=0)
     changed = models.PositiveIntegerField(_("结论改变"), default=0)
+    skipped = models.JSONField(_("无法试算"), default=dict, blank=True)
     delta_fen = models.BigIntegerField(_("自动退款金额变化（分）"), default=0)
+    fee_delta_fen = models.BigIntegerField(_("手续费变化（分）"), default=0)
     next_below = models.BigIntegerField(null=True, editable=False)
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("发起人"))
     created_at = models.DateTimeField(_("发起时间"))

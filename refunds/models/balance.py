@@ -1,0 +1,52 @@
+"""退至余额: what a case gave to its buyer's balance."""
+
+from __future__ import annotations
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from append_only import append_only
+from refunds.models.case import Refund
+
+
+class BalanceCredit(models.Model):
+    """入余额: a case is credited once, in full, to the buyer who asked for it so (I13). Posted as ``credit:R…``."""
+
+    refund = models.OneToOneField(
+        Refund, models.PROTECT, related_name="balance_credit", verbose_name=_("退款单")
+    )  # never twice
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="balance_credits", verbose_name=_("买家")
+    )
+    amount_fen = models.PositiveIntegerField(_("金额（分）"))
+    released_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("放款人")
+    )  # empty: an automatic lane
+    created_at = models.DateTimeField(_("时间"))
+
+    class Meta:
+        verbose_name = _("入余额")
+        verbose_name_plural = _("入余额")
+        constraints = [models.CheckConstraint(name="credit_amount_is_positive", condition=Q(amount_fen__gt=0))]
+        triggers = [
+            *append_only("balance_credits_are_append_only"),
+            pgtrigger.Trigger(
+                name="credit_is_what_its_buyer_asked_for",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                func="""
+                IF NOT EXISTS (SELECT FROM refunds_refund WHERE id = NEW.refund_id AND destination = 'balance'
+                               AND buyer_id = NEW.user_id AND amount_fen = NEW.amount_fen) THEN
+                    RAISE EXCEPTION 'credit of refund % is not what its buyer asked for', NEW.refund_id
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self._meta.verbose_name} {self.pk}"
