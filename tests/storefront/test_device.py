@@ -36,9 +36,7 @@ def test_whoever_applies_has_been_given_one_by_the_page_before(shopper, buy):
     assert shopper.cookies["device"].value == token
 
 
-@pytest.mark.parametrize(
-    "sent", ["", "x", "a" * 31, "a" * 33, "中" * 32, "a" * 31 + "\x00", "a" * 31 + ";", "a" * 9999]
-)
+@pytest.mark.parametrize("sent", ["", "x", "a" * 31, "a" * 33, "é" * 32, "a" * 31 + "\x00", "a" * 9999])
 def test_what_was_never_ours_is_no_device_and_is_replaced(buyer, buy, sent):
     client = Client()
     client.force_login(buyer)
