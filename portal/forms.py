@@ -136,7 +136,8 @@ class ProductForm(WholeRow, forms.ModelForm):
 
 def policies_on_offer(product: Product) -> Any:
     """The newest version of each policy, and the one that the product has."""
-    newest = RefundPolicy.objects.order_by("code", "-version").distinct("code").values_list("pk", flat=True)
+    published = RefundPolicy.objects.filter(published_at__isnull=False)
+    newest = published.order_by("code", "-version").distinct("code").values_list("pk", flat=True)
     return RefundPolicy.objects.filter(pk__in=[*newest, product.policy_id or 0]).order_by("code", "-version")
 
 

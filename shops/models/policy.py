@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pgtrigger
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -74,6 +75,11 @@ class RefundPolicy(models.Model):
     kinds = models.JSONField(_("按商品类型"), default=policy_terms.usual_kinds, blank=True)
     reasons = models.JSONField(_("按退款原因"), default=policy_terms.usual_reasons)
     published_at = models.DateTimeField(_("发布时间"), null=True, blank=True)
+    # Empty too in versions that a command published, and in those from before it was kept
+    published_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("发布人")
+    )
+    publish_reason = models.CharField(_("发布原因"), max_length=200, blank=True)
 
     class Meta:
         verbose_name = _("退款政策")
@@ -87,6 +93,10 @@ class RefundPolicy(models.Model):
                 name="policy_fees_are_shares",
                 condition=Q(fee_percent__lte=50, balance_fee_percent__lte=50),
                 violation_error_message=_("手续费不能超过 50%。"),
+            ),
+            models.CheckConstraint(
+                name="draft_is_published_by_nobody",
+                condition=Q(published_at__isnull=False) | Q(published_by__isnull=True, publish_reason=""),
             ),
         ]
         triggers = [
