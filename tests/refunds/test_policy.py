@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import MISSING, fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from money import share_out
 from refunds import policy
 from refunds.models import Lane, Status
-from refunds.policy import Facts, Terms
+from refunds.policy import Cap, Facts, Terms
 
 DELIVERED = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 TERMS = Terms(
@@ -34,6 +35,9 @@ UNSEEN = Facts(
     rejections=0,
     auto_refunded_today_fen=0,
 )
+EXPRESS = replace(TERMS, express_below_fen=50_000)
+OPTED_IN = replace(UNSEEN, terms=EXPRESS, has_opted_in=True, is_verified=True)
+CODES = replace(UNSEEN, delivered_count=2, amount_fen=200, left_fen=200, delivered_fens=(99, 101))
 UNDELIVERED = replace(UNSEEN, delivered_at=None, delivered_count=0)
 
 
@@ -71,6 +75,50 @@ TABLE = [
     ("not paid", UNSEEN, {"paid": False}, "turn_down", Lane.STANDARD),
     ("more than was paid", UNSEEN, {"refundable_fen": 4998}, "turn_down", Lane.STANDARD),
     ("nothing", UNSEEN, of(0), "turn_down", Lane.STANDARD),
+    # what the issuer's record says (S0-21, S2-2, S3-4)
+    ("redeemed before we showed it", UNSEEN, {"revealed_count": 1, "cleared_count": 1}, "auto_approve", Lane.ONE_CLICK),
+    ("one of two redeemed before", UNSEEN, {"delivered_count": 2, "revealed_count": 2, "cleared_count": 1},
+     "send_to_review", Lane.STANDARD),
+    ("used, and only regretted", UNSEEN, {"revealed_count": 1, "used_count": 1,
+     "terms": replace(TERMS, at_fault="buyer")}, "turn_down", Lane.STANDARD),
+    ("used, and it was the wrong value", UNSEEN, {"revealed_count": 1, "used_count": 1,
+     "terms": replace(TERMS, at_fault="shop")}, "send_to_review", Lane.STANDARD),
+    # the policy's list (S3-6)
+    ("a reason not on the list", UNSEEN, {"reason": "late", "terms": replace(TERMS, takes_reason=False)},
+     "turn_down", Lane.STANDARD),
+    ("the machine needs no reason", UNDELIVERED, {"reason": "late", "terms": replace(TERMS, takes_reason=False),
+     "is_canceled": True}, "auto_approve", Lane.UNDELIVERED),
+    # a fee makes the reason worth money: a person asks whose fault it is
+    ("a fee, and the shop is blamed", UNSEEN, {"terms": replace(TERMS, fee_percent=10, at_fault="shop")},
+     "send_to_review", Lane.STANDARD),
+    ("a fee, and the buyer takes it", UNSEEN, {"terms": replace(TERMS, fee_percent=10, at_fault="buyer")},
+     "auto_approve", Lane.ONE_CLICK),
+    ("a fee, and nothing was delivered", UNDELIVERED, {"terms": replace(TERMS, fee_percent=10, at_fault="shop")},
+     "auto_approve", Lane.UNDELIVERED),
+    # the express lane: opted in, real name, good record (S0-19, S0-20)
+    ("express, just below", OPTED_IN, of(49_999), "auto_approve", Lane.EXPRESS),
+    ("express, at the limit", OPTED_IN, of(50_000), "send_to_review", Lane.STANDARD),
+    ("express, looked at", OPTED_IN, of(20_000, revealed_count=1), "send_to_review", Lane.STANDARD),
+    ("express, refused lately", OPTED_IN, of(20_000, refused_lately=1), "send_to_review", Lane.STANDARD),
+    ("express, refunded before", OPTED_IN, of(20_000, refunded_ever=3), "auto_approve", Lane.EXPRESS),
+    ("express, strict, refunded before", OPTED_IN, of(20_000, refunded_ever=1,
+     terms=replace(EXPRESS, express_needs_no_record=True)), "send_to_review", Lane.STANDARD),
+    ("express, no real name", OPTED_IN, of(20_000, is_verified=False), "send_to_review", Lane.STANDARD),
+    ("express, never asked for", OPTED_IN, of(20_000, has_opted_in=False), "send_to_review", Lane.STANDARD),
+    ("no express lane", OPTED_IN, of(20_000, terms=TERMS), "send_to_review", Lane.STANDARD),
+    ("one click is full, express is not", OPTED_IN, of(4000, auto_refunded_today_fen=20_000), "auto_approve",
+     Lane.EXPRESS),
+    # caps and the switch (P12): a lane that is shut refuses nobody
+    ("up to a cap", UNSEEN, {"caps": (Cap("one_click", "shop", 5001, 10_000),)}, "auto_approve", Lane.ONE_CLICK),
+    ("beyond a cap", UNSEEN, {"caps": (Cap("one_click", "shop", 5002, 10_000),)}, "send_to_review", Lane.STANDARD),
+    ("another lane's cap", UNSEEN, {"caps": (Cap("express", "shop", 9999, 10_000),)}, "auto_approve", Lane.ONE_CLICK),
+    ("switched off", UNSEEN, {"closed_lanes": ("one_click",)}, "send_to_review", Lane.STANDARD),
+    ("undelivered, beyond the buyer's cap", UNDELIVERED, {"caps": (Cap("undelivered", "buyer", 0, 4998),)},
+     "send_to_review", Lane.STANDARD),
+    ("undelivered, switched off", UNDELIVERED, {"closed_lanes": ("undelivered",)}, "send_to_review", Lane.STANDARD),
+    # evidence decides nothing by itself (S2-6)
+    ("late and without pictures", UNSEEN, {"at": DELIVERED + timedelta(hours=25),
+     "terms": replace(TERMS, evidence_after_hours=24, slots=("redeem_error",))}, "auto_approve", Lane.ONE_CLICK),
 ]  # fmt: skip
 
 
@@ -117,6 +165,84 @@ def test_money_goes_out_by_itself_only_where_it_is_proved(
             assert today + amount <= 20_000
             assert days <= 15
     assert (verdict.lane == Lane.STANDARD) == (verdict.step != "auto_approve")
+
+
+@pytest.mark.parametrize(
+    ("terms", "changes", "fee_fen"),
+    [
+        ({"at_fault": "buyer", "fee_percent": 10}, {}, 9 + 10),  # by the code, each rounded down
+        ({"at_fault": "buyer", "fee_percent": 10}, {"delivered_fens": ()}, 0),  # nothing was handed over
+        ({"at_fault": "buyer", "fee_percent": 10}, {"is_canceled": True}, 0),
+        ({"at_fault": "shop", "fee_percent": 10}, {}, 0),
+        ({"at_fault": "platform", "fee_percent": 10}, {}, 0),
+        ({"at_fault": "nobody", "fee_percent": 10}, {}, 0),
+        ({"at_fault": "buyer", "balance_fee_percent": 2}, {}, 0),  # by the original route there is none
+        ({"at_fault": "buyer", "balance_fee_percent": 2}, {"to_balance": True}, 1 + 2),
+        ({"at_fault": "buyer", "fee_percent": 10, "balance_fee_percent": 2}, {"to_balance": True}, 11 + 12),
+        ({"at_fault": "shop", "balance_fee_percent": 2}, {"to_balance": True}, 0),
+        ({"at_fault": "buyer"}, {"to_balance": True}, 0),  # free, as long as the policy does not say so (S2-10)
+    ],
+)
+def test_fees(terms, changes, fee_fen):
+    """S4-5, S1-15, S2-10, P11: only where the buyer is at fault, only for what was delivered, in the buyer's favor."""
+    facts = replace(CODES, terms=replace(TERMS, **terms), **changes)
+    amounts = policy.amounts(facts)
+    assert (amounts.asked_fen, amounts.fee_fen, amounts.refund_fen) == (200, fee_fen, 200 - fee_fen)
+    assert sum(policy.fee_of(fen, facts) for fen in facts.delivered_fens) == fee_fen
+
+
+@given(percent=st.integers(0, 50), fens=st.lists(st.integers(1, 10**8), max_size=8))
+def test_of_every_code_something_is_left(percent, fens):
+    """I12: asked = fee + refund, and a code worth a fen still brings a fen back."""
+    facts = replace(UNSEEN, amount_fen=sum(fens), delivered_fens=tuple(fens))
+    facts = replace(facts, terms=replace(TERMS, at_fault="buyer", fee_percent=percent))
+    amounts = policy.amounts(facts)
+    assert amounts.asked_fen == amounts.fee_fen + amounts.refund_fen
+    assert all(0 <= 2 * policy.fee_of(fen, facts) <= fen for fen in fens)
+
+
+@given(st.data())
+def test_what_was_decided_on_can_be_decided_again(data):
+    """The facts come back from the record as they were, also those from before a fact was known."""
+    facts = replace(
+        data.draw(st.sampled_from([UNSEEN, UNDELIVERED, OPTED_IN, CODES])),
+        slots_given=tuple(data.draw(st.lists(st.sampled_from(["unused", "login_error"]), max_size=2))),
+        caps=(Cap("express", "shop", data.draw(st.integers(0, 9)), 10),),
+    )
+    kept = json.loads(json.dumps(facts.as_json()))
+    assert Facts.of_json(kept) == facts
+    old = {name: value for name, value in kept.items() if name not in NEW_FACTS}
+    old["terms"] = {name: kept["terms"][name] for name in OLD_TERMS}
+    assert policy.decide(Facts.of_json(old)).results
+
+
+OLD_TERMS = ["window_days", "cooling_off_hours", "one_click_below_fen", "one_click_daily_cap_fen", "max_rejections"]
+NEW_FACTS = {
+    field.name for field in fields(Facts) if field.default is not MISSING or field.default_factory is not MISSING
+}
+
+
+def test_what_is_missing_is_told_and_turns_nobody_down():
+    """S2-6, S0-17."""
+    terms = replace(TERMS, evidence_after_hours=24, slots=("redeem_error",))
+    late = replace(UNSEEN, terms=terms, at=DELIVERED + timedelta(hours=25), revealed_count=1)
+    (rule,) = [result for result in policy.decide(late).results if result.rule == "evidence"]
+    assert not rule.passed
+    assert "缺 1 项" in rule.sentence
+    assert policy.weights({"evidence": False}) == {"evidence": "fact"}
+    for enough in (replace(late, slots_given=("redeem_error",)), replace(late, at=DELIVERED + timedelta(hours=24))):
+        (rule,) = [result for result in policy.decide(enough).results if result.rule == "evidence"]
+        assert rule.passed
+
+
+@pytest.mark.parametrize(
+    ("is_complete", "is_cross_border", "hours"), [(False, False, 48), (True, False, 24), (True, True, 36)]
+)
+def test_complete_is_sooner_and_abroad_is_later(is_complete, is_cross_border, hours):
+    """S0-17, S3-14."""
+    words = {"is_complete": is_complete, "is_cross_border": is_cross_border}
+    assert policy.hours_to_review(usual=48, complete=24, extra=12, **words) == hours
+    assert policy.hours_to_review(usual=12, complete=24, extra=0, **words) == 12  # never later for being complete
 
 
 @given(st.data())

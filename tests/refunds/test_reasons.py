@@ -11,9 +11,11 @@ from refunds.applying import Application
 from refunds.lifecycle import StepRefused
 from refunds.models import Refund
 from refunds.reasons import REASONS, Sold, obstacle
-from shops.models import ProductKind
+from shops.models import ProductKind, RefundPolicy
+from shops.policy_terms import KINDS, SLOTS, ReasonTerms, usual_reasons
 from shops.stock import Viewer
 
+USUAL = {row["reason"]: ReasonTerms.of(row) for row in usual_reasons()}
 CODE = Sold("card_code", is_delivered=True, is_seen=False)
 SEEN_CODE = Sold("card_code", is_delivered=True, is_seen=True)
 WAITING_CODE = Sold("card_code", is_delivered=False, is_seen=False)
@@ -47,7 +49,28 @@ ACCOUNT = Sold("account", is_delivered=True, is_seen=True)
     ],
 )
 def test_a_reason_fits_or_it_is_said_why_not(code, sold, why):
-    assert obstacle(REASONS[code], sold) == why
+    assert obstacle(USUAL[code], sold) == why
+
+
+def test_the_words_and_the_terms_name_the_same_reasons_and_goods():
+    assert set(USUAL) == set(REASONS)
+    assert set(KINDS) == set(ProductKind.values)
+    assert {slot for terms in USUAL.values() for slot in terms.slots} <= set(SLOTS)
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind", "is_cross_border", "slots"),
+    [
+        ("invalid_code", "card_code", False, ["redeem_error"]),
+        ("cannot_log_in", "account", False, ["login_error", "unused"]),  # S0-5
+        ("invalid_code", "card_code", True, ["redeem_error", "identity"]),  # S3-14
+        ("changed_mind", "account", True, []),  # our own record proves it
+        ("undelivered", "card_code", False, []),
+    ],
+)
+def test_what_a_complete_application_shows_depends_on_reason_and_goods(reason, kind, is_cross_border, slots):
+    """S2-25, S3-7, S3-14."""
+    assert RefundPolicy(window_days=15).slots_for(reason, kind, is_cross_border=is_cross_border) == slots
 
 
 @pytest.mark.parametrize("kind", ProductKind.values)
@@ -55,10 +78,9 @@ def test_a_reason_fits_or_it_is_said_why_not(code, sold, why):
 def test_nobody_is_left_without_a_reason(kind, is_delivered, is_seen):
     """Whatever was bought and became of it: what can always happen can be said, and each kind of goods is known."""
     sold = [Sold(kind, is_delivered=is_delivered, is_seen=is_seen)]
-    fitting = {code for code, reason in REASONS.items() if not obstacle(reason, sold)}
+    fitting = {code for code, terms in USUAL.items() if not obstacle(terms, sold)}
     assert {"other", "payment_trouble", "platform_fault", "not_as_described", "duplicate", "late"} <= fitting
     assert ("undelivered" in fitting) is not is_delivered
-    assert set().union(*(reason.kinds for reason in REASONS.values())) <= set(ProductKind.values)
 
 
 def test_submitting_and_asking_beforehand_refuse_alike(buy, reveal):
