@@ -128,6 +128,11 @@ WEBHOOKS_MAY_STAY_HERE = env.bool("WEBHOOKS_MAY_STAY_HERE", False)
 if CHANNELS == "live" and WEBHOOKS_MAY_STAY_HERE:
     raise ImproperlyConfigured("CHANNELS=live forbids WEBHOOKS_MAY_STAY_HERE: a shop could call our own servers.")
 
+# Who verifies real names, by short name or dotted path: accounts/realname. Empty: nobody, and no express refunds.
+REALNAME_PROVIDER = env.str("REALNAME_PROVIDER", "console" if CHANNELS == "simulated" else "")
+if CHANNELS == "live" and REALNAME_PROVIDER in {"console", "accounts.realname.console.ConsoleProvider"}:
+    raise ImproperlyConfigured("CHANNELS=live forbids REALNAME_PROVIDER=console: it asks nobody.")
+
 CARD_KEYS_FILE = env.str("CARD_KEYS_FILE", "")  # key-encryption keys of the card codes: shops/vault.py
 RECORD_KEY_FILE = env.str("RECORD_KEY_FILE", "")  # signs each day's root: records/signing.py
 
@@ -284,7 +289,11 @@ ACCOUNT_LOGOUT_ON_GET = False
 # A session left behind somewhere opens neither another address nor a new password: both ask who it is once more.
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True  # and the known address hears of such a change
-ACCOUNT_RATE_LIMITS = {"find_order": "30/10m/ip,10/10m/key", "guest_buy": "20/10m/ip"}  # beside allauth's own
+ACCOUNT_RATE_LIMITS = {
+    "find_order": "30/10m/ip,10/10m/key",
+    "guest_buy": "20/10m/ip",
+    "real_name": "20/h/ip,5/h/user",
+}  # beside allauth's own
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if env.bool("BEHIND_PROXY", False) else 0
 EMAIL_CONFIG = env.email_url("EMAIL_URL", "consolemail://")
 vars().update(EMAIL_CONFIG)
