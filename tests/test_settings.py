@@ -64,6 +64,7 @@ def test_what_may_stand_together(keys, changes):
         ({"WECHAT_PUBLIC_KEY_ID": ""}, "every WECHAT_"),
         ({"DEBUG": "1"}, "forbids DEBUG"),
         ({"DEMO": "1"}, "forbids DEBUG, DEMO"),
+        ({"WEBHOOKS_MAY_STAY_HERE": "1"}, "forbids WEBHOOKS_MAY_STAY_HERE"),
         ({"TIME_SCALE": "0.05"}, "TIME_SCALE"),
         ({"CLOCK_OFFSET_SECONDS": "60"}, "CLOCK_OFFSET_SECONDS"),
         ({"SITE_URL": "http://shop.example"}, "SITE_URL=https://"),
