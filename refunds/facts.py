@@ -80,7 +80,7 @@ def gather(asked: Sequence[Asked], *, at: datetime) -> list[Facts]:
     orders = [each.order for each in asked]
     known = _Known(
         rejections=_rejections(orders),
-        records=_records(orders),
+        records=records({order.buyer_id for order in orders}),
         express=_express(orders),
         limits=lanes.limits(),
         given=lanes.given([each.purses for each in asked], at=at),
@@ -103,7 +103,6 @@ def _facts(each: Asked, known: _Known, at: datetime) -> Facts:
     today, purses, buyer = timezone.localdate(at), each.purses, each.order.buyer_id
     terms = terms_of(each.order.policy, each.reason, each.kind, is_cross_border=each.is_cross_border)
     refused_at, granted = known.records.get(buyer, (None, 0))
-    is_clean = refused_at is None or refused_at <= at - timedelta(days=terms.express_clean_days)
     return Facts(
         at=at,
         terms=terms,
@@ -133,7 +132,7 @@ def _facts(each: Asked, known: _Known, at: datetime) -> Facts:
         slots_given=tuple(sorted(set(each.slots_given) - {""})),
         has_opted_in=buyer in known.express,
         is_verified=known.express.get(buyer, False),
-        refused_lately=int(not is_clean),
+        refused_lately=refused_lately(refused_at, terms, at),
         refunded_ever=granted,
         caps=() if each.is_canceled else lanes.caps(known.limits, known.given, purses),
         closed_lanes=() if each.is_canceled else lanes.closed(known.limits),
@@ -216,9 +215,14 @@ def _rejections(orders: Sequence[Order]) -> dict[int, int]:
     return dict(rejected.values_list("order").annotate(Count("pk")))
 
 
-def _records(orders: Sequence[Order]) -> dict[int, tuple[datetime | None, int]]:
+def refused_lately(refused_at: datetime | None, terms: Terms, at: datetime) -> int:
+    """Whether the last refusal still counts against the express lane."""
+    return int(refused_at is not None and refused_at > at - timedelta(days=terms.express_clean_days))
+
+
+def records(buyers: Collection[int]) -> dict[int, tuple[datetime | None, int]]:
     """{buyer: (when one of their applications was last refused, how many were granted)} (S0-19, "good record")."""
-    mine = Refund.objects.filter(buyer__in={order.buyer_id for order in orders}, cancellation=None)
+    mine = Refund.objects.filter(buyer__in=buyers, cancellation=None)
     refused = Max(Coalesce("decided_at", "submitted_at"), filter=Q(status=Status.REJECTED))
     granted = Count("pk", filter=Q(status__in=Status.holding_money(), decided_at__isnull=False))
     rows = mine.order_by().values_list("buyer").annotate(refused_at=refused, granted=granted)
