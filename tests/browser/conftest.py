@@ -73,6 +73,7 @@ def world(
     paths["product_sold_out"] = f"/p/{sold_out.pk}/"
     policy = goods.policy
     paths["policy"] = f"/policies/{policy.code}/{policy.version}/"
+    paths |= {"policy_examples": f"{paths['policy']}examples/", "agreement": "/agreement/"}
 
     unpaid = placing.place(goods, Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=now())
     charging.present(charging.prepare(unpaid, at=now()), at=now())
@@ -132,6 +133,7 @@ def world(
     paths |= stage.pages_of_reviews(seen, done, merchant)
     paths |= stage.pages_of_the_shop(waiting, goods, merchant, finance)
     paths |= stage.pages_of_the_stock(goods, merchant)
+    paths |= stage.pages_of_programs(goods.shop, merchant)
     paths |= stage.an_application(stranger)
     paths |= stage.pages_of_records(seen)
     paths |= stage.pages_of_pace()

@@ -152,6 +152,30 @@ def pages_of_the_stock(product: Any, merchant: Any) -> dict[str, str]:
     }  # fmt: skip
 
 
+def pages_of_programs(shop: Any, merchant: Any) -> dict[str, str]:
+    """Keys, one of them revoked; an address that heard something, did not hear something, and is about to."""
+    from clock import now
+    from integrations import endpoints, keys, letters, sending
+    from integrations.models import WebhookDelivery
+    from refunds.models import RefundEvent
+
+    words: dict[str, Any] = {"by": merchant, "at": now()}
+    keys.make(shop, "ERP", ["orders:read", "refunds:read"], **words)
+    keys.revoke(keys.make(shop, "Old", ["orders:read"], **words)[0], **words)
+    webhook, _secret = endpoints.add(shop, "https://hooks.example.com/cardshop", list(letters.EVENTS), **words)
+    for outcome in (204, 500):
+        endpoints.ping(webhook, **words)
+        sending.record([(row, outcome) for row in sending.claim(now())], at=now())
+    event = RefundEvent.objects.filter(refund__shop=shop).latest("pk")
+    WebhookDelivery.objects.create(
+        endpoint=webhook, event=event, kind=letters.kind_of(event), created_at=now(), next_due_at=now()
+    )
+    return {
+        "shop_keys": "/shop/keys/", "shop_webhooks": "/shop/webhooks/",
+        "shop_webhook": f"/shop/webhooks/{webhook.pk}/",
+    }  # fmt: skip
+
+
 def an_application(applicant: Any) -> dict[str, str]:
     """申请入驻, waiting for an operator."""
     from clock import now

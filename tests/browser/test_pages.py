@@ -147,6 +147,15 @@ def _answers_of_the_shop(world: dict[str, Any], pages: dict[str, Any]) -> Iterat
     page.locator(".bar button").click()
     page.locator("#errors").wait_for()
     yield "shop_product_errors", page
+    page.goto(world["url"] + world["paths"]["shop_keys"])
+    page.locator("input[name=name]").fill("ERP")
+    page.locator("main form.card button").click()
+    page.locator("#secret").wait_for()
+    yield "shop_secret", page
+    page.goto(world["url"] + world["paths"]["shop_webhooks"])
+    page.locator("main form.card button").click()
+    page.locator("#errors").wait_for()
+    yield "shop_webhook_errors", page
 
 
 THE_BAR = "position => document.querySelectorAll('.bar').forEach(bar => { bar.style.position = position; })"
