@@ -6,7 +6,7 @@ from celery import shared_task
 
 import clock
 import workqueue
-from refunds import cancellations, closing, disbursement, figures, pace, sweeping
+from refunds import cancellations, closing, disbursement, figures, pace, simulation, sweeping
 from refunds.lifecycle import SWEEP
 
 
@@ -30,3 +30,10 @@ def count_shops() -> None:
 def count_stages() -> None:
     """How long refunds take, once an hour: the public page."""
     pace.compute(at=clock.now())
+
+
+@shared_task(name=simulation.SWEEP)
+def simulate() -> None:
+    """One batch of a policy's trial; what is left rings again, so that refunds never wait behind it."""
+    workqueue.heard(simulation.SWEEP)
+    simulation.run(at=clock.now())

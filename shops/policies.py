@@ -2,7 +2,7 @@
 
     newest published version → draft (a copy) → edited → published: its products move to it, orders keep theirs (PM19)
 
-That a draft was tried out before it is published is demanded one floor up, where the cases are: ``refunds/simulation.py``.
+That a draft was tried out before it is published is demanded where the cases are: ``refunds/simulation.py``.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def publish_next(following: RefundPolicy, *, at: datetime) -> int:
 
 
 def hold(code: str) -> None:
-    """Whoever writes versions of this policy waits for the others, and then looks at what there is. In a transaction."""
+    """In a transaction: whoever writes versions of this policy waits for the others, and only then looks."""
     list(RefundPolicy.objects.select_for_update(no_key=True).filter(code=code).order_by("pk").values_list("pk"))
 
 

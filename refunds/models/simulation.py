@@ -21,8 +21,8 @@ class SimulationStatus(models.TextChoices):
 class PolicySimulation(WorkItem):
     """试算 of a draft over the newest pre-checks. ``terms`` is the draft as it was then: it may be edited meanwhile.
 
-    ``next_below``: pre-checks from this key on are done; it counts downwards. ``done`` counts also what was ``skipped``:
-    {why: how many}, by the keys of ``simulation.SKIPPED``.
+    ``next_below``: pre-checks from this key on are done; it counts downwards. ``done`` counts also what was
+    ``skipped``: {why: how many}, by the keys of ``simulation.SKIPPED``.
     """
 
     draft = models.ForeignKey(RefundPolicy, models.CASCADE, related_name="simulations", verbose_name=_("政策草稿"))
