@@ -11,6 +11,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
+import operator
+import statistics
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -20,6 +23,10 @@ MAX_BYTES = 8 * 1024 * 1024
 MAX_PIXELS = 40_000_000
 MAX_SIDE = 65_500  # JPEG's own limit
 FORMATS = ("JPEG", "PNG", "WEBP")
+SMALL_BELOW = 300  # pixels of the shorter side
+READ_AT = 1024  # pixels of the longer side, at which a reviewer looks at it
+SHARP_FROM, SHARP_SHARE = 48, 1000  # a sharp picture has an edge this steep in one pixel of so many
+PLAIN_BELOW = 2.0  # levels of grey by which a plain surface may differ
 CHILD_CPU_SECONDS = 5
 CHILD_MEMORY_BYTES = 512 * 1024 * 1024
 CHILD_SECONDS = 30  # by the wall clock: a busy machine is not the buyer's fault
@@ -42,6 +49,13 @@ REASONS = {
 }
 
 
+#: hint → what the buyer reads beside a picture that was taken all the same (S1-9).
+HINTS = {
+    "small": _("图片太小，字可能认不出来，建议重新截取整屏。"),
+    "blurred": _("看不清，建议重拍：对准、拿稳，或直接截屏。"),
+}
+
+
 class UnusableImage(Exception):
     """The upload cannot be used as evidence. ``message`` is for the buyer, ``reason_code`` for us."""
 
@@ -53,13 +67,24 @@ class UnusableImage(Exception):
 
 @dataclass(frozen=True)
 class Repainted:
-    """A picture that we made ourselves: upright, without a word beside its pixels. ``sha256`` of ``data`` is in hex."""
+    """A picture that we made ourselves: upright, without a word beside its pixels. ``sha256`` of ``data`` is in hex.
+
+    ``likeness``: 64 bits (signed), few of which differ between pictures that look alike; None of a plain surface.
+    ``hint``: a key of HINTS where people may not be able to read it; never a reason to refuse it.
+    """
 
     data: bytes = field(repr=False)
     content_type: str
     width: int
     height: int
     sha256: str
+    likeness: int | None = None
+    hint: str = ""
+
+    @property
+    def advice(self) -> str:
+        """The hint in words; whoever shows it translates it. Empty: nothing to say."""
+        return HINTS.get(self.hint, "")
 
 
 def repaint(data: bytes) -> Repainted:
@@ -98,7 +123,15 @@ def _read(returncode: int, answer: bytes) -> Repainted:
         raise UnusableImage(said["reason_code"])
     if not picture.startswith(b"\xff\xd8\xff"):
         raise UnusableImage("too_complex")
-    return Repainted(picture, "image/jpeg", said["width"], said["height"], hashlib.sha256(picture).hexdigest())
+    return Repainted(
+        picture,
+        "image/jpeg",
+        said["width"],
+        said["height"],
+        hashlib.sha256(picture).hexdigest(),
+        said["likeness"],
+        said["hint"],
+    )
 
 
 # --- In the child ---------------------------------------------------------------------------------------------------
@@ -107,8 +140,7 @@ def _read(returncode: int, answer: bytes) -> Repainted:
 def _main() -> None:
     _limit_ourselves(cpu_seconds=int(sys.argv[1]), memory_bytes=int(sys.argv[2]))
     try:
-        size, picture = _paint(sys.stdin.buffer.read())
-        head: dict[str, Any] = {"width": size[0], "height": size[1]}
+        head, picture = _paint(sys.stdin.buffer.read())
     except UnusableImage as unusable:
         head, picture = {"reason_code": unusable.reason_code}, b""
     except MemoryError:
@@ -126,7 +158,8 @@ def _limit_ourselves(*, cpu_seconds: int, memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 
 
-def _paint(data: bytes) -> tuple[tuple[int, int], bytes]:
+def _paint(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """What is said of the picture, and the picture."""
     from PIL import Image
 
     upright = _upright(_decode(data))
@@ -139,7 +172,10 @@ def _paint(data: bytes) -> tuple[tuple[int, int], bytes]:
     del upright
     picture = io.BytesIO()
     canvas.save(picture, "JPEG", quality=88)
-    return canvas.size, picture.getvalue()
+    seen = canvas.reduce(-(-max(canvas.size) // READ_AT)).convert("L")
+    hint = "small" if min(canvas.size) < SMALL_BELOW else "" if _is_sharp(seen) else "blurred"
+    said = {"width": canvas.width, "height": canvas.height, "likeness": _likeness(seen), "hint": hint}
+    return said, picture.getvalue()
 
 
 def _decode(data: bytes) -> Any:
@@ -185,6 +221,38 @@ def _rgb(picture: Any) -> Any:
     if picture.mode.startswith("I"):  # 16 bits of grey; a plain conversion would clip all but the darkest to white
         picture = picture.convert("I").point(lambda grey: grey / 256).convert("L")
     return picture.convert("RGB")
+
+
+def _likeness(seen: Any) -> int | None:
+    """Perceptual hash (pHash): which of the 64 coarsest waves of a grey picture are stronger than their median."""
+    from PIL import Image, ImageStat
+
+    side = 32
+    small = seen.resize((side, side), Image.Resampling.BOX)
+    if ImageStat.Stat(small).stddev[0] < PLAIN_BELOW:
+        return None  # all plain surfaces look alike, and prove nothing
+    grey = small.tobytes()
+    rows = [grey[start : start + side] for start in range(0, side * side, side)]
+    waves = [[math.cos(math.pi * (2 * at + 1) * turn / (2 * side)) for at in range(side)] for turn in range(8)]
+    across = [[sum(map(operator.mul, row, wave)) for row in rows] for wave in waves]
+    strengths = [sum(map(operator.mul, column, wave)) for wave in waves for column in across]
+    middle = statistics.median(strengths[1:])  # the first is the brightness of the whole
+    bits = sum(1 << place for place, strength in enumerate(strengths) if strength > middle)
+    return bits - (1 << 64) if bits >> 63 else bits
+
+
+def _is_sharp(seen: Any) -> bool:
+    """Whether some edges of a grey picture are edges: its Laplacian where it is strongest. Its variance would call a
+    sharp screenshot blurred, most of which is plain."""
+    from PIL import ImageFilter
+
+    if min(seen.size) < 3:
+        return False
+    laplacian = ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), scale=1, offset=128)
+    inside = (1, 1, seen.width - 1, seen.height - 1)  # the filter leaves the border as it was
+    edges = seen.filter(laplacian).crop(inside).histogram()
+    steep = sum(count for level, count in enumerate(edges) if abs(level - 128) >= SHARP_FROM)
+    return bool(steep * SHARP_SHARE >= seen.width * seen.height)
 
 
 if __name__ == "__main__":
