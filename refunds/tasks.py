@@ -6,7 +6,7 @@ from celery import shared_task
 
 import clock
 import workqueue
-from refunds import cancellations, closing, disbursement, figures, pace, simulation, sweeping
+from refunds import cancellations, closing, disbursement, drafts, figures, pace, simulation, sweeping
 from refunds.lifecycle import SWEEP
 
 
@@ -28,8 +28,10 @@ def count_shops() -> None:
 
 @shared_task(name="refunds.pace")
 def count_stages() -> None:
-    """How long refunds take, once an hour: the public page."""
+    """How long refunds take, once an hour: the public page. Drafts of applications that nobody came back to go."""
     pace.compute(at=clock.now())
+    while drafts.sweep(at=clock.now()):
+        pass
 
 
 @shared_task(name=simulation.SWEEP)

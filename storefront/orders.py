@@ -58,6 +58,7 @@ def _facts(request: SignedIn, order: Order, report: ReportForm | None = None) ->
     payable = is_payable(order, at)
     has_unseen = any(now.can_reveal and not now.is_seen for now in lines)
     needs_no_code = any(now.topup or now.service for now in lines)
+    entry = reading.refund_entry(order, at=at)
     return {
         "order": order,
         "lines": lines,
@@ -66,7 +67,8 @@ def _facts(request: SignedIn, order: Order, report: ReportForm | None = None) ->
         "money_back": reading.money_back(order, at=at),
         "payment": applying.paid_payment(order),
         "surpluses": reading.surplus_of(order),
-        "entry": reading.refund_entry(order, at=at),
+        "entry": entry,
+        "one_tap": reading.one_tap(order, entry, at=at),
         "late": late_offer(order, lines, at=at),
         "is_payable": payable,
         "can_cancel": bool(cancellation.offer(order)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,13 +11,16 @@ from django.http import Http404
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from money import yuan
+from money import share_out, yuan
 from orders.models import Order, OrderLine
 from payments.models import Payment, PaymentStatus
-from refunds import applying, stages
+from refunds import applying, policy, stages
+from refunds.applying import Application, Preview, Refundable
+from refunds.lifecycle import StepRefused
 from refunds.models import Refund, Status
 from refunds.policy import Verdict
 from refunds.reading import in_language
+from refunds.reasons import obstacle
 from storefront.lines import MOVING, PAID_BACK
 from storefront.templatetags.words import deadline
 
@@ -69,6 +73,75 @@ def refund_entry(order: Order, *, at: datetime) -> RefundEntry:
         return RefundEntry(False, _("这张订单的款项已全部退回或正在退回"))
     verdict = applying.preview(order, applying.Application(reason=""), at=at).verdict
     return RefundEntry(verdict.step != "turn_down", in_language(verdict), verdict=verdict)
+
+
+@dataclass(frozen=True)
+class OneTap:
+    """一键退款: an application that needs no form, with the reason that it names and what comes of it."""
+
+    reason: str
+    seen: Preview
+
+
+#: What our own records prove of all the goods: the first that fits is the reason of a refund by one tap.
+ONE_TAP = ("undelivered", "changed_mind")
+
+
+def one_tap(order: Order, entry: RefundEntry, *, at: datetime) -> OneTap | None:
+    """None where a person has to look, or where the reason would have to be asked for (S3-25, S3-27)."""
+    if entry.running or entry.verdict is None or entry.verdict.step != "auto_approve":
+        return None
+    sold = applying.sold(applying.refundable_lines(order))
+    for reason in ONE_TAP:
+        terms = order.policy.reason(reason)
+        if terms is None or any(obstacle(terms, [each]) for each in sold):
+            continue
+        try:
+            seen = applying.preview(order, Application(reason=reason), at=at)
+        except StepRefused:
+            continue
+        if seen.verdict.step == "auto_approve" and not seen.facts.terms.slots:
+            return OneTap(reason, seen)
+    return None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One unit of a refund. ``taken_fen``: what of its price went back before. Asked − fee = refund."""
+
+    refundable: Refundable
+    taken_fen: int
+    asked_fen: int
+    fee_fen: int
+
+    @property
+    def refund_fen(self) -> int:
+        return self.asked_fen - self.fee_fen
+
+
+@dataclass(frozen=True)
+class Sums:
+    """The arithmetic of a refund, as it is shown before sending: the parts sum exactly (I12)."""
+
+    parts: list[Part]
+    asked_fen: int
+    fee_fen: int
+    refund_fen: int
+
+
+def sums(seen: Preview, chosen: Sequence[Refundable]) -> Sums:
+    amounts = seen.amounts
+    shares = share_out(amounts.asked_fen, [item.amount_fen for item in chosen])
+    parts = [
+        Part(
+            item,
+            item.line.price_fen - item.amount_fen,
+            fen,
+            policy.fee_of(fen, seen.facts) if getattr(item.line, "delivery", None) else 0,
+        )
+        for item, fen in zip(chosen, shares, strict=True)
+    ]
+    return Sums(parts, amounts.asked_fen, amounts.fee_fen, amounts.refund_fen)
 
 
 @dataclass(frozen=True)

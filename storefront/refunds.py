@@ -1,9 +1,8 @@
-"""Asking for a refund, and watching it until the money is there."""
+"""Watching a refund until the money is there, and what its buyer can do meanwhile. Asking for one: ``applying.py``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -18,121 +17,13 @@ import clock
 import paging
 import private_pictures
 from accounts.visitors import SignedIn
-from orders.models import Order
-from refunds import applying, lifecycle, stages
+from refunds import lifecycle, stages
 from refunds import reading as case
-from refunds.applying import AlreadyActive
 from refunds.evidence import TooManyImages
 from refunds.lifecycle import StepRefused
 from refunds.models import Evidence, Queue, Refund, Status
-from refunds.policy import Verdict
-from refunds.reasons import REASONS, helps, obstacle
 from storefront import reading
-from storefront.forms import ApplicationForm, EvidenceForm
-
-# --- asking -----------------------------------------------------------------------------------------------------------
-
-
-@login_required
-@never_cache
-def apply(request: SignedIn, order_no: str) -> HttpResponse:
-    """申请退款. What the pre-check will say stands on the page before anything is sent (B5)."""
-    order = reading.order_of(request.user, order_no)
-    at = clock.now()
-    entry = reading.refund_entry(order, at=at)
-    if entry.running:
-        messages.info(request, entry.reason)
-        return redirect("storefront:refund", entry.running.refund_no)
-    if entry.verdict is None:  # unpaid, or nothing left of it
-        messages.info(request, entry.reason)
-        return redirect("storefront:order", order_no)
-    form = _application_form(request, order)
-    if request.method == "POST" and "check" not in request.POST and form.is_valid():
-        return _submit(request, order, form)
-    facts = _eligibility(order, form, at)
-    if request.htmx:  # type: ignore[attr-defined]
-        return render(request, "storefront/_verdict.html", facts | {"order": order, "form": form, "is_news": True})
-    return _show_form(request, order, form, facts)
-
-
-def _application_form(request: SignedIn, order: Order) -> ApplicationForm:
-    refundable = applying.refundable_lines(order)
-    payment = applying.paid_payment(order)
-    left = sum(item.amount_fen for item in refundable)
-    most_fen = min(left, payment.refundable_fen) if payment else left
-    if request.method != "POST":
-        return ApplicationForm(policy=order.policy, refundable=refundable, most_fen=most_fen)
-    files = None if "check" in request.POST else request.FILES  # a check looks at no image
-    return ApplicationForm(request.POST, files, policy=order.policy, refundable=refundable, most_fen=most_fen)
-
-
-def _submit(request: SignedIn, order: Order, form: ApplicationForm) -> HttpResponse:
-    at = clock.now()
-    try:
-        refund = applying.submit(order, form.application(), by=request.user, at=at)
-    except AlreadyActive as active:
-        messages.info(request, str(active))
-        return redirect("storefront:refund", active.refund_no)
-    except (StepRefused, TooManyImages) as refusal:
-        form.add_error(_field_of(refusal), str(refusal))
-        return _show_form(request, order, form, _eligibility(order, form, at))
-    messages.success(request, _("已提交。单号 %(no)s，请在本页查看进度。") % {"no": refund.refund_no})
-    return redirect("storefront:refund", refund.refund_no)
-
-
-def _field_of(refusal: Exception) -> str | None:
-    """Beside which field the domain's refusal is shown."""
-    code = getattr(refusal, "code", "")
-    return {
-        "description_missing": "description",
-        "amount_out_of_range": "amount",
-        "unknown_reason": "reason",
-        "reason_does_not_fit": "reason",
-    }.get(code)
-
-
-def _preview(order: Order, form: ApplicationForm, at: datetime) -> tuple[Verdict | None, str]:
-    """The pre-check's answer to what is chosen so far, or why there is none."""
-    if form.is_bound:
-        form.is_valid()  # reads what can be read
-        misfit = form.errors.get("reason") if form["reason"].value() else None  # not chosen yet is no mistake
-        if wrong := misfit or form.errors.get("amount") or form.errors.get("lines"):
-            return None, str(wrong[0])
-        application = form.application()
-    else:
-        application = applying.Application(reason="")
-    try:
-        return applying.preview(order, application, at=at).verdict, ""
-    except StepRefused as refusal:
-        return None, str(refusal)
-
-
-def _eligibility(order: Order, form: ApplicationForm, at: datetime) -> dict[str, Any]:
-    verdict, refusal = _preview(order, form, at)
-    if verdict is None:
-        return {"verdict": None, "refusal": refusal}
-    rules = case.weighed([rule.as_json() for rule in verdict.results])
-    return {"verdict": {"step": verdict.step, "sentence": case.in_language(verdict), "rules": rules}}
-
-
-def _show_form(request: SignedIn, order: Order, form: ApplicationForm, facts: dict[str, Any]) -> HttpResponse:
-    """A browser never fills in a file again: where one had been chosen, the page says that it is lost."""
-    chosen = {str(key) for key in form["lines"].value() or []} if "lines" in form.fields else set()
-    kinds, sold = applying.kinds_of(order), applying.sold(form.refundable)
-    facts |= {
-        "order": order,
-        "form": form,
-        "pictures_lost": bool(request.FILES),
-        "chosen": [(item, str(item.line.pk) in chosen) for item in form.refundable],
-        "reasons": [
-            (reason.code, case.localized(reason.title, reason.title_en), case.localized(*helps(reason, kinds)))
-            for reason in REASONS.values()
-            if (terms := order.policy.reason(reason.code))
-            and (not obstacle(terms, sold) or reason.code == form["reason"].value())
-        ],
-    }
-    return render(request, "storefront/apply.html", facts)
-
+from storefront.forms import EvidenceForm
 
 # --- watching ---------------------------------------------------------------------------------------------------------
 

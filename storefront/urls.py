@@ -7,7 +7,20 @@ from datetime import date
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from storefront import checkout, guests, orders, pages, paying, products, records, refunds, revealing, reviewing
+from storefront import (
+    applying,
+    checkout,
+    express,
+    guests,
+    orders,
+    pages,
+    paying,
+    products,
+    records,
+    refunds,
+    revealing,
+    reviewing,
+)
 
 
 class PublicNumber(StringConverter):
@@ -65,7 +78,12 @@ urlpatterns = [
     path("orders/<no:order_no>/review/", reviewing.write, name="review"),
     path("orders/<no:order_no>/record/", records.order, name="order_record"),
     path("orders/<no:order_no>/record/record.json", records.order_file, name="order_record_file"),
-    path("orders/<no:order_no>/refund/", refunds.apply, name="apply"),
+    path("orders/<no:order_no>/refund/", applying.choose_reason, name="apply"),
+    path("orders/<no:order_no>/refund/material/", applying.show_material, name="apply_material"),
+    path("orders/<no:order_no>/refund/money/", applying.choose_money, name="apply_money"),
+    path("orders/<no:order_no>/refund/check/", applying.check_answers, name="apply_check"),
+    path("orders/<no:order_no>/refund/one-tap/", applying.take_one_tap, name="apply_one_tap"),
+    path("refunds/pictures/<uuid:image_id>/", applying.show_picture, name="apply_picture"),
     path("refunds/", refunds.refund_list, name="refunds"),
     path("refunds/<no:refund_no>/", refunds.refund_page, name="refund"),
     path("refunds/<no:refund_no>/track/", refunds.track, name="track"),
@@ -74,11 +92,16 @@ urlpatterns = [
     path("refunds/<no:refund_no>/confirm/", refunds.confirm_arrival, name="confirm_arrival"),
     path("services/<uuid:report_id>/", orders.report_image, name="report_image"),
     path("evidence/<uuid:evidence_id>/", refunds.evidence_image, name="evidence"),
+    path("me/express/", express.show, name="express"),
+    path("me/real-name/", express.verify, name="real_name"),
     path("notices/", pages.notice_list, name="notices"),
     path("notices/read/", pages.read_all, name="read_all"),
     path("notices/<int:notice_id>/", pages.open_notice, name="notice"),
     path("policies/<policy:code>/<int:version>/", pages.policy_page, name="policy"),
     path("policies/<policy:code>/<int:version>.txt", pages.policy_text, name="policy_text"),
+    path("policies/<policy:code>/<int:version>/examples/", pages.policy_examples, name="policy_examples"),
+    path("agreement/", pages.agreement_page, name="agreement"),
+    path("agreement.txt", pages.agreement_text, name="agreement_text"),
     path("records/", records.record_list, name="records"),
     path("records/<day:day>.json", records.daily_root, name="daily_root"),
     path("records/key.json", records.key, name="record_key"),

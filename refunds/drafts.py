@@ -1,0 +1,239 @@
+"""申请草稿: an application while it is being written, step by step, kept with its order until it is sent (B5).
+
+One draft per order: it survives a log-out and is there in another browser. It proves nothing and freezes nothing.
+Whoever changes one holds its row, which is locked before anything else is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from identifiers import uuid7
+from images import Repainted
+from orders.models import Order, OrderLine
+from refunds import applying
+from refunds.applying import AlreadyActive, Application, Refundable
+from refunds.evidence import MOST_IMAGES, TooManyImages
+from refunds.lifecycle import StepRefused
+from refunds.models import Destination, DraftImage, Refund, RefundDraft, Status
+from refunds.reasons import REASONS
+from shops.policy_terms import SLOTS
+
+KEPT_DAYS = 30
+BATCH = 200
+#: What ``RefundDraft.answers`` may hold.
+ANSWERS = frozenset({"reason", "lines", "amount_fen", "description", "contact", "destination"})
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What keeps a draft from being sent: the step that it belongs to ("reason", "material", "money"; empty: none can
+    mend it), and the sentence for the buyer. ``is_news``: it was answered, and the order has changed since."""
+
+    step: str
+    sentence: str
+    is_news: bool = False
+
+
+def of(order: Order) -> RefundDraft | None:
+    return RefundDraft.objects.filter(order=order).first()
+
+
+def keep(order: Order, answers: Mapping[str, Any], *, at: datetime) -> RefundDraft:
+    """Add to what has been answered. Another choice of units makes the amount "all that is left" again."""
+    if unknown := answers.keys() - ANSWERS:
+        raise ValueError(f"drafts.keep: {sorted(unknown)}")
+    with transaction.atomic():
+        draft = _hold(order, at)
+        before = draft.answers
+        draft.answers = before | answers
+        if draft.answers.get("lines") != before.get("lines") and "amount_fen" not in answers:
+            draft.answers["amount_fen"] = None
+        if draft.answers != before:  # looked at is not changed: see ``submit``
+            draft.updated_at = at
+            draft.save(update_fields=["answers", "updated_at"])
+    return draft
+
+
+def add_image(order: Order, *, slot: str, image: Repainted, at: datetime) -> DraftImage:
+    """One repainted picture for one slot (empty: any other). The same picture sent twice is one.
+
+    Raises TooManyImages, or StepRefused for a slot that there is not.
+    """
+    if slot and slot not in SLOTS:
+        raise StepRefused("unknown_slot", _("没有这一项凭证，请刷新页面后重选。"))
+    with transaction.atomic():
+        draft = _hold(order, at)
+        known = list(draft.images.all())
+        if same := next((row for row in known if (row.slot, row.digest) == (slot, image.sha256)), None):
+            return same
+        if len(known) >= MOST_IMAGES:
+            raise TooManyImages(_("一张退款单最多 %(most)d 张图片。") % {"most": MOST_IMAGES})
+        row = _image_row(draft, slot, image, at)
+        _touch(draft, at)
+    return row
+
+
+def remove_image(order: Order, image_id: UUID | str, *, at: datetime) -> None:
+    """The picture and its file. One that is not there any more is no mistake."""
+    with transaction.atomic():
+        draft = _locked(order)
+        row = draft.images.filter(pk=image_id).first() if draft else None
+        if draft is None or row is None:
+            return
+        name = row.image.name
+        row.delete()
+        _touch(draft, at)
+        transaction.on_commit(lambda: default_storage.delete(name))
+
+
+def application(draft: RefundDraft, *, device_key: bytes | None = None) -> Application:
+    """What the draft asks for, as far as it has been answered."""
+    said = draft.answers
+    return Application(
+        reason=said.get("reason", ""),
+        description=said.get("description", ""),
+        contact=said.get("contact", ""),
+        amount_fen=said.get("amount_fen"),
+        line_ids=_line_ids(draft),
+        draft_images=list(draft.images.order_by("created_at", "pk")),
+        destination=said.get("destination", Destination.ORIGINAL),
+        device_key=device_key,
+    )
+
+
+def gap(order: Order, draft: RefundDraft | None) -> Gap | None:
+    """The first thing that is missing, or no longer true of the order; None: it can be sent."""
+    refundable = applying.refundable_lines(order)
+    payment = applying.paid_payment(order)
+    most_fen = min(sum(item.amount_fen for item in refundable), payment.refundable_fen if payment else 0)
+    if most_fen <= 0:
+        return Gap("", _("这张订单的款项已全部退回或正在退回。"), is_news=True)
+    if draft is None or not draft.answers.get("reason"):
+        return Gap("reason", _("请选择退款原因。"))
+    asked = application(draft)
+    if asked.reason not in REASONS:
+        return Gap("reason", _("请从列表中选择退款原因。"), is_news=True)
+    chosen = _still_there(refundable, asked)
+    if chosen is None:
+        return Gap("reason", _("您选的商品里有的已退款或正在退款，请重新选择退哪几件。"), is_news=True)
+    try:
+        applying.check_reason(order.policy, asked.reason, chosen)
+    except StepRefused as refusal:
+        return Gap("reason", str(refusal), is_news=True)
+    try:
+        applying.check_words(asked)
+    except StepRefused as refusal:
+        return Gap("material", str(refusal))
+    if asked.amount_fen is not None:
+        try:
+            applying.check_amount(asked.amount_fen, min(sum(item.amount_fen for item in chosen), most_fen))
+        except StepRefused as refusal:
+            return Gap("money", str(refusal), is_news=True)
+    if asked.destination == Destination.BALANCE and order.buyer.is_guest:
+        return Gap("money", _("访客没有余额账户，请选择原路退回，或先认领订单。"), is_news=True)
+    return None
+
+
+def submit(
+    order: Order, *, by: User, at: datetime, seen: datetime | None = None, device_key: bytes | None = None
+) -> Refund:
+    """Send it; with that the draft is gone, and its pictures are evidence.
+
+    ``seen``: the draft's ``updated_at`` when its answers were last read over; None: nobody asks. However often and
+    from however many tabs it is sent, one refund comes of it (P1): the others get AlreadyActive with its number.
+    Raises AlreadyActive or StepRefused; the draft is kept then.
+    """
+    with transaction.atomic():
+        draft = _locked(order)
+        if draft is None:
+            raise _sent_already(order)
+        if seen is not None and draft.updated_at != seen:
+            raise StepRefused("draft_has_changed", _("内容在别的页面改过，请再核对一遍，然后提交。"))
+        refund = applying.submit(order, application(draft, device_key=device_key), by=by, at=at)
+        draft.delete()
+    return refund
+
+
+def sweep(*, at: datetime) -> int:
+    """Drafts that nobody touched for 30 days go, with their pictures. Returns how many; call until there are none."""
+    with transaction.atomic():
+        old = RefundDraft.objects.filter(updated_at__lt=at - timedelta(days=KEPT_DAYS))
+        keys = list(old.select_for_update(skip_locked=True).order_by("pk").values_list("pk", flat=True)[:BATCH])
+        names = list(DraftImage.objects.filter(draft__in=keys).values_list("image", flat=True))
+        RefundDraft.objects.filter(pk__in=keys).delete()
+        transaction.on_commit(lambda: [default_storage.delete(name) for name in names])
+    return len(keys)
+
+
+def _hold(order: Order, at: datetime) -> RefundDraft:
+    """The order's draft, locked; a new one where there is none. In a transaction."""
+    while True:  # between the two it can be sent
+        RefundDraft.objects.get_or_create(order=order, defaults={"updated_at": at})
+        if draft := _locked(order):
+            return draft
+
+
+def _locked(order: Order) -> RefundDraft | None:
+    return RefundDraft.objects.select_for_update(no_key=True).filter(order=order).first()
+
+
+def _touch(draft: RefundDraft, at: datetime) -> None:
+    draft.updated_at = at
+    draft.save(update_fields=["updated_at"])
+
+
+def _image_row(draft: RefundDraft, slot: str, image: Repainted, at: datetime) -> DraftImage:
+    """A file whose row is rolled back stays, but no row names it and no page serves it."""
+    key = uuid7()
+    suffix = image.content_type.rsplit("/", 1)[-1]
+    name = default_storage.save(f"evidence/{draft.order.order_no}/{key}.{suffix}", ContentFile(image.data))
+    return DraftImage.objects.create(
+        id=key,
+        draft=draft,
+        slot=slot,
+        image=name,
+        content_type=image.content_type,
+        width=image.width,
+        height=image.height,
+        digest=image.sha256,
+        likeness=getattr(image, "likeness", None),
+        created_at=at,
+    )
+
+
+def _line_ids(draft: RefundDraft) -> list[int] | None:
+    """Positions are what people see; a position that the order does not have stays in, to be refused."""
+    positions = draft.answers.get("lines")
+    if positions is None:
+        return None
+    by_position = dict(OrderLine.objects.filter(order=draft.order_id).values_list("position", "pk"))
+    return [by_position.get(position, 0) for position in positions]
+
+
+def _still_there(refundable: list[Refundable], asked: Application) -> list[Refundable] | None:
+    """The lines asked about; None if one of them has nothing left."""
+    if asked.line_ids is None:
+        return refundable
+    chosen = [item for item in refundable if item.line.pk in set(asked.line_ids)]
+    return chosen if len(chosen) == len(set(asked.line_ids)) and chosen else None
+
+
+def _sent_already(order: Order) -> Exception:
+    active = Refund.objects.filter(order=order, status__in=Status.active()).first()
+    if active:
+        return AlreadyActive(active.refund_no)
+    return StepRefused("no_draft", _("这份申请已提交或已过期，请重新填写。"))
+
+
+__all__ = ["Gap", "add_image", "application", "gap", "keep", "of", "remove_image", "submit", "sweep"]
