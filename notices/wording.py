@@ -55,6 +55,11 @@ WORDING = {
     "refund_mark_returned": _("退款 %(refund_no)s 被收款账户退回，财务正在处理。"),
     "refund_resume": _("退款 %(refund_no)s 已恢复处理。"),
     "refund_reissue": _("退款 %(refund_no)s 将重新原路退回。"),
+    "refund_credit_balance": _("退款 %(refund_no)s 已退至余额 %(amount)s。"),
+    "refund_auto_approve_to_balance": _("退款 %(refund_no)s 已自动通过，%(amount)s 即将退至余额。"),
+    "refund_approve_canceled_to_balance": _("订单已取消，退款 %(refund_no)s 已自动通过，%(amount)s 即将退至余额。"),
+    "refund_cannot_send_to_balance": _("退款 %(refund_no)s 无法退至余额：%(note)s。客服会联系您。"),
+    "refund_reissue_to_balance": _("退款 %(refund_no)s 将重新放款，退至余额。"),
 }
 
 

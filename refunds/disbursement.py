@@ -1,4 +1,4 @@
-"""发款: approved → attempt opened and sent; its outcome moves the case.
+"""发款: approved → attempt opened and sent; its outcome moves the case. What goes to the balance is there at once.
 
 The network moves attempts (``payments.refunding``); this file turns their news into steps of the case.
 """
@@ -15,12 +15,12 @@ from django.db import OperationalError, transaction
 
 import workqueue
 from accounts.models import User
-from payments import hearing, refunding
+from payments import crediting, hearing, refunding
 from payments.models import AttemptStatus as A
 from payments.models import RefundAttempt
-from refunds import lifecycle
+from refunds import goods, lifecycle
 from refunds.lifecycle import StepRefused
-from refunds.models import Disbursement, Queue, Refund
+from refunds.models import Destination, Disbursement, Queue, Refund
 from refunds.models import Status as S
 
 log = logging.getLogger(__name__)
@@ -37,18 +37,30 @@ class Released:
 
 
 def release(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Released:
-    """放款. What the channel would refuse anyway is set aside before calling (G9); the rest goes out."""
+    """放款, each the way that its buyer chose. What would be refused anyway is set aside before calling (G9)."""
     with transaction.atomic():
         rows = Refund.objects.select_for_update(no_key=True, of=("self",)).select_related("payment__account", "order")
         locked = list(rows.filter(pk__in=workqueue.pks(refunds)).order_by("pk"))
         lifecycle.demand_right("disburse", locked, by=by)  # setting aside moves a case too
-        reasons = {r.pk: refunding.why_not(r.payment, r.amount_fen, at=at) for r in locked}
+        reasons = {refund.pk: why_not(refund, at=at) for refund in locked}
         sent = [refund for refund in locked if not reasons[refund.pk]]
         set_aside = [(refund, reasons[refund.pk]) for refund in locked if reasons[refund.pk]]
-        lifecycle.disburse(sent, by=by, at=at)
+        if to_balance := [refund for refund in sent if refund.destination == Destination.BALANCE]:
+            # Both steps lock payments before orders: all of them now, in one order.
+            refunding.locked_payments([refund.payment_id for refund in sent])
+            goods.hold_orders(sent)
+            lifecycle.credit_balance(to_balance, by=by, at=at)
+        lifecycle.disburse([refund for refund in sent if refund.destination == Destination.ORIGINAL], by=by, at=at)
         for reason in sorted({reason for _, reason in set_aside}):
             lifecycle.cannot_send([refund for refund, why in set_aside if why == reason], at=at, note=reason)
     return Released(sent, set_aside, [])
+
+
+def why_not(refund: Refund, *, at: datetime) -> str:
+    """Why this case's money cannot go where it should, known before anything is done; empty if it can."""
+    if refund.destination == Destination.BALANCE:
+        return crediting.why_not(refund.payment, refund.amount_fen)
+    return refunding.why_not(refund.payment, refund.amount_fen, at=at)
 
 
 def release_each(refunds: Sequence[Refund], *, by: User, at: datetime) -> Released:

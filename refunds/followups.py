@@ -7,8 +7,9 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from money import yuan
+from notices import wording
 from notices.models import Notice
-from refunds.models import Refund, RefundEvent
+from refunds.models import Destination, Refund, RefundEvent
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -19,7 +20,7 @@ def tell(events: Sequence[RefundEvent]) -> None:
         [
             Notice(
                 recipient_id=event.refund.buyer_id,
-                kind=f"refund_{event.step}",
+                kind=kind_of(event.refund, event.step),
                 params={
                     "refund_no": event.refund.refund_no,
                     "amount": yuan(event.refund.amount_fen),
@@ -33,6 +34,12 @@ def tell(events: Sequence[RefundEvent]) -> None:
         ],
         ignore_conflicts=True,
     )
+
+
+def kind_of(refund: Refund, step: str) -> str:
+    """The notice of this step: where the usual words speak of the original route, the balance has its own."""
+    own = f"refund_{step}_to_balance"
+    return own if refund.destination == Destination.BALANCE and own in wording.WORDING else f"refund_{step}"
 
 
 def after_arrival_window(refund: Refund) -> datetime | None:

@@ -5,7 +5,7 @@ does not list, runs the step's own block, and writes status and events in the sa
 fifty. From this table come the buttons, the API's list of allowed steps, the picture in the README, and the test that
 every other (status × step × role) is refused.
 
-    submitted ─ pre-check ─→ approved ─ disburse ─→ processing ─→ paid_out ─→ arrived
+    submitted ─ pre-check ─→ approved ─ disburse ─→ processing ─→ paid_out ─→ arrived (to the balance: at once)
         │                       ↑                        └──→ returned ─→ (again)
         ├─→ rejected            │
         └─→ first_review ───────┴─→ rejected      first_review ⇄ awaiting_evidence
@@ -28,11 +28,11 @@ from accounts.models import User
 from accounts.roles import Role as R
 from orders import masking, stopping
 from orders.models import Order
-from payments import hearing, refunding
+from payments import crediting, hearing, refunding
 from payments.models import RefundAttempt
 from records import chain
 from refunds import evidence, followups, goods, policy
-from refunds.models import Disbursement, Lane, Queue, Refund, RefundEvent, RefundLine
+from refunds.models import BalanceCredit, Destination, Disbursement, Lane, Queue, Refund, RefundEvent, RefundLine
 from refunds.models import Status as S
 from refunds.workdays import arrival_window
 
@@ -76,6 +76,7 @@ STEPS: dict[str, Step] = {
     # 放款, money leaves
     "halt": _row(S.APPROVED, S.FIRST_REVIEW, {R.SENIOR, R.FINANCE}, _("拦截")),
     "disburse": _row(S.APPROVED, S.PROCESSING, {R.FINANCE, R.SYSTEM}, _("放款")),
+    "credit_balance": _row(S.APPROVED, S.ARRIVED, {R.FINANCE, R.SYSTEM}, _("退至余额")),
     "cannot_send": _row(S.APPROVED, S.RETURNED, {R.SYSTEM}),
     # 到账, by the channel's word
     "mark_paid_out": _row(S.PROCESSING, S.PAID_OUT, {R.SYSTEM}),
@@ -224,6 +225,7 @@ def disburse(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Non
 
     Doors call ``disbursement.release``, which sets aside what the channel would refuse."""
     with _step("disburse", refunds, by=by, at=at) as taken:
+        _all_go_to(taken, Destination.ORIGINAL)
         _not_by_who_decided(taken)
         attempts = refunding.open_attempts(
             [refunding.Instruction(r.payment, r.amount_fen, f"订单 {r.order.order_no} 退款") for r in taken.refunds],
@@ -236,8 +238,27 @@ def disburse(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Non
         goods.retire(taken.refunds, at=at, by=taken.by)
 
 
+def credit_balance(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> None:
+    """退至余额 by the buyer's own choice (S1-14, S2-10, I13): a posting, no channel, there at once."""
+    with _step("credit_balance", refunds, by=by, at=at) as taken:
+        _all_go_to(taken, Destination.BALANCE)
+        _not_by_who_decided(taken)
+        credits = [crediting.Credit(r.payment, r.buyer_id, r.amount_fen, r.refund_no) for r in taken.refunds]
+        try:
+            crediting.credit(credits, at=at)
+        except crediting.ExceedsPayment as error:
+            raise StepRefused("exceeds_payment", error) from None
+        BalanceCredit.objects.bulk_create(
+            BalanceCredit(refund=r, user_id=r.buyer_id, amount_fen=r.amount_fen, released_by=by, created_at=at)
+            for r in taken.refunds
+        )
+        goods.retire(taken.refunds, at=at, by=taken.by)
+        for refund in taken.refunds:
+            refund.arrived_at = at
+
+
 def cannot_send(refunds: Sequence[Refund], *, at: datetime, note: str) -> None:
-    """无法原路退回, known before calling: over 365 days, 50 parts (G9)."""
+    """无法原路退回, known before calling: over 365 days, 50 parts (G9). To the balance: nothing is left to give."""
     with _step("cannot_send", refunds, by=None, at=at, note=note):
         pass
 
@@ -266,6 +287,7 @@ def confirm_arrival(refunds: Sequence[Refund], *, by: User | None, at: datetime)
 def mark_returned(refunds: Sequence[Refund], *, at: datetime, note: str) -> None:
     """退款异常: the channel could not pay the buyer, or took the refund back (PM11)."""
     with _step("mark_returned", refunds, by=None, at=at, note=note) as taken:
+        _all_go_to(taken, Destination.ORIGINAL)  # what is on the balance is the buyer's
         for refund in taken.refunds:
             refund.arrived_at = refund.paid_out_at = None
 
@@ -295,7 +317,9 @@ def allowed_steps(refund: Refund, by: User) -> list[str]:
     """The steps that this person may take on this case now: the buttons, and the API's list."""
     roles = roles_on(refund, by)
     steps = [name for name, step in STEPS.items() if S(refund.status) in step.sources and step.who & roles]
-    return [name for name in steps if name != "withdraw" or refund.cancellation_id is None]
+    closed = {"disburse" if refund.destination == Destination.BALANCE else "credit_balance"}
+    closed |= {"withdraw"} if refund.cancellation_id else set()
+    return [name for name in steps if name not in closed]
 
 
 def open_attempts(refunds: Sequence[Refund]) -> list[RefundAttempt | None]:
@@ -354,6 +378,14 @@ def _not_by_who_decided(taken: _Taken) -> None:
     decided = RefundEvent.objects.filter(refund__in=taken.refunds, step="approve", actor=taken.by)
     if decided.exists():
         raise StepRefused("same_person", _("审核人不能放款，请由另一位同事放款。"))
+
+
+def _all_go_to(taken: _Taken, destination: Destination) -> None:
+    """Money goes where the buyer chose, and nowhere else (I13)."""
+    for refund in taken.refunds:
+        if refund.destination != destination:
+            chosen = {"no": refund.refund_no, "destination": Destination(refund.destination).label}
+            raise StepRefused("other_destination", _("退款单 %(no)s 的退款去向是“%(destination)s”。") % chosen)
 
 
 def _no_other_active(taken: _Taken) -> None:

@@ -12,7 +12,7 @@ from django.utils.translation import get_language
 from money import yuan
 from notices import wording
 from payments.models import RefundAttempt
-from refunds import policy, stages
+from refunds import followups, policy, stages
 from refunds.models import Disbursement, Evidence, PreCheck, Refund, RefundEvent
 from refunds.policy import Verdict
 from refunds.reasons import REASONS
@@ -74,7 +74,7 @@ def localized(chinese: str, english: str) -> str:
 def told(refund: Refund, event: RefundEvent) -> str:
     """The step in the words of its notice."""
     params = {"refund_no": refund.refund_no, "amount": yuan(refund.amount_fen), "note": event.note}
-    return wording.text(f"refund_{event.step}", params)
+    return wording.text(followups.kind_of(refund, event.step), params)
 
 
 def weighed(results: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:

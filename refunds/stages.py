@@ -6,7 +6,7 @@ The page, the API and the staff desk all show this; each says who acts now, what
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from payments.models import Channel
-from refunds.models import Lane, Queue, Refund, RefundEvent
+from refunds.models import Destination, Lane, Queue, Refund, RefundEvent
 from refunds.models import Status as S
 
 STAGES: dict[str, object] = {
@@ -53,6 +53,21 @@ TONE_OF: dict[S, str] = {
 BACK_TO: dict[Channel, object] = {
     Channel.WECHAT: gettext_lazy("微信支付退出后到账：零钱通常几分钟，银行卡另需 1–3 个工作日。"),
     Channel.ALIPAY: gettext_lazy("支付宝退出后到账：余额、余额宝、花呗通常几分钟，银行卡另需 1–3 个工作日。"),
+}
+
+
+# 退至余额: no channel, no bank, nothing to wait for. What stands here differs from the original route.
+TO_BALANCE_NEXT: dict[S, object] = {
+    S.APPROVED: gettext_lazy("财务放款后，款项立即退至您的余额。"),
+    S.ARRIVED: gettext_lazy("款项已在您的余额中。余额支付与提现尚未开放，开放前余额为您保留。"),
+    S.RETURNED: gettext_lazy("财务正在核对；有结果会在本页更新并发站内通知，款项不会丢失。"),
+}
+TO_BALANCE_MONEY: dict[S, object] = {
+    S.SUBMITTED: gettext_lazy("在平台，未退出；通过后退至余额"),
+    S.FIRST_REVIEW: gettext_lazy("在平台，未退出；通过后退至余额"),
+    S.AWAITING_EVIDENCE: gettext_lazy("在平台，未退出；通过后退至余额"),
+    S.ARRIVED: gettext_lazy("已退至买家余额"),
+    S.RETURNED: gettext_lazy("在平台，财务正在核对，不会丢失"),
 }
 
 
@@ -131,6 +146,8 @@ def track(refund: Refund, events: Sequence[RefundEvent], *, at: datetime) -> Tra
 
 def headline(refund: Refund) -> str:
     """One sentence: where it stands."""
+    if _goes_to_balance(refund) and refund.status in {S.ARRIVED, S.RETURNED}:
+        return _("已退至余额") if refund.status == S.ARRIVED else _("退款异常：未能退至余额")
     return {
         S.SUBMITTED: _("已收到申请，系统正在初审"),
         S.FIRST_REVIEW: _("客服正在审核"),
@@ -147,6 +164,10 @@ def headline(refund: Refund) -> str:
 
 def next_step(refund: Refund) -> str:
     """One sentence: what happens next."""
+    if _goes_to_balance(refund) and refund.status in TO_BALANCE_NEXT:
+        if refund.status == S.APPROVED and refund.lane != Lane.STANDARD:
+            return _("系统将自动退至您的余额。")
+        return str(TO_BALANCE_NEXT[S(refund.status)])
     return {
         S.SUBMITTED: _("初审通常几秒完成，之后自动退款或转人工审核。"),
         S.FIRST_REVIEW: _("客服核对订单与卡密记录后给出结果，届时会通知您。"),
@@ -165,6 +186,8 @@ def next_step(refund: Refund) -> str:
 
 def where_the_money_is(refund: Refund) -> str:
     """钱款去向, at every moment. Names no account: shops read this too."""
+    if _goes_to_balance(refund) and refund.status in TO_BALANCE_MONEY:
+        return str(TO_BALANCE_MONEY[S(refund.status)])
     return {
         S.SUBMITTED: _("在平台，未退出；通过后原路退回"),
         S.FIRST_REVIEW: _("在平台，未退出；通过后原路退回"),
@@ -225,7 +248,7 @@ def _stages(refund: Refund, events: Sequence[RefundEvent]) -> list[Stage]:
     status = S(refund.status)
     if status in {S.REJECTED, S.WITHDRAWN}:
         return _ended(refund, events, reached)
-    codes = [code for code in STAGES if code != "review" or "review" in reached or _will_be_reviewed(refund)]
+    codes = [code for code in STAGES if code not in _left_out(refund, reached)]
     position = codes.index(STAGE_OF[status])
     stages = []
     for index, code in enumerate(codes):
@@ -236,6 +259,16 @@ def _stages(refund: Refund, events: Sequence[RefundEvent]) -> list[Stage]:
         reached_at = reached.get(code) if index <= position else None  # halted or sent again: what is ahead is ahead
         stages.append(Stage(code, str(STAGES[code]), state, reached_at, note))
     return stages
+
+
+def _left_out(refund: Refund, reached: Mapping[str, datetime]) -> set[str]:
+    """Stages that this case does not go through."""
+    left_out = set() if "review" in reached or _will_be_reviewed(refund) else {"review"}
+    return left_out | {"processing"} if _goes_to_balance(refund) and refund.status != S.RETURNED else left_out
+
+
+def _goes_to_balance(refund: Refund) -> bool:
+    return refund.destination == Destination.BALANCE
 
 
 def _ended(refund: Refund, events: Sequence[RefundEvent], reached: dict[str, datetime]) -> list[Stage]:

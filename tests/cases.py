@@ -40,12 +40,15 @@ def buy_by_card(buyer, make_product, simulator) -> Callable[..., Any]:
 
 @pytest.fixture
 def reviewed(buy, reveal, apply) -> Callable[..., Any]:
-    """A case that a person must decide: ``reviewed(price_fen=8800)``; its code was looked at."""
+    """A case that a person must decide: ``reviewed(price_fen=8800)``; its code was looked at.
 
-    def build(order: Any = None, **purchase: Any) -> Any:
+    ``destination="balance"``: its buyer wants it there.
+    """
+
+    def build(order: Any = None, destination: str = "original", **purchase: Any) -> Any:
         order = order or buy(**{"price_fen": 8800} | purchase)
         reveal(order)
-        return apply(order)
+        return apply(order, destination=destination)
 
     return build
 
@@ -125,11 +128,11 @@ def everything() -> dict[str, list[tuple]]:
     from notices.models import Notice
     from orders.models import Order
     from payments.models import Payment, RefundAttempt
-    from refunds.models import Disbursement, Evidence, PreCheck, Refund, RefundEvent, RefundLine
+    from refunds.models import BalanceCredit, Disbursement, Evidence, PreCheck, Refund, RefundEvent, RefundLine
     from shops.models import CardCode, CodeEvent
 
-    models = [Refund, RefundEvent, RefundLine, Evidence, PreCheck, Disbursement, RefundAttempt, Payment, Order,
-              CardCode, CodeEvent, Entry, Notice]  # fmt: skip
+    models = [Refund, RefundEvent, RefundLine, Evidence, PreCheck, Disbursement, BalanceCredit, RefundAttempt, Payment,
+              Order, CardCode, CodeEvent, Entry, Notice]  # fmt: skip
     return {model.__name__: sorted(model.objects.values_list(), key=repr) for model in models}
 
 

@@ -2,7 +2,7 @@
 
 One function for each; it returns what is broken, a line each, and nothing if all is well. Tests, chaos runs and
 ``manage.py invariants`` ask the same questions. I14 and I15 are about calls and texts, not about rows: tests prove
-them. I13 has no rows: no door offers a refund any other way than the original one.
+them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cardshop.invariants.balances import (
+    credits_are_posted,
+    credits_fit_payments,
+    only_the_buyers_choice_leads_to_the_balance,
+)
 from cardshop.invariants.books import check_against_books
 from cardshop.invariants.cases import (
     each_case_is_paid_once,
@@ -37,18 +42,19 @@ Broken = list[str]
 Check = Callable[[], Broken]
 
 INVARIANTS: dict[str, tuple[Check, ...]] = {
-    "I1": (refunds_fit_payments,),
+    "I1": (refunds_fit_payments, credits_fit_payments),
     "I2": (ledger_says_the_same,),
     "I3": (numbers_are_used_once,),
     "I4": (moving_things_have_owners, paid_orders_go_on, late_topups_lie_with_people),
     "I5": (only_listed_steps_were_taken,),
-    "I6": (postings_balance,),
+    "I6": (postings_balance, credits_are_posted),
     "I7": (append_only_tables_are_guarded, chains_verify),
     "I8": (rows_are_what_their_events_say,),
     "I9": (codes_are_where_they_say, codes_moved_by_the_table, reservations_agree),
     "I10": (who_decides_is_somebody_else,),
     "I11": (each_case_is_paid_once,),
     "I12": (parts_sum_up,),
+    "I13": (only_the_buyers_choice_leads_to_the_balance,),
 }
 
 

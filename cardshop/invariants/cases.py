@@ -9,10 +9,10 @@ from django.db.models.functions import Coalesce
 
 from payments.models import AttemptStatus, RefundAttempt
 from refunds.lifecycle import AT_REST, BACK, STEPS
-from refunds.models import Disbursement, Queue, Refund, RefundEvent, RefundLine, Status
+from refunds.models import BalanceCredit, Destination, Disbursement, Queue, Refund, RefundEvent, RefundLine, Status
 
 Broken = list[str]
-DECISIONS = {"approve", "reject", "halt", "request_evidence", "disburse", "reissue"}
+DECISIONS = {"approve", "reject", "halt", "request_evidence", "disburse", "credit_balance", "reissue"}
 
 
 def moving_things_have_owners() -> Broken:
@@ -55,16 +55,22 @@ def who_decides_is_somebody_else() -> Broken:
     released = Disbursement.objects.filter(
         refund__events__step="approve", refund__events__actor=F("released_by"), released_by__isnull=False
     )
+    credited = BalanceCredit.objects.filter(
+        refund__events__step="approve", refund__events__actor=F("released_by"), released_by__isnull=False
+    )
     return [
         *(f"{event.refund}: {event.step} by who asked for it" for event in own.select_related("refund")),
         *(f"{event.refund}: approved above the limit by a {event.role}"
           for event in too_much.exclude(role="senior").select_related("refund")),
-        *(f"{row.refund}: approved and released by the same person" for row in released.select_related("refund")),
+        *(f"{row.refund}: approved and released by the same person" for row in [
+              *released.select_related("refund"), *credited.select_related("refund")]),
     ]  # fmt: skip
 
 
 def each_case_is_paid_once() -> Broken:
-    """I11: at most one attempt of a case may still pay or has paid; it is about the same payment and amount."""
+    """I11: at most one attempt of a case may still pay or has paid; it is about the same payment and amount.
+
+    What goes to the balance has none (I13)."""
     final = [AttemptStatus.CLOSED, AttemptStatus.BACK_WITH_MERCHANT]
     alive: dict[int, int] = defaultdict(int)
     lines = []
@@ -73,7 +79,9 @@ def each_case_is_paid_once() -> Broken:
         if (row.attempt.payment_id, row.attempt.amount_fen) != (row.refund.payment_id, row.refund.amount_fen):
             lines.append(f"{row.refund}: attempt {row.attempt} is about something else")
     twice = [pk for pk, count in alive.items() if count > 1]
-    under_way = Refund.objects.filter(status__in=[Status.PROCESSING, Status.PAID_OUT, Status.ARRIVED])
+    under_way = Refund.objects.filter(
+        status__in=[Status.PROCESSING, Status.PAID_OUT, Status.ARRIVED], destination=Destination.ORIGINAL
+    )
     unpaid = under_way.exclude(pk__in=[pk for pk, count in alive.items() if count])
     stray = RefundAttempt.objects.filter(disbursement=None, payment__is_surplus=False)
     return [
@@ -86,12 +94,15 @@ def each_case_is_paid_once() -> Broken:
 
 
 def parts_sum_up() -> Broken:
-    """I12: a case's lines sum to it; all cases together never take more of a line than it cost."""
-    refunds = Refund.objects.annotate(parts=Coalesce(Sum("lines__amount_fen"), 0)).exclude(parts=F("amount_fen"))
+    """I12: a case's lines sum to it, fees too; all cases together never take more of a line than it cost."""
+    sums = {"parts": Coalesce(Sum("lines__amount_fen"), 0), "fees": Coalesce(Sum("lines__fee_fen"), 0)}
+    refunds = Refund.objects.annotate(**sums).exclude(parts=F("amount_fen"), fees=F("fee_fen"))
     promised = RefundLine.objects.filter(refund__status__in=Status.holding_money())
-    taken = promised.values("order_line_id", price_fen=F("order_line__price_fen")).annotate(fen=Sum("amount_fen"))
+    lines = promised.values("order_line_id", price_fen=F("order_line__price_fen"))
+    taken = lines.annotate(fen=Sum(F("amount_fen") + F("fee_fen")))
     return [
-        *(f"{refund}: {refund.amount_fen} fen, its lines {refund.parts}" for refund in refunds),
+        *(f"{refund}: {refund.amount_fen} fen and {refund.fee_fen} of fees, its lines {refund.parts} and {refund.fees}"
+          for refund in refunds),
         *(f"order line {row['order_line_id']}: {row['fen']} of {row['price_fen']} fen refunded"
           for row in taken if row["fen"] > row["price_fen"]),
     ]  # fmt: skip

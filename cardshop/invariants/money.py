@@ -13,7 +13,7 @@ NET = Sum(Case(When(side=Side.DEBIT, then=F("amount_fen")), default=-F("amount_f
 
 
 def refunds_fit_payments() -> Broken:
-    """I1: reserved and refunded are the sums over the attempts, and never more than was paid."""
+    """I1: reserved and refunded are the sums over the attempts; with what the balance got, never more than was paid."""
     reserving = Q(attempts__status__in=AttemptStatus.reserving())
     succeeded = Q(attempts__status=AttemptStatus.SUCCEEDED)
     rows = Payment.objects.annotate(
@@ -23,17 +23,20 @@ def refunds_fit_payments() -> Broken:
     wrong = rows.exclude(
         reserved_fen=F("reserved_sum"),
         refunded_fen=F("refunded_sum"),
-        amount_fen__gte=F("reserved_sum") + F("refunded_sum"),
+        amount_fen__gte=F("reserved_sum") + F("refunded_sum") + F("balance_fen"),
     )
     return [
         f"{row.payment_no}: paid {row.amount_fen}, reserved {row.reserved_fen} (attempts say {row.reserved_sum}),"
-        f" refunded {row.refunded_fen} (attempts say {row.refunded_sum})"
+        f" refunded {row.refunded_fen} (attempts say {row.refunded_sum}), to the balance {row.balance_fen}"
         for row in wrong
     ]
 
 
 def ledger_says_the_same() -> Broken:
-    """I2, our side of it: each payment is posted once, each success once more than its returns; balances agree."""
+    """I2, our side of it: each payment is posted once, each success once more than its returns; balances agree.
+
+    What went to a buyer's balance never left the channel: it is no part of this sum (``balances_are_their_credits``).
+    """
     postings = set(Posting.objects.values_list("ref", flat=True))
     paid = Payment.objects.filter(status=PaymentStatus.PAID)
     lines = [

@@ -19,8 +19,7 @@ from accounts.models import User
 from accounts.roles import Role
 from notices import wording
 from orders.models import Delivery
-from payments import refunding
-from refunds import lifecycle
+from refunds import disbursement, followups, lifecycle
 from refunds.casefile import step_words
 from refunds.lifecycle import STEPS, StepRefused
 from refunds.models import Refund, RefundEvent
@@ -64,7 +63,7 @@ class StepForm(DialogForm):
         if self.case is None or "note" not in self.fields:
             return None
         params = {"refund_no": self.case.refund_no, "amount": yuan(self.case.amount_fen), "note": "\0"}
-        before, cut, after = wording.text(f"refund_{self.step}", params).partition("\0")
+        before, cut, after = wording.text(followups.kind_of(self.case, self.step), params).partition("\0")
         return {"before": before, "after": after, "quotes_note": cut}
 
 
@@ -104,8 +103,12 @@ class DisburseForm(StepForm):
     def facts(self) -> dict[str, Any]:
         obstacle = ""
         if self.case:
-            obstacle = refunding.why_not(self.case.payment, self.case.amount_fen, at=clock.now())
+            obstacle = disbursement.why_not(self.case, at=clock.now())
         return super().facts() | {"obstacle": obstacle}
+
+
+class CreditForm(DisburseForm):
+    step = "credit_balance"
 
 
 class ReissueForm(StepForm):
@@ -153,7 +156,7 @@ class ReleaseChosenForm(DialogForm):
 
     def facts(self) -> dict[str, Any]:
         at = clock.now()
-        obstacles = {case.pk: refunding.why_not(case.payment, case.amount_fen, at=at) for case in self.ready}
+        obstacles = {case.pk: disbursement.why_not(case, at=at) for case in self.ready}
         return {
             "ready": [(case, obstacles[case.pk]) for case in self.ready],
             "left_out": [case for case in self.cases if case.status != S.APPROVED],

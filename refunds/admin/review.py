@@ -21,7 +21,10 @@ from refunds.models import Queue, Refund
 from refunds.models import Status as S
 
 # The order of the buttons: what decides first, what asks or holds back last.
-DESK_STEPS = ["approve", "reject", "request_evidence", "disburse", "reissue", "halt"]
+DESK_STEPS = ["approve", "reject", "request_evidence", "disburse", "credit_balance", "reissue", "halt"]
+
+
+PRIMARY = {"approve", "disburse", "credit_balance"}
 
 
 class CasePage(CaseList):
@@ -77,7 +80,7 @@ class CasePage(CaseList):
     def _button(self, name: str, refund: Refund) -> dict[str, Any]:
         act = self.get_unfold_action(name)
         address = reverse(f"admin:{act.action_name}", args=[refund.pk])
-        look = "danger" if name in {"reject", "halt"} else "primary" if name in {"approve", "disburse"} else "plain"
+        look = "danger" if name in {"reject", "halt"} else "primary" if name in PRIMARY else "plain"
         return {"title": STEPS[name].title, "icon": act.icon, "url": address, "look": look}
 
 

@@ -16,6 +16,7 @@ from refunds import disbursement, lifecycle
 from refunds.admin.dialogs import (
     ApproveForm,
     CheckForm,
+    CreditForm,
     DisburseForm,
     EvidenceForm,
     HaltForm,
@@ -28,7 +29,7 @@ from refunds.admin.dialogs import (
 from refunds.admin.review import DESK_STEPS, CasePage
 from refunds.disbursement import Released
 from refunds.lifecycle import StepRefused
-from refunds.models import Refund
+from refunds.models import Destination, Refund
 from shops import checking
 from shops.suppliers.base import SupplierError
 
@@ -104,6 +105,19 @@ class RefundDesk(CasePage):
         return list_url(Refund) if released.sent else ""
 
     @staff_act(
+        CreditForm,
+        title="放款，退至买家余额",
+        submit="确认放款",
+        icon="account_balance_wallet",
+        refused_by=(StepRefused,),
+        explain=explain,
+    )
+    def credit_balance(self, request: HttpRequest, form: CreditForm, object_id: str) -> str:
+        released = disbursement.release([_case(form)], by=me(request), at=clock.now())
+        tell(request, released)
+        return list_url(Refund) if released.sent else ""
+
+    @staff_act(
         ReissueForm,
         title="重新原路退款",
         description="渠道已关闭上一笔退款。退款单回到“审核通过”，放款时使用新的商户退款单号。",
@@ -136,7 +150,7 @@ class RefundDesk(CasePage):
 
     @staff_act(
         ReleaseChosenForm,
-        title="放款，原路退回",
+        title="放款",
         submit="确认放款",
         icon="payments",
         refused_by=(StepRefused,),
@@ -156,7 +170,10 @@ def tell(request: HttpRequest, released: Released) -> None:
     """What became of every line of a release (PM7)."""
     if released.sent:
         total = yuan(sum(refund.amount_fen for refund in released.sent))
-        messages.success(request, f"已放款 {len(released.sent)} 笔，共 {total}，正在发往支付渠道。")
+        credited = sum(refund.destination == Destination.BALANCE for refund in released.sent)
+        where = "已退至买家余额" if credited == len(released.sent) else "正在发往支付渠道"
+        where += f"，其中 {credited} 笔已退至买家余额" if 0 < credited < len(released.sent) else ""
+        messages.success(request, f"已放款 {len(released.sent)} 笔，共 {total}，{where}。")
     for refund, why in released.set_aside:
         messages.warning(request, _with_link(refund, f"没有放款，转为退款异常：{why}"))
     for refund, refusal in released.refused:

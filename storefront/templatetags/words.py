@@ -14,6 +14,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 import money
+from ledger import balances
 from orders import talk
 from orders.models import OrderMessage, OrderStatus
 from refunds import stages
@@ -31,6 +32,12 @@ MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 def yuan(amount_fen: int | None) -> str:
     """¥1,234.50: fen are never lost."""
     return "" if amount_fen is None else money.yuan(amount_fen)
+
+
+@register.simple_tag
+def balance_of(user_id: int) -> int:
+    """What this buyer has on the balance, in fen: one query."""
+    return balances.of_buyer(user_id)
 
 
 @register.filter

@@ -15,6 +15,7 @@ from django.db import IntegrityError, connection, connections, transaction
 
 import clock
 from cardshop import invariants
+from ledger import balances
 from orders import delivery
 from orders.models import Delivery, Order, OrderStatus
 from orders.placing import CannotPlace, Wish
@@ -24,7 +25,7 @@ from payments.refunding import Instruction
 from refunds import applying, disbursement, lifecycle, precheck, sweeping
 from refunds.applying import AlreadyActive, Application
 from refunds.lifecycle import StepRefused
-from refunds.models import Lane, Refund, RefundEvent, Status
+from refunds.models import BalanceCredit, Lane, Refund, RefundEvent, Status
 from shops.models import CodeState
 from shops.stock import CodeIsFrozen, Viewer
 from tests.cases import attempt_of
@@ -210,6 +211,16 @@ def test_released_twice_at_once_is_one_attempt(approved, finance):
         refund = approved()
         one_won(at_once(*[lambda refund=refund: disbursement.release([refund], by=finance, at=clock.now())] * 2))
         assert refund.disbursements.count() == 1
+    assert invariants.broken() == []
+
+
+def test_thirty_two_release_to_the_balance_and_it_is_credited_once(approved, finance, buyer):
+    """P6, I13."""
+    refund = approved(destination="balance")
+    one_won(at_once(*[lambda: disbursement.release([refund], by=finance, at=clock.now())] * 32))
+    refund.refresh_from_db()
+    assert (refund.status, BalanceCredit.objects.count()) == (Status.ARRIVED, 1)
+    assert balances.of_buyer(buyer.pk) == refund.amount_fen
     assert invariants.broken() == []
 
 

@@ -12,7 +12,7 @@ from accounts.roles import Role
 from cardshop import invariants
 from refunds import disbursement, lifecycle
 from refunds.lifecycle import BACK, STEPS, StepRefused
-from refunds.models import Lane, Queue, Status
+from refunds.models import Destination, Lane, Queue, Status
 from shops.models import CodeState
 from tests.cases import attempt_of, everything
 
@@ -36,6 +36,8 @@ GUARDED = {
     ("first_review", "approve_canceled", Role.SYSTEM): "not_canceled",
     ("awaiting_evidence", "approve_canceled", Role.SYSTEM): "not_canceled",
     ("approved", "disburse", Role.SYSTEM): "not_automatic",
+    ("approved, to the balance", "credit_balance", Role.SYSTEM): "not_automatic",
+    ("arrived, on the balance", "mark_returned", Role.SYSTEM): "other_destination",
     ("returned", "reissue", Role.FINANCE): "attempt_not_closed",
 }
 
@@ -50,6 +52,7 @@ def test_nobody_both_decides_and_releases():
     ]
     releases = {name: step.who for name, step in STEPS.items() if step.target == Status.PROCESSING}
     assert releases == {"disburse": {Role.FINANCE, Role.SYSTEM}, "resume": {Role.SYSTEM}}
+    assert STEPS["credit_balance"].who == {Role.FINANCE, Role.SYSTEM}
     assert {name for name, step in STEPS.items() if Role.BUYER in step.who} == {
         "withdraw", "provide_evidence", "confirm_arrival",
     }  # fmt: skip
@@ -57,7 +60,7 @@ def test_nobody_both_decides_and_releases():
 
 
 @pytest.fixture
-def situations(buy, buy_by_card, apply, reviewed, approved, released, ends_as, reviewer, buyer, drain):
+def situations(buy, buy_by_card, apply, reviewed, approved, released, ends_as, reviewer, finance, buyer, drain):
     """Each status, reached by living through it; some in two ways."""
 
     def rejected():
@@ -68,6 +71,14 @@ def situations(buy, buy_by_card, apply, reviewed, approved, released, ends_as, r
     def awaiting():
         refund = reviewed()
         lifecycle.request_evidence([refund], by=reviewer, at=clock.now(), note="请补截图")
+        return refund
+
+    def to_balance():
+        return approved(destination="balance")
+
+    def credited():
+        refund = to_balance()
+        disbursement.release([refund], by=finance, at=clock.now())
         return refund
 
     def withdrawn():
@@ -81,9 +92,11 @@ def situations(buy, buy_by_card, apply, reviewed, approved, released, ends_as, r
         "awaiting_evidence": awaiting,
         "approved": approved,
         "approved, automatic": lambda: apply(buy()),
+        "approved, to the balance": to_balance,
         "processing": released,
         "paid_out": lambda: ends_as(released(buy_by_card()), "SUCCESS"),
         "arrived": lambda: ends_as(released(), "SUCCESS"),
+        "arrived, on the balance": credited,
         "rejected": rejected,
         "withdrawn": withdrawn,
         "returned": lambda: ends_as(released(), "ABNORMAL"),
@@ -91,8 +104,9 @@ def situations(buy, buy_by_card, apply, reviewed, approved, released, ends_as, r
     }
 
 
-SITUATIONS = ["submitted", "first_review", "awaiting_evidence", "approved", "approved, automatic", "processing",
-              "paid_out", "arrived", "rejected", "withdrawn", "returned", "returned, closed"]  # fmt: skip
+SITUATIONS = ["submitted", "first_review", "awaiting_evidence", "approved", "approved, automatic",
+              "approved, to the balance", "processing", "paid_out", "arrived", "arrived, on the balance", "rejected",
+              "withdrawn", "returned", "returned, closed"]  # fmt: skip
 
 
 def test_every_status_is_lived_through(situations):
@@ -145,12 +159,17 @@ def test_only_what_the_table_lists_is_possible(situation, situations, cast):
     before = everything()
     for name, by, roles in cast:
         listed = {step for step, row in STEPS.items() if refund.status in row.sources and row.who & roles}
-        assert set(lifecycle.allowed_steps(refund, by)) == listed, name
+        elsewhere = {"disburse" if refund.destination == Destination.BALANCE else "credit_balance"}
+        assert set(lifecycle.allowed_steps(refund, by)) == listed - elsewhere, name
         for step in STEPS.keys() - listed:
             with pytest.raises(StepRefused) as refused:
                 take(step, refund, by)
             assert refused.value.code in {"not_yours", "wrong_status"}, (name, step)
-        for step in listed:
+        for step in listed & elsewhere:
+            with pytest.raises(StepRefused) as refused:
+                take(step, refund, by)
+            assert refused.value.code == "other_destination", (name, step)
+        for step in listed - elsewhere:
             try_one(situation, refund, step, by, next(iter(roles)))
     assert everything() == before
 

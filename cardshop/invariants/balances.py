@@ -1,0 +1,76 @@
+"""I1, I3, I6, I13: what went to buyers' balances, from the case by its payment to the ledger."""
+
+from __future__ import annotations
+
+from django.db.models import CharField, Exists, F, OuterRef, Q, Subquery, Sum, Value
+from django.db.models.functions import Cast, Coalesce, Concat
+
+from ledger.balances import OWED
+from ledger.models import AccountKind, Entry, Side
+from payments.models import Payment
+from refunds.models import BalanceCredit, Destination, Refund, Status
+
+Broken = list[str]
+
+
+def credits_fit_payments() -> Broken:
+    """I1: what a payment says it gave to the balance is the sum of its cases' credits."""
+    mine = BalanceCredit.objects.filter(refund__payment=OuterRef("pk")).order_by().values("refund__payment")
+    rows = Payment.objects.annotate(credited_fen=Coalesce(Subquery(mine.values(fen=Sum("amount_fen"))), 0))
+    return [
+        f"{row.payment_no}: {row.balance_fen} to the balance, its cases say {row.credited_fen}"
+        for row in rows.exclude(balance_fen=F("credited_fen"))
+    ]
+
+
+def credits_are_posted() -> Broken:
+    """I3, I6: each credit is one posting from its shop to its buyer; nothing else moves a balance, so that what a buyer
+    has is the sum of the credits."""
+    rows = BalanceCredit.objects.annotate(
+        ref=Concat(Value("credit:"), "refund__refund_no"),
+        shop_code=_code(AccountKind.SHOP, "refund__shop_id"),
+        buyer_code=_code(AccountKind.BALANCE, "user_id"),
+    )
+    unposted = rows.exclude(_entry(Side.DEBIT, "shop_code"), _entry(Side.CREDIT, "buyer_code"))
+    credited = dict(rows.order_by().values_list("buyer_code").annotate(fen=Sum("amount_fen")))
+    entries = Entry.objects.filter(account__kind=AccountKind.BALANCE).order_by()
+    held = dict(entries.values_list("account__code").annotate(fen=OWED))
+    return [
+        *(f"{row.refund}: credited, but not posted so" for row in unposted.select_related("refund")),
+        *(f"{code}: holds {held.get(code, 0)} fen, the credits say {credited.get(code, 0)}"
+          for code in sorted(credited.keys() | held.keys()) if credited.get(code, 0) != held.get(code, 0)),
+    ]  # fmt: skip
+
+
+def only_the_buyers_choice_leads_to_the_balance() -> Broken:
+    """I13: an own account's, asked for by its buyer, in full and once; and it did not go by the channel as well."""
+    to_balance = Refund.objects.filter(destination=Destination.BALANCE)
+    odd = BalanceCredit.objects.exclude(
+        refund__destination=Destination.BALANCE,
+        user=F("refund__buyer"),
+        refund__asked_by=F("refund__buyer"),
+        refund__buyer__is_guest=False,
+        refund__payment__is_surplus=False,
+        refund__status=Status.ARRIVED,
+        amount_fen=F("refund__amount_fen"),
+    )
+    both = to_balance.filter(disbursements__isnull=False).distinct()
+    without = to_balance.filter(status__in=[Status.PROCESSING, Status.PAID_OUT, Status.ARRIVED], balance_credit=None)
+    return [
+        *(f"{row.refund}: credited to the balance against the rules" for row in odd.select_related("refund")),
+        *(f"{refund}: goes to the balance, yet was sent to a channel" for refund in both),
+        *(f"{refund}: {refund.status}, but nothing was credited" for refund in without),
+    ]
+
+
+def _code(kind: AccountKind, column: str) -> Concat:
+    """An account's code, as ``ledger.posting`` writes it."""
+    return Concat(Value(f"{kind}:"), Cast(column, CharField()), output_field=CharField())
+
+
+def _entry(side: Side, code: str) -> Q:
+    """The credit's posting has this side on that account, with the whole amount."""
+    there = Entry.objects.filter(
+        posting__ref=OuterRef("ref"), account__code=OuterRef(code), side=side, amount_fen=OuterRef("amount_fen")
+    )
+    return Q(Exists(there))
