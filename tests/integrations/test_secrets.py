@@ -90,4 +90,3 @@ def test_a_change_of_keys_takes_webhooks_along(listen, tmp_path, settings):
     endpoint.refresh_from_db()
     assert endpoint.secret_key_id != before
     assert letters.secret_of(endpoint) == secret
-

@@ -1,4 +1,4 @@
-"""回调: told once committed, signed by the standard, sent again under the same number, given up for all to see."""
+"""回调 (M5): told once committed, signed by the standard, sent again under the same number, given up for all to see."""
 
 from __future__ import annotations
 
