@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.permissions import AllowAny
@@ -16,16 +18,33 @@ from shops.models import Category, Product, RefundPolicy
 
 
 class Terms(serializers.ModelSerializer):
-    """Refund terms. `window_days` 0: not refundable once delivered."""
+    """Refund terms, as they hold for this product's kind. `window_days` 0: not refundable once delivered.
+
+    `fee_percent`, `balance_fee_percent`: kept only where the buyer is at fault, of what was delivered and not used; the
+    latter of refunds to the balance.
+    """
 
     class Meta:
         model = RefundPolicy
-        fields = ["code", "version", "name", "name_en", "window_days", "review_hours", "max_rejections"]
+        fields = [
+            "code",
+            "version",
+            "name",
+            "name_en",
+            "window_days",
+            "cooling_off_hours",
+            "one_click_below_fen",
+            "express_below_fen",
+            "fee_percent",
+            "balance_fee_percent",
+            "review_hours",
+            "max_rejections",
+        ]
 
 
 class ProductForSale(serializers.ModelSerializer):
     shop = serializers.CharField(source="shop.name", read_only=True)
-    policy = Terms(read_only=True)
+    policy = serializers.SerializerMethodField()
     category: serializers.SlugRelatedField = serializers.SlugRelatedField(
         slug_field="slug", read_only=True, allow_null=True
     )
@@ -55,6 +74,12 @@ class ProductForSale(serializers.ModelSerializer):
             "policy",
             "created_at",
         ]
+
+    @extend_schema_field(Terms)
+    def get_policy(self, product: Product) -> dict[str, Any]:
+        terms, kind = product.policy, product.kind
+        by_kind = {"window_days": terms.window_of(kind), "cooling_off_hours": terms.cooling_off_of(kind)}
+        return {**Terms(terms).data, **by_kind}
 
     def get_guarantee(self, product: Product) -> bool:
         return product.shop.guarantee_since is not None

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from money import share_out
-from orders import discounts, history, recipients
+from orders import agreement, discounts, history, recipients
 from orders.models import Order, OrderLine, OrderStatus, OrderStep, Reservation
 from orders.recipients import Recipient
 from shops import stock
@@ -244,4 +244,5 @@ def page_of(product: Product) -> dict[str, object]:
         "policy": str(product.policy),
         "supplier": product.supplier_id,  # who carries it out, and under which number of theirs: as bought (PM19)
         "supplier_sku": product.supplier_sku,
+        agreement.KEY: agreement.VERSION,
     }

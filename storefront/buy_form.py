@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts import guests
-from orders import recipients
+from orders import agreement, recipients
 from orders.placing import MAX_QUANTITY
 from orders.recipients import Recipient
 from refunds import reading as case
@@ -36,7 +36,7 @@ class BuyForm(forms.Form):
         max_length=20,
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}),
     )
-    consent = forms.BooleanField(error_messages={"required": _("请先勾选同意退款政策，再下单。")})
+    consent = forms.BooleanField(error_messages={"required": _("请先勾选同意退款政策和用户协议，再下单。")})
     again = forms.BooleanField(label=_("仍要再买一份"), required=False)  # S4-26
     checkout_key = forms.UUIDField(widget=forms.HiddenInput)  # a double tap makes one order (P1)
     query_password = forms.CharField(
@@ -59,8 +59,9 @@ class BuyForm(forms.Form):
         self.initial.setdefault("checkout_key", uuid.uuid4())
         self.fields["quantity"].widget.attrs["inputmode"] = "numeric"
         policy = product.policy
-        self.fields["consent"].label = gettext("我已阅读并同意退款政策“%(policy)s”") % {
-            "policy": f"{case.localized(policy.name, policy.name_en)} v{policy.version}"
+        self.fields["consent"].label = gettext("我已阅读并同意退款政策“%(policy)s”和《用户协议》v%(agreement)d") % {
+            "policy": f"{case.localized(policy.name, policy.name_en)} v{policy.version}",
+            "agreement": agreement.VERSION,
         }
         self._ask_for_recipient(product.recipient_kind)
 

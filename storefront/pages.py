@@ -18,7 +18,7 @@ import paging
 from accounts.visitors import SignedIn
 from notices import reading, wording
 from shops.models import RefundPolicy
-from storefront import noticed, pace, policies
+from storefront import agreement, noticed, pace, policies, standards, terms
 
 ROBOTS = """User-agent: *
 Disallow: /accounts/
@@ -60,21 +60,36 @@ def read_all(request: SignedIn) -> HttpResponse:
 
 
 def policy_page(request: HttpRequest, code: str, version: int) -> HttpResponse:
-    policy = get_object_or_404(RefundPolicy, code=code, version=version)
-    facts = {"policy": policy, "sections": policies.sections(policy), "back": _came_from(request)}
+    policy = _published(code, version)
+    facts = {"policy": policy, "sections": terms.sections(policy), "back": _came_from(request)}
     return render(request, "storefront/policy.html", facts)
 
 
 def policy_text(request: HttpRequest, code: str, version: int) -> HttpResponse:
-    policy = get_object_or_404(RefundPolicy, code=code, version=version)
-    answer = HttpResponse(policies.as_text(policy), content_type="text/plain; charset=utf-8")
-    answer.headers["Content-Disposition"] = f'attachment; filename="refund-policy-{policy.code}-v{policy.version}.txt"'
-    return answer
+    policy = _published(code, version)
+    return _download(policies.as_text(policy), f"refund-policy-{policy.code}-v{policy.version}.txt")
+
+
+def policy_examples(request: HttpRequest, code: str, version: int) -> HttpResponse:
+    """核验标准示例 under this version (S3-24)."""
+    policy = _published(code, version)
+    facts = {"policy": policy, "examples": standards.examples(policy), "back": _came_from(request)}
+    return render(request, "storefront/policy_examples.html", facts)
+
+
+def agreement_page(request: HttpRequest) -> HttpResponse:
+    facts = {"title": agreement.title(), "dated": agreement.dated(), "sections": agreement.sections()}
+    return render(request, "storefront/agreement.html", facts | {"back": _came_from(request)})
+
+
+def agreement_text(request: HttpRequest) -> HttpResponse:
+    return _download(agreement.as_text(), f"user-agreement-v{agreement.VERSION}.txt")
 
 
 def help_page(request: HttpRequest) -> HttpResponse:
     facts = {
-        "anti_phishing": policies.anti_phishing(),
+        "anti_phishing": terms.anti_phishing(),
+        "policy": policies.usual(),
         "support_email": _support_email(),
         "holiday": pace.holiday_notice(at=clock.now()),
     }
@@ -87,6 +102,17 @@ def status_page(request: HttpRequest) -> HttpResponse:
     facts = pace.tables() | {"holiday": pace.holiday_notice(at=at)}
     facts["is_stale"] = pace.is_stale(facts["computed_at"], at=at)
     return render(request, "storefront/status.html", facts)
+
+
+def _published(code: str, version: int) -> RefundPolicy:
+    """A draft is nobody's terms yet: it is not there."""
+    return get_object_or_404(RefundPolicy, code=code, version=version, published_at__isnull=False)
+
+
+def _download(text: str, name: str) -> HttpResponse:
+    answer = HttpResponse(text, content_type="text/plain; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
 
 
 def _support_email() -> str:

@@ -104,7 +104,8 @@ def _completes(order: Order, lines: Sequence[LineNow]) -> str:
 
 def _refundable_until(order: Order, lines: Sequence[LineNow], at: datetime) -> str:
     """The days for a refund run from each unit's own delivery: the next to end is what the buyer must know."""
-    days = order.policy.window_days
+    kind = next((now.line.product_page.get("kind", "") for now in lines), "")
+    days = order.policy.window_of(kind)
     if days == 0:
         return _("本商品交付后不支持退款。")
     ends = [now.line.delivery.delivered_at + timedelta(days=days) for now in lines if hasattr(now.line, "delivery")]
