@@ -15,6 +15,7 @@ from rest_framework.reverse import reverse
 
 import clock
 import images
+import private_pictures
 from accounts import rights
 from accounts.devices import key_of
 from accounts.models import User
@@ -155,7 +156,7 @@ class AttemptOfRefund(serializers.ModelSerializer):
 
 
 class EvidenceOfRefund(serializers.ModelSerializer):
-    """A sentence, or an image under `image_url` (the same login; null for a sentence)."""
+    """A sentence, or an image under `image_url` (the same login, for 15 minutes; null for a sentence)."""
 
     image_url = serializers.SerializerMethodField()
 
@@ -167,7 +168,8 @@ class EvidenceOfRefund(serializers.ModelSerializer):
     def get_image_url(self, row: Evidence) -> str | None:
         if not row.image:
             return None
-        return reverse("storefront:evidence", [row.pk], request=self.context["request"])
+        request = self.context["request"]
+        return str(request.build_absolute_uri(private_pictures.address("storefront:evidence", row, request.user)))
 
 
 class RefundInFull(RefundInList):

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+import operator
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import reduce
+from uuid import UUID
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db.models import F, Func, IntegerField, Q
+from django.db.models.fields.json import KT
+from django.db.models.lookups import Exact, LessThanOrEqual
 from django.utils.translation import gettext as _
 
 from accounts.models import User
 from identifiers import uuid7
 from images import Repainted as Image
 from orders import masking
+from refunds import guides
+from refunds.guides import SlotGuide
 from refunds.models import DraftImage, Evidence, Refund
+from refunds.models.evidence import BANDS, band_of
 
 MOST_IMAGES = 6
+ALIKE_BITS = BANDS - 1  # so few differences leave one band of the four as it was, whichever bits they are
+SEEN_WITHIN = timedelta(days=180)
+MOST_SIGHTINGS = 50
 
 
 class TooManyImages(Exception):
@@ -72,7 +86,76 @@ def _image_row(refund: Refund, by: User, at: datetime, image: Image) -> Evidence
         width=image.width,
         height=image.height,
         digest=image.sha256,
+        likeness=image.likeness,
     )
 
 
-__all__ = ["Image", "TooManyImages", "store"]
+# --- 齐不齐 ----------------------------------------------------------------------------------------------------------
+
+
+def completeness(refund: Refund, pictures: Collection[Evidence]) -> list[tuple[SlotGuide, bool]]:
+    """Each picture that this reason asks for with these goods, and whether it is there (S2-25)."""
+    goods = list(
+        refund.lines.values_list(
+            KT("order_line__product_page__kind"), F("order_line__product_page__is_cross_border")
+        ).distinct()
+    )
+    wanted = refund.order.policy.slots_for(
+        refund.reason,
+        next((kind for kind, _abroad in goods if kind), ""),
+        is_cross_border=any(abroad for _kind, abroad in goods),
+    )
+    given = {picture.slot for picture in pictures}
+    return [(guide, guide.slot in given) for guide in guides.slot_guides(wanted)]
+
+
+# --- 见没见过 --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A picture of another order's case that is, or looks like, one of this case's. For the reviewer's eyes alone, and
+    by itself no ground to refuse anybody: screens of one shop look alike."""
+
+    evidence: Evidence
+    refund: Refund
+    is_same: bool  # to the bit
+    is_other_buyer: bool
+
+
+def seen_before(refund: Refund, pictures: Collection[Evidence], *, at: datetime) -> Mapping[UUID, list[Sighting]]:
+    """{picture of this case: where else it was laid before us in the last ``SEEN_WITHIN``, the latest first}.
+
+    One query for all of them, through the indexes on the four bands: whatever differs in at most ``ALIKE_BITS`` bits
+    has a band in common. Plain pictures have no likeness and are never compared.
+    """
+    known = {picture.pk: picture for picture in pictures if picture.likeness is not None}
+    if not known:
+        return {}
+    alike = reduce(operator.or_, (_looks_like(picture.likeness or 0) for picture in known.values()))
+    rows = Evidence.objects.filter(alike, likeness__isnull=False, created_at__gt=at - SEEN_WITHIN)
+    rows = rows.exclude(refund__order=refund.order_id).select_related("refund").order_by("-created_at", "-pk")
+    found: dict[UUID, list[Sighting]] = defaultdict(list)
+    for row in rows[:MOST_SIGHTINGS]:
+        for picture in known.values():
+            if _differences(row.likeness or 0, picture.likeness or 0) <= ALIKE_BITS:
+                is_same, is_other = row.digest == picture.digest, row.refund.buyer_id != refund.buyer_id
+                found[picture.pk].append(Sighting(row, row.refund, is_same, is_other))
+    return dict(found)
+
+
+def _looks_like(likeness: int) -> Q:
+    shares_a_band = [Q(Exact(band_of("likeness", number), likeness >> 16 * number & 0xFFFF)) for number in range(BANDS)]
+    return reduce(operator.or_, shares_a_band) & Q(LessThanOrEqual(_bits_apart(likeness), ALIKE_BITS))
+
+
+def _bits_apart(likeness: int) -> Func:
+    apart = F("likeness").bitxor(likeness)
+    return Func(apart, template="bit_count((%(expressions)s)::bit(64))", output_field=IntegerField())
+
+
+def _differences(one: int, other: int) -> int:
+    return ((one ^ other) & 0xFFFF_FFFF_FFFF_FFFF).bit_count()
+
+
+__all__ = ["Image", "Sighting", "TooManyImages", "completeness", "seen_before", "store"]

@@ -316,11 +316,11 @@ def _hint(writing: Writing) -> str:
 @login_required
 @never_cache
 def show_picture(request: SignedIn, image_id: UUID) -> HttpResponseBase:
-    """A picture of a draft, for its buyer alone (X7)."""
+    """A picture of a draft, for its buyer alone, at an address signed for them (X4, X7)."""
     row = DraftImage.objects.filter(pk=image_id, draft__order__buyer=request.user).first()
     if row is None:
         raise Http404(str(image_id))
-    return private_pictures.shown(row)
+    return private_pictures.shown_by_address(request, row)
 
 
 # --- ④ how much, where to, and how to reach the buyer -----------------------------------------------------------------

@@ -104,11 +104,12 @@ def confirm_arrival(request: SignedIn, refund_no: str) -> HttpResponse:
 
 @login_required
 def evidence_image(request: SignedIn, evidence_id: Any) -> HttpResponseBase:
-    """An image of a case, for its buyer, its shop and staff; for others it is not there (X7)."""
+    """An image of a case, for its buyer, its shop and staff, at an address signed for them; for others it is not there
+    (X4, X7)."""
     row = Evidence.objects.exclude(image="").select_related("refund__order").filter(pk=evidence_id).first()
     if row is None or not lifecycle.roles_on(row.refund, request.user):
         raise Http404(evidence_id)
-    return private_pictures.shown(row)
+    return private_pictures.shown_by_address(request, row)
 
 
 def _refund(request: SignedIn, refund_no: str) -> Refund:

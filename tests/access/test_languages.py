@@ -39,6 +39,7 @@ def test_every_page_is_in_the_readers_language(world: World, language: str) -> N
         client = Client()
         client.cookies = SimpleCookie(session_of(world.people[reader]))
         client.cookies["cardshop_language"] = language
+        world.reader = world.people[reader]
         for row in pages_of(reader):
             answer = client.get(world.path(known[row.name], row.about) + world.query(row.name, row.about))
             assert answer.status_code == 200, row

@@ -51,6 +51,7 @@ def test_everybody_gets_what_the_matrix_says(world, role, caplog):
     cache.clear()
     known = {address.name: address for address in addresses()}
     session = session_of(world.people[role])
+    world.reader = world.people[role]
     wrong = []
     for row in all_rows():
         found = ask(world, session, row, known[row.name])

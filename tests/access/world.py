@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
+import private_pictures
 from tests.access.matrix import ROLES
 from tests.access.walker import Address
 
@@ -22,6 +23,7 @@ class World:
     cases: dict[str, Any] = field(default_factory=dict)
     orders: dict[str, Any] = field(default_factory=dict)
     evidence: Any = None
+    draft_image: Any = None
     report: Any = None
     document: Any = None
     coupon: Any = None
@@ -30,6 +32,7 @@ class World:
     key: Any = None
     webhook: Any = None
     delivery: Any = None
+    reader: Any = None  # whom addresses of pictures are signed for
 
     def path(self, address: Address, about: dict[str, str]) -> str:
         """The address of the owner's own thing."""
@@ -66,11 +69,10 @@ class World:
             "storefront:report": {"text": "凭证"},
             "storefront:say": {"text": "您好"},
             "storefront:find": {"order_no": order.order_no, "query_password": "query password"},
-            "storefront:apply": {
-                "reason": "late",
-                "description": "超时",
-                "lines": [line.pk for line in order.lines.all()],
-            },
+            "storefront:apply": {"reason": "late"},
+            "storefront:apply_material": {"description": "超时", "next": "1"},
+            "storefront:apply_check": {"seen": self.draft_image.draft.updated_at.isoformat()},
+            "storefront:apply_one_tap": {"amount": order.total_fen},
             "storefront:provide_evidence": {"note": "说明"},
             "storefront:language": {"language": "en"},
             "portal:say": {"text": "您好"},
@@ -82,6 +84,9 @@ class World:
     def query(self, name: str, about: dict[str, str]) -> str:
         if name == "api:eligibility":
             return "?reason=late"
+        if self.reader and name in {"storefront:evidence", "storefront:apply_picture"}:
+            picture = self.evidence if name == "storefront:evidence" else self.draft_image
+            return "?" + private_pictures.address(name, picture, self.reader).partition("?")[2]
         if name == "admin:refunds_refund_release_chosen":
             return f"?_selected_action={self.cases[about['case']].pk}"
         if name == "admin:payments_refundattempt_ask_again":
@@ -111,6 +116,7 @@ class World:
             "refund_no": case.refund_no,
             "step": about.get("step", "approve"),
             "evidence_id": self.evidence.pk,
+            "image_id": self.draft_image.pk,
             "report_id": self.report.pk,
             "document_id": self.document.pk,
             "coupon_id": self.coupon.pk,
@@ -148,7 +154,7 @@ def world(
     from orders import service_jobs
     from orders.placing import Wish
     from payments import charging
-    from refunds import lifecycle
+    from refunds import drafts, lifecycle
     from shops.models import Shop
     from tests.cast import person
 
@@ -157,6 +163,8 @@ def world(
     everybody = [None, buyer, stranger, merchant, rival, reviewer, senior, finance, operator]
     here = World(dict(zip(ROLES, everybody, strict=True)))
     here.orders["paid"] = buy(price_fen=3000)
+    drafts.keep(here.orders["paid"], {"reason": "late"}, at=clock.now())
+    here.draft_image = drafts.add_image(here.orders["paid"], slot="not_arrived", image=_picture(), at=clock.now())
     here.orders["unpaid"] = charging.checkout(
         make_product(), Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now()
     ).order
