@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
+from accounts.models import User
 from orders.models import Order
 from payments.models import Payment
 from refunds.models import Lane, LaneLimits, Status
@@ -22,6 +23,7 @@ from refunds.policy import Cap
 DAY = timedelta(hours=24)
 LOCK = 4901  # names this lock among the database's advisory ones
 CAPPED = ("buyer", "payer", "device", "shop", "platform")
+KEPT = ("is_on", *(f"{of}_fen" for of in CAPPED), "audit_percent")
 #: Before an operator has set any: yuan × 100. Where nothing was delivered little can be lost, so only one buyer's
 #: day is capped.
 DEFAULTS: dict[Lane, dict[str, Any]] = {
@@ -98,6 +100,49 @@ def caps(limits: Mapping[Lane, LaneLimits], given: Given, purses: Purses) -> tup
 
 def closed(limits: Mapping[Lane, LaneLimits]) -> tuple[str, ...]:
     return tuple(lane.value for lane, row in limits.items() if not row.is_on)
+
+
+# --- set by operators -------------------------------------------------------------------------------------------------
+
+
+class CannotSet(Exception):
+    """The message says why nothing was set."""
+
+
+def set_limits(
+    lane: Lane, *, by: User, at: datetime, reason: str, audit_percent: int, **caps_fen: int | None
+) -> LaneLimits:
+    """New caps (``buyer_fen`` … ``platform_fen``; None: none) beside the switch as it stands. Raises CannotSet."""
+    if caps_fen.keys() != {f"{of}_fen" for of in CAPPED}:
+        raise TypeError(f"set_limits takes every cap, and was given {sorted(caps_fen)}")
+    return _add(lane, by, at, reason, {**caps_fen, "audit_percent": audit_percent})
+
+
+def switch(lane: Lane, *, is_on: bool, by: User, at: datetime, reason: str) -> LaneLimits:
+    """暂停、恢复 a lane, its caps as they stand. What was decided before stays decided. Raises CannotSet."""
+    return _add(lane, by, at, reason, {"is_on": is_on})
+
+
+def _add(lane: Lane, by: User, at: datetime, reason: str, changes: dict[str, Any]) -> LaneLimits:
+    """A row copied from the one in force, with the changes. No pre-check decides meanwhile, and no colleague sets."""
+    if not reason.strip():
+        raise CannotSet("请写明原因。")
+    with transaction.atomic():
+        hold()
+        known = limits()[lane]
+        if all(getattr(known, name) == value for name, value in changes.items()):
+            raise CannotSet("与现行设置相同，没有改动。")
+        kept = {name: getattr(known, name) for name in KEPT}
+        return LaneLimits.objects.create(lane=lane, set_by=by, at=at, reason=reason.strip(), **(kept | changes))
+
+
+def used_today(*, at: datetime) -> dict[Lane, int]:
+    """{lane: what it has given everybody in the last 24 hours}: what its platform cap is about."""
+    today = given((), at=at)
+    return {lane: today.fen[lane.value, "platform", 0] for lane in DEFAULTS}
+
+
+# --- what was given today ---------------------------------------------------------------------------------------------
 
 
 def hold() -> None:

@@ -85,6 +85,10 @@ POST storefront:withdraw                          login  go    404      404     
 GET  storefront:confirm_arrival     @paid_out     login  200   404      404      404   404      404    404     404
 POST storefront:confirm_arrival     @paid_out     login  go    404      404      404   404      404    404     404
 GET  storefront:evidence                          login  200   404      200      404   200      200    200     200
+GET  storefront:express                           login  200   200      200      200   200      200    200     200
+POST storefront:express                           login  go    go       go       go    go       go     go      go
+GET  storefront:real_name                         login  200   200      200      200   200      200    200     200
+POST storefront:real_name                         login  200   200      200      200   200      200    200     200
 GET  storefront:notices                           login  200   200      200      200   200      200    200     200
 GET  storefront:notice                            login  go    404      404      404   404      404    404     404
 POST storefront:notice                            login  go    404      404      404   404      404    404     404
