@@ -283,7 +283,7 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-_POOLS = {"http": _Pool, "https": _TlsPool}
+_POOLS: dict[str, type[_Pool] | type[_TlsPool]] = {"http": _Pool, "https": _TlsPool}
 
 
 class _PinnedAdapter(_Adapter):

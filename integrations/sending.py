@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -68,10 +69,10 @@ def call(
 
 def record(outcomes: Sequence[tuple[WebhookDelivery, Outcome]], *, at: datetime) -> None:
     """Write down what came of it, address by address."""
-    of_endpoint: dict[object, list[tuple[WebhookDelivery, Outcome]]] = defaultdict(list)
+    of_endpoint: dict[UUID, list[tuple[WebhookDelivery, Outcome]]] = defaultdict(list)
     for row, outcome in outcomes:
         of_endpoint[row.endpoint_id].append((row, outcome))
-    for key in sorted(of_endpoint, key=str):
+    for key in sorted(of_endpoint):
         if why := _record_of(key, of_endpoint[key], at):
             endpoints.switch_off(WebhookEndpoint.objects.get(pk=key), why, at=at)
 
@@ -87,7 +88,7 @@ def _answer(row: WebhookDelivery, ask: Callable[[WebhookDelivery], int]) -> Outc
     return asking.answer_of(row, ask, known=CallFailed, unknown=CallFailed)
 
 
-def _record_of(key: object, outcomes: list[tuple[WebhookDelivery, Outcome]], at: datetime) -> SwitchedOff | None:
+def _record_of(key: UUID, outcomes: list[tuple[WebhookDelivery, Outcome]], at: datetime) -> SwitchedOff | None:
     """Returns why the address is to be switched off, if it is."""
     with transaction.atomic():
         endpoint = WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=key)

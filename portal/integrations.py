@@ -37,7 +37,10 @@ TONES = {DeliveryStatus.DELIVERED: "good", DeliveryStatus.GIVEN_UP: "bad", Deliv
 class KeyForm(forms.Form):
     name = forms.CharField(label=gettext_lazy("用途"), max_length=40, help_text=gettext_lazy("例如“ERP 对账”。"))
     scopes = forms.MultipleChoiceField(
-        label=gettext_lazy("权限"), choices=Scope.choices, widget=forms.CheckboxSelectMultiple
+        label=gettext_lazy("权限"),
+        choices=Scope.choices,
+        initial=Scope.values,
+        widget=forms.CheckboxSelectMultiple,
     )
 
 
@@ -51,6 +54,7 @@ class WebhookForm(forms.Form):
     events = forms.MultipleChoiceField(
         label=gettext_lazy("事件"),
         choices=[(kind, Status(status).label) for kind, status in letters.EVENTS.items()],
+        initial=list(letters.EVENTS),
         widget=forms.CheckboxSelectMultiple,
         help_text=gettext_lazy("退款到达这些状态时通知。"),
     )
@@ -62,7 +66,7 @@ class WebhookForm(forms.Form):
 @for_members("integrations")
 def key_list(request: SignedIn, here: Here) -> HttpResponse:
     """密钥, and a form to make one."""
-    form = KeyForm(*posted(request), initial={"scopes": Scope.values})
+    form = KeyForm(*posted(request))
     if request.method == "POST" and form.is_valid():
         said = form.cleaned_data
         try:
@@ -97,7 +101,7 @@ def revoke_key(request: SignedIn, here: Here, shop_key_id: int) -> HttpResponse:
 @for_members("integrations")
 def webhook_list(request: SignedIn, here: Here) -> HttpResponse:
     """回调地址, and a form to add one."""
-    form = WebhookForm(*posted(request), initial={"events": list(letters.EVENTS)})
+    form = WebhookForm(*posted(request))
     if request.method == "POST" and form.is_valid():
         said = form.cleaned_data
         try:
@@ -114,7 +118,8 @@ def webhook_list(request: SignedIn, here: Here) -> HttpResponse:
 def webhook_page(request: SignedIn, here: Here, webhook_id: UUID) -> HttpResponse:
     """One address: what it hears, what it was told last, and how that went."""
     webhook = _webhook(here, webhook_id)
-    form = WebhookForm(*posted(request), initial={"url": webhook.url, "events": webhook.events})
+    (sent,) = posted(request)
+    form = WebhookForm(sent, initial={"url": webhook.url, "events": webhook.events})
     if request.method == "POST" and form.is_valid():
         said = form.cleaned_data
         try:

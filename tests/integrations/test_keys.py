@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 import clock
 from integrations import keys
@@ -79,3 +81,28 @@ def test_the_last_use_is_written_once_a_minute(make_key, django_assert_num_queri
         keys.used(known, at=at + timedelta(seconds=59))
     keys.used(known, at=at + timedelta(seconds=60))
     assert ShopKey.objects.get().last_used_at == at + timedelta(seconds=60)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_owners_at_once_do_not_make_the_eleventh(make_key, shop, merchant):
+    """Five at the same time, where there is room for one."""
+    for number in range(keys.MOST_LIVE - 1):
+        make_key(name=f"k{number}")
+    gate, refused = threading.Barrier(5), []
+
+    def make() -> None:
+        try:
+            gate.wait(30)
+            keys.make(shop, "ERP", ["orders:read"], by=merchant, at=clock.now())
+        except keys.CannotChange as refusal:
+            refused.append(refusal)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=make) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 4
+    assert keys.live(shop).count() == keys.MOST_LIVE
