@@ -23,6 +23,10 @@ GET  storefront:shop                              200    200   200      200     
 GET  storefront:shop_reviews                      200    200   200      200      200   200      200    200     200
 GET  storefront:policy                            200    200   200      200      200   200      200    200     200
 GET  storefront:policy_text                       200    200   200      200      200   200      200    200     200
+GET  storefront:policy_examples                   200    200   200      200      200   200      200    200     200
+GET  storefront:agreement                         200    200   200      200      200   200      200    200     200
+GET  storefront:agreement_text                    200    200   200      200      200   200      200    200     200
+GET  storefront:policy_diff                       200    200   200      200      200   200      200    200     200
 GET  storefront:help                              200    200   200      200      200   200      200    200     200
 GET  storefront:status                            200    200   200      200      200   200      200    200     200
 GET  storefront:records                           200    200   200      200      200   200      200    200     200
@@ -75,6 +79,15 @@ GET  storefront:review                            login  200   404      404     
 POST storefront:review                            login  200   404      404      404   404      404    404     404
 GET  storefront:apply                             login  200   404      404      404   404      404    404     404
 POST storefront:apply                             login  go    404      404      404   404      404    404     404
+GET  storefront:apply_material                    login  200   404      404      404   404      404    404     404
+POST storefront:apply_material                    login  go    404      404      404   404      404    404     404
+GET  storefront:apply_money                       login  200   404      404      404   404      404    404     404
+POST storefront:apply_money                       login  go    404      404      404   404      404    404     404
+GET  storefront:apply_check                       login  200   404      404      404   404      404    404     404
+POST storefront:apply_check                       login  go    404      404      404   404      404    404     404
+GET  storefront:apply_one_tap                     login  200   404      404      404   404      404    404     404
+POST storefront:apply_one_tap                     login  go    404      404      404   404      404    404     404
+GET  storefront:apply_picture                     login  200   404      404      404   404      404    404     404
 GET  storefront:refunds                           login  200   200      200      200   200      200    200     200
 GET  storefront:refund                            login  200   404      404      404   404      404    404     404
 GET  storefront:track                             login  go    404      404      404   404      404    404     404
@@ -308,6 +321,20 @@ GET  admin:orders_bulkcancellation_start          login  login login    login   
 POST admin:orders_bulkcancellation_start          login  login login    login    login 403      403    403     done
 GET  admin:orders_bulkcancellation_abandon        login  login login    login    login 403      403    403     200
 POST admin:orders_bulkcancellation_abandon        login  login login    login    login 403      403    403     done
+GET  admin:shops_refundpolicy_terms               login  login login    login    login 403      403    403     go
+POST admin:shops_refundpolicy_terms               login  login login    login    login 403      403    403     go
+GET  admin:shops_refundpolicy_diff                login  login login    login    login 200      200    200     200
+GET  admin:shops_refundpolicy_new_draft           login  login login    login    login 403      403    403     200
+POST admin:shops_refundpolicy_new_draft           login  login login    login    login 403      403    403     done
+GET  admin:shops_refundpolicy_simulate            login  login login    login    login 403      403    403     200
+POST admin:shops_refundpolicy_simulate            login  login login    login    login 403      403    403     done
+GET  admin:shops_refundpolicy_publish             login  login login    login    login 403      403    403     200
+POST admin:shops_refundpolicy_publish             login  login login    login    login 403      403    403     done
+GET  admin:shops_refundpolicy_discard             login  login login    login    login 403      403    403     200
+POST admin:shops_refundpolicy_discard             login  login login    login    login 403      403    403     done
+GET  admin:refunds_policysimulation_progress      login  login login    login    login 200      200    200     200
+GET  admin:refunds_policysimulation_stop          login  login login    login    login 403      403    403     200
+POST admin:refunds_policysimulation_stop          login  login login    login    login 403      403    403     done
 GET  admin:orders_topup_ask_now                   login  login login    login    login 403      403    403     200
 POST admin:orders_topup_ask_now                   login  login login    login    login 403      403    403     done
 GET  admin:orders_topup_decide_arrived            login  login login    login    login 403      403    403     200
@@ -363,6 +390,7 @@ shops.supplier                  see      see    see     keep
 shops.supplieranswer            see      see    see     see
 shops.product                   see      see    see     keep
 shops.refundpolicy              see      see    see     see
+refunds.policysimulation        see      see    see     see
 shops.cardcode                  see      see    -       see
 shops.codeevent                 see      see    -       see
 shops.stockimport               see      see    -       see

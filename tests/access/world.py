@@ -113,6 +113,8 @@ class World:
             "shop_id": order.shop_id,
             "code": product.policy.code,
             "version": product.policy.version,
+            "earlier": product.policy.version,
+            "later": product.policy.version + 1,
             "refund_no": case.refund_no,
             "step": about.get("step", "approve"),
             "evidence_id": self.evidence.pk,
