@@ -110,12 +110,12 @@ def submit_for_cancellations(rows: Sequence[Cancellation], *, at: datetime) -> l
         most_fen = min(sum(item.amount_fen for item in lines), payments[row.order_id].refundable_fen) if lines else 0
         if most_fen > 0:
             refunds.append(_for(row, held[row.order_id], payments[row.order_id], most_fen, at))
-            shares.append(_shares(most_fen, lines))
+            shares.append(_parts(most_fen, lines))
     lifecycle.open_cases(refunds, by=None, at=at)
     RefundLine.objects.bulk_create(
-        RefundLine(refund=refund, order_line=line, amount_fen=fen)
+        RefundLine(refund=refund, order_line=item.line, amount_fen=fen)
         for refund, parts in zip(refunds, shares, strict=True)
-        for line, fen in parts
+        for item, fen in parts
     )
     return refunds
 
@@ -138,7 +138,10 @@ def preview(order: Order, application: Application, *, at: datetime) -> Preview:
     check_reason(order.policy, application.reason, refundable)
     left_fen = sum(item.amount_fen for item in refundable)
     amount_fen = left_fen if application.amount_fen is None else application.amount_fen
-    known = facts.gather([_asked_by(order, paid_payment(order), application, refundable, amount_fen)], at=at)[0]
+    if left_fen:
+        check_amount(amount_fen, left_fen)
+    asked = _asked_by(order, paid_payment(order), application, _parts(amount_fen, refundable))
+    known = facts.gather([asked], at=at)[0]
     return Preview(known, policy.decide(known), policy.amounts(known))
 
 
@@ -180,17 +183,16 @@ def _submit(order: Order, application: Application, by: User, at: datetime) -> R
     chosen = _chosen(refundable_lines(order), application)
     check_reason(order.policy, application.reason, chosen)
     _check_destination(order, application)
-    asked = _asked_by(order, payment, application, chosen, _amount(application, chosen, payment))
+    parts = _parts(_amount(application, chosen, payment), chosen)
+    asked = _asked_by(order, payment, application, parts)
     known = facts.gather([asked], at=at)[0]
-    shares = [(item.line, fen) for item, fen in zip(chosen, asked.shares, strict=True) if fen]
-    goods.hold([line for line, _ in shares], at=at, by=by)
+    goods.hold([item.line for item, _ in parts], at=at, by=by)
     refund = _refund(order, payment, application, known, by)
     lifecycle.open_cases([refund], by=by, at=at)
-    handed_over = {item.line.pk for item in chosen if getattr(item.line, "delivery", None)}
     RefundLine.objects.bulk_create(
-        RefundLine(refund=refund, order_line=line, amount_fen=fen - fee_fen, fee_fen=fee_fen)
-        for line, fen in shares
-        for fee_fen in [policy.fee_of(fen, known) if line.pk in handed_over else 0]
+        RefundLine(refund=refund, order_line=item.line, amount_fen=fen - fee_fen, fee_fen=fee_fen)
+        for (item, fen), became in zip(parts, asked.lines, strict=True)
+        for fee_fen in [policy.fee_of(fen, known) if became.delivered_at else 0]
     )
     evidence.store(refund, by=by, at=at, images=application.images, draft_images=application.draft_images)
     return refund
@@ -225,18 +227,17 @@ def _refund(order: Order, payment: Payment, application: Application, known: Fac
 
 
 def _asked_by(
-    order: Order, payment: Payment | None, application: Application, chosen: Sequence[Refundable], amount_fen: int
+    order: Order, payment: Payment | None, application: Application, parts: Sequence[tuple[Refundable, int]]
 ) -> Asked:
     """What the buyer asks for, as the rules see it."""
-    left = [item.amount_fen for item in chosen]
-    became = facts.facts_of([item.line.pk for item in chosen])
+    became = facts.facts_of([item.line.pk for item, _ in parts])
     return Asked(
         order=order,
         payment=payment,
-        lines=[became[item.line.pk] for item in chosen],
-        shares=share_out(amount_fen, left) if chosen else [],
-        amount_fen=amount_fen,
-        left_fen=sum(left),
+        lines=[became[item.line.pk] for item, _ in parts],
+        shares=[fen for _, fen in parts],
+        amount_fen=sum(fen for _, fen in parts),
+        left_fen=sum(item.amount_fen for item, _ in parts),
         reason=application.reason,
         destination=application.destination,
         slots_given=[image.slot for image in application.draft_images],
@@ -334,10 +335,12 @@ def _amount(application: Application, chosen: Sequence[Refundable], payment: Pay
     return amount_fen
 
 
-def _shares(amount_fen: int, chosen: Sequence[Refundable]) -> list[tuple[OrderLine, int]]:
+def _parts(amount_fen: int, chosen: Sequence[Refundable]) -> list[tuple[Refundable, int]]:
     """The lines that the refund takes of, and how much; a line whose share is no whole fen is left alone."""
+    if amount_fen <= 0:
+        return []
     parts = share_out(amount_fen, [item.amount_fen for item in chosen])
-    return [(item.line, part) for item, part in zip(chosen, parts, strict=True) if part]
+    return [(item, fen) for item, fen in zip(chosen, parts, strict=True) if fen]
 
 
 def _active(order: Order) -> Refund | None:
