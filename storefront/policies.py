@@ -54,7 +54,7 @@ def refundability(product: Product) -> Refundability:
         return _conditional(days, _("充值提交前可全额退款；提交后等结果，到账的转人工审核。"))
     if fulfilment == Fulfilment.SERVICE:
         return _conditional(days, _("商家开始前可全额退款；开始后按进度和双方凭证审核。"), fee)
-    if product.price_fen < policy.one_click_below_fen:
+    if product.price_fen < policy.one_click_below_fen and product.price_fen <= policy.one_click_daily_cap_fen:
         return Refundability(_("一键退款"), "good", "bolt", days, terms.joined(_one_click_requires(policy), fee))
     if product.kind == ProductKind.ACCOUNT:  # whoever has seen it may have logged in: it cannot be sold again
         return _conditional(days, _("查看账号前可退；查看后须说明理由，由人工审核。"), fee)
