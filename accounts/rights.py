@@ -34,6 +34,8 @@ TABLE: dict[str, Rights] = {
     # 审核
     "refunds.refund": Rights(see=EVERYBODY, acts={"check_codes": frozenset({REVIEWER, SENIOR})}),
     "refunds.refundevent": Rights(see=EVERYBODY),
+    "refunds.auditsample": Rights(see=EVERYBODY, acts={"judge": frozenset({REVIEWER, SENIOR})}),
+    "refunds.lanelimits": Rights(see=EVERYBODY, acts=dict.fromkeys(["pause", "resume", "set_limits"], ONLY_OPERATOR)),
     # 放款
     "refunds.disbursement": Rights(see=MONEY),
     # 渠道

@@ -25,8 +25,8 @@ from orders.models import TopUp
 from payments import waiting
 from payments.models import AttemptStatus as A
 from payments.models import ChannelAccount, RefundAttempt
-from refunds import worklist
-from refunds.models import Refund
+from refunds import audits, lanes, worklist
+from refunds.models import AuditSample, Lane, Refund
 
 PREFIX = "/admin/"
 MOST_NAMED = 5
@@ -55,6 +55,8 @@ SIDEBAR: list[tuple[str, list[tuple[str, str, str, str]]]] = [
             ("待审核", "rule", "refunds.refund", "review"),
             ("全部退款单", "receipt_long", "refunds.refund", "all"),
             ("退款记录", "history", "refunds.refundevent", ""),
+            ("自动退款抽查", "fact_check", "refunds.auditsample", ""),
+            ("自动通道额度", "speed", "refunds.lanelimits", ""),
         ],
     ),
     (
@@ -187,6 +189,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         rows.append(("渠道账户", "需要充值或修复的商户号", _accounts()))
     if rights.may(request.user, "see", "orders.topup"):
         rows.append(("直充单", "供应商迟迟没有结果的", _topups(at)))
+    rows.append(("自动退款", "系统自动通过的，抽出一部分给人看", _audits(at)))
     user = request.user
     return context | {
         "tile_rows": rows,
@@ -241,6 +244,16 @@ def _topups(at: datetime) -> list[Tile]:
     hint = "凭直充单号向供应商核实，再作认定" if found["count"] else "没有超时的直充"
     url = list_url(TopUp, queue="person")
     return [Tile("待人工核实", found["count"], found["late"], url, hint, 100 if found["count"] else 0)]
+
+
+def _audits(at: datetime) -> list[Tile]:
+    """Samples that wait to be looked at, how often they were wrong, and which lanes are paused."""
+    found = audits.figures(at=at).values()
+    waiting, checked, wrong = (sum(getattr(row, name) for row in found) for name in ("waiting", "checked", "wrong"))
+    paused = "、".join(str(Lane(lane).label) for lane in lanes.closed(lanes.limits()))
+    said = f"近 30 天抽查 {checked} 件，有误 {wrong} 件" if checked else "近 30 天没有抽查结论"
+    hint = f"{said}；暂停中：{paused}" if paused else said
+    return [Tile("待抽查", waiting, 0, list_url(AuditSample, state="waiting"), hint, 100 if waiting else 0)]
 
 
 def _attempts_url(status: A) -> str:

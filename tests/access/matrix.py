@@ -314,6 +314,14 @@ GET  admin:payments_channelaccount_start_collecting login  login login    login 
 POST admin:payments_channelaccount_start_collecting login  login login    login    login 403      403    403     done
 GET  admin:payments_channelaccount_set_limits     login  login login    login    login 403      403    403     200
 POST admin:payments_channelaccount_set_limits     login  login login    login    login 403      403    403     done
+GET  admin:refunds_lanelimits_pause               login  login login    login    login 403      403    403     200
+POST admin:refunds_lanelimits_pause               login  login login    login    login 403      403    403     done
+GET  admin:refunds_lanelimits_resume              login  login login    login    login 403      403    403     200
+POST admin:refunds_lanelimits_resume              login  login login    login    login 403      403    403     done
+GET  admin:refunds_lanelimits_set_limits          login  login login    login    login 403      403    403     200
+POST admin:refunds_lanelimits_set_limits          login  login login    login    login 403      403    403     done
+GET  admin:refunds_auditsample_judge              login  login login    login    login 200      200    403     403
+POST admin:refunds_auditsample_judge              login  login login    login    login done     done   403     403
 GET  admin:orders_order_cancel                    login  login login    login    login 403      403    403     200
 POST admin:orders_order_cancel                    login  login login    login    login 403      403    403     done
 GET  admin:orders_bulkcancellation_progress       login  login login    login    login 200      200    200     200
@@ -366,6 +374,8 @@ TABLES = """
 #                               reviewer senior finance operator
 refunds.refund                  see      see    see     see
 refunds.refundevent             see      see    see     see
+refunds.auditsample             see      see    see     see
+refunds.lanelimits              see      see    see     see
 refunds.disbursement            -        -      see     see
 payments.refundattempt          -        -      see     see
 payments.payment                -        -      see     see

@@ -89,6 +89,8 @@ class World:
             return "?" + private_pictures.address(name, picture, self.reader).partition("?")[2]
         if name == "admin:refunds_refund_release_chosen":
             return f"?_selected_action={self.cases[about['case']].pk}"
+        if name.startswith("admin:refunds_lanelimits_"):
+            return "?lane=one_click"
         if name == "admin:payments_refundattempt_ask_again":
             return f"?_selected_action={self.row('payments.refundattempt').pk}"
         return ""
@@ -189,6 +191,7 @@ def world(
         "returned": "returned",
     }  # fmt: skip
     _rows_of_the_desk(operator)
+    _the_lanes(operator, here.cases["returned"])
     _a_day_is_over()
     _rows_of_the_shops(here)
     _stock(here)
@@ -309,6 +312,17 @@ def _rows_of_the_desk(operator: Any) -> None:
     LogEntry.objects.log_actions(operator.pk, [operator], CHANGE, "改动")
     ChannelNotification.objects.create(account=account, notification_id="N1", kind="payment", received_at=at)
     RefusedNotification.objects.create(account=account, code="signature", hour=at, last_at=at)
+
+
+def _the_lanes(operator: Any, case: Any) -> None:
+    """An operator has set what one may give, and a decision waits to be looked at."""
+    import clock
+    from refunds import lanes
+    from refunds.models import AuditSample, Lane
+
+    lanes.switch(Lane.UNDELIVERED, is_on=False, by=operator, at=clock.now(), reason="核查")
+    lanes.switch(Lane.UNDELIVERED, is_on=True, by=operator, at=clock.now(), reason="查清")
+    AuditSample.objects.create(refund=case, lane=Lane.ONE_CLICK, drawn_at=clock.now())
 
 
 def _a_day_is_over() -> None:
