@@ -35,7 +35,9 @@ TABLE: dict[str, Rights] = {
     "refunds.refund": Rights(see=EVERYBODY, acts={"check_codes": frozenset({REVIEWER, SENIOR})}),
     "refunds.refundevent": Rights(see=EVERYBODY),
     "refunds.auditsample": Rights(see=EVERYBODY, acts={"judge": frozenset({REVIEWER, SENIOR})}),
-    "refunds.lanelimits": Rights(see=EVERYBODY, acts=dict.fromkeys(["pause", "resume", "set_limits"], ONLY_OPERATOR)),
+    "refunds.lanelimits": Rights(
+        see=EVERYBODY, acts=dict.fromkeys(["pause", "resume", "set_limits"], ONLY_OPERATOR)
+    ),
     # 放款
     "refunds.disbursement": Rights(see=MONEY),
     # 渠道
@@ -77,7 +79,11 @@ TABLE: dict[str, Rights] = {
     "shops.supplier": Rights(see=EVERYBODY, add=ONLY_OPERATOR, edit=ONLY_OPERATOR),
     "shops.supplieranswer": Rights(see=EVERYBODY),  # finance: of top-ups, as the desk shows them
     "shops.product": Rights(see=EVERYBODY, add=ONLY_OPERATOR, edit=ONLY_OPERATOR),
-    "shops.refundpolicy": Rights(see=EVERYBODY),
+    "shops.refundpolicy": Rights(
+        see=EVERYBODY,
+        acts=dict.fromkeys(["new_draft", "edit_terms", "simulate", "publish", "discard"], ONLY_OPERATOR),
+    ),
+    "refunds.policysimulation": Rights(see=EVERYBODY, acts={"stop": ONLY_OPERATOR}),
     "shops.cardcode": Rights(see=SUPPORT),
     "shops.codeevent": Rights(see=SUPPORT),
     "shops.stockimport": Rights(see=SUPPORT),

@@ -96,6 +96,7 @@ SIDEBAR: list[tuple[str, list[tuple[str, str, str, str]]]] = [
             ("分类", "category", "shops.category", ""),
             ("优惠券", "local_offer", "shops.coupon", ""),
             ("退款政策", "policy", "shops.refundpolicy", ""),
+            ("政策试算", "science", "refunds.policysimulation", ""),
             ("卡密", "key", "shops.cardcode", ""),
             ("卡密记录", "visibility", "shops.codeevent", ""),
             ("入库批次", "upload_file", "shops.stockimport", ""),

@@ -107,14 +107,14 @@ def discard(draft: RefundPolicy, *, by: User) -> None:
         locked.delete()
 
 
-def publish(draft: RefundPolicy, *, by: User, at: datetime, reason: str, seen: Mapping[str, Any] | None = None) -> int:
+def publish(draft: RefundPolicy, *, by: User, at: datetime, reason: str, seen: str = "") -> int:
     """发布, once these very terms were tried out on past cases, if there are any. Returns how many products moved.
 
-    ``seen``: the terms that were confirmed; others are refused. Raises CannotChange.
+    ``seen``: ``policies.digest`` of what was confirmed; anything else is refused. Raises CannotChange.
     """
     with transaction.atomic():
         locked = policies.held_draft(draft)
-        if seen is not None and seen != policies.as_json(locked):
+        if seen and seen != policies.digest(locked):
             raise CannotChange("草稿刚刚被修改过，请核对后再发布。")
         if not is_tried(locked) and has_cases(locked.code):
             raise CannotChange("这些条款还没有试算过，请先试算并等它完成。")

@@ -7,6 +7,8 @@ That a draft was tried out before it is published is demanded where the cases ar
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -46,6 +48,17 @@ def before(policy: RefundPolicy) -> RefundPolicy | None:
     """The published version that this one came after; of a draft, the newest."""
     published = RefundPolicy.objects.filter(code=policy.code, published_at__isnull=False)
     return published.filter(version__lt=policy.version).order_by("-version").first()
+
+
+def versions(code: str) -> list[RefundPolicy]:
+    """All of them, newest first; there are never many."""
+    return list(RefundPolicy.objects.filter(code=code).order_by("-version"))
+
+
+def digest(policy: RefundPolicy) -> str:
+    """Of everything that can be edited: whether what is published is what was looked at."""
+    said = {name: getattr(policy, name) for name in COLUMNS}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def draft_of(code: str) -> RefundPolicy | None:

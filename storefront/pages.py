@@ -17,6 +17,7 @@ import clock
 import paging
 from accounts.visitors import SignedIn
 from notices import reading, wording
+from shops import policies as versions
 from shops.models import RefundPolicy
 from storefront import agreement, noticed, pace, policies, standards, terms
 
@@ -62,7 +63,7 @@ def read_all(request: SignedIn) -> HttpResponse:
 def policy_page(request: HttpRequest, code: str, version: int) -> HttpResponse:
     policy = _published(code, version)
     facts = {"policy": policy, "sections": terms.sections(policy), "back": _came_from(request)}
-    return render(request, "storefront/policy.html", facts)
+    return render(request, "storefront/policy.html", facts | {"before": versions.before(policy)})
 
 
 def policy_text(request: HttpRequest, code: str, version: int) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""商品 on the desk: operators keep products and categories; coupons and published policies are there to read.
+"""商品 on the desk: operators keep products and categories; coupons are there to read. Policies: ``refunds/admin``.
 
 A product never moves to another shop: its codes are sealed to the shop that they were sold by.
 """
@@ -46,30 +46,15 @@ class ProductDesk(Dated):
 
     price = money("price_fen", "价格")
 
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """Under a draft nothing is sold."""
+        if db_field.name == "policy":
+            options["queryset"] = RefundPolicy.objects.filter(published_at__isnull=False).order_by("code", "-version")
+        return super().formfield_for_foreignkey(db_field, request, **options)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
         """What it is, and how it is handed over, stays: codes and orders rest on it."""
         return ("shop", "kind", "fulfilment", "created_at") if obj else ("created_at",)
-
-
-@admin.register(RefundPolicy)
-class RefundPolicyDesk(Desk):
-    """A published version never changes; a new one is published beside it (PM19)."""
-
-    list_display = (
-        "name",
-        "code",
-        "version",
-        "window_days",
-        "one_click",
-        "senior_limit",
-        "review_hours",
-        "published_at",
-    )
-    ordering = ("code", "-version")
-    sortable_by = ()
-
-    one_click = money("one_click_below_fen", "一键退款上限（不含）")
-    senior_limit = money("senior_above_fen", "高级审核员审批线")
 
 
 @admin.register(Category)

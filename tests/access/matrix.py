@@ -257,6 +257,7 @@ POST api:step   reject                            401    403   404      403     
 POST api:step   withdraw                          401    200   404      403      404   403      403    403     403
 POST api:step   halt               @approved      401    403   404      403      404   403      200    200     403
 POST api:step   disburse           @approved      401    403   404      403      404   403      403    200     403
+POST api:step   credit_balance     @to_balance    401    403   404      403      404   403      403    200     403
 POST api:step   confirm_arrival    @paid_out      401    200   404      403      404   403      403    403     403
 POST api:step   reissue            @returned      401    403   404      403      404   403      403    200     403
 # the machine's steps have no address
@@ -288,6 +289,8 @@ GET  admin:refunds_refund_request_evidence        login  login login    login   
 POST admin:refunds_refund_request_evidence        login  login login    login    login done     done   403     403
 GET  admin:refunds_refund_disburse  @approved     login  login login    login    login 403      403    200     403
 POST admin:refunds_refund_disburse  @approved     login  login login    login    login 403      403    done    403
+GET  admin:refunds_refund_credit_balance @to_balance login login login  login    login 403      403    200     403
+POST admin:refunds_refund_credit_balance @to_balance login login login  login    login 403      403    done    403
 GET  admin:refunds_refund_release_chosen @approved login  login login    login    login 403      403    200     403
 POST admin:refunds_refund_release_chosen @approved login  login login    login    login 403      403    done    403
 GET  admin:refunds_refund_halt      @approved     login  login login    login    login 403      200    200     403

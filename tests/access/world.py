@@ -182,13 +182,14 @@ def world(
     lifecycle.provide_evidence(here.cases["reviewed"], by=buyer, at=clock.now(), images=[_picture()])
     here.evidence = here.cases["reviewed"].evidence.get()
     here.cases["approved"] = approved()
+    here.cases["to_balance"] = approved(destination="balance")
     here.cases["paid_out"] = ends_as(released(buy_by_card()), "SUCCESS")
     here.cases["returned"] = ends_as(released(), "CLOSED")
     for case in here.cases.values():
         case.refresh_from_db()
     assert {name: str(case.status) for name, case in here.cases.items()} == {
         "reviewed": "first_review", "waiting": "awaiting_evidence", "approved": "approved", "paid_out": "paid_out",
-        "returned": "returned",
+        "returned": "returned", "to_balance": "approved",
     }  # fmt: skip
     _rows_of_the_desk(operator)
     _the_lanes(operator, here.cases["returned"])
@@ -198,6 +199,7 @@ def world(
     _a_program_of_the_shops(here)
     _a_review(here, buy())
     _cancellations(operator, buy(stock=0))
+    _a_draft_on_trial(operator, here.orders["paid"].policy)
     _a_topup(buyer, make_product, pay, supplier)
     return here
 
@@ -245,6 +247,16 @@ def _a_review(world: World, order: Any) -> None:
     delivery.reveal(order.lines.get(), viewer=Viewer(order.buyer, None, ""), at=clock.now())
     order.refresh_from_db()
     reviews.write(order, stars=5, text="好", by=order.buyer, at=clock.now(), about_refund=False)
+
+
+def _a_draft_on_trial(operator: Any, policy: Any) -> None:
+    """Of the next version of a policy."""
+    import clock
+    from refunds import simulation
+    from shops import policies
+
+    draft = policies.new_draft(policy.code, by=operator)
+    simulation.start(draft, wanted=10, by=operator, at=clock.now())
 
 
 def _cancellations(operator: Any, order: Any) -> None:

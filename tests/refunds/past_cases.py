@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Max
 
 import clock
@@ -56,6 +57,7 @@ def drawn(chance: random.Random, terms: Any) -> Facts:
     )
 
 
+@transaction.atomic
 def write(order: Any, seen: Sequence[Facts]) -> list[Refund]:
     """A case of this order for each of the facts, withdrawn since, with its pre-check; newest last."""
     payment, line, at = order.payments.get(), order.lines.order_by("pk").first(), clock.now()

@@ -273,8 +273,8 @@ def test_only_what_was_tried_is_published(past, drafted, operator):
     with pytest.raises(CannotChange, match="写明"):
         simulation.publish(draft, by=operator, at=clock.now(), reason=" ")
     with pytest.raises(CannotChange, match="刚刚被修改过"):
-        simulation.publish(draft, by=operator, at=clock.now(), reason="x", seen={"window_days": 1})
-    moved = simulation.publish(draft, by=operator, at=clock.now(), reason="收紧", seen=policies.as_json(draft))
+        simulation.publish(draft, by=operator, at=clock.now(), reason="x", seen="another")
+    moved = simulation.publish(draft, by=operator, at=clock.now(), reason="收紧", seen=policies.digest(draft))
     draft.refresh_from_db()
     assert (draft.published_by, draft.publish_reason, draft.version) == (operator, "收紧", terms.version + 1)
     assert moved == Product.objects.filter(policy=draft).count() == 1

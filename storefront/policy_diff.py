@@ -1,0 +1,19 @@
+"""What a later version of a refund policy says otherwise than an earlier one, for everybody to read."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+
+from refunds import policy_words
+from shops.models import RefundPolicy
+
+
+def policy_diff(request: HttpRequest, code: str, earlier: int, later: int) -> HttpResponse:
+    """Only published versions, and the later one after the earlier."""
+    if earlier >= later:
+        raise Http404
+    published = RefundPolicy.objects.filter(code=code, published_at__isnull=False)
+    before, after = get_object_or_404(published, version=earlier), get_object_or_404(published, version=later)
+    facts = {"before": before, "after": after, "differences": policy_words.differences(before, after)}
+    return render(request, "storefront/policy_diff.html", facts)
