@@ -337,7 +337,7 @@ def _amount(application: Application, chosen: Sequence[Refundable], payment: Pay
 
 def _parts(amount_fen: int, chosen: Sequence[Refundable]) -> list[tuple[Refundable, int]]:
     """The lines that the refund takes of, and how much; a line whose share is no whole fen is left alone."""
-    if amount_fen <= 0:
+    if amount_fen <= 0 or not chosen:
         return []
     parts = share_out(amount_fen, [item.amount_fen for item in chosen])
     return [(item, fen) for item, fen in zip(chosen, parts, strict=True) if fen]
