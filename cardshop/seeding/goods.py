@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 
@@ -28,10 +29,15 @@ from shops.models import (
 )
 from shops.models import ProductKind as K
 
-POLICIES = [
+POLICIES: list[dict[str, Any]] = [
     {"code": "standard", "name": "标准退款政策", "name_en": "Standard refund policy", "window_days": 15},
     {"code": "final_sale", "name": "特价不退政策", "name_en": "Final sale policy", "window_days": 0},
-]
+    {
+        "code": "with_fee", "name": "部分商家政策（收手续费）", "name_en": "Some shops' policy, with a fee",
+        "window_days": 7, "fee_percent": 10, "evidence_after_hours": 12, "review_hours": 36,
+        "kinds": {"membership": {"window_days": 3, "slots": ["unused"]}, "service": {"window_days": 0}},
+    },
+]  # fmt: skip
 CATEGORIES = [
     ("games", "游戏点卡", "Game cards"),
     ("phone", "话费充值", "Phone credit"),
@@ -138,6 +144,7 @@ GOODS = [
         about="付款后在订单页查看账号与密码，请立即改密。",
     ),  # fmt: skip
     Goods("Nova Store 礼品卡 20 美元", K.CARD_CODE, "games", "20 USD", 15200, 1, codes=20, is_cross_border=True),
+    Goods("幻域点券 100 元", K.CARD_CODE, "games", "100 元", 9700, 0, policy="with_fee", codes=30),
 ]
 
 
