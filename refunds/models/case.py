@@ -162,6 +162,10 @@ class Refund(WorkItem):
             models.Index(name="refund_of_shop", fields=["shop", "-submitted_at", "-id"]),
             models.Index(name="refund_to_review", fields=["promised_by", "id"], condition=Q(status="first_review")),
             models.Index(name="refund_to_release", fields=["promised_by", "id"], condition=Q(status="approved")),
+            *(  # who else asks from one device, or with one payer: refunds/risk.py
+                models.Index(name=name, fields=[field, "submitted_at"], condition=Q(**{f"{field}__isnull": False}))
+                for name, field in {"refund_of_device": "device_key", "refund_of_payer": "payer_key"}.items()
+            ),
             models.Index(  # what the automatic lanes have given in a day
                 name="refund_by_machine",
                 fields=["decided_at"],
