@@ -308,3 +308,30 @@ def test_a_step_that_changes_no_status_tells_nobody(listen, receiver, reviewed, 
     tell()
     assert receiver.heard == []
     assert lifecycle.STEPS["escalate"]
+
+
+def test_the_worker_knows_the_task_and_works_until_nothing_is_due(listen, receiver, buy, apply):
+    from cardshop.celery import app
+    from integrations import tasks
+
+    beat = {entry["task"] for entry in app.conf.beat_schedule.values()}
+    assert tasks.sweep.name == endpoints.SWEEP in beat
+    listen()
+    refund = apply(buy())
+    tasks.sweep()
+    changed = [event for event in refund.events.all() if event.from_status != event.to_status]
+    assert len(receiver.heard) == len(changed) >= 2
+    assert set(WebhookDelivery.objects.values_list("status", flat=True)) == {"delivered"}
+
+
+def test_one_answer_that_nobody_expected_stops_no_other(listen, receiver, buy, apply, merchant, shop, caplog):
+    """F12: a secret that cannot be opened any more."""
+    broken, _secret = listen("refund.submitted")
+    endpoints.add(shop, receiver.address + "/two", ["refund.submitted"], by=merchant, at=clock.now())
+    WebhookEndpoint.objects.filter(pk=broken.pk).update(secret_key_id="lost")
+    apply(buy())
+    tell()
+    assert [one.path for one in receiver.heard] == ["/hook/two"]
+    row = broken.deliveries.get()
+    assert (row.status, row.last_error, row.tries) == ("waiting", "unexpected", 1)
+    assert "whsec_" not in caplog.text

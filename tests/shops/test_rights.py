@@ -19,6 +19,7 @@ EXPECTED = {
     "stock": (True, True, False),
     "coupons": (True, True, False),
     "figures": (True, True, False),
+    "integrations": (True, False, False),
     "members": (True, False, False),
     "leave": (True, False, False),
 }
