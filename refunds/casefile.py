@@ -15,11 +15,13 @@ from django.db.models import Count, Q, Sum
 
 from orders.models import Order, OrderStatus
 from payments.models import Payment
-from refunds import applying, stages
+from refunds import evidence, guides, stages
+from refunds.evidence import Sighting
+from refunds.guides import SlotGuide
 from refunds.lifecycle import STEPS
 from refunds.models import Disbursement, Evidence, PreCheck, Refund, RefundEvent, RefundLine
 from refunds.models import Status as S
-from refunds.reasons import REASONS, Reason, helps
+from refunds.reasons import REASONS, Reason
 from shops import checking
 from shops.models import CardCode, CodeEvent, SupplierAnswer
 from shops.suppliers.base import CodeFact
@@ -67,6 +69,15 @@ class LineOnFile:
 
 
 @dataclass(frozen=True)
+class PictureOnFile:
+    """One picture: what it was laid before us as, and where else such a picture was (never a ground by itself)."""
+
+    row: Evidence
+    title: str
+    seen_before: Sequence[Sighting]
+
+
+@dataclass(frozen=True)
 class History:
     """The buyer's refunds before this one, and in the last 90 days."""
 
@@ -81,11 +92,11 @@ class History:
 class CaseFile:
     refund: Refund
     reason: Reason | None
-    helps: str  # what this reason needs, for these kinds of goods
+    slots: Sequence[tuple[SlotGuide, bool]]  # what this reason needs with these goods, and whether it is there
     fault: str
     track: stages.Track
     lines: Sequence[LineOnFile]
-    images: Sequence[Evidence]
+    images: Sequence[PictureOnFile]
     statements: Sequence[Evidence]
     checks: PreCheck | None
     events: Sequence[tuple[RefundEvent, str]]  # the latest first, each with its words
@@ -93,6 +104,14 @@ class CaseFile:
     payment: Payment
     siblings: Sequence[Refund]
     history: History
+
+    @property
+    def missing(self) -> list[SlotGuide]:
+        return [guide for guide, is_there in self.slots if not is_there]
+
+    @property
+    def has_sightings(self) -> bool:
+        return any(picture.seen_before for picture in self.images)
 
     @property
     def open_checks(self) -> list[dict[str, object]]:
@@ -115,17 +134,18 @@ class CaseFile:
 def open_file(refund: Refund, *, at: datetime) -> CaseFile:
     """The case with everything around it. ``refund`` comes with order, shop, policy, payment, account and people."""
     events = list(refund.events.select_related("actor").order_by("sequence"))
-    evidence = list(refund.evidence.select_related("provided_by").order_by("created_at", "pk"))
+    given = list(refund.evidence.select_related("provided_by").order_by("created_at", "pk"))
+    pictures = [row for row in given if row.image]
     reason, terms = REASONS.get(refund.reason), refund.order.policy.reason(refund.reason)
     return CaseFile(
         refund=refund,
         reason=reason,
-        helps=helps(reason, applying.kinds_of(refund.order))[0] if reason else "",
+        slots=evidence.completeness(refund, pictures),
         fault=FAULT[terms.at_fault] if terms else "",
         track=stages.track(refund, events, at=at),
         lines=_lines(refund),
-        images=[item for item in evidence if item.image],
-        statements=[item for item in evidence if not item.image],
+        images=_pictures(refund, pictures, at),
+        statements=[row for row in given if not row.image],
         checks=PreCheck.objects.filter(refund=refund).first(),
         events=[(event, step_words(event.step)) for event in reversed(events)],
         disbursements=list(refund.disbursements.select_related("attempt", "released_by").order_by("-pk")),
@@ -138,6 +158,12 @@ def open_file(refund: Refund, *, at: datetime) -> CaseFile:
 def step_words(step: str) -> str:
     """A step of the record, in the desk's words: the button's where a person takes it."""
     return STEP_WORDS.get(step) or (str(STEPS[step].title) if step in STEPS else step)
+
+
+def _pictures(refund: Refund, rows: Sequence[Evidence], at: datetime) -> list[PictureOnFile]:
+    seen = evidence.seen_before(refund, rows, at=at)
+    titles = {guide.slot: guide.title for guide in guides.slot_guides(sorted({row.slot for row in rows}))}
+    return [PictureOnFile(row, titles.get(row.slot, "其他图片"), seen.get(row.pk, [])) for row in rows]
 
 
 def _lines(refund: Refund) -> list[LineOnFile]:

@@ -21,6 +21,7 @@ from accounts.models import User
 from identifiers import uuid7
 from images import Repainted as Image
 from orders import masking
+from orders.models import OrderLine
 from refunds import guides
 from refunds.guides import SlotGuide
 from refunds.models import DraftImage, Evidence, Refund
@@ -95,11 +96,8 @@ def _image_row(refund: Refund, by: User, at: datetime, image: Image) -> Evidence
 
 def completeness(refund: Refund, pictures: Collection[Evidence]) -> list[tuple[SlotGuide, bool]]:
     """Each picture that this reason asks for with these goods, and whether it is there (S2-25)."""
-    goods = list(
-        refund.lines.values_list(
-            KT("order_line__product_page__kind"), F("order_line__product_page__is_cross_border")
-        ).distinct()
-    )
+    lines = OrderLine.objects.filter(refund_lines__refund=refund)
+    goods = list(lines.values_list(KT("product_page__kind"), "product_page__is_cross_border").distinct())
     wanted = refund.order.policy.slots_for(
         refund.reason,
         next((kind for kind, _abroad in goods if kind), ""),

@@ -13,7 +13,6 @@ from identifiers import uuid7
 from orders.models import Order
 from refunds.models.case import Refund
 
-
 BANDS = 4  # of 16 bits each
 
 
