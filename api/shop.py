@@ -1,4 +1,4 @@
-"""/api/v1/shop/…: a shop's own orders and refunds, to be read by its programs, with a key (``integrations/keys.py``).
+"""/api/shop/…: a shop's own orders and refunds, to be read by its programs, with a key (``integrations/keys.py``).
 
 The key says whose shop it is, whatever the request says; another shop's numbers are not there (X7). No code, nothing
 of who bought: no name, no contact, no words, no account that money went to.
