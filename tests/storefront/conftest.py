@@ -56,5 +56,47 @@ def picture() -> Callable[..., Any]:
     return make
 
 
+@pytest.fixture
+def ask(shopper: Client) -> Callable[..., Any]:
+    """Go through an application, page by page, as its redirects lead: ``ask(order, reason="late", amount="20")``.
+
+    Returns the answer that is no redirect within it: the page that complains, or the way to the progress page.
+    ``pictures`` are (slot, upload); ``lines`` are positions.
+    """
+
+    def go_through(order: Any, **fields: Any) -> Any:
+        return goes_through(shopper, order, **fields)
+
+    return go_through
+
+
+def goes_through(browser: Client, order: Any, *, pictures: Any = (), lines: Any = None, **fields: Any) -> Any:
+    said = {"reason": "invalid_code", "description": "11月20日兑换，提示已使用"} | fields
+    place = f"/orders/{order.order_no}/refund/"
+    asks = {
+        place: {"reason": said["reason"]} | ({} if lines is None else {"lines": lines}),
+        f"{place}material/": {"description": said["description"], "next": "1"},
+        f"{place}money/": {name: said[name] for name in ("amount", "destination", "contact") if name in said},
+    }
+    answer = browser.post(place, asks[place])
+    while answer.status_code == 302 and answer.headers["Location"].startswith(place):
+        step = answer.headers["Location"]
+        if step == f"{place}check/":
+            return browser.post(step, {"seen": seen_on(browser.get(step))})
+        if step == f"{place}material/":
+            for slot, upload in pictures:
+                sent = {"description": said["description"], "upload": slot, f"picture-{slot}": upload}
+                answer = browser.post(step, sent)
+                if answer.status_code == 200:
+                    return answer
+        answer = browser.post(step, asks[step])
+    return answer
+
+
+def seen_on(page: Any) -> str:
+    """Which state of the draft the page with the answers shows."""
+    return words(page).split('name="seen" value="')[1].split('"')[0]
+
+
 def words(answer: Any) -> str:
     return answer.content.decode()

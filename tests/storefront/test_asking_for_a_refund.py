@@ -12,66 +12,80 @@ from django.test.utils import CaptureQueriesContext
 from django.utils.html import escape
 
 import clock
-from refunds import lifecycle
-from refunds.models import Evidence, Refund, Status
+import private_pictures
+from refunds import drafts, lifecycle
+from refunds.models import Evidence, Refund, RefundDraft, Status
 from storefront.templatetags.words import deadline
 from tests.storefront.conftest import words
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 pytestmark = pytest.mark.django_db
 
-ASKED = {"reason": "invalid_code", "amount": "30.00", "description": "11月20日兑换，提示已使用"}
+SAID = "11月20日兑换，提示已使用"
 
 
-def test_asking_leads_to_the_progress_page(shopper, buy, picture):
+def place_of(order, step=""):
+    return f"/orders/{order.order_no}/refund/{step}"
+
+
+def test_asking_leads_to_the_progress_page(ask, shopper, buy, reveal, picture):
+    """S0-9: reason, amount and material; S1-29: a way to reach the buyer; S3-8: the system makes the number."""
     order = buy(price_fen=3000)
-    answer = shopper.post(f"/orders/{order.order_no}/refund/", ASKED | {"contact": "13800000000", "images": picture()})
+    reveal(order)
+    answer = ask(order, amount="30", contact="13800000000", pictures=[("redeem_error", picture())])
     refund = Refund.objects.get()
     assert answer.headers["Location"] == f"/refunds/{refund.refund_no}/"
     assert (refund.amount_fen, refund.contact, refund.reason) == (3000, "13800000000", "invalid_code")
+    assert refund.evidence.get().slot == "redeem_error"
     page = words(shopper.get(f"/refunds/{refund.refund_no}/"))
     for said in [refund.refund_no, "¥30.00", "现在由谁处理", "最迟", "已提交", "系统初审"]:
         assert said in page
 
 
 def test_the_answer_stands_there_before_submitting(shopper, buy, reveal):
-    """B5: the same rules as the pre-check's, live and without JavaScript."""
-    small = buy(price_fen=3000)
-    assert "可自动退款" in words(shopper.get(f"/orders/{small.order_no}/refund/"))
-    dear = buy(price_fen=8800)
+    """B5: the same rules as the pre-check's, with their ids; live where scripts hear, on the next page without them."""
+    small, dear, strict = buy(price_fen=3000), buy(price_fen=8800), buy(price_fen=3000, window_days=0)
     reveal(dear)
-    page = words(shopper.get(f"/orders/{dear.order_no}/refund/"))
-    assert "将由人工审核" in page
-    strict = buy(price_fen=3000, window_days=0)
-    assert "按规则不能退" in words(shopper.get(f"/orders/{strict.order_no}/refund/"))
-    partial = shopper.post(
-        f"/orders/{small.order_no}/refund/", {"check": "1", "amount": "999"}, headers={"HX-Request": "true"}
-    )
-    assert "退款金额须在 ¥0.01 与 ¥30.00 之间" in words(partial)
-    assert "<html" not in words(partial)
+
+    def heard(order):
+        fields = {"check": "1", "reason": "invalid_code"}
+        return words(shopper.post(place_of(order), fields, headers={"HX-Request": "true"}))
+
+    assert "预审：可自动退款" in heard(small)
+    assert "预审：将由人工审核" in heard(dear)
+    assert "需要：兑换报错的截图。" in heard(dear)
+    assert "预审：按规则不能退" in heard(strict)
+    assert "<html" not in heard(small)
+    assert not RefundDraft.objects.exists()  # looking ahead keeps nothing
+    shopper.post(place_of(dear), {"reason": "invalid_code"})
+    page = words(shopper.get(place_of(dear, "material/")))
+    assert "预审：将由人工审核" in page
+    assert '<span class="muted mono rule-id">unrevealed</span>' in page
     assert not Refund.objects.exists()
 
 
 @pytest.mark.parametrize(
     "amount", ["abc", "1.234", "-5", "0", "1e3", "30.01", "9999999999999", "１２．３４５", "٣", "1\x00"]
 )
-def test_a_wrong_amount_is_said_and_nothing_is_lost(shopper, buy, amount):
+def test_a_wrong_amount_is_said_and_nothing_is_lost(ask, shopper, buy, reveal, amount):
     order = buy(price_fen=3000)
-    answer = shopper.post(f"/orders/{order.order_no}/refund/", ASKED | {"amount": amount})
+    reveal(order)
+    answer = ask(order, amount=amount, contact="138")
     assert answer.status_code == 200
     page = words(answer)
     assert 'id="errors"' in page
-    assert "11月20日兑换，提示已使用" in page
-    assert 'value="invalid_code" required checked' in page
+    assert 'value="138"' in page
+    assert drafts.of(order).answers["description"] == SAID
     assert not Refund.objects.exists()
 
 
 @pytest.mark.parametrize(
     ("typed", "fen"), [("12.5", 1250), ("¥12.50", 1250), ("１２．５０", 1250), ("12 元", 1200), ("0.01", 1), ("", 3000)]
 )
-def test_an_amount_is_read_exactly(shopper, buy, typed, fen):
+def test_an_amount_is_read_exactly(ask, buy, reveal, typed, fen):
     order = buy(price_fen=3000)
-    shopper.post(f"/orders/{order.order_no}/refund/", ASKED | {"amount": typed})
+    reveal(order)
+    ask(order, amount=typed)
     assert Refund.objects.get().amount_fen == fen
 
 
@@ -84,48 +98,46 @@ def test_an_amount_is_read_exactly(shopper, buy, typed, fen):
         {"description": "坏\x00字"},
         {"description": "长" * 1001},
         {"contact": "1" * 61},
+        {"destination": "cash"},
     ],
 )
-def test_bad_words_get_an_error_beside_the_field(shopper, buy, fields):
+def test_bad_words_get_an_error_beside_the_field(ask, buy, reveal, fields):
     order = buy(price_fen=3000)
-    answer = shopper.post(f"/orders/{order.order_no}/refund/", ASKED | fields)
+    reveal(order)
+    answer = ask(order, **fields)
     assert answer.status_code == 200
     assert 'id="errors"' in words(answer)
     assert not Refund.objects.exists()
 
 
-def test_an_image_that_is_none_is_said_beside_the_field(shopper, buy, picture):
+def test_an_image_that_is_none_is_said_beside_its_slot(ask, shopper, buy, reveal, picture):
     order = buy(price_fen=3000)
-    place = f"/orders/{order.order_no}/refund/"
-    page = words(shopper.post(place, ASKED | {"images": picture(b"just text", "evidence.jpg")}))
-    assert "只能上传 JPG、PNG 或 WebP 图片" in page
-    assert "11月20日兑换" in page
-    page = words(shopper.post(place, ASKED | {"images": [picture() for _ in range(7)]}))
-    assert "最多 6 张图片" in page
+    reveal(order)
+    page = words(ask(order, pictures=[("redeem_error", picture(b"just text", "evidence.jpg"))]))
+    assert "只能上传 JPG、PNG 或 WebP 图片" in page.split('id="error-redeem_error"')[1]
+    assert SAID in page
+    assert LOST in page
     assert not Refund.objects.exists()
 
 
-def test_lines_are_chosen(shopper, buy):
+def test_lines_are_chosen(ask, buy, reveal):
     order = buy(price_fen=3000, quantity=3)
-    place = f"/orders/{order.order_no}/refund/"
+    reveal(order)
     first, second, _ = order.lines.order_by("position")
-    assert "请至少选择一件商品" in words(shopper.post(place, ASKED | {"amount": ""}))
-    foreign = buy(price_fen=3000).lines.get()
-    assert 'id="errors"' in words(shopper.post(place, ASKED | {"amount": "", "lines": [foreign.pk]}))
-    shopper.post(place, ASKED | {"amount": "", "lines": [first.pk, second.pk]})
+    assert "请至少选择一件商品" in words(ask(order))
+    assert 'id="errors"' in words(ask(order, lines=[4]))
+    ask(order, lines=[1, 2])
     refund = Refund.objects.get()
     assert refund.amount_fen == 6000
     assert {line.order_line_id for line in refund.lines.all()} == {first.pk, second.pk}
 
 
-def test_a_second_application_leads_to_the_first(shopper, buy, apply):
+@pytest.mark.parametrize("step", ["", "material/", "money/", "check/", "one-tap/"])
+def test_a_second_application_leads_to_the_first(shopper, buy, apply, step):
     """S0-27."""
     order = buy(price_fen=8800)
     refund = apply(order)
-    for answer in [
-        shopper.get(f"/orders/{order.order_no}/refund/"),
-        shopper.post(f"/orders/{order.order_no}/refund/", ASKED),
-    ]:
+    for answer in [shopper.get(place_of(order, step)), shopper.post(place_of(order, step), {"reason": "late"})]:
         assert answer.headers["Location"] == f"/refunds/{refund.refund_no}/"
     assert Refund.objects.count() == 1
 
@@ -213,32 +225,30 @@ LOST = "图片未保留，请重新选择"
 
 
 def test_a_chosen_picture_that_is_lost_is_said_beside_the_field(shopper, buy, apply, reviewer, picture):
-    order = buy(price_fen=8800)
-    place = f"/orders/{order.order_no}/refund/"
-    wrong = ASKED | {"amount": "abc"}
-    assert LOST in words(shopper.post(place, wrong | {"images": picture()}))
-    assert LOST not in words(shopper.post(place, wrong))
-    assert LOST not in words(shopper.get(place))
-    refund = apply(order)
+    refund = apply(buy(price_fen=8800))
     lifecycle.request_evidence([refund], by=reviewer, at=clock.now(), note="请上传报错截图")
     supply = f"/refunds/{refund.refund_no}/evidence/"
     assert LOST in words(shopper.post(supply, {"note": "长" * 501, "images": picture()}))
     assert LOST not in words(shopper.post(supply, {"note": "长" * 501}))
 
 
-def test_all_that_is_wrong_is_said_at_once(shopper, buy):
+def test_all_that_is_wrong_is_said_at_once(ask, buy, reveal):
     order = buy(price_fen=3000)
-    wrong = {"reason": "other", "amount": "30.01", "description": " ", "contact": "1" * 61}
-    page = words(shopper.post(f"/orders/{order.order_no}/refund/", wrong))
-    for field in ["amount", "description", "contact"]:
+    reveal(order)
+    page = words(ask(order, amount="30.01", contact="1" * 61))
+    for field in ["amount", "contact"]:
         assert f'id="id_{field}_error"' in page
 
 
 def test_where_the_rules_say_no_nothing_invites_to_ask_again(shopper, buy, apply):
     order = buy(price_fen=3000, window_days=0)
-    page = words(shopper.get(f"/orders/{order.order_no}/refund/"))
-    assert '<button class="button second">仍要提交</button>' in page
-    assert "提交申请" not in page
+    page = words(shopper.get(place_of(order)))
+    assert '<button class="button second">仍要申请</button>' in page
+    assert "下一步" not in page
+    shopper.post(place_of(order), {"reason": "invalid_code"})
+    page = words(shopper.get(place_of(order, "material/")))
+    for way_out in ["和商家协商", 'href="/help/#contact">联系客服</a>', "计入同一订单最多 3 次不通过"]:
+        assert way_out in page
     refund = apply(order)
     assert refund.status == Status.REJECTED
     page = words(shopper.get(f"/refunds/{refund.refund_no}/"))
@@ -316,11 +326,13 @@ def test_a_step_that_is_not_due_is_refused_in_words(shopper, buy, apply):
     assert "不能再做这一步" in page
 
 
-def test_an_image_is_for_those_of_the_case(shopper, other, client, buy, merchant, reviewer, picture):
+def test_an_image_is_for_those_of_the_case(ask, shopper, other, client, buy, merchant, reviewer, picture):
     """X7."""
     order = buy(price_fen=8800)
-    shopper.post(f"/orders/{order.order_no}/refund/", ASKED | {"images": picture(name="../../etc.png")})
-    place = f"/evidence/{Evidence.objects.get().pk}/"
+    ask(order, pictures=[("redeem_error", picture(name="../../etc.png"))])
+    row = Evidence.objects.get()
+    place = private_pictures.address("storefront:evidence", row, order.buyer)
+    assert escape(place) in words(shopper.get(f"/refunds/{row.refund.refund_no}/"))
     answer = shopper.get(place)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "image/jpeg"
@@ -332,7 +344,7 @@ def test_an_image_is_for_those_of_the_case(shopper, other, client, buy, merchant
     assert client.get(place).status_code == 302  # to log in
     for person in [merchant, reviewer]:
         client.force_login(person)
-        answer = client.get(place)
+        answer = client.get(private_pictures.address("storefront:evidence", row, person))
         assert answer.status_code == 200
         assert b"".join(answer.streaming_content)
         client.logout()
@@ -401,53 +413,59 @@ def test_an_order_whose_money_is_on_its_way_says_by_when(shopper, reviewed, revi
     assert "需要您补充材料 <a" in page  # what has passed is promised no more
 
 
-def test_how_long_it_takes_is_said_before_anything_is_sent(shopper, buy, reveal):
+def test_how_long_it_takes_is_said_before_anything_is_sent(shopper, buy, picture):
+    """S1-24: by when, and where to look; sooner for what is complete (S0-17)."""
     small, dear = buy(price_fen=3000), buy(price_fen=8800, review_hours=36)
-    assert "可自动退款，通常几分钟内退出" in words(shopper.get(f"/orders/{small.order_no}/refund/"))
-    assert "将由人工审核，36 小时内给结果" in words(shopper.get(f"/orders/{dear.order_no}/refund/"))
+    for order in (small, dear):
+        shopper.post(place_of(order), {"reason": "invalid_code"})
+    assert "系统自动核对，通常几分钟内退出。" in words(shopper.get(place_of(small, "check/")))
+    page = words(shopper.get(place_of(dear, "check/")))
+    assert "客服审核，36 小时内给结果，最迟" in page
+    assert "还缺：兑换报错的截图。补上后优先审核。" in page
+    shopper.post(place_of(dear, "material/"), {"upload": "redeem_error", "picture-redeem_error": picture()})
+    page = words(shopper.get(place_of(dear, "check/")))
+    assert "客服审核，24 小时内给结果" in page
+    assert "还缺" not in page
 
 
-SHUT = '<button class="button second" disabled>提交申请</button>'
-
-
-def test_what_would_be_refused_cannot_be_sent_and_lose_the_picture(shopper, buy):
-    """Where each change is heard of. On a page of its own the button stays, or without scripts it never came back."""
-    order = buy(price_fen=3000)
-    place = f"/orders/{order.order_no}/refund/"
+def test_the_sum_is_heard_while_it_is_typed(shopper, buy):
+    order = buy(price_fen=8800)
+    shopper.post(place_of(order), {"reason": "invalid_code"})
 
     def heard(**fields):
-        return words(shopper.post(place, {"check": "1"} | fields, headers={"HX-Request": "true"}))
+        sent = {"check": "1"} | fields
+        return words(shopper.post(place_of(order, "money/"), sent, headers={"HX-Request": "true"}))
 
-    assert SHUT in heard(reason="invalid_code", amount="30.01")
-    assert SHUT not in heard(reason="invalid_code", amount="30.00")
-    assert SHUT in heard(reason="wrong_top_up", amount="30.00")
-    assert SHUT not in words(shopper.post(place, {"check": "1", "amount": "30.01"}))
-    assert 'from:#id_amount"' in words(shopper.get(place))  # heard while it is typed
+    assert "退款金额须在 ¥0.01 与 ¥88.00 之间" in heard(amount="88.01")
+    assert "¥20.50" in heard(amount="20.5")
+    assert drafts.of(order).answers.get("amount_fen") is None  # heard is not kept
+    assert 'from:#id_amount"' in words(shopper.get(place_of(order, "money/")))
 
 
 def test_the_complaint_about_no_reason_goes_when_one_is_chosen(shopper, buy):
     order = buy(price_fen=3000)
-    place = f"/orders/{order.order_no}/refund/"
-    page = words(shopper.post(place, ASKED | {"reason": ""}))
+    page = words(shopper.post(place_of(order), {"reason": ""}))
     assert page.split('<div id="reason_said">')[1].split("</div>")[0].count("请选择退款原因") == 1
-    news = words(shopper.post(place, {"check": "1", "reason": "late"}, headers={"HX-Request": "true"}))
-    assert '<div id="reason_said" hx-swap-oob="true"></div>' in news
-    news = words(shopper.post(place, {"check": "1"}, headers={"HX-Request": "true"}))
-    assert "reason_said" not in news  # none chosen: what was said stays
+
+    def heard(**fields):
+        return words(shopper.post(place_of(order), {"check": "1"} | fields, headers={"HX-Request": "true"}))
+
+    assert '<div id="reason_said" hx-swap-oob="true"></div>' in heard(reason="late")
+    assert "reason_said" not in heard()  # none chosen: what was said stays
 
 
 def test_a_reason_that_does_not_fit_is_refused_beside_the_reasons(shopper, buy, reveal):
     """Whoever sends it, and a picture of the page from before the code was viewed too."""
     order = buy(price_fen=3000)
-    place = f"/orders/{order.order_no}/refund/"
-    assert 'value="changed_mind"' in words(shopper.get(place))
+    page = words(shopper.get(place_of(order)))
+    assert 'value="changed_mind"' in page
     for reason in ["cannot_log_in", "wrong_top_up", "undelivered"]:
-        assert f'value="{reason}"' not in words(shopper.get(place))
+        assert f'value="{reason}"' not in page
     reveal(order)
-    assert 'value="changed_mind"' not in words(shopper.get(place))
-    page = words(shopper.post(place, ASKED | {"reason": "changed_mind"}))
+    assert 'value="changed_mind"' not in words(shopper.get(place_of(order)))
+    page = words(shopper.post(place_of(order), {"reason": "changed_mind"}))
     assert "卡密已查看或商品已收到，不适用“不想要了（冷静期内）”" in page.split('id="id_reason"')[1].split("</ul>")[0]
-    assert not Refund.objects.exists()
+    assert not RefundDraft.objects.exists()
 
 
 def test_true_sentences_of_the_pre_check_are_no_failures(shopper, buy, apply):
@@ -460,7 +478,7 @@ def test_true_sentences_of_the_pre_check_are_no_failures(shopper, buy, apply):
     page = words(shopper.get(f"/refunds/{refused.refund_no}/"))
     assert '交付后不支持退款<span class="seen-by-ear"> (不符合)' in page
     waiting = buy(price_fen=8800, stock=0)
-    assert "由人工审核" not in words(shopper.get(f"/orders/{waiting.order_no}/refund/")).split('id="verdict"')[1]
+    assert "由人工审核" not in words(shopper.get(place_of(waiting, "one-tap/")))
 
 
 def test_without_scripts_the_progress_can_be_looked_at_again(shopper, buy, apply):
