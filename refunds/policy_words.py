@@ -52,10 +52,12 @@ def terms(policy: RefundPolicy) -> list[Term]:
 
 
 def differences(before: RefundPolicy, after: RefundPolicy) -> list[Difference]:
-    """What ``after`` says otherwise than ``before``, term by term: nothing else."""
+    """What ``after`` says otherwise than ``before``, term by term: nothing else. Of a reason that cannot be given any
+    more, that alone."""
     was, now = {term.key: term for term in terms(before)}, {term.key: term for term in terms(after)}
+    gone = [key for key in was if key not in now and f"{key.partition('.')[0]}.taken" not in was]
     found = []
-    for key in [*now, *(key for key in was if key not in now)]:
+    for key in [*now, *gone]:
         old, new = was.get(key), now.get(key)
         said, says = old.words if old else gettext("未规定"), new.words if new else gettext("未规定")
         told = new or old

@@ -168,7 +168,7 @@ class RefundPolicyDesk(ActsDesk):
 
     def acts_of(self, row: RefundPolicy) -> list[str]:
         if row.published_at is None:
-            return ["publish", "simulate", "discard"]
+            return ["simulate", "publish", "discard"]
         return [] if policies.draft_of(row.code) else ["new_draft"]
 
     def about(self, row: RefundPolicy) -> dict[str, Any]:
@@ -393,7 +393,8 @@ def _in_words(row: RefundPolicy) -> dict[str, list[tuple[str, list[policy_words.
     for term in policy_words.terms(row):
         about = term.key.partition(".")[0]
         part = "numbers" if about == term.key else "kinds" if about in KINDS else "reasons"
-        found[part].setdefault(term.of, []).append(term)
+        group = policy_words.reason_name(about) if part == "reasons" else term.of
+        found[part].setdefault(group, []).append(term)
     return {part: list(groups.items()) for part, groups in found.items()}
 
 

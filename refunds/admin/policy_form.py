@@ -103,6 +103,10 @@ class TermsForm(forms.Form):
                 skips_merchant=self[f"{reason}-skips_merchant"],
             )
 
+    def wrong(self) -> list[BoundField]:
+        """The fields that have to be changed, in the order of the page."""
+        return [field for field in self if field.errors]
+
     # --- what it holds
 
     def clean(self) -> dict[str, Any]:
