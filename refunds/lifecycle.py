@@ -31,7 +31,7 @@ from orders.models import Order
 from payments import crediting, hearing, refunding
 from payments.models import RefundAttempt
 from records import chain
-from refunds import evidence, followups, goods, policy
+from refunds import evidence, followups, goods, policy, risk
 from refunds.models import BalanceCredit, Destination, Disbursement, Lane, Queue, Refund, RefundEvent, RefundLine
 from refunds.models import Status as S
 from refunds.workdays import arrival_window
@@ -175,6 +175,7 @@ def approve(refunds: Sequence[Refund], *, by: User, at: datetime, note: str = ""
 def reject(refunds: Sequence[Refund], *, by: User, at: datetime, note: str) -> None:
     """驳回, always with a reason (S1-16); the codes can be viewed again."""
     _demand_note(note, _("请写明驳回的理由，买家会看到这段话。"))
+    _demand_a_ground(note)
     note = _without_codes(refunds, note)
     with _step("reject", refunds, by=by, at=at, note=note) as taken:
         _not_all_canceled(taken, _("订单已取消，款项必须退回买家，不能驳回。"))
@@ -437,6 +438,12 @@ def _nobody_halted(taken: _Taken) -> None:
 def _demand_note(note: str, message: object) -> None:
     if not note.strip():
         raise StepRefused("note_missing", message)
+
+
+def _demand_a_ground(note: str) -> None:
+    """S0-31: a score or a hint alone never refuses anybody."""
+    if risk.quotes_only_hints(note):
+        raise StepRefused("hint_is_no_ground", _("风险提示不能单独作为驳回的理由，请写明依据的事实与规则。"))
 
 
 def _without_codes(refunds: Sequence[Refund], note: str) -> str:

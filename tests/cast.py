@@ -135,16 +135,18 @@ def make_product(shop: Shop) -> Callable[..., Product]:
 def pay(simulator: Any) -> Callable[..., Order]:
     """The buyer pays an order by scanning, and the shop asks the channel about it: ``pay(order, channel="alipay")``.
 
-    ``channel`` is the code of an account; ``funding`` what the buyer pays from, e.g. 招商银行借记卡0403.
+    ``channel`` is the code of an account; ``funding`` what the buyer pays from, e.g. 招商银行借记卡0403; ``payer``
+    names who pays (else somebody new).
     """
 
-    def pay_order(order: Order, channel: str = "wechat", funding: str | None = None) -> Order:
+    def pay_order(order: Order, channel: str = "wechat", funding: str | None = None, payer: str | None = None) -> Order:
         import clock
         from payments import charging
 
         prepared = charging.prepare(order, at=clock.now(), way=charging.Way(account_code=channel))
         payment = charging.present(prepared, at=clock.now())
-        simulator.post("pay", out_trade_no=payment.payment_no, **({"funding": funding} if funding else {}))
+        said = {name: words for name, words in {"funding": funding, "payer": payer}.items() if words}
+        simulator.post("pay", out_trade_no=payment.payment_no, **said)
         charging.look([payment], at=clock.now())
         order.refresh_from_db()
         return order
@@ -163,6 +165,7 @@ def buy(buyer: User, make_product: Callable[..., Product], pay: Callable[..., Or
         by: User | None = None,
         channel: str = "wechat",
         funding: str | None = None,
+        payer: str | None = None,
         **terms: Any,
     ) -> Order:
         import clock
@@ -175,7 +178,7 @@ def buy(buyer: User, make_product: Callable[..., Product], pay: Callable[..., Or
         order = placing.place(
             product, Wish(quantity, again=True), buyer=by or buyer, checkout_key=uuid.uuid4(), at=clock.now()
         )
-        return pay(order, channel, funding)
+        return pay(order, channel, funding, payer)
 
     return buy_order
 

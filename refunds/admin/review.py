@@ -13,7 +13,7 @@ from accounts import rights
 from accounts.desk_acts import me
 from accounts.models import User
 from accounts.roles import Role
-from refunds import casefile, lifecycle
+from refunds import casefile, lifecycle, risk
 from refunds.admin.dialogs import above_limit_words, may_approve, may_check
 from refunds.admin.queue import CaseList
 from refunds.lifecycle import STEPS
@@ -40,8 +40,10 @@ class CasePage(CaseList):
         context: dict[str, Any] = {}
         if refund and self.has_view_permission(request):
             at = clock.now()
+            file = casefile.open_file(refund, at=at)
             context = {
-                "file": casefile.open_file(refund, at=at),
+                "file": file,
+                "hints": risk.hints(file),
                 "at": at,
                 "title": f"退款单 {refund.refund_no}",
                 "subtitle": None,
