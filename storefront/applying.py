@@ -314,7 +314,6 @@ def _hint(writing: Writing) -> str:
 
 
 @login_required
-@never_cache
 def show_picture(request: SignedIn, image_id: UUID) -> HttpResponseBase:
     """A picture of a draft, for its buyer alone, at an address signed for them (X4, X7)."""
     row = DraftImage.objects.filter(pk=image_id, draft__order__buyer=request.user).first()
@@ -449,7 +448,10 @@ def take_one_tap(request: SignedIn, writing: Writing) -> HttpResponse:
     if offer is None:
         messages.info(request, _("这张订单现在不能一键退款，请按步骤申请。"))
         return redirect(PLACES["reason"], order.order_no)
-    if request.method == "POST" and request.POST.get("amount") == str(offer.seen.amounts.refund_fen):
+    is_sent = request.method == "POST"
+    if is_sent and request.POST.get("amount") != str(offer.seen.amounts.refund_fen):
+        messages.warning(request, _("可退金额有变化，请再核对一遍，然后确认。"))
+    elif is_sent:
         wish = Application(reason=offer.reason, device_key=key_of(request))
         try:
             return _sent(request, applying.submit(order, wish, by=request.user, at=writing.at))
