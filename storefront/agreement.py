@@ -41,7 +41,7 @@ def sections() -> list[Section]:
             ],
         ),
         Section(
-            _("订单"),
+            _("下单与付款"),
             [
                 _("下单后 %(minutes)d 分钟内付款有效，逾期自动取消。") % {"minutes": PAY_WITHIN.seconds // 60},
                 _("订单保存下单时的价格、商品页、退款政策版本和本协议版本，之后的修改不影响它。"),

@@ -223,7 +223,7 @@ def _used(terms: RefundPolicy) -> list[str]:
 
 
 def _proofs() -> Table:
-    """By kind of goods, as docs/rules.md has it (S0-1, S0-2)."""
+    """By kind of goods, as docs/rules.md has it (S0-1)."""
     kind = ProductKind
     rows = [
         ([kind.CARD_CODE, kind.ACTIVATION_CODE], _("在发卡方兑换"), _("发卡方签名的兑换记录，晚于您的查看")),
@@ -268,7 +268,7 @@ def _worked(terms: RefundPolicy, *, to_balance: bool) -> str:
 
 
 def _times(terms: RefundPolicy) -> list[str]:
-    """S0-17, S2-8, S2-11, S3-10, S3-14, as the rules count them."""
+    """S0-17, S2-11, S3-10, S3-14, as the rules count them."""
     usual, complete, abroad = (
         policy.hours_to_review(
             usual=terms.review_hours, complete=terms.complete_review_hours, extra=terms.cross_border_extra_hours,

@@ -21,7 +21,7 @@ from refunds import stages
 from refunds.models import Status
 from refunds.reading import localized
 from shops.models import RefundPolicy
-from storefront import trust
+from storefront import terms, trust
 
 register = template.Library()
 
@@ -84,6 +84,12 @@ CONTACT = re.compile("(联系客服|contact support|check with support)")
 def policy_name(policy: RefundPolicy) -> str:
     """标准 v3."""
     return f"{localized(policy.name, policy.name_en)} v{policy.version}"
+
+
+@register.filter
+def windows(policy: RefundPolicy) -> str:
+    """卡密：自交付起 15 天内可申请退款。账号：…: every kind of goods that it speaks of."""
+    return terms.joined(*terms.windows(policy))
 
 
 @register.filter

@@ -205,7 +205,7 @@ def test_a_policy_without_refunds_promises_no_one_click(keeper, make_product, po
     )
     page = text(keeper.get("/shop/products/new/"))
     never, standard = (page.split(name)[1].split("</label>")[0] for name in ("特价不退", "标准"))
-    assert "交付后不可退款" in never
+    assert "交付后不支持退款" in never
     assert "一键退款" not in never
     assert "一键退款" in standard
 

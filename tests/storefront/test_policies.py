@@ -18,7 +18,7 @@ from money import yuan
 from refunds import policy
 from refunds.models import Lane
 from shops import policy_terms
-from shops.models import Product, RefundPolicy
+from shops.models import Product, ProductKind, RefundPolicy
 from shops.policy_terms import KINDS
 from storefront import policies, standards, terms
 from tests.storefront.conftest import words
@@ -246,6 +246,17 @@ def test_reasons_stand_in_a_table_with_whose_fault_which_goods_and_what_to_show(
     assert "超时未到账" not in shorter
 
 
+def test_how_goods_of_each_kind_count_as_used_stands_there():
+    """S1-1, S3-22, S4-13: the basic test, and by kind what is use and what proves it."""
+    with translation.override("zh-hans"):
+        used = terms.sections(a_policy())[4]
+        text = policies.as_text(a_policy())
+    named = "、".join(row.head for row in used.table.rows)
+    assert sorted(named.split("、")) == sorted(str(kind.label) for kind in ProductKind)
+    for said in ["没有使用，且问题能够核实", "7 天的会员用了 3 天，不因个人原因退款", "其余 2 张按各自实付金额退"]:
+        assert said in text, said
+
+
 def test_a_draft_says_that_it_is_one_and_is_not_published(client, db):
     """Whoever tries out a draft reads it; buyers do not."""
     draft = a_policy(name="下一版")
@@ -271,7 +282,7 @@ OUTCOMES = [
 
 
 def test_the_examples_are_what_the_rules_say_today():
-    """S3-24: under the standard terms."""
+    """S3-24, under the standard terms. S1-5, S2-2, S3-4: regretted goods come back while unused and in time only."""
     with translation.override("zh-hans"):
         shown = standards.examples(a_policy())
     assert [(e.verdict.step, e.verdict.lane) for e in shown] == [(step, lane) for step, lane, _ in OUTCOMES]
