@@ -17,7 +17,7 @@ from payments.models import Payment, PaymentStatus
 from refunds import applying, policy, stages
 from refunds.applying import Application, Preview, Refundable
 from refunds.lifecycle import StepRefused
-from refunds.models import Refund, Status
+from refunds.models import Destination, Refund, Status
 from refunds.policy import Verdict
 from refunds.reading import in_language
 from refunds.reasons import obstacle
@@ -140,6 +140,7 @@ def sums(seen: Preview, chosen: Sequence[Refundable]) -> Sums:
             policy.fee_of(fen, seen.facts) if getattr(item.line, "delivery", None) else 0,
         )
         for item, fen in zip(chosen, shares, strict=True)
+        if fen
     ]
     return Sums(parts, amounts.asked_fen, amounts.fee_fen, amounts.refund_fen)
 
@@ -164,11 +165,19 @@ def money_back(order: Order, *, at: datetime) -> MoneyBack | None:
     paid_back = [refund for refund in refunds if refund.status in PAID_BACK]
     if not paid_back:
         return None
-    sums = {"back": yuan(sum(refund.amount_fen for refund in paid_back)), "paid": yuan(order.total_fen)}
+    credited_fen = sum(refund.amount_fen for refund in paid_back if refund.destination == Destination.BALANCE)
+    sums = {
+        "back": yuan(sum(refund.amount_fen for refund in paid_back)),
+        "paid": yuan(order.total_fen),
+        "credited": yuan(credited_fen),
+    }
     if sum(refund.amount_fen for refund in paid_back) < order.total_fen:
         return MoneyBack(_("已部分退款"), _("已退 %(back)s，共付 %(paid)s。") % sums, "good", paid_back[0])
     arriving = any(refund.status == Status.PAID_OUT for refund in paid_back)
     sentence = _("支付渠道已原路退回 %(back)s，请留意到账。") if arriving else _("已原路退回 %(back)s。")
+    if credited_fen:
+        is_all = credited_fen == sum(refund.amount_fen for refund in paid_back)
+        sentence = _("已退至余额 %(back)s。") if is_all else _("已退 %(back)s，其中 %(credited)s 退至余额。")
     return MoneyBack(_("已全额退款"), sentence % sums, "good", paid_back[0])
 
 

@@ -45,10 +45,11 @@ def reviewed(buy, reveal, apply) -> Callable[..., Any]:
     ``destination="balance"``: its buyer wants it there.
     """
 
-    def build(order: Any = None, destination: str = "original", **purchase: Any) -> Any:
+    def build(order: Any = None, destination: str = "original", line_ids: Any = None, **purchase: Any) -> Any:
         order = order or buy(**{"price_fen": 8800} | purchase)
-        reveal(order)
-        return apply(order, destination=destination)
+        if not order.refunds.exists():
+            reveal(order)
+        return apply(order, destination=destination, line_ids=line_ids)
 
     return build
 

@@ -8,9 +8,10 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 import clock
+from accounts.desk import page_url
 from payments.models import AttemptStatus, Payment, RefundAttempt
 from refunds.models import Status
-from tests.desk.conftest import HTMX, text
+from tests.desk.conftest import HTMX, address, text
 
 pytestmark = pytest.mark.django_db
 
@@ -46,6 +47,18 @@ def test_a_post_without_the_form_changes_nothing(sits, reviewer, reviewed):
         seat.client.post(f"/admin/refunds/refund/{refund.pk}/approve/", body, headers={"HX-Request": "true"})
     refund.refresh_from_db()
     assert refund.status == Status.FIRST_REVIEW
+
+
+def test_finance_sees_that_it_goes_to_the_balance(sits, finance, approved):
+    """I13: the button, the dialog and the answer say so; the other button is not there."""
+    case, cashier = approved(destination="balance"), sits(finance)
+    page = text(cashier.get(page_url(case)))
+    assert address("credit_balance", case) in page
+    assert address("disburse", case) not in page
+    assert f"记入 {case.buyer.username} 的商城余额" in text(cashier.dialog("credit_balance", case))
+    assert "已放款 1 笔，共 ¥88.00，已退至买家余额" in cashier.reads(cashier.does("credit_balance", case))
+    case.refresh_from_db()
+    assert case.status == Status.ARRIVED
 
 
 def test_approve_and_release_by_two_people(sits, reviewer, finance, reviewed, drain):

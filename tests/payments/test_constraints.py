@@ -25,12 +25,16 @@ APPS = ("payments", "refunds", "ledger", "records", "accounts", "notices")
 
 @pytest.fixture
 def books(approved, reviewed, senior, finance, drain):
-    """One case that has arrived, one under way, one under review, and a second buyer's order: rows in every table."""
+    """Cases that have arrived, at a card and on the balance, one under way, one under review, and an order that nobody
+    has paid: rows in every table."""
 
     done, moving = approved(price_fen=8800), approved(price_fen=6600)
     disbursement.release([done], by=finance, at=clock.now())
     drain()
     disbursement.release([moving], by=finance, at=clock.now())
+    credited = approved(price_fen=7700, destination="balance")
+    disbursement.release([credited], by=finance, at=clock.now())
+    unsent = approved(price_fen=7100, destination="balance")
     open_case = reviewed()
     lifecycle.request_evidence([open_case], by=senior, at=clock.now(), note="请补截图")
     lifecycle.provide_evidence(open_case, by=open_case.buyer, at=clock.now(), note="已补")
@@ -45,6 +49,9 @@ def books(approved, reviewed, senior, finance, drain):
     return {
         "done": done.pk,
         "moving": moving.pk,
+        "credited": credited.pk,
+        "unsent": unsent.pk,
+        "credited_payment": credited.payment_id,
         "open": open_case.pk,
         "order": done.order_id,
         "line": line.pk,
@@ -93,6 +100,31 @@ ATTACKS = {
         f"UPDATE {PAYMENT} SET status = 'closed', refunded_fen = 0 WHERE id = {{payment}}",
         "what was paid stays paid",
     ),
+    "give to the balance what has gone back": (
+        f"UPDATE {PAYMENT} SET balance_fen = 1 WHERE id = {{payment}}",
+        "refunds_never_exceed_payment",
+    ),
+    "reserve what went to the balance": (
+        f"UPDATE {PAYMENT} SET reserved_fen = 1 WHERE id = {{credited_payment}}",
+        "refunds_never_exceed_payment",
+    ),
+    "take back what went to the balance": (
+        f"UPDATE {PAYMENT} SET balance_fen = balance_fen - 1 WHERE id = {{credited_payment}}",
+        "what went to the balance is not taken back",
+    ),
+    "credit what is not paid": (
+        f"UPDATE {PAYMENT} SET balance_fen = 1 WHERE id = {{unpaid}}",
+        "only_paid_money_is_refunded",
+    ),
+    "credit a surplus": (
+        f"UPDATE {PAYMENT} SET status = 'paid', paid_at = now(), channel_transaction_id = 'T8', is_surplus = true,"
+        " balance_fen = 1 WHERE id = {unpaid}",
+        "surplus_goes_back_by_its_channel",
+    ),
+    "a negative credit": (  # as for the owner: the check alone stands
+        f"SET LOCAL session_replication_role = replica; UPDATE {PAYMENT} SET balance_fen = -1 WHERE id = {{payment}}",
+        "balance_fen",
+    ),
     "a negative reserve": (f"UPDATE {PAYMENT} SET reserved_fen = -1 WHERE id = {{payment}}", "reserved_fen"),
     "a negative refund": (f"UPDATE {PAYMENT} SET refunded_fen = -1 WHERE id = {{payment}}", "refunded_fen"),
     "a payment of nothing": (
@@ -133,6 +165,7 @@ ATTACKS = {
             next_due_at="now()",
             reserved_fen="0",
             refunded_fen="0",
+            payer_key="NULL",
         ),
         "one_open_payment_per_order",
     ),
@@ -229,6 +262,55 @@ ATTACKS = {
         " complaint_id, facts, received_at) SELECT account_id, notification_id, kind, payment_no, request_no, '',"
         " facts, now() FROM payments_channelnotification",
         "notification_is_stored_once",
+    ),
+    # the balance (I13)
+    "credit a case twice": (
+        "INSERT INTO refunds_balancecredit (refund_id, user_id, amount_fen, created_at)"
+        " SELECT refund_id, user_id, amount_fen, now() FROM refunds_balancecredit WHERE refund_id = {credited}",
+        "refund_id",
+    ),
+    "credit another amount": (
+        "INSERT INTO refunds_balancecredit (refund_id, user_id, amount_fen, created_at)"
+        f" SELECT id, buyer_id, amount_fen + 1, now() FROM {REFUND} WHERE id = {{unsent}}",
+        "is not what its buyer asked for",
+    ),
+    "credit nothing": (
+        "SET LOCAL session_replication_role = replica;"  # as for the owner: the check alone stands
+        " INSERT INTO refunds_balancecredit (refund_id, user_id, amount_fen, created_at)"
+        f" SELECT id, buyer_id, 0, now() FROM {REFUND} WHERE id = {{unsent}}",
+        "credit_amount_is_positive",
+    ),
+    "credit somebody else": (
+        "INSERT INTO refunds_balancecredit (refund_id, user_id, amount_fen, created_at)"
+        f" SELECT r.id, u.id, r.amount_fen, now() FROM {REFUND} r, accounts_user u"
+        " WHERE r.id = {unsent} AND u.role = 'finance'",
+        "is not what its buyer asked for",
+    ),
+    "credit a case that goes by the channel": (
+        "INSERT INTO refunds_balancecredit (refund_id, user_id, amount_fen, created_at)"
+        f" SELECT id, buyer_id, amount_fen, now() FROM {REFUND} WHERE id = {{open}}",
+        "is not what its buyer asked for",
+    ),
+    "send to the channel what goes to the balance": (
+        "INSERT INTO refunds_disbursement (refund_id, attempt_id, created_at) VALUES ({unsent}, {attempt}, now())",
+        "does not go by the original route",
+    ),
+    "an invented destination": (
+        f"SET LOCAL session_replication_role = replica; UPDATE {REFUND} SET destination = 'cash' WHERE id = {{open}}",
+        "refund_destination_is_listed",
+    ),
+    "turn a case to the balance afterwards": (
+        f"UPDATE {REFUND} SET destination = 'balance' WHERE id = {{open}}",
+        "Cannot update",
+    ),
+    "a case that the machine turns to the balance": (
+        another("refunds.Refund", "id = {done}", refund_no="'R3'", destination="'balance'", asked_by_id="NULL"),
+        "only_the_buyer_turns_money_to_the_balance",
+    ),
+    "a guest's case to the balance": (
+        "UPDATE accounts_user SET is_guest = true WHERE id = {user};"
+        + another("refunds.Refund", "id = {done}", refund_no="'R3'", destination="'balance'"),
+        "a guest has no balance",
     ),
     # the ledger (I6)
     "a posting twice": ("INSERT INTO ledger_posting (ref, posted_at) SELECT ref, now() FROM ledger_posting", "ref"),
@@ -421,6 +503,15 @@ def test_a_broken_row_would_be_noticed(books):
         " WHERE step = 'approve' AND refund_id = {done}) WHERE id = {done}": "I10",
         "UPDATE refunds_disbursement SET refund_id = {open}": "I11",
         "UPDATE refunds_refundline SET amount_fen = 1": "I12",
+        "UPDATE refunds_refundline SET fee_fen = 1": "I12",
+        f"UPDATE {PAYMENT} SET balance_fen = 1 WHERE id = {{credited_payment}}": "I1",
+        "UPDATE ledger_posting SET ref = ref || '?' WHERE ref LIKE 'credit:%'": "I6",
+        "UPDATE ledger_entry SET amount_fen = amount_fen + 1 WHERE posting_id IN"
+        " (SELECT id FROM ledger_posting WHERE ref LIKE 'credit:%')": "I6",
+        "UPDATE refunds_balancecredit SET user_id = (SELECT max(id) FROM accounts_user WHERE role = 'finance')": "I13",
+        "UPDATE accounts_user SET is_guest = true WHERE id = {user}": "I13",
+        "DELETE FROM refunds_balancecredit": "I13",
+        "UPDATE refunds_disbursement SET refund_id = {credited} WHERE refund_id = {moving}": "I13",
     }
     for sql, name in damage.items():
         with attacks.damaged(sql.format(**books)):

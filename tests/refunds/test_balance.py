@@ -246,3 +246,18 @@ def test_every_case_has_its_words(reviewed):
         refund.status = status
         said = (stages.headline(refund), stages.next_step(refund), stages.where_the_money_is(refund))
         assert not [words for words in said if "原路" in words or "渠道" in words or "银行" in words], status
+
+
+def test_the_orders_page_says_where_the_money_is(buy, approved, reveal, finance, drain, client, buyer):
+    """B3: all on the balance, or a part of it."""
+    whole, part = buy(price_fen=8800), buy(price_fen=8000, quantity=2)
+    disbursement.release([approved(whole, destination="balance")], by=finance, at=clock.now())
+    lines = list(part.lines.order_by("position"))
+    for line, destination in zip(lines, ("balance", "original"), strict=True):
+        refund = approved(part, destination=destination, line_ids=[line.pk])
+        disbursement.release([refund], by=finance, at=clock.now())
+    drain()
+    client.force_login(buyer)
+    assert "已退至余额 ¥88.00。" in client.get(f"/orders/{whole.order_no}/").content.decode()
+    assert "已退 ¥160.00，其中 ¥80.00 退至余额。" in client.get(f"/orders/{part.order_no}/").content.decode()
+    assert invariants.broken() == []
