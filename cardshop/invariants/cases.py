@@ -62,8 +62,8 @@ def who_decides_is_somebody_else() -> Broken:
         *(f"{event.refund}: {event.step} by who asked for it" for event in own.select_related("refund")),
         *(f"{event.refund}: approved above the limit by a {event.role}"
           for event in too_much.exclude(role="senior").select_related("refund")),
-        *(f"{row.refund}: approved and released by the same person" for row in [
-              *released.select_related("refund"), *credited.select_related("refund")]),
+        *(f"{row.refund}: approved and released by the same person" for row in released.select_related("refund")),
+        *(f"{row.refund}: approved and credited by the same person" for row in credited.select_related("refund")),
     ]  # fmt: skip
 
 
@@ -95,8 +95,9 @@ def each_case_is_paid_once() -> Broken:
 
 def parts_sum_up() -> Broken:
     """I12: a case's lines sum to it, fees too; all cases together never take more of a line than it cost."""
-    sums = {"parts": Coalesce(Sum("lines__amount_fen"), 0), "fees": Coalesce(Sum("lines__fee_fen"), 0)}
-    refunds = Refund.objects.annotate(**sums).exclude(parts=F("amount_fen"), fees=F("fee_fen"))
+    refunds = Refund.objects.annotate(
+        parts=Coalesce(Sum("lines__amount_fen"), 0), fees=Coalesce(Sum("lines__fee_fen"), 0)
+    ).exclude(parts=F("amount_fen"), fees=F("fee_fen"))
     promised = RefundLine.objects.filter(refund__status__in=Status.holding_money())
     lines = promised.values("order_line_id", price_fen=F("order_line__price_fen"))
     taken = lines.annotate(fen=Sum(F("amount_fen") + F("fee_fen")))
