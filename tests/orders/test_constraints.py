@@ -20,6 +20,7 @@ from orders.models import (
     TopUp,
 )
 from orders.placing import Wish, place
+from shops import policies
 from shops.models import Coupon, Supplier
 from tests import attacks
 from tests.attacks import another
@@ -63,6 +64,7 @@ def books(buy, buyer, operator, merchant, make_product):
         "canceled": canceled.pk,
         "bulk": bulk.pk,
         "product": line.product_id,
+        "draft": policies.new_draft(done.policy.code, by=operator).pk,
         "operator": operator.pk,
         "code": f"'{line.delivery.code_id}'",
         "kept": f"'{placed.lines.get().reservation.code_id}'",
@@ -85,6 +87,14 @@ ATTACKS = {
     "a paid order that nobody comes back to": (
         "UPDATE orders_order SET next_due_at = NULL WHERE id = {paid}",
         "undelivered_order_is_due",
+    ),
+    "an order made under a draft": (
+        another("orders.Order", "id = {done}", order_no="'Z'", checkout_key="gen_random_uuid()", policy_id="{draft}"),
+        "is not published",
+    ),
+    "an order put under a draft": (
+        "UPDATE orders_order SET policy_id = {draft} WHERE id = {done}",
+        "is not published",
     ),
     "paid at no time": ("UPDATE orders_order SET paid_at = NULL WHERE id = {done}", "paid_order_has_its_time"),
     "one page, two orders (P1)": (another("orders.Order", "id = {done}", order_no="'Z'"), "orders_order_checkout_key"),

@@ -8,7 +8,7 @@ import pytest
 
 import clock
 from cardshop import invariants
-from shops import stock
+from shops import policies, stock
 from shops.models import (
     ApplicationDocument,
     ApplicationStatus,
@@ -64,6 +64,9 @@ def books(shop, merchant, operator, make_product):
     StagedCode.objects.create(stock_import=batch, line_number=1, sealed=b"x", key_id="k", fingerprint=bytes(32))
     GuaranteeTerms.objects.get_or_create(version=1, defaults={"published_at": at})
     return {
+        "policy": product.policy_id,
+        "draft": policies.new_draft(product.policy.code, by=operator).pk,
+        "operator": operator.pk,
         "shop": shop.pk,
         "product": product.pk,
         "code": f"'{codes[0].pk}'",
@@ -124,7 +127,41 @@ ATTACKS = {
         "UPDATE shops_product SET kind = 'service' WHERE id = {product}",
         "service_is_handed_over_by_people",
     ),
-    "two policies under one number": (another("shops.RefundPolicy"), "policy_version_is_unique"),
+    "two policies under one number": (another("shops.RefundPolicy", "id = {policy}"), "policy_version_is_unique"),
+    "two drafts of one policy": (
+        another("shops.RefundPolicy", "id = {draft}", version="999"),
+        "one_draft_per_policy",
+    ),
+    "a fee of more than half": (
+        "UPDATE shops_refundpolicy SET fee_percent = 51 WHERE id = {draft}",
+        "policy_fees_are_shares",
+    ),
+    "a balance fee of more than half": (
+        "UPDATE shops_refundpolicy SET balance_fee_percent = 51 WHERE id = {draft}",
+        "policy_fees_are_shares",
+    ),
+    "a draft that somebody published": (
+        "UPDATE shops_refundpolicy SET published_by_id = {operator} WHERE id = {draft}",
+        "draft_is_published_by_nobody",
+    ),
+    "a draft with the reason why it was published": (
+        "UPDATE shops_refundpolicy SET publish_reason = 'x' WHERE id = {draft}",
+        "draft_is_published_by_nobody",
+    ),
+    "other terms of a published policy (I8)": (
+        "UPDATE shops_refundpolicy SET window_days = 0 WHERE id = {policy}",
+        "Cannot update",
+    ),
+    "a published policy made a draft again": (
+        "UPDATE shops_refundpolicy SET published_at = NULL WHERE id = {policy}",
+        "Cannot update",
+    ),
+    "a published policy deleted": ("DELETE FROM shops_refundpolicy WHERE id = {policy}", "or delete rows"),
+    "a product put under a draft": (
+        "UPDATE shops_product SET policy_id = {draft} WHERE id = {product}",
+        "is not published",
+    ),
+    "a product made under a draft": (another("shops.Product", policy_id="{draft}"), "is not published"),
     "two coupons of one code": (another("shops.Coupon"), "coupon_code_is_unique_in_its_shop"),
     "a coupon for a sum and a share": (
         "UPDATE shops_coupon SET off_percent = 10 WHERE id = {coupon}",
