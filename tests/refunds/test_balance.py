@@ -199,7 +199,7 @@ def one_payment(buy):
 
 @pytest.mark.parametrize("language", ["zh-hans", "en"])
 def test_no_word_of_banks_and_channels(language, reviewed, reviewer, finance, buyer, client):
-    """S2-15, S2-22: at every stage the page, the list and the notices say where the money goes, and nothing else."""
+    """S1-14: at every stage the page and the notices say where the money goes, and nothing else."""
     untrue = ["原路", "渠道退款", "银行", "渠道处理", "bank", "way it came", "way it was paid", "WeChat Pay refunds"]
 
     def page():
