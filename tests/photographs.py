@@ -36,8 +36,8 @@ def photograph(seed: int) -> Image.Image:
     """A screen taken with another phone: askew, grainy, too dark or too bright."""
     chance = random.Random(seed)
     askew = screenshot(seed).resize((900, 1200)).rotate(chance.uniform(-8, 8), fillcolor="#555533", expand=True)
-    grain = Image.effect_noise(askew.size, 24).convert("RGB")
-    return ImageEnhance.Brightness(Image.blend(askew, grain, 0.12)).enhance(chance.uniform(0.7, 1.2))
+    grain = Image.frombytes("L", askew.size, chance.randbytes(askew.width * askew.height)).convert("RGB")
+    return ImageEnhance.Brightness(Image.blend(askew, grain, 0.05)).enhance(chance.uniform(0.7, 1.2))
 
 
 def good_picture(seed: int) -> Image.Image:
