@@ -16,9 +16,9 @@ import clock
 from api.door import Door, PageQuery, Strict, newest_first
 from orders.models import Order, OrderLine
 from payments.models import Payment
-from refunds import applying
+from refunds import applying, guides
 from refunds.models import Lane, Refund, Status
-from refunds.reasons import REASONS, helps
+from refunds.reasons import REASONS
 from shops.models import CodeState
 
 MOST_FEN = 2**31 - 1  # what the column holds
@@ -181,7 +181,7 @@ class OrderEligibility(OrderDoor):
             "fee_fen": amounts.fee_fen,
             "refund_fen": amounts.refund_fen,
             "evidence_slots": list(preview.facts.terms.slots),
-            "helps": helps(REASONS[self.query["reason"]], applying.kinds_of(order))[0],
+            "helps": guides.needed(preview.facts.terms.slots),
             "results": verdict.results,
             "active_refund_no": active.refund_no if active else None,
         }

@@ -145,11 +145,6 @@ def preview(order: Order, application: Application, *, at: datetime) -> Preview:
     return Preview(known, policy.decide(known), policy.amounts(known))
 
 
-def kinds_of(order: Order) -> set[str]:
-    """What kinds of goods the order is about, as its pages said when it was placed."""
-    return {str(page.get("kind", "")) for page in order.lines.values_list("product_page", flat=True)}
-
-
 def refundable_lines(order: Order) -> list[Refundable]:
     """The order's lines with what is left of each."""
     taken = promised_fen(RefundLine.objects.filter(order_line__order=order))

@@ -207,7 +207,8 @@ def _image_row(draft: RefundDraft, slot: str, image: Repainted, at: datetime) ->
         width=image.width,
         height=image.height,
         digest=image.sha256,
-        likeness=getattr(image, "likeness", None),
+        likeness=image.likeness,
+        hint=image.hint,
         created_at=at,
     )
 

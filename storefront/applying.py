@@ -35,7 +35,7 @@ from refunds.applying import AlreadyActive, Application, Preview, Refundable
 from refunds.evidence import MOST_IMAGES, TooManyImages
 from refunds.lifecycle import StepRefused
 from refunds.models import Destination, DraftImage, Refund, RefundDraft, Status
-from refunds.reasons import REASONS, helps, obstacle
+from refunds.reasons import REASONS, obstacle
 from storefront import reading
 from storefront.application_forms import MaterialForm, MoneyForm, ReasonForm
 from storefront.device import key_of
@@ -152,10 +152,16 @@ def _positions(form: ReasonForm) -> set[int]:
 
 
 def _reasons(order: Order, refundable: Sequence[Refundable], form: ReasonForm) -> list[tuple[str, str, str]]:
-    """[(code, title, what helps)] of the reasons that the order's policy takes for any of these goods (S3-6)."""
-    kinds, sold = applying.kinds_of(order), applying.sold(refundable)
+    """[(code, title, which pictures it needs)] of the reasons that the order's policy takes for any of these goods
+    (S0-33, S3-6)."""
+    sold, page = applying.sold(refundable), refundable[0].line.product_page if refundable else {}
+    kind, is_abroad = page.get("kind", ""), bool(page.get("is_cross_border"))
     return [
-        (reason.code, case.localized(reason.title, reason.title_en), case.localized(*helps(reason, kinds)))
+        (
+            reason.code,
+            case.localized(reason.title, reason.title_en),
+            guides.needed(order.policy.slots_for(reason.code, kind, is_cross_border=is_abroad)),
+        )
         for reason in REASONS.values()
         if (terms := order.policy.reason(reason.code))
         and (not obstacle(terms, sold) or (form.is_bound and reason.code == form["reason"].value()))

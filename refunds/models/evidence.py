@@ -6,10 +6,12 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.expressions import CombinedExpression
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from append_only import append_only
 from identifiers import uuid7
+from images import HINTS
 from orders.models import Order
 from refunds.models.case import Refund
 
@@ -84,8 +86,14 @@ class DraftImage(models.Model):
     height = models.PositiveIntegerField(_("高"))
     digest = models.CharField(_("摘要"), max_length=64)
     likeness = models.BigIntegerField(_("感知哈希"), null=True)
+    hint = models.CharField(_("提示"), max_length=12, blank=True)  # images.HINTS: hard to read, and taken all the same
     created_at = models.DateTimeField(_("上传时间"))
 
     class Meta:
         verbose_name = _("草稿图片")
         verbose_name_plural = _("草稿图片")
+
+    @property
+    def advice(self) -> str:
+        """The hint in the reader's language; empty: none."""
+        return gettext(HINTS[self.hint]) if self.hint in HINTS else ""
