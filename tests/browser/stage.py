@@ -37,6 +37,26 @@ def pages_of_goods(goods: Any, operator: Any) -> dict[str, str]:
     }  # fmt: skip
 
 
+def pages_of_an_application(dear: Any, small: Any, late: Any, refused: Any) -> dict[str, str]:
+    """Each step of one that is being written, one tap, what the rules refuse, and asking again after a refusal."""
+    from clock import now
+    from refunds import drafts
+
+    drafts.keep(dear, {"reason": "invalid_code", "description": "兑换不了", "contact": "138 0000 0000"}, at=now())
+    drafts.add_image(dear, slot="redeem_error", image=_picture(), at=now())
+    drafts.keep(late, {"reason": "invalid_code"}, at=now())
+    drafts.keep(refused, {"reason": "late"}, at=now())
+    steps = {step: f"/orders/{dear.order_no}/refund/{step}/" for step in ("material", "money", "check")}
+    return {f"apply_{step}": path for step, path in steps.items()} | {
+        "apply_one_tap": f"/orders/{small.order_no}/refund/one-tap/",
+        "order_one_tap": f"/orders/{small.order_no}/",
+        "apply_shut_material": f"/orders/{late.order_no}/refund/material/",
+        "apply_shut_check": f"/orders/{late.order_no}/refund/check/",
+        "apply_again": f"/orders/{refused.order_no}/refund/",
+        "apply_again_material": f"/orders/{refused.order_no}/refund/material/",
+    }
+
+
 def pages_of_reviews(said: Any, unsaid: Any, merchant: Any) -> dict[str, str]:
     """One order with the buyer's words and the shop's, one that waits for them. Both are completed."""
     from clock import now

@@ -17,6 +17,7 @@ import clock
 from orders import topups, watch
 from orders.models import Order, OrderStatus, TopUp, TopUpStatus
 from refunds.models import Refund, Status
+from tests.applicant import asks_for_a_refund
 from tests.browser.conftest import PHONE
 from tests.user_agents import USER_AGENTS
 
@@ -82,10 +83,7 @@ def pays_and_returns(page: Page, order: Order) -> None:
 
 
 def asks_for_all(page: Page, order: Order, reason: str) -> Refund:
-    page.goto(f"/orders/{order.order_no}/refund/")
-    page.get_by_role("radio", name=re.compile(re.escape(reason))).check()
-    page.get_by_role("button", name="提交申请").click()
-    page.wait_for_url(re.compile(r"/refunds/\w+/$"))
+    asks_for_a_refund(page, f"/orders/{order.order_no}/", reason)
     return order.refunds.get()
 
 

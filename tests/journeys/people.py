@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.applicant import asks_for_a_refund
+
 PASSWORD = "cardshop-demo"  # noqa: S105
 ARRIVES_WITHIN_MS = 60_000
 
@@ -89,13 +91,7 @@ class Buyer(Person):
 
     def ask_for_a_refund(self, order: str, reason: str, words: str = "", picture: Path | None = None) -> str:
         """Returns the address of the case's page."""
-        self.page.goto(order + "refund/")
-        self.page.get_by_role("radio", name=re.compile(re.escape(reason))).check()
-        self.page.get_by_label("问题描述").fill(words)
-        if picture:
-            self.page.set_input_files("input[type=file]", picture)
-        self.page.get_by_role("button", name="提交申请").click()
-        self.page.wait_for_url(re.compile(r"/refunds/\w+/$"))
+        asks_for_a_refund(self.page, order, reason, words=words, picture=picture)
         return self.page.url
 
     def waits_to_read(self, words: str) -> None:
