@@ -309,7 +309,7 @@ def _material(writing: Writing, form: MaterialForm, wrong: dict[str, str], seen:
         "count": len(images),
         "most": MOST_IMAGES,
         "is_full": len(images) >= MOST_IMAGES,
-        "is_proved": seen.verdict.step == "auto_approve",
+        "is_asked_for": seen.verdict.step == "send_to_review",
     }
 
 
