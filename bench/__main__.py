@@ -1,6 +1,6 @@
 """`make bench`: measure, print each figure beside its goal, and fail if one is missed.
 
-python -m bench [--calls 300] [--rounds 3] [--threads 4]
+python -m bench [--calls 300] [--rounds 3] [--threads 4] [--cases 10000]
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 import sys
 from dataclasses import dataclass
 
-from bench import gateways
+from bench import gateways, simulation
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,13 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=800, help="每轮退款笔数 / refunds a round")
     parser.add_argument("--rounds", type=int, default=3, help="轮数，取中位数 / rounds, of which the median counts")
     parser.add_argument("--threads", type=int, default=4, help="客户端线程 / client threads")
+    parser.add_argument("--cases", type=int, default=10_000, help="试算件数 / past cases that a policy is tried on")
     options = parser.parse_args()
     print("网关 / gateways: HTTPS, 完整的公共 CA 列表 / the full public CA bundle", flush=True)
     measured = gateways.measure(calls=options.calls, rounds=options.rounds, threads=options.threads)
-    figures = [Figure(*line) for line in gateways.figures(measured)]
+    print("试算 / policy trials: PostgreSQL, 依据由随机生成 / facts drawn by chance", flush=True)
+    tried = simulation.measure(cases=options.cases)
+    figures = [Figure(*line) for line in [*gateways.figures(measured), *simulation.figures(tried)]]
     for figure in figures:
         mark = "✓" if figure.is_met else "✗"
         print(f"  {mark} {figure.name:<58} {figure.value:8.3f}   ≤ {figure.most:g}   {figure.detail}")

@@ -6,6 +6,8 @@ size, so that a larger world is a smaller one continued.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection, models
@@ -50,8 +52,8 @@ NOW_AND_THEN = f"CASE WHEN mod(i, 100) = 0 THEN {AT} END"
 
 def write(*, orders: int, after: int = 0) -> None:
     """Grow the world from ``after`` to ``orders`` orders, with the goods, buyers, codes and cases that go with them."""
-    _execute("SET session_replication_role = replica; SET statement_timeout = 0")
-    try:
+    _execute("SET statement_timeout = 0")
+    with without_triggers():
         if not after:
             _write_the_house()
         world = World(orders, after)
@@ -59,12 +61,28 @@ def write(*, orders: int, after: int = 0) -> None:
         _write_codes(world)
         _write_orders(world)
         _write_what_follows(world)
-    finally:
-        _execute("RESET session_replication_role")
     # What autovacuum does on a running system.
     for model in BIG:
         _execute(f"{'' if connection.in_atomic_block else 'VACUUM'} ANALYZE {model._meta.db_table}")
     _execute("RESET statement_timeout")
+
+
+def write_cases(count: int) -> None:
+    """So many cases more, from ``FIRST`` on, over the first hundred orders that have one."""
+    order = "20 * (1 + mod(i, 100))"
+    with without_triggers():
+        _insert(Refund, (0, count - 1), id=f"{FIRST} + i", refund_no=_number("S"), order_id=order, payment_id=order,
+                buyer_id=str(BUYER), reason="'changed_mind'", amount_fen="3000", status="'withdrawn'", queue="'nobody'",
+                submitted_at=AT, shop_id=str(FIRST))  # fmt: skip
+
+
+@contextmanager
+def without_triggers() -> Iterator[None]:
+    _execute("SET session_replication_role = replica")
+    try:
+        yield
+    finally:
+        _execute("RESET session_replication_role")
 
 
 class World:

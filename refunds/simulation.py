@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,13 +38,16 @@ SWEEP = "refunds.simulate"
 BATCH = 500
 WINDOW = 2 * BATCH  # pre-checks looked at for one batch: those of other policies are passed over
 MOST_TRIES = 8
-OF_A_CASE = ("reason", "destination", "cancellation")  # what facts of old left out
+OF_A_CASE = ("refund__reason", "refund__destination", "refund__cancellation")  # what facts of old left out
 SIZES = (1_000, 10_000)
 SKIPPED: dict[str, str] = {  # why a past case was not tried
     "no_facts": "当时还没有保存依据",
     "unreadable": "依据无法读取",
     "rules_changed": "规则本身已改，按原条款也不再是当时的结论",
 }
+
+
+Row = dict[str, Any]
 
 
 class CannotStart(CannotChange):
@@ -157,11 +160,13 @@ def _batch(simulation: PolicySimulation, at: datetime, limit: int) -> int:
     draft = policies.of_json(simulation.draft.code, simulation.terms)
     changes = []
     for row, known in _known(keys):
-        then, now = _both(row, known, draft)
-        if isinstance(now, str):
-            simulation.skipped = dict(Counter(simulation.skipped) + Counter([now]))
-        elif then and (then.step, then.lane, then.fee_fen) != (now.step, now.lane, now.fee_fen):
-            changes.append(_change(simulation, row, then, now))
+        both = _both(row["verdict"], known, draft)
+        if isinstance(both, str):
+            simulation.skipped = dict(Counter(simulation.skipped) + Counter([both]))
+            continue
+        then, now = both
+        if (then.step, then.lane, then.fee_fen) != (now.step, now.lane, now.fee_fen):
+            changes.append(_change(simulation, row["refund_id"], then, now))
             simulation.delta_fen += now.out_fen - then.out_fen
             simulation.fee_delta_fen += now.fee_fen - then.fee_fen
     SimulatedChange.objects.bulk_create(changes)
@@ -217,53 +222,54 @@ def _set_back(at: datetime) -> int:
 # --- one case, twice --------------------------------------------------------------------------------------------------
 
 
-def _known(keys: Sequence[int]) -> Iterable[tuple[PreCheck, Mapping[str, Any]]]:
+def _known(keys: Sequence[int]) -> Iterator[tuple[Row, Mapping[str, Any]]]:
     """The pre-checks, newest first, with their facts; what those of old did not say comes from the case's own rows."""
-    rows = PreCheck.objects.filter(pk__in=keys).order_by("-pk").select_related("refund")
-    checks = list(rows.only("facts", "verdict", "at", *(f"refund__{name}" for name in OF_A_CASE)))
-    lines = _lines([row for row in checks if row.facts and "reason" not in row.facts])
-    return [(row, row.facts | _left_out(row.refund, lines[row.refund_id]) if row.refund_id in lines else row.facts)
-            for row in checks]  # fmt: skip
+    found = PreCheck.objects.filter(pk__in=keys).order_by("-pk")
+    rows: list[Row] = list(found.values("refund_id", "facts", "verdict", "at", *OF_A_CASE))  # no objects: they linger
+    lines = _lines([row for row in rows if row["facts"] and "reason" not in row["facts"]])
+    for row in rows:
+        more = _left_out(row, lines[row["refund_id"]]) if row["refund_id"] in lines else {}
+        yield row, row["facts"] | more
 
 
-def _lines(old: Sequence[PreCheck]) -> dict[int, list[dict[str, Any]]]:
+def _lines(old: Sequence[Row]) -> dict[int, list[Row]]:
     """{refund: its lines}, of those whose facts said neither the goods nor the reason."""
     if not old:
         return {}
-    at = {row.refund_id: row.at for row in old}
+    at = {row["refund_id"]: row["at"] for row in old}
     found = RefundLine.objects.filter(refund__in=list(at)).order_by("pk").values(
         "refund_id", "amount_fen", "fee_fen", delivered_at=F("order_line__delivery__delivered_at"),
         kind=F("order_line__product_page__kind"), abroad=F("order_line__product_page__is_cross_border"),
     )  # fmt: skip
-    lines: dict[int, list[dict[str, Any]]] = {refund_id: [] for refund_id in at}
+    lines: dict[int, list[Row]] = {refund_id: [] for refund_id in at}
     for line in found:
         was_delivered = line["delivered_at"] is not None and line["delivered_at"] <= at[line["refund_id"]]
         lines[line["refund_id"]].append(line | {"was_delivered": was_delivered})
     return lines
 
 
-def _left_out(refund: Refund, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _left_out(row: Row, lines: Sequence[Row]) -> dict[str, Any]:
     return {
-        "reason": refund.reason,
+        "reason": row["refund__reason"],
         "kind": next((line["kind"] for line in lines if line["kind"]), ""),
         "is_cross_border": any(line["abroad"] for line in lines),
-        "is_canceled": refund.cancellation_id is not None,
-        "to_balance": refund.destination == Destination.BALANCE,
+        "is_canceled": row["refund__cancellation"] is not None,
+        "to_balance": row["refund__destination"] == Destination.BALANCE,
         "delivered_fens": [line["amount_fen"] + line["fee_fen"] for line in lines if line["was_delivered"]],
     }
 
 
-def _both(row: PreCheck, known: Mapping[str, Any], draft: RefundPolicy) -> tuple[Outcome | None, Outcome | str]:
-    """What the case comes to by its own terms, and by the draft's; instead of the latter, why that cannot be said."""
+def _both(verdict: str, known: Mapping[str, Any], draft: RefundPolicy) -> tuple[Outcome, Outcome] | str:
+    """What the case comes to by its own terms, and by the draft's; or why that cannot be said."""
     if not known:
-        return None, "no_facts"
+        return "no_facts"
     try:
         seen = Facts.of_json(known)
         then = outcome(seen)
     except (KeyError, TypeError, ValueError, AttributeError):
-        return None, "unreadable"
-    if then.step != row.verdict:
-        return None, "rules_changed"
+        return "unreadable"
+    if then.step != verdict:
+        return "rules_changed"
     terms = facts.terms_of(draft, seen.reason, seen.kind, is_cross_border=seen.is_cross_border)
     return then, outcome(replace(seen, terms=terms))
 
@@ -281,10 +287,10 @@ def outcome(seen: Facts) -> Outcome:
     )
 
 
-def _change(simulation: PolicySimulation, row: PreCheck, then: Outcome, now: Outcome) -> SimulatedChange:
+def _change(simulation: PolicySimulation, refund_id: int, then: Outcome, now: Outcome) -> SimulatedChange:
     return SimulatedChange(
         simulation=simulation,
-        refund_id=row.refund_id,
+        refund_id=refund_id,
         step_then=then.step,
         lane_then=then.lane,
         fee_then_fen=then.fee_fen,
