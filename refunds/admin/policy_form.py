@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
+from django.db.models import Field
 from django.forms.boundfield import BoundField
 
 from form_fields import YuanField
@@ -23,7 +25,6 @@ SAID_WRONG = {
     "min_value": "不能小于 %(limit_value)s。", "max_value": "不能大于 %(limit_value)s。",
 }  # fmt: skip
 MOST_HOURS = 24 * 365
-MOST_FEN = 999_999_999
 
 
 class AmountField(YuanField):
@@ -174,15 +175,15 @@ class TermsForm(forms.Form):
 
 def _number(column: str, title: str) -> forms.Field:
     """One column's field: its own bounds, in the unit in which people think of it."""
-    field = RefundPolicy._meta.get_field(column)
-    helps = str(getattr(field, "help_text", ""))
+    field = cast("Field[Any, Any]", RefundPolicy._meta.get_field(column))
+    helps = str(field.help_text)
     if field.get_internal_type() == "BooleanField":
         return forms.BooleanField(label=title, required=False, help_text=helps)
     if column.endswith("_fen"):
         return AmountField(label=f"{title}（元）", help_text=helps, error_messages=SAID_WRONG, max_length=12)
     unit = {"days": "天", "hours": "小时", "percent": "%"}.get(column.rsplit("_", 1)[-1], "次")
-    bounds = [validator.limit_value for validator in field.validators if validator.code == "max_value"]
-    most = min([*bounds, MOST_HOURS])
+    bounds = [found.limit_value for found in field.validators if isinstance(found, MaxValueValidator)]
+    most = min([*(bound for bound in bounds if isinstance(bound, int)), MOST_HOURS])
     return forms.IntegerField(
         label=f"{title}（{unit}）", min_value=0, max_value=most, help_text=helps, error_messages=SAID_WRONG
     )
