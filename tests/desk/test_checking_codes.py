@@ -21,6 +21,7 @@ def page(seat, case) -> str:
 
 
 def test_a_reviewer_asks_and_reads_the_answer(sits, reviewer, case):
+    """S1-11."""
     seat = sits(reviewer)
     assert "向发卡方核验" in page(seat, case)
     answer = seat.does("check_codes", case)

@@ -68,7 +68,7 @@ def test_release_keeps_its_promise_or_not(approved, finance):
 
 
 def test_the_channels_time_is_the_channels(approved, finance, drain):
-    """WeChat accepts first; Alipay says nothing until it is done, and all that is its own time."""
+    """S0-32, S2-15: WeChat accepts first; Alipay says nothing until it is done, and all that is its own time."""
     for channel in Channel.values:
         refund = approved(channel=channel)
         disbursement.release([refund], by=finance, at=clock.now())

@@ -149,6 +149,7 @@ def test_verdicts(facts, changes, step, lane):
 def test_money_goes_out_by_itself_only_where_it_is_proved(
     paid, amount, left, refundable, delivered, revealed, rejections, today, days
 ):
+    """S0-2, S0-21."""
     facts = replace(
         UNSEEN, paid=paid, amount_fen=amount, left_fen=left, refundable_fen=refundable, delivered_count=delivered,
         delivered_at=DELIVERED if delivered else None, revealed_count=min(revealed, delivered), rejections=rejections,
@@ -286,6 +287,7 @@ def test_every_status_that_waits_has_a_promise(status):
     ],
 )
 def test_what_is_promised(status, lane, hours):
+    """S4-22."""
     assert policy.promise(status, lane, review_hours=48, evidence_hours=72) == timedelta(hours=hours)
 
 
@@ -298,7 +300,7 @@ def test_what_is_promised(status, lane, hours):
     ],
 )
 def test_the_cooling_off_period_is_told_and_opens_no_lane(changes, passed):
-    """S2-13."""
+    """S2-13, S4-12."""
     verdict = policy.decide(replace(UNSEEN, **changes))
     (told,) = [result for result in verdict.results if result.rule == "cooling_off"]
     assert told.passed is passed

@@ -49,6 +49,7 @@ ACCOUNT = Sold("account", is_delivered=True, is_seen=True)
     ],
 )
 def test_a_reason_fits_or_it_is_said_why_not(code, sold, why):
+    """S1-3: what cannot be used is a reason, of the goods that it can be said of."""
     assert obstacle(USUAL[code], sold) == why
 
 
