@@ -128,8 +128,8 @@ WEBHOOKS_MAY_STAY_HERE = env.bool("WEBHOOKS_MAY_STAY_HERE", False)
 if CHANNELS == "live" and WEBHOOKS_MAY_STAY_HERE:
     raise ImproperlyConfigured("CHANNELS=live forbids WEBHOOKS_MAY_STAY_HERE: a shop could call our own servers.")
 
-# Who verifies real names, by short name or dotted path: accounts/realname. Empty: nobody, and no express refunds.
-REALNAME_PROVIDER = env.str("REALNAME_PROVIDER", "console" if CHANNELS == "simulated" else "")
+# Who verifies real names, by short name or dotted path: accounts/realname. None when live: no express refunds.
+REALNAME_PROVIDER = env.str("REALNAME_PROVIDER", "") or ("console" if CHANNELS == "simulated" else "")
 if CHANNELS == "live" and REALNAME_PROVIDER in {"console", "accounts.realname.console.ConsoleProvider"}:
     raise ImproperlyConfigured("CHANNELS=live forbids REALNAME_PROVIDER=console: it asks nobody.")
 

@@ -65,6 +65,8 @@ def test_what_may_stand_together(keys, changes):
         ({"DEBUG": "1"}, "forbids DEBUG"),
         ({"DEMO": "1"}, "forbids DEBUG, DEMO"),
         ({"WEBHOOKS_MAY_STAY_HERE": "1"}, "forbids WEBHOOKS_MAY_STAY_HERE"),
+        ({"REALNAME_PROVIDER": "console"}, "forbids REALNAME_PROVIDER"),
+        ({"REALNAME_PROVIDER": "accounts.realname.console.ConsoleProvider"}, "forbids REALNAME_PROVIDER"),
         ({"TIME_SCALE": "0.05"}, "TIME_SCALE"),
         ({"CLOCK_OFFSET_SECONDS": "60"}, "CLOCK_OFFSET_SECONDS"),
         ({"SITE_URL": "http://shop.example"}, "SITE_URL=https://"),
