@@ -35,9 +35,7 @@ TABLE: dict[str, Rights] = {
     "refunds.refund": Rights(see=EVERYBODY, acts={"check_codes": frozenset({REVIEWER, SENIOR})}),
     "refunds.refundevent": Rights(see=EVERYBODY),
     "refunds.auditsample": Rights(see=EVERYBODY, acts={"judge": frozenset({REVIEWER, SENIOR})}),
-    "refunds.lanelimits": Rights(
-        see=EVERYBODY, acts=dict.fromkeys(["pause", "resume", "set_limits"], ONLY_OPERATOR)
-    ),
+    "refunds.lanelimits": Rights(see=EVERYBODY, acts=dict.fromkeys(["pause", "resume", "set_limits"], ONLY_OPERATOR)),
     # 放款
     "refunds.disbursement": Rights(see=MONEY),
     # 渠道

@@ -21,7 +21,7 @@ class GivesDevices:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         answer = self.get_response(request)
         if _matters(request) and key_of(request) is None:
-            answer.set_cookie(  # type: ignore[attr-defined]
+            answer.set_cookie(
                 settings.DEVICE_COOKIE_NAME,
                 new_token(),
                 max_age=settings.DEVICE_COOKIE_AGE,

@@ -22,7 +22,7 @@ TONES = {"": "attention", AuditSample.Verdict.RIGHT: "good", AuditSample.Verdict
 
 class JudgeForm(DialogForm):
     template = "admin/refunds/auditsample/dialog.html"
-    verdict = choice_field(choices=AuditSample.Verdict.choices, label="结论")
+    verdict = choice_field(choices=[(one.value, str(one.label)) for one in AuditSample.Verdict], label="结论")
     note = note_field(required=False, label="说明（判断有误时必填）", placeholder="错在哪里，规则或额度该怎样改。")
 
     @cached_property
@@ -95,7 +95,7 @@ class AuditSampleDesk(ActsDesk):
 
     @admin.display(description="通道")
     def lane_name(self, row: AuditSample) -> str:
-        return Lane(row.lane).label
+        return str(Lane(row.lane).label)
 
     @admin.display(description="店铺")
     def shop(self, row: AuditSample) -> SafeString | str:

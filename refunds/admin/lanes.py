@@ -118,7 +118,7 @@ class LaneLimitsDesk(Desk):
     list_before_template = "admin/refunds/lanelimits/lanes.html"
     fields = ("moment", "lane_name", "state", *(f"show_{name}" for name in CAPS), "audit", "setter", "reason")
     readonly_fields = ("moment", "lane_name", "state", *(f"show_{name}" for name in CAPS), "audit", "setter")
-    actions_list = ("pause", "resume", "set_limits")  # type: ignore[assignment]
+    actions_list = ("pause", "resume", "set_limits")
 
     moment = when("at", "设置时间")
 
@@ -160,7 +160,7 @@ class LaneLimitsDesk(Desk):
 
     @admin.display(description="通道")
     def lane_name(self, row: LaneLimits) -> str:
-        return Lane(row.lane).label
+        return str(Lane(row.lane).label)
 
     @admin.display(description="自动退款")
     def state(self, row: LaneLimits) -> SafeString:
