@@ -158,6 +158,13 @@ KINDS: dict[str, Kind] = {
     "amount_out_of_range": Kind(
         400, "金额有误", "The amount must be between 1 fen and what is refundable.", field="amount_fen"
     ),
+    "unknown_destination": Kind(400, "退款方式有误", "Choose original or balance.", field="destination"),
+    "guest_has_no_balance": Kind(
+        409, "访客没有余额", "Guests have no balance: choose the original route, or claim the order first."
+    ),
+    "draft_has_changed": Kind(409, "草稿已改", "The draft was changed elsewhere: read it over, then send it."),
+    "no_draft": Kind(409, "没有草稿", "The draft was sent already, or has expired: write it again."),
+    "unknown_slot": Kind(400, "没有这一项凭证", "There is no such kind of evidence.", field="image"),
     "not_paid": Kind(409, "订单未付款", "The order has no successful payment, so there is nothing to give back."),
     "nothing_left": Kind(409, "没有可退金额", "All of this order's money has gone back, or is on its way."),
     # taking a step
@@ -170,6 +177,11 @@ KINDS: dict[str, Kind] = {
     "asked_twice": Kind(409, "已要求补充两次", "Evidence was requested twice already: decide on what is there."),
     "attempt_not_closed": Kind(
         409, "上一笔尚未关闭", "The channel has not closed the last attempt: a new one could pay twice. Wait."
+    ),
+    "other_destination": Kind(409, "退款去向不同", "The refund goes elsewhere: this step is not how it is paid."),
+    "exceeds_payment": Kind(409, "超过可退金额", "More than what is left of the payment: nothing was posted."),
+    "hint_is_no_ground": Kind(
+        400, "缺少依据", "A risk signal alone is no ground for a refusal: write the facts and the rule.", field="note"
     ),
     "canceled": Kind(409, "订单已取消", "The order is canceled: the money has to go back, and nobody can stop that."),
     "not_canceled": Kind(409, "有商品未取消", "Something of it was delivered or begun: a person decides."),

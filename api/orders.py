@@ -17,7 +17,7 @@ from api.door import Door, PageQuery, Strict, newest_first
 from orders.models import Order, OrderLine
 from payments.models import Payment
 from refunds import applying, guides
-from refunds.models import Lane, Refund, Status
+from refunds.models import Destination, Lane, Refund, Status
 from refunds.reasons import REASONS
 from shops.models import CodeState
 
@@ -107,6 +107,7 @@ class EligibilityQuery(Strict):
     line_ids = serializers.ListField(
         child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), required=False, min_length=1, max_length=50
     )
+    destination = serializers.ChoiceField(Destination.choices, required=False)
 
 
 class Rule(serializers.Serializer):

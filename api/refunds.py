@@ -29,7 +29,7 @@ from notices.wording import WORDING
 from orders.models import Order
 from payments.models import AttemptStatus, RefundAttempt
 from refunds import applying, lifecycle, stages
-from refunds.models import Evidence, Queue, Refund, RefundEvent, RefundLine, Status
+from refunds.models import Destination, Evidence, Queue, Refund, RefundEvent, RefundLine, Status
 from refunds.reasons import REASONS
 
 MOST_RELEASED = 100
@@ -185,6 +185,8 @@ class RefundInFull(RefundInList):
     class Meta(RefundInList.Meta):
         fields = [
             *RefundInList.Meta.fields,
+            "fee_fen",
+            "destination",
             "description",
             "contact",
             "evidence_request",
@@ -239,7 +241,8 @@ class RefundQuery(RefundFilter, PageQuery):
 
 
 class NewRefund(Strict):
-    """Without `amount_fen`: all that is left; without `line_ids`: of all lines."""
+    """Without `amount_fen`: all that is left; without `line_ids`: of all lines; without `destination`: the original
+    route."""
 
     order_no = serializers.CharField(max_length=20)
     reason = serializers.ChoiceField(REASON_CHOICES)
@@ -249,6 +252,7 @@ class NewRefund(Strict):
     line_ids = serializers.ListField(
         child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), min_length=1, max_length=50, required=False
     )
+    destination = serializers.ChoiceField(Destination.choices, required=False)
 
 
 class NewEvidence(Strict):

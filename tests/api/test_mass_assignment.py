@@ -66,7 +66,7 @@ def test_every_column_sent_with_an_application_or_a_step_changes_nothing(
         f"/api/refunds/{case.refund_no}/steps/approve/": {},
         f"/api/refunds/{case.refund_no}/steps/reject/": {"note": "说明"},
     }
-    named = {"order_no", "reason", "description", "contact", "amount_fen", "note"}
+    named = {"order_no", "reason", "description", "contact", "amount_fen", "destination", "note"}
     for path, body in bodies.items():
         person = reviewer if "approve" in path or "reject" in path else buyer
         caller = api(person)

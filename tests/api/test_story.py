@@ -147,6 +147,23 @@ def test_a_part_of_an_order_is_refunded_and_the_rest_stays_refundable(api, buy, 
     assert (again.status_code, again.json()["fields"].keys()) == (400, {"line_ids"})
 
 
+def test_the_caller_says_where_the_money_goes_and_is_told_what_it_costs(api, buy, buyer):
+    """S1-23, S1-15: the same at eligibility and when asking; without a word it is the original route."""
+    order = buy(price_fen=8800, balance_fee_percent=2)
+    query = f"/api/orders/{order.order_no}/eligibility/?reason=changed_mind"
+    assert api(buyer).get(query).json()["fee_fen"] == 0
+    said = api(buyer).get(f"{query}&destination=balance").json()
+    assert (said["asked_fen"], said["fee_fen"], said["refund_fen"]) == (8800, 176, 8624)
+    asked = {"order_no": order.order_no, "reason": "changed_mind", "destination": "balance"}
+    wrong = api(buyer).post("/api/refunds/", asked | {"destination": "cash"})
+    assert (wrong.status_code, list(wrong.json()["fields"])) == (400, ["destination"])
+    made = api(buyer).post("/api/refunds/", asked).json()
+    assert (made["destination"], made["amount_fen"], made["fee_fen"]) == ("balance", 8624, 176)
+    other = buy(price_fen=8800)
+    made = api(buyer).post("/api/refunds/", {"order_no": other.order_no, "reason": "changed_mind"}).json()
+    assert (made["destination"], made["fee_fen"]) == ("original", 0)
+
+
 def test_a_release_does_every_line_or_says_why_not(api, buy, reveal, apply, reviewer, senior, finance):
     cases = []
     for _ in range(3):
