@@ -9,7 +9,7 @@ from django.core.cache import cache
 from playwright.sync_api import expect
 
 import clock
-from refunds import lifecycle
+from refunds import drafts, lifecycle
 from refunds.models import Refund
 from shops.models import Category, Product
 from tests.browser.conftest import PHONE
@@ -83,11 +83,13 @@ def test_everything_works_without_scripts(chromium, enter, buyer, live_server, m
     expect(page.get_by_role("heading", name="已交付")).to_be_visible()
     page.get_by_role("link", name="申请退款").click()
     page.get_by_label("卡密无效 / 已被使用").check()
-    page.get_by_label("退款金额").fill("20")
-    page.get_by_role("button", name="看看能不能自动退").click()
+    page.get_by_role("button", name="下一步").click()
     expect(page.get_by_text("预审：将由人工审核")).to_be_visible()
-    expect(page.get_by_label("卡密无效 / 已被使用")).to_be_checked()
-    page.get_by_role("button", name="提交申请").click()
+    page.get_by_label("问题描述").fill("今晚8点兑换，提示已使用")
+    page.get_by_role("button", name="下一步").click()
+    page.get_by_label("退款金额").fill("20")
+    page.get_by_role("button", name="下一步").click()
+    page.get_by_role("button", name="提交申请 ¥20.00").click()
     expect(page.get_by_text("已提交。单号")).to_be_visible()
     assert Refund.objects.get().amount_fen == 2000
     page.get_by_role("link", name="撤销申请").click()
@@ -139,10 +141,15 @@ def test_text_twice_as_large_still_fits(phone, buy, apply, keep):
     """WeChat's own setting enlarges the text: rem everywhere, no page grows wider than the screen."""
     refund = apply(buy(price_fen=8800))
     order_no = refund.order.order_no
-    fresh = f"/orders/{buy(price_fen=8800).order_no}/"
+    written = buy(price_fen=8800)
+    drafts.keep(written, {"reason": "invalid_code"}, at=clock.now())
+    fresh = f"/orders/{written.order_no}/"
     for path in [
         fresh,
         f"{fresh}refund/",
+        f"{fresh}refund/material/",
+        f"{fresh}refund/money/",
+        f"{fresh}refund/check/",
         "/",
         "/orders/",
         f"/orders/{order_no}/",
@@ -165,22 +172,22 @@ def test_buying_is_in_reach_on_the_first_screen(phone, make_product):
     assert button["y"] + button["height"] <= PHONE["height"]
 
 
-def test_the_verdict_stays_in_sight_and_turns_with_what_is_chosen(phone, buy):
-    """The line over the buttons follows every choice, wherever on the form that is made."""
-    order = buy(price_fen=3000)
+def test_the_verdict_and_the_sum_turn_with_what_is_chosen(phone, buy):
+    """Each choice is heard at once, and nothing is kept before the button is pressed."""
+    order = buy(price_fen=8800, fee_percent=10)
     phone.goto(f"/orders/{order.order_no}/refund/")
-    line = phone.locator("#send .line")
-    expect(line).to_contain_text("可自动退款")
-    phone.get_by_label("退款金额").fill("20")
-    phone.keyboard.press("Tab")
-    expect(line).to_contain_text("将由人工审核")
-    expect(line).to_be_in_viewport()
-    assert phone.locator("#send").count() == 1
+    phone.get_by_label("卡密无效 / 已被使用").check()
+    expect(phone.locator("#verdict")).to_contain_text("将由人工审核")
+    expect(phone.locator("#verdict")).to_contain_text("需要：兑换报错的截图")
+    phone.get_by_label("不想要了").check()
+    expect(phone.locator("#verdict")).not_to_contain_text("兑换报错的截图")
+    phone.get_by_role("button", name="下一步").click()
+    sums = phone.locator("#sums")
+    expect(sums).to_contain_text("¥79.20")
     phone.get_by_label("退款金额").fill("999")  # heard while it is typed: nothing has to be left first
-    expect(line).to_contain_text("须在 ¥0.01 与 ¥30.00 之间")
-    expect(phone.get_by_role("button", name="提交申请")).to_be_disabled()
-    phone.get_by_label("退款金额").fill("30")
-    expect(phone.get_by_role("button", name="提交申请")).to_be_enabled()
+    expect(sums).to_contain_text("须在 ¥0.01 与 ¥88.00 之间")
+    phone.get_by_label("退款金额").fill("20")
+    expect(sums).to_contain_text("¥18.00")
 
 
 ROWS_OF_THE_MENU = """() => {
