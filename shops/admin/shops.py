@@ -56,6 +56,13 @@ STEP_WORDS = {
     "add_member": "添加店员",
     "set_role": "更改店员身份",
     "remove_member": "移除店员",
+    "make_key": "新建接口密钥",
+    "revoke_key": "吊销接口密钥",
+    "add_webhook": "添加回调地址",
+    "change_webhook": "更改回调地址",
+    "webhook_secret": "更换回调密钥",
+    "webhook_on": "启用回调地址",
+    "webhook_off": "停用回调地址",
 }
 
 
