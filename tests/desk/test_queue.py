@@ -165,7 +165,11 @@ def test_the_start_page_counts_what_waits_and_what_is_late(
     assert (tiles["待审核"], tiles["待放款"]) == ((1, 1), (1, 1))
     assert tiles["退款异常"] == (0, 0)
     assert tiles["待人工"] == (0, 0)
-    assert [title for title, _, _ in sits(reviewer).get("/admin/").context["tile_rows"]] == ["退款单", "直充单"]
+    assert [title for title, _, _ in sits(reviewer).get("/admin/").context["tile_rows"]] == [
+        "退款单",
+        "直充单",
+        "自动退款",
+    ]
 
 
 def test_what_a_rule_looked_at_reads_in_local_time_and_yuan(sits, reviewer, reviewed):
