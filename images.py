@@ -220,7 +220,9 @@ def _upright(source: Any) -> Any:
 def _rgb(picture: Any) -> Any:
     if picture.mode.startswith("I"):  # 16 bits of grey; a plain conversion would clip all but the darkest to white
         picture = picture.convert("I").point(lambda grey: grey / 256).convert("L")
-    return picture.convert("RGB")
+    return (
+        picture if picture.mode == "RGB" else picture.convert("RGB")
+    )  # converting copies, and 40 megapixels are large
 
 
 def _likeness(seen: Any) -> int | None:

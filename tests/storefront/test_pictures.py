@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from typing import Any
 
@@ -14,6 +15,7 @@ import clock
 import images
 import private_pictures
 from refunds import drafts
+from tests.hostile_files import MARK, corpus
 from tests.photographs import encoded, screenshot
 from tests.storefront.conftest import words
 
@@ -131,3 +133,56 @@ def test_pages_name_addresses_that_work(laid, shopper, buyer, reviewer):
         address = bare + text.partition(bare)[2].partition('"')[0]
         assert "?signed=" in address
         assert status(client, address) == 200
+
+
+def test_a_picture_that_is_hard_to_read_is_kept_with_a_hint_beside_it(shopper, buy, reveal, picture):
+    """S1-9."""
+    order = buy(price_fen=8800)
+    reveal(order)
+    drafts.keep(order, {"reason": "invalid_code"}, at=clock.now())
+    place = f"/orders/{order.order_no}/refund/material/"
+    readable = picture(encoded(screenshot(1)))
+    for upload, count in [(readable, 0), (picture(), 1)]:
+        shopper.post(place, {"upload": "redeem_error", "picture-redeem_error": upload})
+        assert words(shopper.get(place)).count("图片太小，字可能认不出来，建议重新截取整屏。") == count
+    assert [(row.hint, bool(row.likeness)) for row in drafts.of(order).images.order_by("created_at")] == [
+        ("", True),
+        ("small", False),
+    ]
+    refund = drafts.submit(order, by=order.buyer, at=clock.now())
+    assert refund.evidence.exclude(image="").count() == 2
+
+
+def test_hostile_files_at_the_door_itself(shopper, buy, reveal):
+    """X1: one of each sort, under the names that such files have. What is kept is ours, under a name of our own."""
+    files = corpus()
+    chosen = [
+        "php", "html", "svg", "pdf with the head of a JPEG", "script before a JPEG", "GIF", "HEIC", "100 NUL bytes",
+        "5/10 of a PNG", "bomb in zTXt", "PNG that says 65536 × 65536", "WEBP of 200 pictures",
+    ]  # fmt: skip
+    luggage = [
+        "zip behind a JPEG",
+        "php as a PNG's text, zipped=False",
+        "script in the EXIF of a WEBP",
+        "camera 0, JPEG",
+    ]
+    names = ["a.jpg", "a.php.jpg", "../../a.jpg", "a.svg", "a.jpg\x00.php", "<img onerror=alert(1)>.png", ".htaccess"]
+    order = buy(price_fen=8800)
+    reveal(order)
+    drafts.keep(order, {"reason": "invalid_code"}, at=clock.now())
+    place = f"/orders/{order.order_no}/refund/material/"
+    for number, kind in enumerate([*chosen, *luggage]):
+        upload = io.BytesIO(files[kind])
+        upload.name = names[number % len(names)]
+        answer = shopper.post(place, {"upload": "redeem_error", "picture-redeem_error": upload})
+        assert answer.status_code == (302 if kind in luggage else 200), kind
+        assert "<img onerror" not in words(answer)
+    kept = list(drafts.of(order).images.all())
+    assert len(kept) == len(luggage)
+    for row in kept:
+        with row.image.open() as stored:
+            data = stored.read()
+        assert row.image.name == f"evidence/{order.order_no}/{row.pk}.jpeg"
+        assert data not in files.values()
+        assert MARK not in data
+        assert data.startswith(b"\xff\xd8\xff")
