@@ -132,7 +132,7 @@ def choose_reason(request: SignedIn, writing: Writing) -> HttpResponse:
         "reasons": _reasons(order, refundable, form),
         "chosen": [(item, item.line.position in _positions(form)) for item in refundable],
         "refused": _refused(order),
-        "one_tap": reading.one_tap(order, writing.entry, at=writing.at),
+        "one_tap": reading.one_tap(order, writing.entry),
         "verdict": _verdict(writing.entry.verdict) if not writing.entry.is_open else None,
     }
     return _page(request, writing, "reason", facts)
@@ -450,7 +450,7 @@ def _send(request: SignedIn, writing: Writing) -> HttpResponse:
 def take_one_tap(request: SignedIn, writing: Writing) -> HttpResponse:
     """一键退款: what our own records prove needs no form. GET says what it means, POST does it (S3-25, S3-27)."""
     order = writing.order
-    offer = reading.one_tap(order, writing.entry, at=writing.at)
+    offer = reading.one_tap(order, writing.entry)
     if offer is None:
         messages.info(request, _("这张订单现在不能一键退款，请按步骤申请。"))
         return redirect(PLACES["reason"], order.order_no)

@@ -68,7 +68,7 @@ def _facts(request: SignedIn, order: Order, report: ReportForm | None = None) ->
         "payment": applying.paid_payment(order),
         "surpluses": reading.surplus_of(order),
         "entry": entry,
-        "one_tap": reading.one_tap(order, entry, at=at),
+        "one_tap": reading.one_tap(order, entry),
         "late": late_offer(order, lines, at=at),
         "is_payable": payable,
         "can_cancel": bool(cancellation.offer(order)),

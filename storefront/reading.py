@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db.models import Prefetch, QuerySet
@@ -14,13 +14,12 @@ from accounts.models import User
 from money import share_out, yuan
 from orders.models import Order, OrderLine
 from payments.models import Payment, PaymentStatus
-from refunds import applying, policy, stages
+from refunds import applying, facts, policy, stages
 from refunds.applying import Application, Preview, Refundable
-from refunds.lifecycle import StepRefused
 from refunds.models import Destination, Refund, Status
 from refunds.policy import Verdict
 from refunds.reading import in_language
-from refunds.reasons import obstacle
+from refunds.reasons import Sold, obstacle
 from storefront.lines import MOVING, PAID_BACK
 from storefront.templatetags.words import deadline
 
@@ -56,7 +55,11 @@ class RefundEntry:
     is_open: bool
     reason: str
     running: Refund | None = None
-    verdict: Verdict | None = None
+    seen: Preview | None = None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return self.seen.verdict if self.seen else None
 
 
 def refund_entry(order: Order, *, at: datetime) -> RefundEntry:
@@ -71,8 +74,8 @@ def refund_entry(order: Order, *, at: datetime) -> RefundEntry:
         return RefundEntry(False, _("取消部分的退款正在自动发起，无需申请"))
     if not applying.refundable_lines(order):
         return RefundEntry(False, _("这张订单的款项已全部退回或正在退回"))
-    verdict = applying.preview(order, applying.Application(reason=""), at=at).verdict
-    return RefundEntry(verdict.step != "turn_down", in_language(verdict), verdict=verdict)
+    seen = applying.preview(order, Application(reason=""), at=at)
+    return RefundEntry(seen.verdict.step != "turn_down", in_language(seen.verdict), seen=seen)
 
 
 @dataclass(frozen=True)
@@ -87,20 +90,23 @@ class OneTap:
 ONE_TAP = ("undelivered", "changed_mind")
 
 
-def one_tap(order: Order, entry: RefundEntry, *, at: datetime) -> OneTap | None:
-    """None where a person has to look, or where the reason would have to be asked for (S3-25, S3-27)."""
-    if entry.running or entry.verdict is None or entry.verdict.step != "auto_approve":
+def one_tap(order: Order, entry: RefundEntry) -> OneTap | None:
+    """None where a person has to look, or where the reason would have to be asked for (S3-25, S3-27).
+
+    What is known of the order already is weighed once more, under each of these reasons: nothing is looked up.
+    """
+    if entry.running or entry.seen is None or entry.seen.verdict.step != "auto_approve":
         return None
-    sold = applying.sold(applying.refundable_lines(order))
+    known = entry.seen.facts
+    goods = Sold(known.kind, is_delivered=known.delivered_count > 0, is_seen=known.revealed_count > 0)
     for reason in ONE_TAP:
-        terms = order.policy.reason(reason)
-        if terms is None or any(obstacle(terms, [each]) for each in sold):
+        row = order.policy.reason(reason)
+        if row is None or obstacle(row, [goods]):
             continue
-        try:
-            seen = applying.preview(order, Application(reason=reason), at=at)
-        except StepRefused:
-            continue
-        if seen.verdict.step == "auto_approve" and not seen.facts.terms.slots:
+        terms = facts.terms_of(order.policy, reason, known.kind, is_cross_border=known.is_cross_border)
+        named = replace(known, reason=reason, terms=terms)
+        seen = Preview(named, policy.decide(named), policy.amounts(named))
+        if seen.verdict.step == "auto_approve" and not terms.slots:
             return OneTap(reason, seen)
     return None
 
