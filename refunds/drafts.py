@@ -6,7 +6,7 @@ Whoever changes one holds its row, which is locked before anything else is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -91,10 +91,10 @@ def remove_image(order: Order, image_id: UUID | str, *, at: datetime) -> None:
         row = draft.images.filter(pk=image_id).first() if draft else None
         if draft is None or row is None:
             return
-        name = row.image.name
+        name = str(row.image.name)
         row.delete()
         _touch(draft, at)
-        transaction.on_commit(lambda: default_storage.delete(name))
+        transaction.on_commit(lambda: _delete_files([name]))
 
 
 def application(draft: RefundDraft, *, device_key: bytes | None = None) -> Application:
@@ -172,8 +172,13 @@ def sweep(*, at: datetime) -> int:
         keys = list(old.select_for_update(skip_locked=True).order_by("pk").values_list("pk", flat=True)[:BATCH])
         names = list(DraftImage.objects.filter(draft__in=keys).values_list("image", flat=True))
         RefundDraft.objects.filter(pk__in=keys).delete()
-        transaction.on_commit(lambda: [default_storage.delete(name) for name in names])
+        transaction.on_commit(lambda: _delete_files(names))
     return len(keys)
+
+
+def _delete_files(names: Iterable[str]) -> None:
+    for name in names:
+        default_storage.delete(name)
 
 
 def _hold(order: Order, at: datetime) -> RefundDraft:

@@ -133,7 +133,7 @@ def choose_reason(request: SignedIn, writing: Writing) -> HttpResponse:
         "chosen": [(item, item.line.position in _positions(form)) for item in refundable],
         "refused": _refused(order),
         "one_tap": reading.one_tap(order, writing.entry),
-        "verdict": _verdict(writing.entry.verdict) if not writing.entry.is_open else None,
+        "verdict": _verdict(seen.verdict) if (seen := writing.entry.seen) and not writing.entry.is_open else None,
     }
     return _page(request, writing, "reason", facts)
 
@@ -269,9 +269,9 @@ def _take_pictures(request: SignedIn, writing: Writing) -> dict[str, str]:
             wrong[slot or "other"] = unusable.messages[0]
         except (TooManyImages, StepRefused) as refusal:
             wrong[slot or "other"] = str(refusal)
-    upload = request.POST.get("upload")
-    if upload and not request.FILES:
-        wrong[upload] = _("请先选择一张图片，再点上传。")
+    asked_for = request.POST.get("upload")
+    if asked_for and not request.FILES:
+        wrong[asked_for] = _("请先选择一张图片，再点上传。")
     return wrong
 
 
