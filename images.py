@@ -26,7 +26,7 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 SMALL_BELOW = 300  # pixels of the shorter side
 READ_AT = 1024  # pixels of the longer side, at which a reviewer looks at it
 SHARP_FROM, SHARP_SHARE = 48, 1000  # a sharp picture has an edge this steep in one pixel of so many
-PLAIN_BELOW = 2.0  # levels of grey by which a plain surface may differ
+PLAIN_BELOW = 2.0  # levels of gray by which a plain surface may differ
 CHILD_CPU_SECONDS = 5
 CHILD_MEMORY_BYTES = 512 * 1024 * 1024
 CHILD_SECONDS = 30  # by the wall clock: a busy machine is not the buyer's fault
@@ -218,23 +218,23 @@ def _upright(source: Any) -> Any:
 
 
 def _rgb(picture: Any) -> Any:
-    if picture.mode.startswith("I"):  # 16 bits of grey; a plain conversion would clip all but the darkest to white
-        picture = picture.convert("I").point(lambda grey: grey / 256).convert("L")
+    if picture.mode.startswith("I"):  # 16 bits of gray; a plain conversion would clip all but the darkest to white
+        picture = picture.convert("I").point(lambda gray: gray / 256).convert("L")
     return (
         picture if picture.mode == "RGB" else picture.convert("RGB")
     )  # converting copies, and 40 megapixels are large
 
 
 def _likeness(seen: Any) -> int | None:
-    """Perceptual hash (pHash): which of the 64 coarsest waves of a grey picture are stronger than their median."""
+    """Perceptual hash (pHash): which of the 64 coarsest waves of a gray picture are stronger than their median."""
     from PIL import Image, ImageStat
 
     side = 32
     small = seen.resize((side, side), Image.Resampling.BOX)
     if ImageStat.Stat(small).stddev[0] < PLAIN_BELOW:
         return None  # all plain surfaces look alike, and prove nothing
-    grey = small.tobytes()
-    rows = [grey[start : start + side] for start in range(0, side * side, side)]
+    gray = small.tobytes()
+    rows = [gray[start : start + side] for start in range(0, side * side, side)]
     waves = [[math.cos(math.pi * (2 * at + 1) * turn / (2 * side)) for at in range(side)] for turn in range(8)]
     across = [[sum(map(operator.mul, row, wave)) for row in rows] for wave in waves]
     strengths = [sum(map(operator.mul, column, wave)) for wave in waves for column in across]
@@ -244,7 +244,7 @@ def _likeness(seen: Any) -> int | None:
 
 
 def _is_sharp(seen: Any) -> bool:
-    """Whether some edges of a grey picture are edges: its Laplacian where it is strongest. Its variance would call a
+    """Whether some edges of a gray picture are edges: its Laplacian where it is strongest. Its variance would call a
     sharp screenshot blurred, most of which is plain."""
     from PIL import ImageFilter
 

@@ -398,7 +398,7 @@ def money(column: str, title: str) -> Callable[..., SafeString]:
 
 
 def badge(text: object, tone: str = "quiet") -> SafeString:
-    """Status by word and colour. ``tone`` is progress, attention, good, bad or quiet."""
+    """Status by word and color. ``tone`` is progress, attention, good, bad or quiet."""
     return format_html('<span class="desk-badge desk-badge--{}">{}</span>', tone, text)
 
 
@@ -437,7 +437,7 @@ def how_long(span: timedelta) -> str:
 
 
 def deadline(moment: datetime | None, at: datetime) -> SafeString | str:
-    """The promised time with what is left of it; late ones by word and colour."""
+    """The promised time with what is left of it; late ones by word and color."""
     if moment is None:
         return "–"
     local = timezone.localtime(moment)

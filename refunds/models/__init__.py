@@ -14,8 +14,8 @@ from refunds.models.case import (
     new_refund_no,
 )
 from refunds.models.evidence import DraftImage, Evidence, RefundDraft
-from refunds.models.figures import StageFigures
 from refunds.models.lanes import AuditSample, ExpressOptIn, LaneLimits
+from refunds.models.pace import StageFigures
 from refunds.models.simulation import PolicySimulation, SimulatedChange, SimulationStatus
 
 __all__ = [

@@ -59,6 +59,7 @@ class RefundPolicy(models.Model):
     # 期限
     review_hours = models.PositiveIntegerField(_("审核时限（小时）"), default=48)
     complete_review_hours = models.PositiveIntegerField(_("材料齐全时的审核时限（小时）"), default=24, validators=HOURS)
+    # Nothing reads it yet, nor ``skips_merchant`` of a reason: no case waits for a shop
     merchant_hours = models.PositiveIntegerField(_("商家处理时限（小时）"), default=24, validators=HOURS)
     cross_border_extra_hours = models.PositiveIntegerField(
         _("跨境商品另加（小时）"), default=24, validators=[MaxValueValidator(24 * 30)]

@@ -128,7 +128,7 @@ TONE_ICONS = {"progress": "clock", "attention": "alert", "good": "check", "bad":
 
 @register.filter
 def tone_icon(tone: str) -> str:
-    """Status is told by word and sign, never by colour alone."""
+    """Status is told by word and sign, never by color alone."""
     return TONE_ICONS.get(tone, "info")
 
 

@@ -1,4 +1,4 @@
-"""Counted every hour, for pages that all may read."""
+"""时效: how long the stages of refunds take, counted every hour (``refunds/pace.py``) for a page that all may read."""
 
 from __future__ import annotations
 
