@@ -138,7 +138,7 @@ def has_cases(code: str) -> bool:
 
 
 def run(*, at: datetime, limit: int = BATCH) -> int:
-    """One batch of one run that is due; returns how many past cases were looked at, those of other policies too."""
+    """One batch of one run that is due; returns how many of its cases were tried, at least 1; 0: nothing to do now."""
     try:
         with transaction.atomic():
             claimed = _claim(at)
