@@ -84,6 +84,11 @@ class Order(WorkItem):
         triggers = [
             pgtrigger.Protect(name="order_is_never_deleted", operation=pgtrigger.Delete),
             under_published_terms("order_is_under_published_terms"),
+            pgtrigger.Protect(  # PM19
+                name="order_keeps_its_policy",
+                operation=pgtrigger.UpdateOf("policy_id"),
+                condition=pgtrigger.AnyChange("policy"),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -65,6 +65,7 @@ def books(buy, buyer, operator, merchant, make_product):
         "bulk": bulk.pk,
         "product": line.product_id,
         "draft": policies.new_draft(done.policy.code, by=operator).pk,
+        "other_policy": placed.policy_id,
         "operator": operator.pk,
         "code": f"'{line.delivery.code_id}'",
         "kept": f"'{placed.lines.get().reservation.code_id}'",
@@ -95,6 +96,10 @@ ATTACKS = {
     "an order put under a draft": (
         "UPDATE orders_order SET policy_id = {draft} WHERE id = {done}",
         "is not published",
+    ),
+    "an order moved to another version (PM19)": (
+        "UPDATE orders_order SET policy_id = {other_policy} WHERE id = {done}",
+        "Cannot update",
     ),
     "paid at no time": ("UPDATE orders_order SET paid_at = NULL WHERE id = {done}", "paid_order_has_its_time"),
     "one page, two orders (P1)": (another("orders.Order", "id = {done}", order_no="'Z'"), "orders_order_checkout_key"),
