@@ -172,6 +172,8 @@ def _submit(order: Order, application: Application, by: User, at: datetime) -> R
         raise StepRefused("not_paid", _("订单没有成功的付款，无款可退。"))
     payment = Payment.objects.select_for_update(no_key=True).get(pk=paid.pk)
     order = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy").get(pk=order.pk)
+    if by.pk != order.buyer_id:  # claimed while we waited
+        raise StepRefused("not_yours", _("只能为自己的订单申请退款。"))
     active = _active(order)
     if active:
         raise AlreadyActive(active.refund_no)
