@@ -130,7 +130,7 @@ def choose_reason(request: SignedIn, writing: Writing) -> HttpResponse:
     facts = {
         "form": form,
         "reasons": _reasons(order, refundable, form),
-        "chosen": [(item, item.line.position in _positions(form)) for item in refundable],
+        "chosen": [(item, str(item.line.position) in _positions(form)) for item in refundable],
         "refused": _refused(order),
         "one_tap": reading.one_tap(order, writing.entry),
         "verdict": _verdict(seen.verdict) if (seen := writing.entry.seen) and not writing.entry.is_open else None,
@@ -146,9 +146,10 @@ def _said_before(writing: Writing) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value}
 
 
-def _positions(form: ReasonForm) -> set[int]:
+def _positions(form: ReasonForm) -> set[str]:
+    """As text: nobody's digits are made a number before they were checked."""
     chosen = form["lines"].value() if "lines" in form.fields else []
-    return {int(position) for position in chosen or [] if str(position).isdecimal()}
+    return {str(position) for position in chosen or []}
 
 
 def _reasons(order: Order, refundable: Sequence[Refundable], form: ReasonForm) -> list[tuple[str, str, str]]:
