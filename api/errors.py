@@ -189,6 +189,9 @@ KINDS: dict[str, Kind] = {
     "code_is_resold": Kind(
         409, "卡密已重新出售", "The code is in stock again and cannot be given back: the refund has to be paid."
     ),
+    "code_is_taken": Kind(
+        409, "卡密已收回", "Another refund of the order took the code back: this one has to be paid as well."
+    ),
     "note_missing": Kind(400, "缺少说明", "Write a note: the buyer reads it.", field="note"),
     # evidence
     "evidence_is_empty": Kind(400, "没有内容", "Write a sentence or upload an image.", field="note"),

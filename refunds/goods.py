@@ -18,7 +18,7 @@ from orders import cancellation, stopping
 from orders.models import Cancellation, Cause, Order, OrderLine, TopUp, TopUpStatus
 from refunds.models import Refund, RefundLine, Status
 from shops import stock
-from shops.models import CardCode
+from shops.models import CardCode, CodeState
 
 
 def of_lines(line_ids: Iterable[int]) -> list[CardCode]:
@@ -52,6 +52,15 @@ def are_resold(refunds: Sequence[Refund]) -> bool:
     """Whether a code of these cases was restocked by its shop, once it was refunded."""
     codes = CardCode.objects.filter(delivery__line__refund_lines__refund__in=refunds)
     return codes.filter(restocked_as__isnull=False).exists()
+
+
+def are_taken_by_others(refunds: Sequence[Refund]) -> bool:
+    """Whether the shop has a code of these cases back, and another case gave money for it."""
+    taken = CardCode.objects.filter(
+        delivery__line__refund_lines__refund__in=refunds, state__in=[CodeState.QUARANTINED, CodeState.VOID]
+    )
+    others = RefundLine.objects.filter(order_line__delivery__code__in=taken, refund__status__in=Status.holding_money())
+    return others.exclude(refund__in=refunds).exists()
 
 
 def retire(refunds: Sequence[Refund], *, at: datetime, by: User | None) -> None:

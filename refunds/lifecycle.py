@@ -179,7 +179,7 @@ def reject(refunds: Sequence[Refund], *, by: User, at: datetime, note: str) -> N
     note = _without_codes(refunds, note)
     with _step("reject", refunds, by=by, at=at, note=note) as taken:
         _not_all_canceled(taken, _("订单已取消，款项必须退回买家，不能驳回。"))
-        _not_resold(taken)
+        _may_give_back(taken)
         _decide(taken, at, note)
         goods.release(taken.refunds, at=at, by=taken.by)
 
@@ -204,7 +204,7 @@ def withdraw(refund: Refund, *, by: User, at: datetime) -> None:
     """撤销, until money is on its way (P9)."""
     with _step("withdraw", [refund], by=by, at=at) as taken:
         _not_all_canceled(taken, _("订单已取消，款项会退回给您，不能撤销。"))
-        _not_resold(taken)
+        _may_give_back(taken)
         goods.release(taken.refunds, at=at, by=taken.by)
 
 
@@ -412,10 +412,13 @@ def _not_all_canceled(taken: _Taken, message: object) -> None:
         raise StepRefused("canceled", message)
 
 
-def _not_resold(taken: _Taken) -> None:
-    """Money that had been on its way came back, and the code is for sale again: it cannot be given back any more."""
+def _may_give_back(taken: _Taken) -> None:
+    """Money that had been on its way came back. Meanwhile the code may be for sale again; or another case has refunded
+    the rest, and took the code for that money too: it cannot be given back any more."""
     if goods.are_resold(taken.refunds):
         raise StepRefused("code_is_resold", _("卡密已重新入库出售，不能再还给买家，款项必须退回。"))
+    if goods.are_taken_by_others(taken.refunds):
+        raise StepRefused("code_is_taken", _("卡密已随另一笔退款收回，不能再还给买家，这笔款项也必须退回。"))
 
 
 def _nothing_delivered(taken: _Taken) -> None:
