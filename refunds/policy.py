@@ -157,9 +157,9 @@ def decide(facts: Facts) -> Verdict:
     if facts.terms.express_below_fen and facts.has_opted_in:
         results += lanes[Lane.EXPRESS]
     if undelivered.passed:
-        room = [rule(facts) for rule in UNDELIVERED_RULES]
-        if doubt := _first_failed(room):
-            return Verdict("send_to_review", Lane.STANDARD, doubt.sentence, [*results, *room])
+        needed = [rule(facts) for rule in UNDELIVERED_RULES]
+        if doubt := _first_failed(needed):
+            return Verdict("send_to_review", Lane.STANDARD, doubt.sentence, [*results, *needed[1:]])
         return Verdict("auto_approve", Lane.UNDELIVERED, undelivered.sentence, results)
     if doubt := _first_failed(proofs):
         return Verdict("send_to_review", Lane.STANDARD, doubt.sentence, results)
@@ -344,13 +344,14 @@ def is_valid(facts: Facts) -> RuleResult:
 
 
 def is_whole(facts: Facts) -> RuleResult:
-    """Of a part refund the buyer keeps the code: a person weighs that, else nearly all of the price could come back."""
+    """Of a part refund the buyer keeps the code, or is delivered to afterwards: a person weighs that, else nearly all
+    of the price could come back. What was canceled is never delivered: there the machine asks for all that there is."""
     return _result(
         "whole",
-        facts.amount_fen == facts.left_fen,
+        facts.is_canceled or facts.amount_fen == facts.left_fen,
         f"amount_fen={facts.amount_fen}, left_fen={facts.left_fen}",
         ("申请退还所选商品的全部剩余金额", "All that is left of the price is asked for"),
-        ("申请部分退款，退款后卡密仍归买家，由人工审核", "A part refund: you keep the code, so a person reviews it"),
+        ("申请部分退款，退款后商品仍归买家，由人工审核", "A part refund: you keep the goods, so a person reviews it"),
     )
 
 
@@ -380,12 +381,14 @@ def is_under_daily_cap(facts: Facts) -> RuleResult:
 
 def owes_no_fee_unclear(facts: Facts) -> RuleResult:
     """Where the policy keeps a fee from buyers at fault, whoever names another's fault is asked by a person first: a
-    reason picked from a list must not be worth money."""
+    reason picked from a list must not be worth money. So with the fee for the balance, where it is asked to go there.
+    """
     terms = facts.terms
+    most_percent = terms.fee_percent + (terms.balance_fee_percent if facts.to_balance else 0)
     return _result(
         "fault_is_clear",
-        terms.fee_percent == 0 or terms.at_fault == "buyer" or facts.delivered_count == 0,
-        f"fee_percent={terms.fee_percent}, at_fault={terms.at_fault}",
+        _fee_percent(facts) == most_percent or facts.delivered_count == 0,
+        f"fee_percent={most_percent}, at_fault={terms.at_fault}",
         ("责任清楚，手续费已列明", "Whose fault it is, is clear; the fee is shown"),
         ("涉及手续费，责任由人工核对", "A fee depends on whose fault it is: a person checks"),
     )
@@ -460,7 +463,7 @@ LANE_RULES: dict[Lane, list[Callable[[Facts], RuleResult]]] = {
     Lane.ONE_CLICK: [is_small, is_under_daily_cap, has_room(Lane.ONE_CLICK)],
     Lane.EXPRESS: [has_opted_in, is_below_express, has_clean_record, has_room(Lane.EXPRESS)],
 }
-UNDELIVERED_RULES = [has_room(Lane.UNDELIVERED)]
+UNDELIVERED_RULES = [is_whole, has_room(Lane.UNDELIVERED)]  # what is refunded in part is delivered afterwards
 
 
 def has_evidence(facts: Facts) -> RuleResult:
@@ -509,7 +512,10 @@ def weights(answers: Mapping[str, bool]) -> dict[str, str]:
     """
     is_automatic = answers.get("undelivered", False)
     weighed = {rule: "met" if passed else _weight(rule) for rule, passed in answers.items()}
-    return {rule: weight for rule, weight in weighed.items() if not (is_automatic and weight == "person")}
+    needed = {"whole", "undelivered_room"}  # by ``UNDELIVERED_RULES``
+    return {
+        rule: weight for rule, weight in weighed.items() if not (is_automatic and weight == "person") or rule in needed
+    }
 
 
 def _weight(rule: str) -> str:
