@@ -374,8 +374,11 @@ def is_under_daily_cap(facts: Facts) -> RuleResult:
         "daily_cap",
         facts.auto_refunded_today_fen + facts.amount_fen <= cap,
         f"today_fen={facts.auto_refunded_today_fen}, amount_fen={facts.amount_fen}, cap_fen={cap}",
-        ("未超过当日自动退款额度", "Within today's automatic allowance"),
-        ("已超过当日自动退款额度，由人工审核", "Beyond today's automatic allowance: reviewed by a person"),
+        ("在 24 小时的自动退款额度内", "Within the automatic allowance of 24 hours"),
+        (
+            "24 小时内的自动退款额度已用完，由人工审核",
+            "The automatic allowance of 24 hours is used up: a person decides",
+        ),
     )
 
 
@@ -453,8 +456,8 @@ def has_room(lane: Lane) -> Callable[[Facts], RuleResult]:
 
 
 BEYOND_CAPS = (
-    "自动退款的额度今天已用完，由人工审核，不影响您的退款",
-    "Today's allowance of automatic refunds is used up: a person reviews it, and nothing is lost",
+    "24 小时内自动退款的总额度已用完，由人工审核，不影响您的退款",
+    "The allowance of automatic refunds in 24 hours is used up: a person reviews it, and nothing is lost",
 )
 SWITCHED_OFF = ("自动退款暂停，由人工审核", "Automatic refunds are paused: a person reviews it")
 

@@ -20,8 +20,9 @@ from refunds.reasons import REASONS
 from shops.models import ProductKind, RefundPolicy
 from shops.policy_terms import KINDS, SLOTS, USUAL, ReasonTerms
 
-AT_FAULT = {"shop": _("商家"), "platform": _("平台"), "buyer": _("买家"), "nobody": _("不追究")}
-ONLY = {"": _("不限"), "undelivered": _("仅未发货"), "delivered": _("仅已发货"), "unseen": _("仅未查看卡密")}
+AT_FAULT = {"shop": _("商家"), "platform": _("平台"), "buyer": _("买家"), "nobody": _("审核认定")}
+ONLY = {"": _("不限"), "undelivered": _("仅未交付"), "delivered": _("仅已交付"), "unseen": _("仅未查看卡密")}
+NOT_READ_YET = {"merchant_hours", "skips_merchant"}  # no case waits for a shop yet: no page promises them
 Say = Callable[[Any], str]
 
 
@@ -64,6 +65,11 @@ def differences(before: RefundPolicy, after: RefundPolicy) -> list[Difference]:
         if said != says and told is not None:
             found.append(Difference(key, told.of, told.title, said, says))
     return found
+
+
+def promised(found: Sequence[Difference]) -> list[Difference]:
+    """Those that a buyer's page tells: what no case reads yet is no promise."""
+    return [difference for difference in found if difference.key.rpartition(".")[2] not in NOT_READ_YET]
 
 
 def kind_name(kind: str) -> str:
@@ -124,7 +130,7 @@ NUMBERS: list[tuple[Promise, list[tuple[str, Promise, Say]]]] = [
         LANES,
         [
             ("one_click_below_fen", _("一键退款：低于"), yuan),
-            ("one_click_daily_cap_fen", _("一键退款：每位买家每日"), yuan),
+            ("one_click_daily_cap_fen", _("一键退款：每位买家每 24 小时"), yuan),
             ("express_below_fen", _("极速退款：低于"), _express),
             ("express_clean_days", _("极速退款：要求无被拒记录"), _days),
             ("express_needs_no_record", _("极速退款：要求从未退过款"), _yes_or_no),

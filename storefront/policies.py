@@ -81,7 +81,7 @@ def _express_requires(policy: RefundPolicy) -> str:
 
 def _otherwise_a_person() -> str:
     """What the caps and a look at the code come to: never to a refusal."""
-    return _("查看过卡密，或当天自动退款额度用完的，转人工审核。")
+    return _("查看过卡密，或 24 小时内的自动退款额度用完的，转人工审核。")
 
 
 def not_refundable(product: Product) -> list[str]:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from money import yuan
 from refunds import guides, policy, workdays
 from refunds.models import Lane, Status
+from refunds.policy_words import AT_FAULT
 from refunds.reading import localized
 from refunds.reasons import REASONS
 from shops.models import ProductKind, RefundPolicy
@@ -22,6 +23,7 @@ from shops.policy_terms import KINDS, ReasonTerms
 from storefront import standards
 
 WORKED_FEN = 10_000  # of the fee's example
+WITHOUT_CODES = {ProductKind.TOP_UP, ProductKind.SERVICE}
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def not_refundable(terms: RefundPolicy, kinds: Sequence[str]) -> list[str]:
         *points,
         _("卡密已兑换、充值已到账或会员已使用，且我们有记录为证。"),
         *windows,
-        _("卡密过了自己的有效期（不自动退款，由人工审核）。"),
+        *([_("卡密过了自己的有效期（不自动退款，由人工审核）。")] if set(kinds) - WITHOUT_CODES else []),
         _("您自己的设备或网络原因造成的无法使用。"),
     ]
 
@@ -103,6 +105,19 @@ def fee(terms: RefundPolicy) -> str:
     if not terms.fee_percent:
         return ""
     return _("因买家原因退款（已交付、未使用）收 %(percent)d%% 手续费。") % {"percent": terms.fee_percent}
+
+
+def release(terms: RefundPolicy) -> str:
+    """How long approved money waits, by who approved it (S2-11)."""
+    hours = {"machine": _hours(terms, Status.APPROVED, Lane.ONE_CLICK), "person": _hours(terms, Status.APPROVED)}
+    return _("放款：自动通过的 %(machine)d 小时内，人工通过的 %(person)d 小时内。") % hours
+
+
+def arrival() -> str:
+    """Wallets and cards as the channels themselves say it (S2-15)."""
+    fewest, most = workdays.BANK_CARD_WORKDAYS
+    said = {"fewest": fewest, "most": most}
+    return _("款项原路退回您付款的账户：微信零钱、支付宝余额通常几分钟，银行卡 %(fewest)d–%(most)d 个工作日。") % said
 
 
 def joined(*sentences: str) -> str:
@@ -163,7 +178,7 @@ def _automatic(terms: RefundPolicy) -> list[str]:
             _("极速退款：低于 %(below)s，须先开通并实名，卡密从未查看%(record)s。")
             % {"below": yuan(terms.express_below_fen), "record": clean_record(terms)}
         )
-    points.append(_("查看过卡密、只退一部分、卡密过期，或当天自动退款额度用完的，由人工审核，不影响退款。"))
+    points.append(_("查看过卡密、只退一部分、卡密过期，或 24 小时内的自动退款额度用完的，由人工审核，不影响退款。"))
     if terms.fee_percent:
         points.append(_("选商家或平台责任的也由人工核对，因为责任决定是否收手续费。"))
     return points
@@ -201,7 +216,7 @@ def _reasons(terms: RefundPolicy) -> Table:
 
 def _reason(row: ReasonTerms) -> Row:
     words = REASONS[row.reason]
-    at_fault = {"shop": _("商家"), "platform": _("平台"), "buyer": _("买家"), "nobody": _("审核认定")}[row.at_fault]
+    at_fault = str(AT_FAULT[row.at_fault])
     only = {"undelivered": _("未交付"), "delivered": _("已交付"), "unseen": _("未查看")}.get(row.only, "")
     goods = _names(row.kinds) if row.kinds else _("全部商品")
     note = f"{goods} · {only}" if only else goods
@@ -284,8 +299,7 @@ def _times(terms: RefundPolicy) -> list[str]:
         _("合计超过 %(amount)s 的，由高级审核员批准。") % {"amount": yuan(terms.senior_above_fen)},
         _("补充材料：您有 %(hours)d 小时；到期按现有材料审核，不会因此直接拒绝。")
         % {"hours": _hours(terms, Status.AWAITING_EVIDENCE)},
-        _("放款：自动通过的 %(machine)d 小时内，人工通过的 %(person)d 小时内。")
-        % {"machine": _hours(terms, Status.APPROVED, Lane.ONE_CLICK), "person": _hours(terms, Status.APPROVED)},
+        release(terms),
         _("同一订单最多被拒 %(most)d 次，每次都会说明理由；补齐材料可以再申请。") % {"most": terms.max_rejections},
     ]
 
@@ -298,11 +312,8 @@ def _hours(terms: RefundPolicy, status: Status, lane: Lane = Lane.STANDARD) -> i
 
 
 def _arrival() -> list[str]:
-    """Wallets and cards as the channels themselves say it (S2-15)."""
-    fewest, most = workdays.BANK_CARD_WORKDAYS
     return [
-        _("款项原路退回您付款的账户：微信零钱、支付宝余额通常几分钟，银行卡 %(fewest)d–%(most)d 个工作日。")
-        % {"fewest": fewest, "most": most},
+        arrival(),
         _("放款以前是我们的时间，放款以后是支付渠道和银行的清算时间；进度页会分别写明。"),
     ]
 

@@ -361,7 +361,7 @@ def test_the_badge_comes_from_the_policys_numbers(word, terms_of_it, own):
         badge = policies.refundability(goods(a_policy(**terms_of_it), **own))
     assert badge.word == word
     if word in {"一键退款", "极速退款"}:
-        assert "查看过卡密，或当天自动退款额度用完的，转人工审核。" in badge.requires
+        assert "查看过卡密，或 24 小时内的自动退款额度用完的，转人工审核。" in badge.requires
     if "fee_percent" in terms_of_it:
         assert "收 10% 手续费" in badge.requires
 
