@@ -118,7 +118,7 @@ def _new(seen: Seen) -> list[Hint]:
 def _soon(seen: Seen) -> list[Hint]:
     if seen.since_reveal is None or not timedelta() <= seen.since_reveal < SOON:
         return []
-    because = f"查看卡密后 {int(seen.since_reveal.total_seconds() // 60)} 分钟内申请"
+    because = f"查看卡密后 {int(seen.since_reveal.total_seconds() // 60) + 1} 分钟内申请"
     return [Hint("soon", because, "卡密无效的，通常马上就会发现")]
 
 

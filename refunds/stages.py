@@ -170,7 +170,7 @@ def next_step(refund: Refund) -> str:
         return str(TO_BALANCE_NEXT[S(refund.status)])
     return {
         S.SUBMITTED: _("初审通常几秒完成，之后自动退款或转人工审核。"),
-        S.FIRST_REVIEW: _("客服核对订单与卡密记录后给出结果，届时会通知您。"),
+        S.FIRST_REVIEW: _("客服核对订单与交付记录后给出结果，届时会通知您。"),
         S.AWAITING_EVIDENCE: _("请按要求补充；到期未补充将按现有材料审核，不会因此直接拒绝。"),
         S.APPROVED: _("财务放款后，款项原路退回您的支付账户。")
         if refund.lane == Lane.STANDARD

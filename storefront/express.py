@@ -30,7 +30,10 @@ class RealNameForm(forms.Form):
     number = forms.CharField(
         label=gettext_lazy("身份证号"), max_length=40, help_text=gettext_lazy("18 位，末位可以是 X")
     )
-    consent = forms.BooleanField(label=gettext_lazy("同意用这两项核对本人身份；本站不保存身份证号"))
+    consent = forms.BooleanField(
+        label=gettext_lazy("同意用这两项核对本人身份；本站不保存身份证号"),
+        error_messages={"required": gettext_lazy("请先勾选同意，再核对。")},
+    )
 
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]
@@ -63,8 +66,8 @@ def _offers(standing: express.Standing) -> list[dict[str, Any]]:
             "offer": offer,
             "names": case.localized("、".join(offer.names), ", ".join(offer.names_en)),
             "checks": [
-                (standing.since is not None, _("本人开通极速退款")),
-                (standing.verified_at is not None, _("已实名认证")),
+                (standing.since is not None, _("已开通") if standing.since else _("还没有开通")),
+                (standing.verified_at is not None, _("已实名认证") if standing.verified_at else _("还没有实名认证")),
                 (offer.record.passed, case.localized(offer.record.sentence, offer.record.sentence_en)),
             ],
         }

@@ -74,6 +74,8 @@ def handed_over(product: Product) -> str:
 def minutes(count: int) -> str:
     """5 分钟, 2 小时, 10 小时 9 分钟, 3 天, 5 天 3 小时: a promise, a median, what is left. Never rounded up."""
     days, hours, left = count // 1440, count // 60, count % 60
+    if count == 0:
+        return _("不到 1 分钟")
     if count >= 2880:
         hours %= 24
         return _("%(days)d 天 %(hours)d 小时") % {"days": days, "hours": hours} if hours else _in_days(days)

@@ -73,7 +73,7 @@ class CaseList(Desk):
 
     @admin.display(description="买家")
     def buyer(self, refund: Refund) -> str:
-        return refund.buyer.username
+        return refund.buyer.shown_name  # a guest's own name is forty characters that say nothing
 
     amount = money("amount_fen", "金额")
 

@@ -92,6 +92,18 @@ def windows(policy: RefundPolicy) -> str:
     return terms.joined(*terms.windows(policy))
 
 
+@register.simple_tag
+def arrival() -> str:
+    """款项原路退回…：when a wallet has it, when a card."""
+    return terms.arrival()
+
+
+@register.simple_tag
+def release_times(policy: RefundPolicy) -> str:
+    """放款：… within how many hours of its approval."""
+    return terms.release(policy)
+
+
 @register.filter
 def duration(minutes: int) -> str:
     """5 分钟, 2 小时, 3 天."""

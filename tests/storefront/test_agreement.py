@@ -44,7 +44,7 @@ def test_it_is_linked_where_it_is_agreed_to(client, make_product):
     product = make_product()
     page = words(client.get(f"/p/{product.pk}/"))
     assert f"我已阅读并同意退款政策“标准 v{product.policy.version}”和《用户协议》v{VERSION}" in page
-    assert page.count('href="/agreement/"') == 2
+    assert page.count('href="/agreement/"') == 3  # above, beside the tick, in the foot
     assert '同意<a href="/agreement/">《用户协议》</a>' in words(client.get("/accounts/signup/"))
     assert 'href="/agreement/"' in words(client.get("/help/"))
 
