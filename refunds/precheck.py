@@ -89,19 +89,19 @@ def _take_steps(refunds: Sequence[Refund], verdicts: Sequence[Verdict], at: date
     for refund, verdict in zip(refunds, verdicts, strict=True):
         note = verdict.sentence if verdict.step == "turn_down" else ""
         alike[verdict.step, verdict.lane, note].append(refund)
+    limits = lanes.limits()
     for (step, lane, note), group in alike.items():
         if step == "auto_approve":
             lifecycle.auto_approve(group, at=at, lane=lane)
-            _draw(group, lane, at)
+            _draw(group, lane, limits[lane].audit_percent, at)
         elif step == "send_to_review":
             lifecycle.send_to_review(group, at=at)
         else:
             lifecycle.turn_down(group, at=at, note=note)
 
 
-def _draw(refunds: Sequence[Refund], lane: Lane, at: datetime) -> None:
+def _draw(refunds: Sequence[Refund], lane: Lane, percent: int, at: datetime) -> None:
     """抽查: some of what no person has decided, a person looks at afterwards (conflict 6)."""
-    percent = lanes.limits()[lane].audit_percent
     AuditSample.objects.bulk_create(
         AuditSample(refund=refund, lane=lane, drawn_at=at)
         for refund in refunds

@@ -139,20 +139,24 @@ def has_cases(code: str) -> bool:
 
 def run(*, at: datetime, limit: int = BATCH) -> int:
     """One batch of one run that is due; returns how many of its cases were tried, at least 1; 0: nothing to do now."""
+    due: PolicySimulation | None = None
     try:
         with transaction.atomic():
-            claimed = _claim(at)
-            return _batch(claimed[0], at, limit) if claimed else 0
+            due = _claim(at)
+            return _batch(due, at, limit) if due else 0
     except OperationalError:
         raise  # the database is away: it goes on where it was
     except Exception:
-        log.exception("simulation: a batch failed")
-        return _set_back(at)
+        if due is None:
+            raise
+        log.exception("simulation %s: a batch failed", due.pk)
+        _set_back(due, at)
+        return 0
 
 
-def _claim(at: datetime) -> list[PolicySimulation]:
+def _claim(at: datetime) -> PolicySimulation | None:
     running = PolicySimulation.objects.filter(status=S.RUNNING).select_related("draft")
-    return workqueue.claim(running, at=at, limit=1)
+    return next(iter(workqueue.claim(running, at=at, limit=1)), None)
 
 
 def _batch(simulation: PolicySimulation, at: datetime, limit: int) -> int:
@@ -206,17 +210,19 @@ def _end(simulation: PolicySimulation, status: S, at: datetime) -> None:
     simulation.save()
 
 
-def _set_back(at: datetime) -> int:
+def _set_back(failed: PolicySimulation, at: datetime) -> None:
     """What failed is tried again later, longer each time, and given up in the end: a person sees it stopped."""
     with transaction.atomic():
-        for simulation in _claim(at):
-            simulation.tries += 1
-            if simulation.tries >= MOST_TRIES:
-                _end(simulation, S.STOPPED, at)
-            else:
-                simulation.next_due_at, simulation.leased_until = at + timedelta(seconds=5 * 2**simulation.tries), None
-                simulation.save()
-    return 0
+        running = PolicySimulation.objects.select_for_update(no_key=True).filter(pk=failed.pk, status=S.RUNNING)
+        simulation = running.first()
+        if simulation is None:  # a person stopped it, or took its draft away
+            return
+        simulation.tries += 1
+        if simulation.tries >= MOST_TRIES:
+            _end(simulation, S.STOPPED, at)
+            return
+        simulation.next_due_at, simulation.leased_until = at + timedelta(seconds=5 * 2**simulation.tries), None
+        simulation.save()
 
 
 # --- one case, twice --------------------------------------------------------------------------------------------------
