@@ -1,4 +1,4 @@
-"""The fee for the balance is not avoided by the name of a reason (S1-15, S4-5)."""
+"""The fee for the balance: not avoided by the name of a reason, and never more than half (S1-15, S4-5)."""
 
 from __future__ import annotations
 
@@ -27,3 +27,11 @@ def test_undelivered_goods_owe_no_fee_whoever_is_at_fault(buy, apply):
     order = buy(price_fen=3000, stock=0, balance_fee_percent=10, fee_percent=10)
     refund = apply(order, reason="other", destination="balance")
     assert (refund.lane, refund.fee_fen, refund.amount_fen) == (Lane.UNDELIVERED, 0, 3000)
+
+
+@pytest.mark.parametrize(("fee_percent", "balance_fee_percent"), [(50, 10), (50, 50), (45, 6)])
+def test_both_fees_together_are_at_most_half(buy, apply, fee_percent, balance_fee_percent):
+    """Each alone may be half. Added up they were refused by the database, and nobody could apply."""
+    order = buy(price_fen=3001, fee_percent=fee_percent, balance_fee_percent=balance_fee_percent)
+    refund = apply(order, reason="changed_mind", destination="balance")
+    assert (refund.lane, refund.fee_fen, refund.amount_fen) == (Lane.ONE_CLICK, 1500, 1501)
