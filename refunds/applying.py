@@ -133,9 +133,10 @@ def left_of(rows: Sequence[Cancellation]) -> dict[int, list[Refundable]]:
 
 def preview(order: Order, application: Application, *, at: datetime) -> Preview:
     """What the pre-check would say now, before anything is submitted: same rules, same sentences. Raises StepRefused
-    where submitting would: a reason that does not fit is refused here too."""
+    where submitting would: a reason that does not fit, or a balance that there is not, is refused here too."""
     refundable = _chosen(refundable_lines(order), application)
     check_reason(order.policy, application.reason, refundable)
+    _check_destination(order, application)
     left_fen = sum(item.amount_fen for item in refundable)
     amount_fen = left_fen if application.amount_fen is None else application.amount_fen
     if left_fen:
