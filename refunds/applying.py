@@ -146,6 +146,17 @@ def preview(order: Order, application: Application, *, at: datetime) -> Preview:
     return Preview(known, policy.decide(known), policy.amounts(known))
 
 
+def review_hours(terms: RefundPolicy, known: Facts) -> int:
+    """How long a review of this may take: what is promised before it is sent, and kept with the case."""
+    return policy.hours_to_review(
+        usual=terms.review_hours,
+        complete=terms.complete_review_hours,
+        extra=terms.cross_border_extra_hours,
+        is_complete=known.is_complete,
+        is_cross_border=known.is_cross_border,
+    )
+
+
 def refundable_lines(order: Order) -> list[Refundable]:
     """The order's lines with what is left of each."""
     taken = promised_fen(RefundLine.objects.filter(order_line__order=order))
@@ -197,8 +208,7 @@ def _submit(order: Order, application: Application, by: User, at: datetime) -> R
 
 
 def _refund(order: Order, payment: Payment, application: Application, known: Facts, by: User) -> Refund:
-    terms, amounts = order.policy, policy.amounts(known)
-    is_complete = bool(known.terms.slots) and not known.missing_slots
+    amounts = policy.amounts(known)
     return Refund(
         order=order,
         payment=payment,
@@ -210,14 +220,8 @@ def _refund(order: Order, payment: Payment, application: Application, known: Fac
         amount_fen=amounts.refund_fen,
         fee_fen=amounts.fee_fen,
         destination=application.destination,
-        is_complete=is_complete,
-        review_hours=policy.hours_to_review(
-            usual=terms.review_hours,
-            complete=terms.complete_review_hours,
-            extra=terms.cross_border_extra_hours,
-            is_complete=is_complete,
-            is_cross_border=known.is_cross_border,
-        ),
+        is_complete=known.is_complete,
+        review_hours=review_hours(order.policy, known),
         payer_key=payment.payer_key,
         device_key=application.device_key,
         submitted_at=known.at,

@@ -64,6 +64,7 @@ class Writing:
     at: datetime
     entry: RefundEntry
     draft: RefundDraft | None
+    device_key: bytes | None
 
     @property
     def answers(self) -> dict[str, Any]:
@@ -71,7 +72,7 @@ class Writing:
 
     @property
     def asked(self) -> Application:
-        return drafts.application(self.draft) if self.draft else Application(reason="")
+        return drafts.application(self.draft, device_key=self.device_key) if self.draft else Application(reason="")
 
     def keep(self, answers: dict[str, Any]) -> None:
         self.draft = drafts.keep(self.order, answers, at=self.at)
@@ -104,7 +105,7 @@ def _step(view: Step) -> Step:
         if entry.verdict is None:  # unpaid, or nothing left of it
             messages.info(request, entry.reason)
             return redirect("storefront:order", order_no)
-        return view(request, Writing(order, at, entry, drafts.of(order)), **named)
+        return view(request, Writing(order, at, entry, drafts.of(order), key_of(request)), **named)
 
     return opened
 
@@ -425,8 +426,8 @@ def check_answers(request: SignedIn, writing: Writing) -> HttpResponse:
         "verdict": _verdict(seen.verdict, seen),
         "hint": _hint(writing),
         "missing": guides.slot_guides(seen.facts.missing_slots) if seen.verdict.step == "send_to_review" else [],
-        "decided_by": writing.at + timedelta(hours=_review_hours(writing.order, seen)),
-        "review_hours": _review_hours(writing.order, seen),
+        "decided_by": writing.at + timedelta(hours=applying.review_hours(writing.order.policy, seen.facts)),
+        "review_hours": applying.review_hours(writing.order.policy, seen.facts),
         "seen": writing.draft.updated_at.isoformat() if writing.draft else "",
     }
     return _page(request, writing, "check", facts)
@@ -574,17 +575,6 @@ def _verdict(verdict: policy.Verdict, seen: Preview | None = None) -> dict[str, 
         "is_about_reason": bool(unmet & {"reason", "not_used"}),
         "is_incomplete": bool(seen and seen.verdict.step == "send_to_review" and seen.facts.missing_slots),
     }
-
-
-def _review_hours(order: Order, seen: Preview) -> int:
-    terms = order.policy
-    return policy.hours_to_review(
-        usual=terms.review_hours,
-        complete=terms.complete_review_hours,
-        extra=terms.cross_border_extra_hours,
-        is_complete=bool(seen.facts.terms.slots) and not seen.facts.missing_slots,
-        is_cross_border=seen.facts.is_cross_border,
-    )
 
 
 def _uuid(text: str) -> UUID:
