@@ -38,7 +38,7 @@ class QueueFilter(admin.SimpleListFilter):
 class CaseList(Desk):
     """退款单 by queue, the most urgent first."""
 
-    list_display = ("number", "buyer", "shop", "amount", "why", "state", "waits_for", "due")
+    list_display = ("number", "buyers_name", "shop", "amount", "why", "state", "waits_for", "due")
     list_display_links = ("number",)
     list_filter = (QueueFilter, "status", "lane")
     sortable_by = ("amount", "due")
@@ -72,7 +72,7 @@ class CaseList(Desk):
         return refund.refund_no
 
     @admin.display(description="买家")
-    def buyer(self, refund: Refund) -> str:
+    def buyers_name(self, refund: Refund) -> str:
         return refund.buyer.shown_name  # a guest's own name is forty characters that say nothing
 
     amount = money("amount_fen", "金额")

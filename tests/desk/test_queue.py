@@ -13,6 +13,7 @@ from django.utils import timezone
 
 import clock
 from accounts import desk
+from accounts.models import User
 from refunds import lifecycle
 from tests.desk.conftest import text
 
@@ -185,3 +186,14 @@ def test_what_a_rule_looked_at_reads_in_local_time_and_yuan(sits, reviewer, revi
     assert "refundable=¥" in shown_input
     assert "+00:00" not in shown_input
     assert "_fen=" not in shown_input
+
+
+def test_a_guest_is_called_one(sits, reviewer, reviewed):
+    """The name of a guest's account is forty characters that say nothing, and push the deadline off the screen."""
+    case = reviewed()
+    User.objects.filter(pk=case.buyer_id).update(is_guest=True, username="guest-68587e28da834febb7e14c7ab12a5608")
+    seat = sits(reviewer)
+    for page in (QUEUE, reverse("admin:refunds_refund_change", args=[case.pk])):
+        said = text(seat.get(page))
+        assert "访客" in said
+        assert "guest-6858" not in said

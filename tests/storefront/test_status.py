@@ -71,13 +71,13 @@ def test_it_says_when_it_was_counted_and_when_that_is_old(client):
     assert "统计没有按时更新" in text(client.get("/status/"))
 
 
-def test_it_costs_one_query_more_than_the_help_page(client):
+def test_it_costs_no_more_queries_than_the_help_page(client):
     pace.compute(at=clock.now())
     with CaptureQueriesContext(connection) as help_page:
         client.get("/help/")
     with CaptureQueriesContext(connection) as page:
         client.get("/status/")
-    assert len(page) == len(help_page) + 1
+    assert len(page) <= len(help_page)  # whose own one is for the policy it leads to
 
 
 def test_the_pages_lead_to_each_other(client):
