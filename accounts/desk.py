@@ -448,7 +448,7 @@ def deadline(moment: datetime | None, at: datetime) -> SafeString | str:
 
 def called(person: User | None) -> str:
     """What a colleague is called on the desk."""
-    return (person.get_full_name() or person.username) if person else "系统"
+    return (person.get_full_name() or person.shown_name) if person else "系统"
 
 
 __all__ = [
