@@ -28,6 +28,7 @@ JOIN refunds_refund AS refund ON refund.id = event.refund_id
 JOIN integrations_webhookendpoint AS webhook
   ON webhook.shop_id = refund.shop_id AND webhook.is_on AND webhook.created_at <= event.at
  AND ('refund.' || event.to_status) = ANY (webhook.events)
+JOIN shops_shop AS shop ON shop.id = webhook.shop_id AND shop.status IN ('open', 'leaving') -- as its keys are served
 WHERE event.id > %s AND event.to_status <> event.from_status
   AND NOT EXISTS (SELECT FROM integrations_webhookdelivery AS told
                   WHERE told.endpoint_id = webhook.id AND told.event_id = event.id)

@@ -105,7 +105,11 @@ def _step(view: Step) -> Step:
         if entry.verdict is None:  # unpaid, or nothing left of it
             messages.info(request, entry.reason)
             return redirect("storefront:order", order_no)
-        return view(request, Writing(order, at, entry, drafts.of(order), key_of(request)), **named)
+        try:
+            return view(request, Writing(order, at, entry, drafts.of(order), key_of(request)), **named)
+        except StepRefused as refusal:  # the order changed between two looks at it
+            messages.error(request, str(refusal))
+            return redirect("storefront:order", order_no)
 
     return opened
 

@@ -150,6 +150,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='refundpolicy',
-            constraint=models.CheckConstraint(condition=models.Q(('balance_fee_percent__lte', 50), ('fee_percent__lte', 50)), name='policy_fees_are_shares', violation_error_message='手续费不能超过 50%。'),
+            constraint=models.CheckConstraint(condition=models.Q(('fee_percent__lte', models.expressions.CombinedExpression(models.Value(50), '-', models.F('balance_fee_percent')))), name='policy_fees_are_shares', violation_error_message='两种手续费合计不能超过 50%。'),
         ),
     ]

@@ -92,8 +92,8 @@ class RefundPolicy(models.Model):
             ),
             models.CheckConstraint(
                 name="policy_fees_are_shares",
-                condition=Q(fee_percent__lte=50, balance_fee_percent__lte=50),
-                violation_error_message=_("手续费不能超过 50%。"),
+                condition=Q(fee_percent__lte=50 - models.F("balance_fee_percent")),
+                violation_error_message=_("两种手续费合计不能超过 50%。"),
             ),
             models.CheckConstraint(
                 name="draft_is_published_by_nobody",

@@ -12,6 +12,7 @@ from integrations import feed
 from integrations.models import Reading, WebhookDelivery, WebhookEndpoint
 from refunds import lifecycle
 from refunds.models import RefundEvent
+from shops.models import Shop
 
 
 @pytest.mark.django_db(transaction=True)
@@ -104,3 +105,15 @@ def settle() -> None:
 def told() -> list[str]:
     rows = WebhookDelivery.objects.filter(endpoint=WebhookEndpoint.objects.get()).order_by("created_at", "pk")
     return list(rows.values_list("event__refund__refund_no", flat=True))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_suspended_shop_is_told_nothing(listen, reviewed, buyer):
+    """As its keys are not served: what happens meanwhile is read once it is open again."""
+    refund = reviewed()
+    listen("refund.withdrawn")
+    settle()
+    Shop.objects.filter(pk=refund.shop_id).update(status="suspended")
+    lifecycle.withdraw(refund, by=buyer, at=clock.now())
+    settle()
+    assert told() == []

@@ -140,6 +140,10 @@ ATTACKS = {
         "UPDATE shops_refundpolicy SET balance_fee_percent = 51 WHERE id = {draft}",
         "policy_fees_are_shares",
     ),
+    "two fees that are more than half": (
+        "UPDATE shops_refundpolicy SET fee_percent = 30, balance_fee_percent = 21 WHERE id = {draft}",
+        "policy_fees_are_shares",
+    ),
     "a draft that somebody published": (
         "UPDATE shops_refundpolicy SET published_by_id = {operator} WHERE id = {draft}",
         "draft_is_published_by_nobody",
