@@ -1,4 +1,4 @@
-"""An order that two cases refund bit by bit: the one that comes to nothing does not fetch back what the other paid for."""
+"""Two cases refund an order bit by bit: the one that comes to nothing does not fetch back what the other paid for."""
 
 from __future__ import annotations
 
