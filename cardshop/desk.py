@@ -190,7 +190,10 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         rows.append(("渠道账户", "需要充值或修复的商户号", _accounts()))
     if rights.may(request.user, "see", "orders.topup"):
         rows.append(("直充单", "供应商迟迟没有结果的", _topups(at)))
-    rows.append(("自动退款", "系统自动通过的，抽出一部分给人看", _audits(at)))
+    if rights.may(request.user, "judge", "refunds.auditsample") or rights.may(
+        request.user, "pause", "refunds.lanelimits"
+    ):
+        rows.append(("自动退款", "系统自动通过的，抽出一部分给人看", _audits(at)))
     user = request.user
     return context | {
         "tile_rows": rows,

@@ -169,7 +169,9 @@ def sweep(*, at: datetime) -> int:
     """Drafts that nobody touched for 30 days go, with their pictures. Returns how many; call until there are none."""
     with transaction.atomic():
         old = RefundDraft.objects.filter(updated_at__lt=at - timedelta(days=KEPT_DAYS))
-        keys = list(old.select_for_update(skip_locked=True).order_by("pk").values_list("pk", flat=True)[:BATCH])
+        keys = list(
+            old.select_for_update(no_key=True, skip_locked=True).order_by("pk").values_list("pk", flat=True)[:BATCH]
+        )
         names = list(DraftImage.objects.filter(draft__in=keys).values_list("image", flat=True))
         RefundDraft.objects.filter(pk__in=keys).delete()
         transaction.on_commit(lambda: _delete_files(names))

@@ -15,8 +15,6 @@ from typing import Any
 from money import yuan
 from refunds.models import Lane, Status
 
-MOST_FEE_PERCENT = 50  # of both fees together: whoever is at fault has at least half of the money back
-
 
 @dataclass(frozen=True)
 class Terms:
@@ -195,7 +193,7 @@ def _fee_percent(facts: Facts) -> int:
     percent = terms.fee_percent if terms.at_fault == "buyer" and not facts.is_canceled else 0
     if facts.to_balance and terms.at_fault in {"buyer", "nobody"} and not facts.is_canceled:
         percent += terms.balance_fee_percent
-    return min(percent, MOST_FEE_PERCENT)
+    return percent
 
 
 def _opens(lane: Lane, proofs: Sequence[RuleResult], answers: Sequence[RuleResult]) -> RuleResult:
@@ -394,7 +392,7 @@ def owes_no_fee_unclear(facts: Facts) -> RuleResult:
     reason picked from a list must not be worth money. So with the fee for the balance, where it is asked to go there.
     """
     terms = facts.terms
-    most_percent = min(terms.fee_percent + (terms.balance_fee_percent if facts.to_balance else 0), MOST_FEE_PERCENT)
+    most_percent = terms.fee_percent + (terms.balance_fee_percent if facts.to_balance else 0)
     return _result(
         "fault_is_clear",
         _fee_percent(facts) == most_percent or facts.delivered_count == 0,

@@ -76,8 +76,11 @@ def test_a_guest_buys_sees_reveals_and_asks_for_the_money_back(guest_buys):
     assert order.order_no in words(client.get(place))
     shown = words(client.post(f"{place}lines/1/reveal/"))
     assert "CODE-" in shown
-    asked = {"reason": "invalid_code", "description": "提示已使用", "amount": "30.00"}
-    assert client.post(f"{place}refund/", asked).status_code == 302
+    assert client.post(f"{place}refund/", {"reason": "invalid_code"}).status_code == 302
+    asked = {"description": "11月20日晚8点兑换，提示已使用"}
+    assert client.post(f"{place}refund/material/", asked).status_code == 302
+    seen = client.get(f"{place}refund/check/").context["seen"]
+    assert client.post(f"{place}refund/check/", {"seen": seen}).status_code == 302
     case = Refund.objects.get(order=order)
     assert (case.buyer, case.asked_by) == (order.buyer, order.buyer)
     assert case.refund_no in words(client.get(f"/refunds/{case.refund_no}/"))

@@ -12,6 +12,8 @@ from django.db import close_old_connections, connection
 from hypothesis import HealthCheck, Phase, given, settings
 from rest_framework.throttling import UserRateThrottle
 
+import clock
+
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),  # the fuzzer's own libraries
@@ -45,11 +47,16 @@ def one_connection(db) -> Iterator[None]:
 
 
 @pytest.fixture
-def fuzz(request, one_connection, api, buy, reveal, apply, monkeypatch) -> Callable[..., Counter[int]]:
+def fuzz(request, one_connection, api, buy, reveal, apply, merchant, shop, monkeypatch) -> Callable[..., Counter[int]]:
     """`fuzz("buyer", examples=8)` sends as many requests of each kind to each operation; counts answers by status."""
+    from api.shop import OfKey
+    from integrations import keys
+
     monkeypatch.setattr(UserRateThrottle, "THROTTLE_RATES", {"user": None})
+    monkeypatch.setattr(OfKey, "THROTTLE_RATES", {"shop_key": None})
     order = buy(price_fen=8800)
     reveal(order)
+    _row, key = keys.make(shop, "ERP", ("orders:read", "refunds:read"), by=merchant, at=clock.now())
     real = {"order_no": order.order_no, "refund_no": apply(order).refund_no}
 
     def run(role: str, examples: int) -> Counter[int]:
@@ -57,7 +64,7 @@ def fuzz(request, one_connection, api, buy, reveal, apply, monkeypatch) -> Calla
         from django.core.wsgi import get_wsgi_application
         from schemathesis import GenerationMode
 
-        app = in_session_of(api(request.getfixturevalue(role)), get_wsgi_application())
+        app = in_session_of(api(request.getfixturevalue(role)), key, get_wsgi_application())
         schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", app)
         answers: Counter[int] = Counter()
         for found in schema.get_all_operations():
@@ -72,12 +79,13 @@ def fuzz(request, one_connection, api, buy, reveal, apply, monkeypatch) -> Calla
     return run
 
 
-def in_session_of(caller: Any, app: Any) -> Any:
-    """However broken a request is, it comes with this person's session and CSRF token."""
+def in_session_of(caller: Any, key: str, app: Any) -> Any:
+    """However broken a request is, it comes with this person's session and CSRF token, and with a shop's key."""
     cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in caller.client.cookies.items())
 
     def with_session(environ: dict[str, Any], start_response: Any) -> Any:
-        return app(environ | {"HTTP_COOKIE": cookies, "HTTP_X_CSRFTOKEN": caller.token}, start_response)
+        ours = {"HTTP_COOKIE": cookies, "HTTP_X_CSRFTOKEN": caller.token, "HTTP_AUTHORIZATION": f"Bearer {key}"}
+        return app(environ | ours, start_response)
 
     return with_session
 

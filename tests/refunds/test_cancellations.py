@@ -8,7 +8,7 @@ import clock
 from cardshop import invariants
 from orders import cancellation, stopping
 from orders.models import Cancellation, Cause, OrderStatus, ServiceJob
-from refunds import applying, cancellations, lifecycle, sweeping
+from refunds import applying, cancellations, disbursement, lifecycle, sweeping
 from refunds.lifecycle import StepRefused
 from refunds.models import Lane, Refund, Status
 
@@ -230,9 +230,13 @@ def test_undelivered_and_refunded_in_full_is_canceled(reason, is_late, cause, pe
     assert Refund.objects.get().status == Status.ARRIVED
 
 
-def test_refunded_in_part_it_is_still_delivered(buy, apply, drain):
+def test_refunded_in_part_it_is_still_delivered(buy, apply, drain, reviewer, finance):
+    """A person agrees to that: by itself nearly all of the price would go back, and the goods come all the same."""
     order = buy(3000, stock=0)
-    apply(order, reason="changed_mind", amount_fen=1000)
+    refund = apply(order, reason="changed_mind", amount_fen=1000)
+    assert refund.status == Status.FIRST_REVIEW
+    lifecycle.approve([refund], by=reviewer, at=clock.now(), note="双方同意")
+    disbursement.release([refund], by=finance, at=clock.now())
     drain()
     order.refresh_from_db()
     assert (order.status, ServiceJob.objects.get().status) == (OrderStatus.PAID, "waiting")
