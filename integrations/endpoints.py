@@ -33,7 +33,7 @@ class CannotChange(Exception):
 def add(shop: Shop, url: str, events: Sequence[str], *, by: User, at: datetime) -> tuple[WebhookEndpoint, str]:
     """添加地址: the row, and its secret, to be shown once. Raises CannotChange, rights.NotAllowed."""
     url, chosen = _address(url), _events(events)
-    with _locked(shop, by) as locked:
+    with rights.locked(shop, by=by, act="integrations") as locked:
         if locked.webhooks.count() >= MOST_ENDPOINTS:
             raise CannotChange(_("一家店最多 %(most)d 个回调地址。") % {"most": MOST_ENDPOINTS})
         endpoint = WebhookEndpoint(shop=locked, url=url, events=chosen, created_by=by, created_at=at)
@@ -171,16 +171,8 @@ def _tell_owners(endpoint: WebhookEndpoint, at: datetime) -> None:
 
 
 @contextmanager
-def _locked(shop: Shop, by: User) -> Iterator[Shop]:
-    with transaction.atomic():
-        locked = Shop.objects.select_for_update(no_key=True).get(pk=shop.pk)
-        rights.demand(by, locked, "integrations")
-        yield locked
-
-
-@contextmanager
 def _one(endpoint: WebhookEndpoint, by: User) -> Iterator[WebhookEndpoint]:
-    with _locked(endpoint.shop, by) as shop:
+    with rights.locked(endpoint.shop, by=by, act="integrations") as shop:
         locked = WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
         locked.shop = shop
         yield locked

@@ -9,12 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hmac import compare_digest
 
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
@@ -40,7 +38,7 @@ def make(shop: Shop, name: str, scopes: Sequence[str], *, by: User, at: datetime
     if not name.strip() or not chosen:
         raise CannotChange(_("请填写用途，并至少选一项权限。"))
     text = f"csk_{secrets.token_urlsafe(32)}"
-    with _locked(shop, by) as locked:
+    with rights.locked(shop, by=by, act="integrations") as locked:
         if live(locked).count() >= MOST_LIVE:
             raise CannotChange(_("一家店最多 %(most)d 个有效密钥，请先吊销不用的。") % {"most": MOST_LIVE})
         key = ShopKey.objects.create(
@@ -53,7 +51,7 @@ def make(shop: Shop, name: str, scopes: Sequence[str], *, by: User, at: datetime
 
 def revoke(key: ShopKey, *, by: User, at: datetime) -> None:
     """吊销: from the next call on it opens nothing. Raises rights.NotAllowed. Once more is as well."""
-    with _locked(key.shop, by) as locked:
+    with rights.locked(key.shop, by=by, act="integrations") as locked:
         if live(locked).filter(pk=key.pk).update(revoked_by=by, revoked_at=at):
             life.record(locked, "revoke_key", from_status=locked.status, by=by, at=at, reason=str(key))
 
@@ -77,15 +75,6 @@ def used(key: ShopKey, *, at: datetime) -> None:
 
 def live(shop: Shop) -> QuerySet[ShopKey]:
     return ShopKey.objects.filter(shop=shop, revoked_at__isnull=True)
-
-
-@contextmanager
-def _locked(shop: Shop, by: User) -> Iterator[Shop]:
-    """The shop, locked, so that two owners do not make the eleventh key at once."""
-    with transaction.atomic():
-        locked = Shop.objects.select_for_update(no_key=True).get(pk=shop.pk)
-        rights.demand(by, locked, "integrations")
-        yield locked
 
 
 def _digest(text: str) -> bytes:

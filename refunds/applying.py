@@ -136,7 +136,7 @@ def preview(order: Order, application: Application, *, at: datetime) -> Preview:
     where submitting would: a reason that does not fit, or a balance that there is not, is refused here too."""
     refundable = _chosen(refundable_lines(order), application)
     check_reason(order.policy, application.reason, refundable)
-    _check_destination(order, application)
+    check_destination(order, application)
     left_fen = sum(item.amount_fen for item in refundable)
     amount_fen = left_fen if application.amount_fen is None else application.amount_fen
     if left_fen:
@@ -191,7 +191,7 @@ def _submit(order: Order, application: Application, by: User, at: datetime) -> R
         raise AlreadyActive(active.refund_no)
     chosen = _chosen(refundable_lines(order), application)
     check_reason(order.policy, application.reason, chosen)
-    _check_destination(order, application)
+    check_destination(order, application)
     parts = _parts(_amount(application, chosen, payment), chosen)
     asked = _asked_by(order, payment, application, parts)
     known = facts.gather([asked], at=at)[0]
@@ -290,8 +290,9 @@ def check_reason(terms: RefundPolicy, code: str, chosen: Sequence[Refundable]) -
         raise StepRefused("reason_does_not_fit", MISFITS[why] % words)
 
 
-def _check_destination(order: Order, application: Application) -> None:
-    """余额 is an account's: a guest has none (I13: by the buyer's own choice, and to nobody else's)."""
+def check_destination(order: Order, application: Application) -> None:
+    """余额 is an account's: a guest has none (I13: by the buyer's own choice, and to nobody else's). Raises
+    StepRefused."""
     if application.destination not in Destination.values:
         raise StepRefused("unknown_destination", _("请选择原路退回或退至余额。"))
     if application.destination == Destination.BALANCE and order.buyer.is_guest:

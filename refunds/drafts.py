@@ -140,8 +140,10 @@ def gap(order: Order, draft: RefundDraft | None) -> Gap | None:
             applying.check_amount(asked.amount_fen, min(sum(item.amount_fen for item in chosen), most_fen))
         except StepRefused as refusal:
             return Gap("money", str(refusal), is_news=True)
-    if asked.destination == Destination.BALANCE and order.buyer.is_guest:
-        return Gap("money", _("访客没有余额账户，请选择原路退回，或先认领订单。"), is_news=True)
+    try:
+        applying.check_destination(order, asked)
+    except StepRefused as refusal:
+        return Gap("money", str(refusal), is_news=True)
     return None
 
 

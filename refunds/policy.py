@@ -387,7 +387,7 @@ def is_under_daily_cap(facts: Facts) -> RuleResult:
     )
 
 
-def owes_no_fee_unclear(facts: Facts) -> RuleResult:
+def is_fault_clear(facts: Facts) -> RuleResult:
     """Where the policy keeps a fee from buyers at fault, whoever names another's fault is asked by a person first: a
     reason picked from a list must not be worth money. So with the fee for the balance, where it is asked to go there.
     """
@@ -466,7 +466,7 @@ BEYOND_CAPS = (
 )
 SWITCHED_OFF = ("自动退款暂停，由人工审核", "Automatic refunds are paused: a person reviews it")
 
-PROOFS = [is_unseen, is_valid, is_whole, owes_no_fee_unclear]
+PROOFS = [is_unseen, is_valid, is_whole, is_fault_clear]
 LANE_RULES: dict[Lane, list[Callable[[Facts], RuleResult]]] = {
     Lane.ONE_CLICK: [is_small, is_under_daily_cap, has_room(Lane.ONE_CLICK)],
     Lane.EXPRESS: [has_opted_in, is_below_express, has_clean_record, has_room(Lane.EXPRESS)],

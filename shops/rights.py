@@ -5,6 +5,10 @@ Staff of the platform have no rights here: what they do stands in ``accounts/rig
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
@@ -43,6 +47,15 @@ def demand(user: User, shop: Shop, act: str) -> None:
     """Raises NotAllowed. Called inside the transaction that the right is needed for (I10)."""
     if not may(user, shop, act):
         raise NotAllowed(_("您在这家店没有这项权限，请联系店主。"))
+
+
+@contextmanager
+def locked(shop: Shop, *, by: User, act: str) -> Iterator[Shop]:
+    """The shop, locked, for somebody who may do ``act`` there: two of them do not do it at once. Raises NotAllowed."""
+    with transaction.atomic():
+        held = Shop.objects.select_for_update(no_key=True).get(pk=shop.pk)
+        demand(by, held, act)
+        yield held
 
 
 def shops_of(user: User, act: str) -> QuerySet[Shop]:

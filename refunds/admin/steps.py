@@ -100,9 +100,7 @@ class RefundDesk(CasePage):
         explain=explain,
     )
     def disburse(self, request: HttpRequest, form: DisburseForm, object_id: str) -> str:
-        released = disbursement.release([_case(form)], by=me(request), at=clock.now())
-        tell(request, released)
-        return list_url(Refund) if released.sent else ""
+        return _release(request, form)
 
     @staff_act(
         CreditForm,
@@ -113,9 +111,7 @@ class RefundDesk(CasePage):
         explain=explain,
     )
     def credit_balance(self, request: HttpRequest, form: CreditForm, object_id: str) -> str:
-        released = disbursement.release([_case(form)], by=me(request), at=clock.now())
-        tell(request, released)
-        return list_url(Refund) if released.sent else ""
+        return _release(request, form)
 
     @staff_act(
         ReissueForm,
@@ -179,6 +175,13 @@ def tell(request: HttpRequest, released: Released) -> None:
     for refund, refusal in released.refused:
         refund.refresh_from_db()
         messages.error(request, _with_link(refund, f"没有放款：{explain(refusal, str(refund.pk))}"))
+
+
+def _release(request: HttpRequest, form: StepForm) -> str:
+    """放款, wherever the case's money goes; back to the queue once it went."""
+    released = disbursement.release([_case(form)], by=me(request), at=clock.now())
+    tell(request, released)
+    return list_url(Refund) if released.sent else ""
 
 
 def _case(form: StepForm) -> Refund:
