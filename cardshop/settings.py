@@ -164,6 +164,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "accounts",
     "notices",
+    "workcalendar",
     "records",
     "ledger",
     "shops",

@@ -13,12 +13,12 @@ Sums are made in UTC, so neither the zone that a moment comes in nor its summer 
 
 from __future__ import annotations
 
-import bisect
-import functools
+from bisect import bisect_left
 from datetime import UTC, date, datetime, time, timedelta
 
-from refunds import workdays
 from refunds.workdays import SHANGHAI
+from workcalendar import current
+from workcalendar.days import Calendar
 
 DAY = timedelta(days=1)
 NONE = timedelta(0)
@@ -43,52 +43,47 @@ def between(start: datetime, end: datetime, *, working: bool) -> timedelta:
 
 
 def is_official(start: datetime, end: datetime) -> bool:
-    """Whether every day from ``start`` to ``end``, both included, rests on a published plan."""
-    years = range(_day(start).year, _day(end).year + 1)
-    return all(workdays.is_official(date(year, 1, 1)) for year in years)
+    """Whether every day from ``start`` to ``end``, both included, rests on a plan: published, or as entered."""
+    return current.calendar().is_official(_day(_aware(start)), _day(_aware(end)))
 
 
 # --- working days by the year: a count jumps, it does not walk -------------------------------------------------------
 
 
 def _counted_on(at: datetime, lasts: timedelta) -> datetime:
-    day, gone = _start(at)
+    calendar = current.calendar()
+    day, gone = _start(calendar, at)
     days, rest = divmod(gone + lasts, DAY)
-    return _midnight(_nth_after(day, days)) + rest
+    return _midnight(_nth_after(calendar, day, days)) + rest
 
 
 def _counted_until(first: datetime, last: datetime) -> timedelta:
-    (day, gone), (last_day, last_gone) = _start(first), _start(last)
-    return DAY * _how_many(day, last_day) + last_gone - gone
+    calendar = current.calendar()
+    (day, gone), (last_day, last_gone) = _start(calendar, first), _start(calendar, last)
+    return DAY * _how_many(calendar, day, last_day) + last_gone - gone
 
 
-def _start(at: datetime) -> tuple[date, timedelta]:
+def _start(calendar: Calendar, at: datetime) -> tuple[date, timedelta]:
     """The working day that ``at`` counts to, and how much of it has gone: none, if ``at`` is on a day off."""
     day = _day(at)
-    first = _nth_after(day, 0)
+    first = _nth_after(calendar, day, 0)
     return first, at - _midnight(day) if first == day else NONE
 
 
-def _nth_after(day: date, number: int) -> date:
+def _nth_after(calendar: Calendar, day: date, number: int) -> date:
     """The ``number``-th working day after the first one that is not before ``day``."""
     year = day.year
-    number += bisect.bisect_left(_workdays(year), day)
-    while number >= len(_workdays(year)):
-        number -= len(_workdays(year))
+    number += bisect_left(calendar.workdays(year), day)
+    while number >= len(calendar.workdays(year)):
+        number -= len(calendar.workdays(year))
         year += 1
-    return _workdays(year)[number]
+    return calendar.workdays(year)[number]
 
 
-def _how_many(first: date, last: date) -> int:
+def _how_many(calendar: Calendar, first: date, last: date) -> int:
     """Working days from ``first``, and before ``last``."""
-    whole = sum(len(_workdays(year)) for year in range(first.year, last.year))
-    return whole + bisect.bisect_left(_workdays(last.year), last) - bisect.bisect_left(_workdays(first.year), first)
-
-
-@functools.cache
-def _workdays(year: int) -> tuple[date, ...]:
-    days = (date(year, 1, 1) + DAY * number for number in range(366))
-    return tuple(day for day in days if day.year == year and workdays.is_workday(day))
+    whole = sum(len(calendar.workdays(year)) for year in range(first.year, last.year))
+    return whole + bisect_left(calendar.workdays(last.year), last) - bisect_left(calendar.workdays(first.year), first)
 
 
 def _midnight(day: date) -> datetime:
@@ -96,7 +91,7 @@ def _midnight(day: date) -> datetime:
 
 
 def _day(at: datetime) -> date:
-    return _aware(at).astimezone(SHANGHAI).date()
+    return at.astimezone(SHANGHAI).date()
 
 
 def _aware(at: datetime) -> datetime:

@@ -1,21 +1,18 @@
 """工作日: Chinese working days with their make-up days, and by when a refund should have arrived (P10).
 
-The State Council publishes a year's plan late in the year before; ``chinese_calendar`` carries it for the years that
-it knows, and raises for all others. Those are estimated: statutory holidays are free, make-up days are not known yet,
-otherwise Monday to Friday. Every answer says whether it rests on published plans (``official``); where it does not, the
-page adds 以国务院公布的放假安排为准.
+The State Council publishes a year's plan late in the year before; which days are worked, and how we know, is
+``workcalendar``. Every answer says whether it rests on plans that are published, or that an operator entered
+(``official``); where it does not, the page adds 以国务院公布的放假安排为准.
 """
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-import chinese_calendar
-
 from payments.gateways.base import ReceivedAccountKind
+from workcalendar import current
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -37,7 +34,7 @@ class ArrivalWindow:
 
 @dataclass(frozen=True)
 class CountedDay:
-    """The day that a count ended on; ``official`` if the plans of all days counted over are published."""
+    """The day that a count ended on; ``official`` if the plans of all days counted over are known."""
 
     day: date
     official: bool
@@ -70,24 +67,10 @@ def add_workdays(day: date, count: int) -> CountedDay:
 
 
 def is_workday(day: date) -> bool:
-    """Whether people work on ``day`` in mainland China: by the published plan, else as estimated (``is_official``)."""
-    try:
-        return chinese_calendar.is_workday(day)
-    except NotImplementedError:
-        return day.weekday() < 5 and day not in _statutory_holidays(day.year)
+    """Whether people work on ``day`` in mainland China: by its plan, else as estimated (``is_official``)."""
+    return current.calendar().is_working(day)
 
 
 def is_official(day: date) -> bool:
-    """Whether the plan of that day's year is published, as far as the installed ``chinesecalendar`` knows."""
-    try:
-        chinese_calendar.is_workday(day)
-    except NotImplementedError:
-        return False
-    return True
-
-
-@functools.cache
-def _statutory_holidays(year: int) -> frozenset[date]:
-    import holidays  # half a second to load, and needed only beyond the published plans
-
-    return frozenset(holidays.country_holidays("CN", years=year))
+    """Whether that day's plan is published, or an operator entered it."""
+    return current.calendar().is_official(day, day)

@@ -178,6 +178,15 @@ def drop_the_database_whoever_is_in_it() -> None:
     DatabaseCreation._destroy_test_db = destroy  # type: ignore[method-assign]
 
 
+@pytest.fixture(autouse=True)
+def _calendar_without_entries() -> None:
+    """As the tests' database begins: no count of queries depends on when a process last looked for entries."""
+    from workcalendar import current
+    from workcalendar.days import Calendar
+
+    current.know(Calendar())
+
+
 # --- The outside world ----------------------------------------------------------------------------------------------
 
 
