@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -65,3 +67,26 @@ class DailyRoot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day}"
+
+
+class PackDownload(models.Model):
+    """证据包下载: which pack of which case went out, to whom and when. Its digest tells it from any other."""
+
+    about = models.CharField(_("单号"), max_length=20)  # the refund's number
+    reader = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("下载人"))
+    made_for = models.CharField(_("身份"), max_length=8)  # refunds.evidence_pack.Side
+    manifest_digest = models.CharField(_("清单摘要"), max_length=64)  # SHA-256 of the signed statement
+    size_bytes = models.PositiveBigIntegerField(_("大小（字节）"))
+    at = models.DateTimeField(_("时间"))
+
+    class Meta:
+        verbose_name = _("证据包下载")
+        verbose_name_plural = _("证据包下载")
+        constraints = [
+            models.CheckConstraint(name="pack_is_made_for_a_side", condition=Q(made_for__in=["buyer", "shop", "staff"])),
+        ]
+        indexes = [models.Index(name="pack_download_about", fields=["about", "id"])]
+        triggers = append_only("pack_downloads_are_append_only")
+
+    def __str__(self) -> str:
+        return f"{self.about} {self.made_for}"
