@@ -28,9 +28,10 @@ from api.parsing import BoundedForm
 from notices.wording import WORDING
 from orders.models import Order
 from payments.models import AttemptStatus, RefundAttempt
-from refunds import applying, lifecycle, stages
+from refunds import applying, evidence, lifecycle, stages
 from refunds.models import Destination, Evidence, Queue, Refund, RefundEvent, RefundLine, Status
 from refunds.reasons import REASONS
+from shops.policy_terms import SLOTS
 
 MOST_RELEASED = 100
 REASON_CHOICES = [(reason.code, reason.title) for reason in REASONS.values()]
@@ -156,13 +157,14 @@ class AttemptOfRefund(serializers.ModelSerializer):
 
 
 class EvidenceOfRefund(serializers.ModelSerializer):
-    """A sentence, or an image under `image_url` (the same login, for 15 minutes; null for a sentence)."""
+    """A sentence, or an image under `image_url` (the same login, for 15 minutes; null for a sentence). `slot`: what the
+    image is laid down for; empty: any other."""
 
     image_url = serializers.SerializerMethodField()
 
     class Meta:
         model = Evidence
-        fields = ["id", "note", "image_url", "content_type", "width", "height", "created_at"]
+        fields = ["id", "note", "slot", "image_url", "content_type", "width", "height", "created_at"]
 
     @extend_schema(responses=serializers.URLField(allow_null=True))
     def get_image_url(self, row: Evidence) -> str | None:
@@ -170,6 +172,13 @@ class EvidenceOfRefund(serializers.ModelSerializer):
             return None
         request = self.context["request"]
         return str(request.build_absolute_uri(private_pictures.address("storefront:evidence", row, request.user)))
+
+
+class SlotOfRefund(serializers.Serializer):
+    """One picture that is asked for: send it with this `slot`."""
+
+    slot = serializers.CharField()
+    title = serializers.CharField()
 
 
 class RefundInFull(RefundInList):
@@ -181,6 +190,7 @@ class RefundInFull(RefundInList):
     events = EventOfRefund(many=True, read_only=True)
     attempts = serializers.SerializerMethodField()
     evidence = EvidenceOfRefund(many=True, read_only=True)
+    missing_slots = serializers.SerializerMethodField()
 
     class Meta(RefundInList.Meta):
         fields = [
@@ -203,6 +213,17 @@ class RefundInFull(RefundInList):
             "events",
             "attempts",
             "evidence",
+            "missing_slots",
+        ]
+
+    @extend_schema_field(SlotOfRefund(many=True))
+    def get_missing_slots(self, refund: Refund) -> Any:
+        """What a complete case would show, and this one does not yet."""
+        pictures = [row for row in refund.evidence.all() if row.image]
+        return [
+            {"slot": guide.slot, "title": guide.title}
+            for guide, is_there in evidence.completeness(refund, pictures)
+            if not is_there
         ]
 
     def get_contact(self, refund: Refund) -> str:
@@ -256,10 +277,17 @@ class NewRefund(Strict):
 
 
 class NewEvidence(Strict):
-    """A sentence, an image (JPEG, PNG or WebP, at most 8 MB), or both."""
+    """A sentence, an image (JPEG, PNG or WebP, at most 8 MB), or both. `slot`: which of `missing_slots` the image is
+    for; without one it is any other picture."""
 
     note = serializers.CharField(max_length=500, allow_blank=True, required=False)
     image = serializers.FileField(allow_empty_file=True, required=False)
+    slot = serializers.ChoiceField(SLOTS, required=False)
+
+    def validate(self, sent: dict[str, Any]) -> dict[str, Any]:
+        if "slot" in sent and "image" not in sent:
+            raise serializers.ValidationError({"slot": ["没有图片，凭证项无从说起；请附上图片，或去掉这一项。"]})
+        return sent
 
 
 class Release(Strict):
@@ -298,7 +326,7 @@ class RefundDoor(Door):
 
     def in_full(self, refund_no: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
         events = RefundEvent.objects.order_by("sequence")
-        rows = visible_to(self.caller).select_related("order", "pre_check")
+        rows = visible_to(self.caller).select_related("order__policy", "pre_check")
         rows = rows.prefetch_related(
             Prefetch("events", events), "evidence", "lines__order_line", "disbursements__attempt"
         )
@@ -390,7 +418,7 @@ class EvidenceOfCase(RefundDoor):
         refund = self.refund(refund_no)
         sent = checked(NewEvidence, request.data)
         steps.demand_evidence_is_asked(refund, by=self.caller)
-        pictures = [_repainted(sent["image"])] if "image" in sent else []
+        pictures = [_for_its_slot(sent)] if "image" in sent else []
         lifecycle.provide_evidence(refund, by=self.caller, at=clock.now(), note=sent.get("note", ""), images=pictures)
         return self.in_full(refund_no, 201)
 
@@ -412,6 +440,11 @@ class ReleaseRefunds(RefundDoor):
             {"refund_no": no} | results.get(no, {"result": "not_found", "code": "", "detail": ""}) for no in wanted
         ]
         return Response(Released({"results": lines}).data)
+
+
+def _for_its_slot(sent: dict[str, Any]) -> evidence.Image:
+    picture = _repainted(sent["image"])
+    return evidence.ForSlot(sent["slot"], picture) if "slot" in sent else picture
 
 
 def _repainted(upload: Any) -> images.Repainted:

@@ -12,16 +12,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from identifiers import uuid7
 from images import Repainted
 from orders.models import Order, OrderLine
-from refunds import applying
+from refunds import applying, evidence
 from refunds.applying import AlreadyActive, Application, Refundable
 from refunds.evidence import MOST_IMAGES, TooManyImages
 from refunds.lifecycle import StepRefused
@@ -79,7 +77,9 @@ def add_image(order: Order, *, slot: str, image: Repainted, at: datetime) -> Dra
             return same
         if len(known) >= MOST_IMAGES:
             raise TooManyImages(_("一张退款单最多 %(most)d 张图片。") % {"most": MOST_IMAGES})
-        row = _image_row(draft, slot, image, at)
+        row = DraftImage.objects.create(
+            draft=draft, slot=slot, hint=image.hint, created_at=at, **evidence.filed(image, order.order_no)
+        )
         _touch(draft, at)
     return row
 
@@ -200,26 +200,6 @@ def _locked(order: Order) -> RefundDraft | None:
 def _touch(draft: RefundDraft, at: datetime) -> None:
     draft.updated_at = at
     draft.save(update_fields=["updated_at"])
-
-
-def _image_row(draft: RefundDraft, slot: str, image: Repainted, at: datetime) -> DraftImage:
-    """A file whose row is rolled back stays, but no row names it and no page serves it."""
-    key = uuid7()
-    suffix = image.content_type.rsplit("/", 1)[-1]
-    name = default_storage.save(f"evidence/{draft.order.order_no}/{key}.{suffix}", ContentFile(image.data))
-    return DraftImage.objects.create(
-        id=key,
-        draft=draft,
-        slot=slot,
-        image=name,
-        content_type=image.content_type,
-        width=image.width,
-        height=image.height,
-        digest=image.sha256,
-        likeness=image.likeness,
-        hint=image.hint,
-        created_at=at,
-    )
 
 
 def _line_ids(draft: RefundDraft) -> list[int] | None:

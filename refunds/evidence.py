@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
+from typing import Any
 from uuid import UUID
 
 from django.core.files.base import ContentFile
@@ -19,10 +20,10 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from identifiers import uuid7
-from images import Repainted as Image
+from images import Repainted
 from orders import masking
 from orders.models import OrderLine
-from refunds import guides
+from refunds import guides, policy
 from refunds.guides import SlotGuide
 from refunds.models import DraftImage, Evidence, Refund
 from refunds.models.evidence import BANDS, band_of
@@ -31,10 +32,23 @@ MOST_IMAGES = 6
 ALIKE_BITS = BANDS - 1  # so few differences leave one band of the four as it was, whichever bits they are
 SEEN_WITHIN = timedelta(days=180)
 MOST_SIGHTINGS = 50
+#: What a picture of a draft and one of a case say alike.
+_ALIKE = ("content_type", "width", "height", "digest", "likeness")
 
 
 class TooManyImages(Exception):
     """The message is for the buyer."""
+
+
+@dataclass(frozen=True)
+class ForSlot:
+    """A picture laid down for one of ``shops.policy_terms.SLOTS``. A bare ``Repainted`` is any other picture."""
+
+    slot: str
+    picture: Repainted
+
+
+Image = Repainted | ForSlot
 
 
 def store(
@@ -46,49 +60,38 @@ def store(
     images: Sequence[Image] = (),
     draft_images: Sequence[DraftImage] = (),
 ) -> None:
-    """In the caller's transaction. A file whose row is rolled back stays, but no row names it and no page serves it."""
+    """In the caller's transaction, the case locked or new. ``draft_images`` come as the very files that they are."""
     if refund.evidence.exclude(image="").count() + len(images) + len(draft_images) > MOST_IMAGES:
         raise TooManyImages(_("一张退款单最多 %(most)d 张图片。") % {"most": MOST_IMAGES})
-    rows = [_drafted(refund, by, at, image) for image in draft_images]
-    rows += [_image_row(refund, by, at, image) for image in images]
+    provided: dict[str, Any] = {"refund": refund, "provided_by": by, "created_at": at}
+    rows = [Evidence(**provided, slot=row.slot, image=row.image.name, **columns_of(row)) for row in draft_images]
+    later = [image if isinstance(image, ForSlot) else ForSlot("", image) for image in images]
+    rows += [Evidence(**provided, slot=each.slot, **filed(each.picture, refund.refund_no)) for each in later]
     if note.strip():
         masked = masking.mask(refund.order, note.strip())[:500]  # buyers paste their codes (PM16)
-        rows.append(Evidence(refund=refund, provided_by=by, created_at=at, note=masked))
+        rows.append(Evidence(**provided, note=masked))
     Evidence.objects.bulk_create(rows)
+    if any(each.slot for each in later):
+        _take_as_complete(refund)
 
 
-def _drafted(refund: Refund, by: User, at: datetime, image: DraftImage) -> Evidence:
-    """The very file: it was repainted when it came."""
-    return Evidence(
-        refund=refund,
-        provided_by=by,
-        created_at=at,
-        slot=image.slot,
-        image=image.image.name,
-        content_type=image.content_type,
-        width=image.width,
-        height=image.height,
-        digest=image.digest,
-        likeness=image.likeness,
-    )
+def filed(picture: Repainted, number: str) -> dict[str, Any]:
+    """Keep the file under the number of its order or case: the columns of the row that names it.
 
-
-def _image_row(refund: Refund, by: User, at: datetime, image: Image) -> Evidence:
+    A file whose row is rolled back stays, but no row names it and no page serves it.
+    """
     key = uuid7()
-    suffix = image.content_type.rsplit("/", 1)[-1]
-    name = default_storage.save(f"evidence/{refund.refund_no}/{key}.{suffix}", ContentFile(image.data))
-    return Evidence(
-        id=key,
-        refund=refund,
-        provided_by=by,
-        created_at=at,
-        image=name,
-        content_type=image.content_type,
-        width=image.width,
-        height=image.height,
-        digest=image.sha256,
-        likeness=image.likeness,
-    )
+    suffix = picture.content_type.rsplit("/", 1)[-1]
+    name = default_storage.save(f"evidence/{number}/{key}.{suffix}", ContentFile(picture.data))
+    return {
+        "id": key, "image": name, "content_type": picture.content_type, "width": picture.width,
+        "height": picture.height, "digest": picture.sha256, "likeness": picture.likeness,
+    }  # fmt: skip
+
+
+def columns_of(row: DraftImage | Evidence) -> dict[str, Any]:
+    """What is known of the picture itself, whichever row names it."""
+    return {name: getattr(row, name) for name in _ALIKE}
 
 
 # --- 齐不齐 ----------------------------------------------------------------------------------------------------------
@@ -96,15 +99,35 @@ def _image_row(refund: Refund, by: User, at: datetime, image: Image) -> Evidence
 
 def completeness(refund: Refund, pictures: Collection[Evidence]) -> list[tuple[SlotGuide, bool]]:
     """Each picture that this reason asks for with these goods, and whether it is there (S2-25)."""
-    lines = OrderLine.objects.filter(refund_lines__refund=refund)
-    goods = list(lines.values_list(KT("product_page__kind"), "product_page__is_cross_border").distinct())
-    wanted = refund.order.policy.slots_for(
-        refund.reason,
-        next((kind for kind, _abroad in goods if kind), ""),
-        is_cross_border=any(abroad for _kind, abroad in goods),
-    )
+    kind, is_abroad = _goods(refund)
+    wanted = refund.order.policy.slots_for(refund.reason, kind, is_cross_border=is_abroad)
     given = {picture.slot for picture in pictures}
     return [(guide, guide.slot in given) for guide in guides.slot_guides(wanted)]
+
+
+def missing(refund: Refund) -> list[SlotGuide]:
+    """What a complete case would show, and this one does not yet."""
+    return [guide for guide, is_there in completeness(refund, refund.evidence.exclude(image="")) if not is_there]
+
+
+def _take_as_complete(refund: Refund) -> None:
+    """Once all is there that was missing, a review takes as long as that of any complete case (S0-17)."""
+    if refund.is_complete or missing(refund):
+        return
+    terms = refund.order.policy
+    refund.is_complete = True
+    refund.review_hours = policy.hours_to_review(
+        usual=terms.review_hours, complete=terms.complete_review_hours, extra=terms.cross_border_extra_hours,
+        is_complete=True, is_cross_border=_goods(refund)[1],
+    )  # fmt: skip
+    refund.save(update_fields=["is_complete", "review_hours"])
+
+
+def _goods(refund: Refund) -> tuple[str, bool]:
+    """Their kind, and whether they come from abroad, as their page said when they were ordered."""
+    lines = OrderLine.objects.filter(refund_lines__refund=refund)
+    goods = list(lines.values_list(KT("product_page__kind"), "product_page__is_cross_border").distinct())
+    return next((kind for kind, _abroad in goods if kind), ""), any(abroad for _kind, abroad in goods)
 
 
 # --- 见没见过 --------------------------------------------------------------------------------------------------------
@@ -156,4 +179,7 @@ def _differences(one: int, other: int) -> int:
     return ((one ^ other) & 0xFFFF_FFFF_FFFF_FFFF).bit_count()
 
 
-__all__ = ["Image", "Sighting", "TooManyImages", "completeness", "seen_before", "store"]
+__all__ = [
+    "ForSlot", "Image", "Sighting", "TooManyImages", "columns_of", "completeness", "filed", "missing", "seen_before",
+    "store",
+]  # fmt: skip

@@ -299,11 +299,13 @@ def _material_page(request: SignedIn, writing: Writing, form: MaterialForm, wron
 def _material(writing: Writing, form: MaterialForm, wrong: dict[str, str], seen: Preview) -> dict[str, Any]:
     """The slots, what lies in each, and what is wrong with what was sent."""
     wanted, images = seen.facts.terms.slots, writing.asked.draft_images
+    is_asked_for = seen.verdict.step == "send_to_review"
     slots = [
         {
             "guide": guide,
             "images": [image for image in images if image.slot == guide.slot],
             "error": wrong.get(guide.slot),
+            "is_awaited": is_asked_for and not any(image.slot == guide.slot for image in images),
         }
         for guide in guides.slot_guides(wanted)
     ]
@@ -318,7 +320,7 @@ def _material(writing: Writing, form: MaterialForm, wrong: dict[str, str], seen:
         "count": len(images),
         "most": MOST_IMAGES,
         "is_full": len(images) >= MOST_IMAGES,
-        "is_asked_for": seen.verdict.step == "send_to_review",
+        "is_asked_for": is_asked_for,
     }
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from django import forms
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from form_fields import PictureField, PicturesField
+from refunds.evidence import ForSlot, Image
+from refunds.guides import SlotGuide
 
 
 class FindForm(forms.Form):
@@ -37,7 +43,7 @@ class QueryPasswordForm(forms.Form):
 
 
 class EvidenceForm(forms.Form):
-    """补充材料 (B7)."""
+    """补充材料 (B7): words, and pictures, each chosen for what it shows: one of the slots still missing, or 其他."""
 
     note = forms.CharField(
         label=_("补充说明"), required=False, max_length=500, widget=forms.Textarea(attrs={"rows": 3})
@@ -45,6 +51,24 @@ class EvidenceForm(forms.Form):
     images = PicturesField(
         label=_("凭证图片"), required=False, help_text=_("最多 6 张，每张 8 MB 以内，JPG、PNG 或 WebP。")
     )
+
+    def __init__(self, *args: Any, missing: Sequence[SlotGuide] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.missing = missing
+        for guide in missing:
+            self.fields[f"picture-{guide.slot}"] = PictureField(label=guide.title, required=False)
+        if missing:
+            self.fields["images"].label = gettext("其他图片（选填）")
+
+    @property
+    def slots(self) -> list[tuple[SlotGuide, forms.BoundField]]:
+        return [(guide, self[f"picture-{guide.slot}"]) for guide in self.missing]
+
+    def laid_down(self) -> list[Image]:
+        """Of a valid form: the pictures, with what each is for."""
+        said = self.cleaned_data
+        chosen = [(guide.slot, said[f"picture-{guide.slot}"]) for guide in self.missing]
+        return [ForSlot(slot, picture) for slot, picture in chosen if picture] + list(said["images"])
 
 
 class ReportForm(forms.Form):

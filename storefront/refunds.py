@@ -17,7 +17,7 @@ import clock
 import paging
 import private_pictures
 from accounts.visitors import SignedIn
-from refunds import lifecycle, stages
+from refunds import evidence, lifecycle, stages
 from refunds import reading as case
 from refunds.evidence import TooManyImages
 from refunds.lifecycle import StepRefused
@@ -62,10 +62,11 @@ def provide_evidence(request: SignedIn, refund_no: str) -> HttpResponse:
     refund = _refund(request, refund_no)
     if request.method != "POST":
         return redirect("storefront:refund", refund_no)
-    form = EvidenceForm(request.POST, request.FILES)
+    form = EvidenceForm(request.POST, request.FILES, missing=evidence.missing(refund))
     if form.is_valid():
+        said = {"note": form.cleaned_data["note"], "images": form.laid_down()}
         try:
-            lifecycle.provide_evidence(refund, by=request.user, at=clock.now(), **form.cleaned_data)
+            lifecycle.provide_evidence(refund, by=request.user, at=clock.now(), **said)
         except (StepRefused, TooManyImages) as refusal:
             form.add_error(None, str(refusal))
         else:
@@ -125,12 +126,15 @@ def _progress(request: SignedIn, refund: Refund, form: EvidenceForm | None = Non
     at = clock.now()
     came_to_nothing = refund.status in {Status.REJECTED, Status.WITHDRAWN}
     again = reading.refund_entry(refund.order, at=at) if came_to_nothing else None
+    steps = lifecycle.allowed_steps(refund, request.user)
+    if form is None and "provide_evidence" in steps:
+        form = EvidenceForm(missing=evidence.missing(refund))
     return {
         "refund": refund,
         "progress": case.progress(refund, at=at),
         "lines": refund.lines.select_related("order_line").order_by("order_line__position"),
-        "steps": lifecycle.allowed_steps(refund, request.user),
-        "form": form or EvidenceForm(),
+        "steps": steps,
+        "form": form,
         "poll_seconds": 5 if refund.queue == Queue.MACHINE else 15,
         "again": again,
     }

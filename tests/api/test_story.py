@@ -249,3 +249,18 @@ def test_what_the_form_does_not_offer_the_api_refuses(api, buy, buyer):
         assert "choose another" in body["detail_en"]
         assert list(body["fields"]) == ["reason"]
     assert me.post("/api/refunds/", asked | {"reason": "changed_mind"}).status_code == 201
+
+
+def test_a_picture_added_by_a_program_says_what_it_is_for(api, in_review, buyer, reviewer, screenshot):
+    """S2-25."""
+    path = f"/api/refunds/{in_review.refund_no}/"
+    me = api(buyer)
+    (missing,) = me.get(path).json()["missing_slots"]
+    api(reviewer).post(f"{path}steps/request_evidence/", {"note": "请补充"})
+    assert me.upload(f"{path}evidence/", note="见图", slot="no_such_slot").json()["fields"].keys() == {"slot"}
+    image = io.BytesIO(screenshot)
+    image.name = "a.png"
+    assert me.upload(f"{path}evidence/", note="见图", slot=missing["slot"]).json()["fields"].keys() == {"slot"}
+    added = me.upload(f"{path}evidence/", image=image, slot=missing["slot"]).json()
+    assert [row["slot"] for row in added["evidence"]] == [missing["slot"]]
+    assert added["missing_slots"] == []

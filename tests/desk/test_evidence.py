@@ -11,7 +11,8 @@ from django.urls import reverse
 
 import clock
 import images
-from refunds import drafts, sweeping
+from refunds import drafts, lifecycle, sweeping
+from refunds.evidence import ForSlot
 from tests.desk.conftest import text
 from tests.photographs import encoded, good_picture
 
@@ -103,3 +104,35 @@ def test_what_is_complete_comes_first_by_its_shorter_promise(sits, reviewer, sen
     listed = [case.refund_no for case in seat.get("/admin/refunds/refund/").context["cl"].result_list]
     assert listed == [complete.refund_no, wanting.refund_no]
     assert complete.promised_by < wanting.promised_by
+
+
+def test_what_is_added_later_for_its_slot_is_there_and_goes_ahead(sits, reviewer, sent):
+    """S2-25, S0-17: two cases are asked for more at once; the one that shows it all comes first."""
+    seat = sits(reviewer)
+    said, shown = sent(seed=None), sent(seed=None)
+    lifecycle.request_evidence([said, shown], by=reviewer, at=clock.now(), note="请上传报错截图")
+    lifecycle.provide_evidence(said, by=said.buyer, at=clock.now(), note="没有截图")
+    clock.advance(timedelta(hours=12))
+    picture = images.repaint(encoded(good_picture(3)))
+    lifecycle.provide_evidence(
+        shown, by=shown.buyer, at=clock.now(), images=[ForSlot("redeem_error", picture), picture]
+    )
+    for refund in (said, shown):
+        refund.refresh_from_db()
+    assert (said.is_complete, said.review_hours) == (False, 48)
+    assert (shown.is_complete, shown.review_hours) == (True, 24)
+    assert "材料不齐" in page_of(seat, said)
+    page = page_of(seat, shown)
+    assert "材料齐全" in page
+    assert "✓ 兑换报错的截图" in page
+    listed = [case.refund_no for case in seat.get("/admin/refunds/refund/").context["cl"].result_list]
+    assert listed == [shown.refund_no, said.refund_no]
+
+
+def test_one_of_two_missing_pictures_makes_nothing_complete(sent, reviewer):
+    refund = sent(seed=None, kind="membership")
+    lifecycle.request_evidence([refund], by=reviewer, at=clock.now(), note="请上传报错截图和未使用的证明")
+    picture = images.repaint(encoded(good_picture(3)))
+    lifecycle.provide_evidence(refund, by=refund.buyer, at=clock.now(), images=[ForSlot("redeem_error", picture)])
+    refund.refresh_from_db()
+    assert (refund.is_complete, refund.review_hours) == (False, 48)

@@ -181,6 +181,40 @@ def test_material_is_supplied_in_the_same_case(shopper, buy, apply, reviewer, pi
     assert Evidence.objects.filter(refund=refund).count() == 2
 
 
+def test_each_picture_added_later_is_for_a_slot_still_missing_or_for_none(
+    shopper, buy, reveal, apply, reviewer, picture
+):
+    """S1-12, S2-25: a field for each, by a plain form; what is there already is not asked for again."""
+    order = buy(price_fen=8800, kind="membership")
+    reveal(order)
+    refund = apply(order, reason="invalid_code")
+    place = f"/refunds/{refund.refund_no}/"
+    titles = {"redeem_error": "兑换报错的截图", "unused": "未使用的证明"}
+
+    def asked_for() -> list[str]:
+        lifecycle.request_evidence([refund], by=reviewer, at=clock.now(), note="请补充")
+        page = words(shopper.get(place))
+        assert 'name="images"' in page
+        fields = [slot for slot in [*titles, "login_error"] if f'name="picture-{slot}"' in page]
+        assert all(titles[slot] in page for slot in fields)
+        return fields
+
+    assert asked_for() == ["redeem_error", "unused"]
+    unusable = picture(b"just text", "a.jpg")
+    page = words(shopper.post(f"{place}evidence/", {"picture-unused": unusable}))
+    assert 'id="id_picture-unused_error"' in page
+    assert LOST in page
+    shopper.post(
+        f"{place}evidence/", {"picture-redeem_error": picture(), "images": [picture()], "picture-x": picture()}
+    )
+    assert sorted(refund.evidence.values_list("slot", flat=True)) == ["", "redeem_error"]
+    assert asked_for() == ["unused"]
+    shopper.post(f"{place}evidence/", {"picture-unused": picture(), "picture-redeem_error": picture()})
+    refund.refresh_from_db()
+    assert sorted(refund.evidence.values_list("slot", flat=True)) == ["", "redeem_error", "unused"]
+    assert refund.is_complete
+
+
 def test_withdrawing_is_asked_twice_and_can_be_applied_again(shopper, buy, apply):
     """B9."""
     order = buy(price_fen=8800)
