@@ -36,6 +36,9 @@ TABLE: dict[str, Rights] = {
     "refunds.refundevent": Rights(see=EVERYBODY),
     "refunds.auditsample": Rights(see=EVERYBODY, acts={"judge": frozenset({REVIEWER, SENIOR})}),
     "refunds.lanelimits": Rights(see=EVERYBODY, acts=dict.fromkeys(["pause", "resume", "set_limits"], ONLY_OPERATOR)),
+    "workcalendar.calendarplan": Rights(
+        see=EVERYBODY, acts=dict.fromkeys(["enter_year", "correct_day"], ONLY_OPERATOR)
+    ),
     # 放款
     "refunds.disbursement": Rights(see=MONEY),
     # 渠道
@@ -51,7 +54,7 @@ TABLE: dict[str, Rights] = {
         | dict.fromkeys(["stop_collecting", "start_collecting", "set_limits"], ONLY_OPERATOR),
     ),
     # 订单
-    "orders.order": Rights(see=EVERYBODY, acts={"cancel": ONLY_OPERATOR}),
+    "orders.order": Rights(see=EVERYBODY, acts={"cancel": ONLY_OPERATOR, "speak": SUPPORT}),
     "orders.cancellation": Rights(see=EVERYBODY),
     "orders.bulkcancellation": Rights(
         see=SUPPORT | MONEY, add=ONLY_OPERATOR, acts=dict.fromkeys(["start", "abandon"], ONLY_OPERATOR)

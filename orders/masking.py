@@ -27,8 +27,9 @@ WORD = re.compile(r"[A-Za-z0-9]+")
 PIECE = re.compile(r"[A-Za-z0-9]+(?:[-_.–—][A-Za-z0-9]+)*")
 CHUNK = re.compile(r"\S+")
 LINE = re.compile(r"[^\n]+")
-#: Our own numbers are no secrets: order, refund and top-up, as ``identifiers.public_number`` makes them.
-PUBLIC_NUMBER = re.compile(r"[DRT][0-9A-HJKMNP-TV-Z]{14}")
+#: Our own numbers are no secrets: order, refund, top-up, ticket and complaint, as ``identifiers.public_number`` makes
+#: them.
+PUBLIC_NUMBER = re.compile(r"[DRTGC][0-9A-HJKMNP-TV-Z]{14}")
 CODE_LIKE = [
     re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z]*\d)[A-Za-z0-9]{12,}(?![A-Za-z0-9])"),
     # 4-4-4…, and as uneven as a UUID.

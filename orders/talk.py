@@ -1,13 +1,17 @@
-"""订单留言: buyer and shop talk on the order before any refund, and what the shop promises there is evidence (S4-27).
+"""沟通: buyer, shop and platform talk on the order, before any refund and during one: there is one thread (S4-27).
 
-A message never changes. Codes are masked before it is written (``masking.py``, PM16); what smells of a scam is written
-with a warning that both sides read beside it (S4-20, P14).
+What a shop promises there is evidence. A message never changes. Codes are masked before it is written (``masking.py``,
+PM16); what smells of a scam is written with a warning that everybody reads beside it (S4-20, P14). From the platform
+itself such a message is refused: our own never carry a foreign link, a telephone number or an account to add. The note
+of a telephone call stands in the thread as a message of the platform, for all sides to read.
+``read`` is what every page shows of it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -18,10 +22,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 import accounts.rights
+from accounts import agents
 from accounts.models import User
 from notices.models import Notice
 from orders import masking
-from orders.models import Order, OrderMessage, Side
+from orders.models import Call, Order, OrderMessage, Side
 from shops import rights
 from shops.models import ShopMember
 
@@ -29,6 +34,7 @@ LONGEST = 1000
 MOST_AN_HOUR = 20
 TOGETHER_WITHIN = timedelta(hours=1)  # what an author says meanwhile is read together:
 MOST_TOGETHER = 5  # so many messages before; a code may be written in parts
+PAGE = 50  # messages that a page shows at once
 NOTICE = "order_message"
 
 #: What a message is marked with, and what its readers are told.
@@ -41,8 +47,15 @@ WARNINGS = {
 }
 
 
+#: What the platform's own messages never hold (P14).
+NEVER_OURS = {"link", "phone", "contact"}
+
+
 class CannotSpeak(Exception):
-    """Not theirs to speak on, nothing said, too long, or too much in an hour. The message is for the author."""
+    """Not theirs to speak on, nothing said, too long, too much in an hour, or what the platform never says.
+
+    The message is for the author.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -54,25 +67,69 @@ def say(order: Order, text: str, *, by: User, at: datetime) -> OrderMessage:
     side = side_of(order, by)
     if side is None:
         raise CannotSpeak("not_yours", _("您不能在这张订单上留言。"))
+    return _write(order, text, side, by=by, at=at)
+
+
+def answer(order: Order, text: str, *, by: User, at: datetime) -> OrderMessage:
+    """客服留言: as the platform or not at all; buyers and people of the shop speak as such. Raises CannotSpeak."""
+    _demand_platform(order, by)
+    return _write(order, text, Side.PLATFORM, by=by, at=at)
+
+
+def log_call(
+    order: Order, text: str, *, call: Call, called_at: datetime, by: User, at: datetime
+) -> OrderMessage:  # fmt: skip
+    """电话记录: what was said on the telephone, as the platform's note for everybody to read. Raises CannotSpeak."""
+    _demand_platform(order, by)
+    if called_at > at:
+        raise CannotSpeak("not_yet", _("通话时间不能晚于现在。"))
+    return _write(order, text, Side.PLATFORM, by=by, at=at, call=call, called_at=called_at)
+
+
+def _demand_platform(order: Order, by: User) -> None:
+    if side_of(order, by) != Side.PLATFORM:
+        raise CannotSpeak("not_yours", _("您不能以客服身份在这张订单上留言：它是您自己的订单，或属于您的店铺。"))
+
+
+def _write(
+    order: Order, text: str, side: Side, *, by: User, at: datetime, call: str = "", called_at: datetime | None = None
+) -> OrderMessage:
     text = masking.tidy(text)
     if not text:
         raise CannotSpeak("empty", _("请写下要说的话。"))
     if len(text) > LONGEST:
         raise CannotSpeak("too_long", _("一次最多 %(most)d 个字，请分几次说。") % {"most": LONGEST})
+    warnings = warnings_in(text)
+    if side == Side.PLATFORM:
+        demand_ours(warnings)
     with transaction.atomic():
         User.objects.select_for_update(no_key=True).get(pk=by.pk)  # whoever speaks twice at once is counted twice
-        if OrderMessage.objects.filter(author=by, at__gt=at - timedelta(hours=1)).count() >= MOST_AN_HOUR:
-            raise CannotSpeak("too_often", _("一小时最多留言 %(most)d 条，请稍后再说。") % {"most": MOST_AN_HOUR})
+        _demand_patience(by, side, at)
         message = OrderMessage.objects.create(
             order=order,
             author=by,
             side=side,
             text=masking.mask(order, text, before=_said_before(order, by, at))[:LONGEST],
-            warnings=warnings_in(text),
+            warnings=warnings,
             at=at,
+            call=call,
+            called_at=called_at,
         )
         _tell_the_others(order, message, at)
     return message
+
+
+def demand_ours(warnings: Sequence[str]) -> None:
+    """Raises CannotSpeak where the platform would say what it promises never to say."""
+    if NEVER_OURS & set(warnings):
+        raise CannotSpeak("not_ours", _("平台的消息里不能有站外链接、电话号码、QQ 或微信号，请删去后再发。"))
+
+
+def _demand_patience(by: User, side: Side, at: datetime) -> None:
+    """Buyers and shops. An agent answers many people in an hour, and is named in each answer."""
+    spoken = OrderMessage.objects.filter(author=by, at__gt=at - timedelta(hours=1))
+    if side != Side.PLATFORM and spoken.count() >= MOST_AN_HOUR:
+        raise CannotSpeak("too_often", _("一小时最多留言 %(most)d 条，请稍后再说。") % {"most": MOST_AN_HOUR})
 
 
 def _said_before(order: Order, by: User, at: datetime) -> list[str]:
@@ -87,7 +144,65 @@ def side_of(order: Order, user: User) -> Side | None:
         return Side.BUYER
     if rights.may(user, order.shop, "talk"):
         return Side.SHOP
-    return Side.PLATFORM if accounts.rights.may(user, "see", "orders.order") else None
+    return Side.PLATFORM if accounts.rights.may(user, "speak", "orders.order") else None
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Said:
+    """One message as everybody reads it. ``name``: who says so; ``number``: by which one may ask whether it is ours."""
+
+    message: OrderMessage
+    name: str
+    number: str
+    warnings: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """Some of what was said, the oldest first. ``earlier`` asks for what was said before; empty where nothing was."""
+
+    said: Sequence[Said]
+    earlier: str
+    is_latest: bool
+
+    @property
+    def waits_for_shop(self) -> bool:
+        """The buyer had the last word."""
+        return self.is_latest and bool(self.said) and self.said[-1].message.side == Side.BUYER
+
+
+def read(order: Order, *, before: str = "", most: int = PAGE) -> Conversation:
+    """The last ``most`` messages of an order, or the last before the mark: one query, however long they talked."""
+    rows = OrderMessage.objects.filter(order=order)
+    mark = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
+    if mark is not None:
+        rows = rows.filter(pk__lt=mark)
+    found = list(rows.order_by("-id")[: most + 1])
+    shown = found[:most][::-1]
+    earlier = str(shown[0].pk) if len(found) > most else ""
+    return Conversation([as_read(message) for message in shown], earlier, is_latest=mark is None)
+
+
+def as_read(message: OrderMessage) -> Said:
+    """A message with its author's name: 买家, 商家, 客服 工号 1001. Nobody's account is named."""
+    side = Side(message.side)
+    name = agents.title(message.author_id) if side == Side.PLATFORM else str(side.label)
+    return Said(message, name, number_of(message), [str(WARNINGS[key]) for key in message.warnings if key in WARNINGS])
+
+
+def number_of(message: OrderMessage) -> str:
+    """消息编号, e.g. M17."""
+    return f"M{message.pk}"
+
+
+def may_read(order: Order, user: User) -> bool:
+    """The order's buyer, the people of its shop, staff."""
+    if order.buyer_id == user.pk or rights.may(user, order.shop, "orders"):
+        return True
+    return accounts.rights.may(user, "see", "orders.order")
 
 
 def of(order: Order) -> QuerySet[OrderMessage]:

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
@@ -24,7 +25,6 @@ from portal.door import Here, for_members, order_of, posted, show
 from portal.forms import CancelForm, MessageForm, ReportForm
 
 MOST_WAITING = 50  # shown of what must be delivered: the most urgent; the rest follows as these are done
-MOST_MESSAGES = 200
 MOST_REPORTS = 50  # of each job, the newest
 
 
@@ -61,8 +61,15 @@ def say(request: SignedIn, here: Here, order_no: str) -> HttpResponse:
         except talk.CannotSpeak as refusal:
             form.add_error("text", str(refusal))
         else:
-            return _back(order, "talk")
+            return _where_it_was_said(order, request.POST.get("case", ""))
     return _page(request, here, order, message_form=form)
+
+
+def _where_it_was_said(order: Order, refund_no: str) -> HttpResponse:
+    """The page of a case of this order, or else the order's own."""
+    if order.refunds.filter(refund_no=refund_no).exists():
+        return redirect(reverse("portal:refund", args=[refund_no]) + "#talk")
+    return _back(order, "talk")
 
 
 @for_members("orders")
@@ -165,7 +172,6 @@ def _page(
     recipient: Recipient | None = None, job_forms: dict[int, Any] | None = None, pictures_lost: bool = False,
 ) -> HttpResponse:  # fmt: skip
     at = clock.now()
-    latest = list(talk.of(order).order_by("-id")[:MOST_MESSAGES])
     facts = {
         "order": order,
         "at": at,
@@ -174,7 +180,6 @@ def _page(
         "may_cancel": cancellation.can_cancel(order),
         "recipient": recipient,
         "may_see_recipient": recipient is None and looking.may_see_recipient(order),
-        "talk": latest[::-1],
         "message_form": message_form or MessageForm(),
         "refunds": order.refunds.order_by("-pk")[:20],
         "pictures_lost": pictures_lost,

@@ -10,7 +10,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -19,8 +19,8 @@ import clock
 import paging
 import private_pictures
 from accounts.visitors import SignedIn
-from orders import cancellation, delivery, service_jobs, talk
-from orders.models import Cause, Order, OrderMessage, OrderStatus, ServiceJob
+from orders import cancellation, delivery, service_jobs, talk, transcript
+from orders.models import Cause, Order, OrderStatus, ServiceJob
 from payments import charging
 from refunds import applying
 from refunds.applying import AlreadyActive, Application
@@ -30,8 +30,6 @@ from storefront.forms import ReportForm
 from storefront.lines import lines_now
 from storefront.paying import is_payable
 from storefront.standing import late_offer, listed, standing
-
-SHOWN_MESSAGES = 50  # the newest
 
 
 @login_required
@@ -74,14 +72,8 @@ def _facts(request: SignedIn, order: Order, report: ReportForm | None = None) ->
         "can_cancel": bool(cancellation.offer(order)),
         "can_confirm": order.status == OrderStatus.DELIVERED and needs_no_code and not has_unseen,
         "report": report or ReportForm(),
-        "talk": _talk(order),
         "may_review": order.status == OrderStatus.COMPLETED,
     }
-
-
-def _talk(order: Order) -> list[OrderMessage]:
-    """What was said last, the oldest first."""
-    return list(talk.of(order).order_by("-id")[:SHOWN_MESSAGES])[::-1]
 
 
 # --- what is kept -----------------------------------------------------------------------------------------------------
@@ -196,7 +188,26 @@ def say(request: SignedIn, order_no: str) -> HttpResponse:
             talk.say(order, request.POST.get("text", ""), by=request.user, at=clock.now())
         except talk.CannotSpeak as refusal:
             messages.error(request, str(refusal))
-    return redirect(reverse("storefront:order", args=[order_no]) + "#talk")
+    return redirect(_where_it_was_said(order, request.POST.get("case", "")) + "#talk")
+
+
+def _where_it_was_said(order: Order, refund_no: str) -> str:
+    """The page of a case of this order, or else the order's own."""
+    if any(refund.refund_no == refund_no for refund in order.refunds.all()):
+        return reverse("storefront:refund", args=[refund_no])
+    return reverse("storefront:order", args=[order.order_no])
+
+
+@login_required
+@never_cache
+def talk_text(request: SignedIn, order_no: str) -> HttpResponse:
+    """导出沟通记录, for the order's buyer, its shop and staff; for others it is not there (S1-26, X7)."""
+    order = get_object_or_404(Order.objects.select_related("shop"), order_no=order_no)
+    if not talk.may_read(order, request.user):
+        raise Http404(order_no)
+    answer = HttpResponse(transcript.of(order, at=clock.now()), content_type="text/plain; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{order.order_no}-talk.txt"'
+    return answer
 
 
 @login_required

@@ -73,6 +73,7 @@ urlpatterns = [
     path("orders/<no:order_no>/confirm/", orders.confirm, name="confirm"),
     path("orders/<no:order_no>/late/", orders.take_back, name="take_back"),
     path("orders/<no:order_no>/talk/", orders.say, name="say"),
+    path("orders/<no:order_no>/talk.txt", orders.talk_text, name="talk_text"),
     path("orders/<no:order_no>/lines/<int:position>/report/", orders.report, name="report"),
     path("orders/<no:order_no>/lines/<int:position>/reveal/", revealing.reveal, name="reveal"),
     path("orders/<no:order_no>/lines/<int:position>/prove/", revealing.prove, name="prove"),

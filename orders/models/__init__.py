@@ -18,11 +18,11 @@ from orders.models.fulfilment import (
     TopUpStatus,
 )
 from orders.models.order import CouponUse, Order, OrderEvent, OrderLine, OrderStatus, OrderStep, new_order_no
-from orders.models.talk import Announcement, OrderMessage, Review, Side
+from orders.models.talk import Announcement, Call, OrderMessage, Review, Side
 
 __all__ = [
-    "Announcement", "BulkCancellation", "BulkCancellationStatus", "Cancellation", "CancellationLine", "Cause",
-    "CouponUse", "Delivery", "IfMissing", "Order", "OrderEvent", "OrderLine", "OrderMessage", "OrderStatus",
+    "Announcement", "BulkCancellation", "BulkCancellationStatus", "Call", "Cancellation", "CancellationLine",
+    "Cause", "CouponUse", "Delivery", "IfMissing", "Order", "OrderEvent", "OrderLine", "OrderMessage", "OrderStatus",
     "OrderStep", "Reservation", "Review", "ServiceJob", "ServiceReport", "ServiceStatus", "Side", "TopUp",
     "TopUpStatus", "new_order_no",
 ]  # fmt: skip

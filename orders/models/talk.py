@@ -19,8 +19,20 @@ class Side(models.TextChoices):
     PLATFORM = "platform", _("平台")
 
 
+class Call(models.TextChoices):
+    """Who called whom; the other end is the platform."""
+
+    FROM_BUYER = "from_buyer", _("买家来电")
+    TO_BUYER = "to_buyer", _("致电买家")
+    FROM_SHOP = "from_shop", _("商家来电")
+    TO_SHOP = "to_shop", _("致电商家")
+
+
 class OrderMessage(models.Model):
-    """订单留言: immutable, codes masked before it is written (S4-27, PM16)."""
+    """订单留言: immutable, codes masked before it is written (S4-27, PM16).
+
+    With ``call`` it is the note of a telephone call, written by the platform: who called whom, and when.
+    """
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="messages")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
@@ -28,11 +40,25 @@ class OrderMessage(models.Model):
     text = models.CharField(_("内容"), max_length=1000)
     warnings = models.JSONField(_("提醒"), default=list)  # keys of orders/talk.py's WARNINGS
     at = models.DateTimeField(_("时间"))
+    call = models.CharField(_("电话"), max_length=10, choices=Call.choices, blank=True)
+    called_at = models.DateTimeField(_("通话时间"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("订单留言")
         verbose_name_plural = _("订单留言")
-        constraints = [models.CheckConstraint(name="order_message_says_something", condition=~Q(text=""))]
+        constraints = [
+            models.CheckConstraint(name="order_message_says_something", condition=~Q(text="")),
+            models.CheckConstraint(
+                name="call_note_is_the_platforms",
+                condition=Q(call="", called_at__isnull=True)
+                | Q(
+                    call__in=["from_buyer", "to_buyer", "from_shop", "to_shop"],
+                    side="platform",
+                    called_at__isnull=False,
+                    called_at__lte=models.F("at"),
+                ),
+            ),
+        ]
         indexes = [models.Index(name="message_of_order", fields=["order", "id"])]
         triggers = append_only("order_messages_are_append_only")
 

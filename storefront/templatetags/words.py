@@ -16,7 +16,8 @@ from django.utils.translation import gettext as _
 import money
 from ledger import balances
 from orders import talk
-from orders.models import OrderMessage, OrderStatus
+from orders.models import Order, OrderStatus
+from orders.talk import Conversation
 from refunds import stages
 from refunds.models import Status
 from refunds.reading import localized
@@ -150,10 +151,10 @@ def badge(tone: str, *words: str) -> SafeString:
     return format_html('<span class="badge tone-{}">{}{}</span>', tone, icon(tone_icon(tone)), " · ".join(words))
 
 
-@register.filter
-def warned_of(said: OrderMessage) -> list[str]:
-    """What the readers of a message are warned of."""
-    return [str(talk.WARNINGS[key]) for key in said.warnings if key in talk.WARNINGS]
+@register.simple_tag(takes_context=True)
+def talk_of(context: template.Context, order: Order) -> Conversation:
+    """What was said on this order, as far back as the reader asked: for ``parts/talk.html``, on any page."""
+    return talk.read(order, before=context["request"].GET.get("talk_before", ""))
 
 
 @register.simple_tag
@@ -182,6 +183,8 @@ DRAWINGS = {
     "menu": '<path d="M4 7h16M4 12h16M4 17h16"/>',
     "minus": '<circle cx="12" cy="12" r="9"/><path d="M8 12h8"/>',
     "money": '<path d="m7 4 5 7 5-7M12 11v9M7.5 12h9M7.5 16h9"/>',
+    "phone": '<path d="M6 3.5h3.5l1.5 4.5-2.2 1.7a12 12 0 0 0 5.5 5.5l1.7-2.2 4.5 1.5V18'
+    'c0 1.4-1.1 2.5-2.5 2.5C10.5 20.5 3.5 13.5 3.5 6c0-1.4 1.1-2.5 2.5-2.5z"/>',
     "print": '<path d="M7 9V3.5h10V9M7 17H4V9h16v8h-3M7 14h10v6.5H7z"/>',
     "qr": '<path d="M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h2.5v2.5H14z"/>'
     '<path d="M20 14v3M17.5 20H20M14 20v.1M7 7v.1M17 7v.1M7 17v.1"/>',

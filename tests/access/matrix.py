@@ -64,6 +64,7 @@ GET  storefront:confirm                           login  go    404      404     
 POST storefront:confirm                           login  go    404      404      404   404      404    404     404
 GET  storefront:take_back                         login  go    404      404      404   404      404    404     404
 POST storefront:take_back                         login  go    404      404      404   404      404    404     404
+GET  storefront:talk_text                         login  200   404      200      404   200      200    200     200
 GET  storefront:say                               login  go    404      404      404   404      404    404     404
 POST storefront:say                               login  go    404      404      404   404      404    404     404
 GET  storefront:report              @service      login  go    404      404      404   404      404    404     404
@@ -323,6 +324,10 @@ GET  admin:refunds_lanelimits_resume              login  login login    login   
 POST admin:refunds_lanelimits_resume              login  login login    login    login 403      403    403     done
 GET  admin:refunds_lanelimits_set_limits          login  login login    login    login 403      403    403     200
 POST admin:refunds_lanelimits_set_limits          login  login login    login    login 403      403    403     done
+GET  admin:workcalendar_calendarplan_enter_year   login  login login    login    login 403      403    403     200
+POST admin:workcalendar_calendarplan_enter_year   login  login login    login    login 403      403    403     done
+GET  admin:workcalendar_calendarplan_correct_day  login  login login    login    login 403      403    403     200
+POST admin:workcalendar_calendarplan_correct_day  login  login login    login    login 403      403    403     done
 GET  admin:refunds_auditsample_judge              login  login login    login    login 200      200    403     403
 POST admin:refunds_auditsample_judge              login  login login    login    login done     done   403     403
 GET  admin:orders_order_cancel                    login  login login    login    login 403      403    403     200
@@ -379,6 +384,7 @@ refunds.refund                  see      see    see     see
 refunds.refundevent             see      see    see     see
 refunds.auditsample             see      see    see     see
 refunds.lanelimits              see      see    see     see
+workcalendar.calendarplan       see      see    see     see
 refunds.disbursement            -        -      see     see
 payments.refundattempt          -        -      see     see
 payments.payment                -        -      see     see

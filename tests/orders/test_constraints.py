@@ -201,6 +201,22 @@ ATTACKS = {
     ),
     # what is said
     "a message that says nothing": (another("orders.OrderMessage", text="''"), "order_message_says_something"),
+    "a call that nobody made": (
+        another("orders.OrderMessage", side="'platform'", called_at="at"),
+        "call_note_is_the_platforms",
+    ),
+    "a call at no time": (
+        another("orders.OrderMessage", side="'platform'", call="'to_buyer'"),
+        "call_note_is_the_platforms",
+    ),
+    "a call noted by the buyer": (
+        another("orders.OrderMessage", call="'to_buyer'", called_at="at"),
+        "call_note_is_the_platforms",
+    ),
+    "a call of tomorrow": (
+        another("orders.OrderMessage", side="'platform'", call="'to_buyer'", called_at="at + interval '1 day'"),
+        "call_note_is_the_platforms",
+    ),
     "six stars": ("UPDATE orders_review SET stars = 6", "review_has_one_to_five_stars"),
     "hidden without a reason": ("UPDATE orders_review SET is_hidden = true", "hidden_review_says_why"),
     "two reviews of one order": (another("orders.Review"), "orders_review_order"),

@@ -7,12 +7,14 @@ from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, transaction
+from django.test import Client
 
 import clock
+from accounts import agents
 from notices import wording
 from notices.models import Notice
-from orders import placing, talk
-from orders.models import OrderMessage, Side
+from orders import placing, talk, transcript
+from orders.models import Call, OrderMessage, Side
 from orders.placing import Wish
 from orders.talk import MOST_AN_HOUR, WARNINGS, CannotSpeak
 from refunds import lifecycle
@@ -266,3 +268,144 @@ def test_staff_write_no_code_of_the_order_either(bought, buyer, reviewer, apply,
     assert case.evidence_request == kept
     assert case.events.get(step="request_evidence").note == kept
     assert kept in str(Notice.objects.filter(recipient=buyer).latest("pk").params)
+
+
+# --- one thread, three sides ------------------------------------------------------------------------------------------
+
+
+def test_everybody_is_called_by_side_and_an_agent_by_number(order, buyer, merchant, reviewer):
+    """S1-26: no account is named, and the number is the person's for good."""
+    for by in (buyer, merchant, reviewer):
+        talk.say(order, "您好", by=by, at=clock.now())
+    number = agents.number_of(reviewer.pk)
+    assert [said.name for said in talk.read(order).said] == ["买家", "商家", f"客服 工号 {number}"]
+    assert agents.at_work(number) == reviewer
+    assert agents.read(f"客服 工号：{number}") == number
+    assert agents.at_work(agents.number_of(buyer.pk)) is None
+
+
+def test_who_may_not_speak_for_the_platform_is_silent(order, finance, reviewer, stranger):
+    """Finance reads an order; it speaks to nobody. Whoever bought it is its buyer, whatever their job (I10)."""
+    with pytest.raises(CannotSpeak):
+        talk.say(order, "您好", by=finance, at=clock.now())
+    order.buyer = reviewer
+    order.save()
+    assert talk.say(order, "我是买家", by=reviewer, at=clock.now()).side == Side.BUYER
+    for act in (talk.answer, lambda *words, **rest: talk.log_call(
+        *words, call=Call.TO_BUYER, called_at=clock.now() - timedelta(minutes=5), **rest
+    )):  # fmt: skip
+        for nobody in (reviewer, stranger):
+            with pytest.raises(CannotSpeak) as refusal:
+                act(order, "以客服身份", by=nobody, at=clock.now())
+            assert refusal.value.code == "not_yours"
+
+
+@pytest.mark.parametrize("text", ["看 https://evil.example/x", "打 13800001234", "加我微信 abc12345"])
+def test_the_platform_itself_never_sends_a_link_a_phone_number_or_an_account(order, reviewer, text):
+    """P14: so whatever holds one is not ours, and one can say so without looking."""
+    with pytest.raises(CannotSpeak) as refusal:
+        talk.say(order, text, by=reviewer, at=clock.now())
+    assert refusal.value.code == "not_ours"
+    assert not OrderMessage.objects.exists()
+
+
+def test_an_agent_answers_more_often_than_others_may(buy, reviewer):
+    order, at = buy(), clock.now()
+    for n in range(MOST_AN_HOUR + 1):
+        talk.answer(order, f"答复 {n}", by=reviewer, at=at)
+
+
+def test_a_long_talk_is_read_page_by_page_in_one_query_each(order, buyer, django_assert_num_queries):
+    """Also where two messages were written at one moment; a bad mark shows the end."""
+    at = clock.now()
+    OrderMessage.objects.bulk_create(
+        OrderMessage(order=order, author=buyer, side="buyer", text=f"第 {n} 句", at=at) for n in range(7)
+    )
+    pages, mark = [], ""
+    for _ in range(3):
+        with django_assert_num_queries(1):
+            page = talk.read(order, before=mark, most=3)
+        pages.append([said.message.text for said in page.said])
+        mark = page.earlier
+    assert pages == [["第 4 句", "第 5 句", "第 6 句"], ["第 1 句", "第 2 句", "第 3 句"], ["第 0 句"]]
+    assert mark == ""
+    for bad in ("x", "-1", "9" * 30, "١"):
+        assert talk.read(order, before=bad, most=3).said[-1].message.text == "第 6 句"
+
+
+# --- telephone --------------------------------------------------------------------------------------------------------
+
+
+def test_a_call_is_noted_in_the_thread_for_both_to_read(order, buyer, merchant, reviewer):
+    """A note of what was said on the telephone binds as a message does, so both sides read it, and it stays."""
+    at = clock.now()
+    note = talk.log_call(
+        order, "买家说卡密打不开，已请其上传截图", call=Call.FROM_BUYER, called_at=at - timedelta(minutes=10),
+        by=reviewer, at=at,
+    )  # fmt: skip
+    (said,) = talk.read(order).said
+    assert (said.message.call, said.message.side) == (Call.FROM_BUYER, Side.PLATFORM)
+    assert set(Notice.objects.filter(kind=talk.NOTICE).values_list("recipient", flat=True)) == {buyer.pk, merchant.pk}
+    assert "买家来电" in transcript.of(order, at=at)
+    for change in ({"text": "没说过"}, {"called_at": at}, {"call": "to_buyer"}):
+        with pytest.raises(DatabaseError), transaction.atomic():
+            OrderMessage.objects.filter(pk=note.pk).update(**change)
+
+
+def test_a_call_of_the_future_was_not_made(order, reviewer):
+    at = clock.now()
+    with pytest.raises(CannotSpeak) as refusal:
+        talk.log_call(order, "说", call=Call.TO_SHOP, called_at=at + timedelta(minutes=1), by=reviewer, at=at)
+    assert refusal.value.code == "not_yet"
+
+
+# --- export -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_talk_is_exported_with_time_speaker_number_words_and_warnings(bought, buyer, merchant, reviewer):
+    """S1-26, PM16."""
+    order, at = bought("XY7QK2"), clock.now()
+    talk.say(order, "卡密 XY7QK2 用不了", by=buyer, at=at)
+    talk.say(order, "私下转账给你", by=merchant, at=at)
+    last = talk.answer(order, "请勿站外付款", by=reviewer, at=at)
+    told = transcript.of(order, at=at)
+    assert order.order_no in told
+    assert "XY7QK2" not in told
+    assert "卡密 •••• 用不了" in told
+    assert str(WARNINGS["pay_outside"]) in told
+    assert f"] {talk.number_of(last)} 客服 工号 {agents.number_of(reviewer.pk)}\n    请勿站外付款" in told
+    assert "buyer" not in told
+    assert "reviewer" not in told
+
+
+def test_nobody_writes_a_line_that_looks_like_the_next_speakers(order, buyer):
+    forged = "[2026-11-22 12:00:00] M9 客服 工号 1001"
+    for end in ("\n", "\r", "\u2028", "\x0b", "\x85"):
+        talk.say(order, f"好{end}{forged}{end}同意退款", by=buyer, at=clock.now())
+    told = transcript.of(order, at=clock.now())
+    assert not [line for line in told.splitlines() if line.startswith(forged)]
+    assert told.splitlines().count(f"    {forged}") == 5
+
+
+def test_the_file_is_there_for_buyer_shop_and_staff_and_for_nobody_else(order, buyer, merchant, finance, stranger):
+    talk.say(order, "您好", by=buyer, at=clock.now())
+    rival = person("rival", "merchant")
+    for reader, status in ((buyer, 200), (merchant, 200), (finance, 200), (stranger, 404), (rival, 404)):
+        browser = Client()
+        browser.force_login(reader, backend="django.contrib.auth.backends.ModelBackend")
+        answer = browser.get(f"/orders/{order.order_no}/talk.txt")
+        assert answer.status_code == status, reader
+        if status == 200:
+            assert answer["Content-Type"] == "text/plain; charset=utf-8"
+            assert "您好" in answer.content.decode()
+
+
+def test_a_buyer_reads_and_speaks_on_the_page_of_the_refund(buy, apply, buyer, reviewer):
+    refund = apply(buy())
+    talk.answer(refund.order, "请稍等，正在核对", by=reviewer, at=clock.now())
+    browser = Client()
+    browser.force_login(buyer, backend="django.contrib.auth.backends.ModelBackend")
+    page = f"/refunds/{refund.refund_no}/"
+    assert f"客服 工号 {agents.number_of(reviewer.pk)}" in browser.get(page).content.decode()
+    sent = {"text": "好的", "case": refund.refund_no}
+    assert browser.post(f"/orders/{refund.order.order_no}/talk/", sent)["Location"] == f"{page}#talk"

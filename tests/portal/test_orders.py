@@ -116,10 +116,17 @@ def test_work_that_began_leads_to_the_talk_where_it_can_no_longer_be_canceled(ke
     assert "由买家申请退款" in text(keeper.get(page))
 
 
-def test_a_refund_leads_to_its_orders_talk(keeper, buy, apply):
+def test_the_shop_talks_on_the_page_of_the_refund_too(keeper, buy, apply, buyer):
+    """S4-27: it is the order's thread, and who speaks there stays there."""
     refund = apply(buy())
-    page = text(keeper.get(f"/shop/refunds/{refund.refund_no}/"))
-    assert f'href="/shop/orders/{refund.order.order_no}/#talk"' in page
+    page = f"/shop/refunds/{refund.refund_no}/"
+    talk.say(refund.order, "怎么还没处理", by=buyer, at=clock.now())
+    assert "怎么还没处理" in text(keeper.get(page))
+    sent = {"text": "正在核对", "case": refund.refund_no}
+    assert keeper.post(f"/shop/orders/{refund.order.order_no}/talk/", sent)["Location"] == f"{page}#talk"
+    assert "正在核对" in text(keeper.get(page))
+    sent["case"] = apply(buy()).refund_no  # of another order
+    assert keeper.post(f"/shop/orders/{refund.order.order_no}/talk/", sent)["Location"].startswith("/shop/orders/")
 
 
 def test_the_tabs_are_the_shops_and_plural_in_english(keeper, shop):
