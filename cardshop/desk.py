@@ -57,6 +57,7 @@ SIDEBAR: list[tuple[str, list[tuple[str, str, str, str]]]] = [
             ("退款记录", "history", "refunds.refundevent", ""),
             ("自动退款抽查", "fact_check", "refunds.auditsample", ""),
             ("自动通道额度", "speed", "refunds.lanelimits", ""),
+            ("工作日历", "calendar_month", "workcalendar.calendarplan", ""),
         ],
     ),
     (

@@ -15,10 +15,12 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+import clock
 from cardshop.models import Heartbeat
 from payments import channels
 from records import signing
 from shops import vault
+from workcalendar import plans
 
 OLDEST_HEARTBEAT = timedelta(seconds=30)  # they come every 5 s; sooner than this a busy worker would look dead
 FULL_DISK_BYTES = 100_000_000
@@ -26,12 +28,14 @@ FULL_DISK_BYTES = 100_000_000
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that must hold; `advice` says what to do while it does not."""
+    """One thing that must hold; `advice` says what to do while it does not. One that `can_wait` is told of, and the
+    shop is well all the same."""
 
     name: str
     ok: bool
     detail: str
     advice: str = ""
+    can_wait: bool = False
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -40,7 +44,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 if every part works, else 503; `{"ready": bool, "checks": [{"name", "ok", "detail", "advice"}]}`."""
+    """200 if every part works, else 503; `{"ready": bool, "checks": [{"name", "ok", "detail", "advice", …}]}`."""
     found = readiness()
     ready = all(check.ok for check in found)
     body = {"ready": ready, "checks": [asdict(check) for check in found]}
@@ -121,6 +125,19 @@ def keys() -> Check:
     return Check("keys", True, "已载入 / loaded")
 
 
+def calendar() -> Check:
+    """Next year's plan is here 60 days before the year begins; without it deadlines in it are estimated (P10)."""
+    try:
+        missing = plans.missing_year(clock.now())
+    except DatabaseError as error:
+        return Check("calendar", False, type(error).__name__, "先恢复数据库 / bring the database back first")
+    if missing is None:
+        return Check("calendar", True, "放假安排齐备 / plans of days off are here")
+    detail = f"{missing} 年放假安排未录入，跨年期限按估算 / {missing} has no plan, deadlines in it are estimated"
+    advice = "运营在客服台“工作日历”录入，或升级 chinesecalendar / enter it at the desk, or upgrade chinesecalendar"
+    return Check("calendar", False, detail, advice, can_wait=True)
+
+
 def sanity() -> Iterator[Check]:
     """Settings that start, but that an operator should know of (for `doctor`, not for `/readyz`)."""
     live = settings.CHANNELS == "live"
@@ -132,4 +149,5 @@ def sanity() -> Iterator[Check]:
     place = next((parent for parent in [folder, *folder.parents] if parent.exists()), Path("/"))
     free = shutil.disk_usage(place).free
     detail = f"{place}: {free // 1_000_000} MB 可用 / free"
+    yield calendar()
     yield Check("disk", free > FULL_DISK_BYTES, detail, "清理磁盘 / make room: uploads are refused on a full disk")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,8 +11,10 @@ from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
 from django.test import Client
 
+import clock
 from cardshop.models import Heartbeat
 from cardshop.tasks import heartbeat
+from workcalendar import plans
 
 pytestmark = pytest.mark.django_db
 
@@ -84,3 +86,19 @@ def test_doctor_says_what_to_do() -> None:
     assert "celery -A cardshop worker" in said.getvalue()
     heartbeat()
     call_command("doctor", "worker", stdout=io.StringIO())
+
+
+def test_doctor_tells_that_next_years_plan_is_missing_and_is_well_all_the_same(operator: Any, monkeypatch: Any) -> None:
+    """P10: from 60 days before the year. Nothing is broken by it, so no machine is told to take the shop away."""
+    at = datetime(2026, 11, 2, 12, tzinfo=UTC)
+    monkeypatch.setattr(clock, "now", lambda: at)
+    said = io.StringIO()
+    call_command("doctor", "calendar", stdout=said)
+    assert "! calendar" in said.getvalue()
+    assert "2027" in said.getvalue()
+    assert "→" in said.getvalue()
+    draft = plans.draft_of_year("元旦：1月1日放假", 2027, at=at)
+    plans.enter(draft, source="通知", by=operator, at=at)
+    said = io.StringIO()
+    call_command("doctor", "calendar", stdout=said)
+    assert "✓ calendar" in said.getvalue()

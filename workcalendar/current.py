@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from datetime import date
 
-from workcalendar.days import Calendar
+from workcalendar.days import Calendar, Entry
 from workcalendar.models import CalendarDay, CalendarPlan
 
 LOOKS_AGAIN_AFTER = 30.0  # seconds
@@ -51,9 +51,9 @@ def know(calendar: Calendar) -> None:
 
 
 def _read() -> Calendar:
-    """A year's newest whole plan, and what was put right since. A few dozen days a year."""
+    """All entries, the oldest first: one or two plans a year, a few dozen days each."""
+    days: dict[int, dict[date, bool]] = {}
+    for pk, day, is_working in CalendarDay.objects.values_list("plan_id", "day", "is_working"):
+        days.setdefault(pk, {})[day] = is_working
     plans = CalendarPlan.objects.order_by("pk").values_list("pk", "year", "is_whole_year")
-    whole = {year: pk for pk, year, is_whole_year in plans if is_whole_year}
-    rows = CalendarDay.objects.order_by("plan_id").values_list("plan_id", "plan__year", "day", "is_working")
-    days: dict[date, bool] = {day: works for pk, year, day, works in rows if pk >= whole.get(year, 0)}
-    return Calendar(frozenset(whole), days)
+    return Calendar([Entry(year, is_whole_year, days.get(pk, {})) for pk, year, is_whole_year in plans])

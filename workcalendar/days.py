@@ -8,8 +8,8 @@ holidays free and otherwise Monday to Friday, for make-up days are not known bef
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import Enum
 
@@ -26,13 +26,30 @@ class Source(Enum):
     ESTIMATED = "估算"
 
 
-@dataclass(frozen=True, eq=False)
-class Calendar:
-    """``years``: those whose whole plan was entered. ``days``: {day: is it worked} as entered, above all else."""
+@dataclass(frozen=True)
+class Entry:
+    """A year's whole plan, or single days put right: {day: is it worked}."""
 
-    years: frozenset[int] = frozenset()
-    days: Mapping[date, bool] = field(default_factory=dict)
-    _counted: dict[int, tuple[date, ...]] = field(default_factory=dict, repr=False)
+    year: int
+    is_whole_year: bool
+    days: Mapping[date, bool]
+
+
+class Calendar:
+    """What ``entries``, the oldest first, say above what is published: of a day, the newest that names it counts.
+
+    A whole plan replaces what was entered for its year before, days of the December before among it.
+    """
+
+    def __init__(self, entries: Sequence[Entry] = ()) -> None:
+        self.entries = tuple(entries)
+        self.years = frozenset(entry.year for entry in self.entries if entry.is_whole_year)
+        self.days: dict[date, bool] = {}
+        newest = {entry.year: number for number, entry in enumerate(self.entries) if entry.is_whole_year}
+        for number, entry in enumerate(self.entries):
+            if number >= newest.get(entry.year, 0):
+                self.days |= entry.days
+        self._counted: dict[int, tuple[date, ...]] = {}
 
     def is_working(self, day: date) -> bool:
         if (entered := self.days.get(day)) is not None:

@@ -53,6 +53,8 @@ WRITTEN = {
     "refunds.Evidence": ["note"],
     "refunds.LaneLimits": ["reason"],
     "refunds.AuditSample": ["note"],
+    "workcalendar.CalendarPlan": ["source"],
+    "workcalendar.CalendarDay": ["name"],
     "payments.RefundAttempt": ["last_error"],
     "integrations.ShopKey": ["name"],
 }

@@ -319,11 +319,14 @@ def _rows_of_the_desk(operator: Any) -> None:
 
     import clock
     from payments.models import ChannelAccount, ChannelNotification, RefusedNotification
+    from workcalendar.models import CalendarDay, CalendarPlan
 
     at, account = clock.now(), ChannelAccount.objects.get(code="wechat")
     LogEntry.objects.log_actions(operator.pk, [operator], CHANGE, "改动")
     ChannelNotification.objects.create(account=account, notification_id="N1", kind="payment", received_at=at)
     RefusedNotification.objects.create(account=account, code="signature", hour=at, last_at=at)
+    plan = CalendarPlan.objects.create(year=2027, is_whole_year=True, source="通知", entered_by=operator, at=at)
+    CalendarDay.objects.create(plan=plan, day="2027-01-01", is_working=False, name="元旦")
 
 
 def _the_lanes(operator: Any, case: Any) -> None:

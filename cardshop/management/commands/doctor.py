@@ -21,8 +21,9 @@ class Command(BaseCommand):
         for check in [*readiness(), *sanity()]:
             if only and check.name not in only:
                 continue
-            ill += not check.ok
-            mark = self.style.SUCCESS("✓") if check.ok else self.style.ERROR("✗")
+            ill += not check.ok and not check.can_wait
+            bad = self.style.WARNING("!") if check.can_wait else self.style.ERROR("✗")
+            mark = self.style.SUCCESS("✓") if check.ok else bad
             self.stdout.write(f"{mark} {check.name:<11} {check.detail}")
             if not check.ok:
                 self.stdout.write(f"    → {check.advice}")
