@@ -127,7 +127,7 @@ FROM waits WHERE promised_by < %(until)s AND queue = ANY(%(queues)s) GROUP BY 1,
 PROMISED_AFTER = "SELECT count(*) FROM waits WHERE promised_by >= %(moment)s"
 DECIDED = """
 SELECT role, count(*) FROM refunds_refundevent
-WHERE recorded_at > clock_timestamp() - %(lately)s AND role = ANY(%(roles)s)
+WHERE recorded_at > now() - %(lately)s AND role = ANY(%(roles)s)
   AND from_status = ANY(%(waited)s) AND to_status <> from_status
 GROUP BY role
 """
