@@ -80,6 +80,7 @@ class Refundable:
 
 def submit(order: Order, application: Application, *, by: User, at: datetime) -> Refund:
     """提交申请: freezes unseen codes and wakes the pre-check. Raises AlreadyActive or StepRefused."""
+    check_listed(application.reason)
     check_words(application)
     if by.pk != order.buyer_id:
         raise StepRefused("not_yours", _("只能为自己的订单申请退款。"))
@@ -87,7 +88,7 @@ def submit(order: Order, application: Application, *, by: User, at: datetime) ->
         with transaction.atomic():
             return _submit(order, application, by, at)
     except IntegrityError:
-        active = _active(order)
+        active = active_of(order)
         if active is None:
             raise
         raise AlreadyActive(active.refund_no) from None
@@ -134,7 +135,7 @@ def left_of(rows: Sequence[Cancellation]) -> dict[int, list[Refundable]]:
 def preview(order: Order, application: Application, *, at: datetime) -> Preview:
     """What the pre-check would say now, before anything is submitted: same rules, same sentences. Raises StepRefused
     where submitting would: a reason that does not fit, or a balance that there is not, is refused here too."""
-    refundable = _chosen(refundable_lines(order), application)
+    refundable = chosen_of(refundable_lines(order), application)
     check_reason(order.policy, application.reason, refundable)
     check_destination(order, application)
     left_fen = sum(item.amount_fen for item in refundable)
@@ -151,8 +152,10 @@ def review_hours(terms: RefundPolicy, known: Facts) -> int:
     return policy.hours_to_review(
         usual=terms.review_hours,
         complete=terms.complete_review_hours,
+        high_value=terms.high_value_review_hours,
         extra=terms.cross_border_extra_hours,
         is_complete=known.is_complete,
+        is_large=known.amount_fen > terms.senior_above_fen,
         is_cross_border=known.is_cross_border,
     )
 
@@ -186,10 +189,10 @@ def _submit(order: Order, application: Application, by: User, at: datetime) -> R
     order = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy").get(pk=order.pk)
     if by.pk != order.buyer_id:  # claimed while we waited
         raise StepRefused("not_yours", _("只能为自己的订单申请退款。"))
-    active = _active(order)
+    active = active_of(order)
     if active:
         raise AlreadyActive(active.refund_no)
-    chosen = _chosen(refundable_lines(order), application)
+    chosen = chosen_of(refundable_lines(order), application)
     check_reason(order.policy, application.reason, chosen)
     check_destination(order, application)
     parts = _parts(_amount(application, chosen, payment), chosen)
@@ -266,19 +269,22 @@ def _for(row: Cancellation, order: Order, payment: Payment, amount_fen: int, at:
     )
 
 
-def check_words(application: Application) -> None:
-    """A reason of the list, with the words that it needs. Raises StepRefused."""
-    reason = REASONS.get(application.reason)
-    if reason is None:
+def check_listed(code: str) -> None:
+    """A reason of the list. Raises StepRefused."""
+    if code not in REASONS:
         raise StepRefused("unknown_reason", _("请从列表中选择退款原因。"))
-    if reason.needs_description and not application.description.strip():
+
+
+def check_words(application: Application) -> None:
+    """The words that the reason needs. Raises StepRefused."""
+    if REASONS[application.reason].needs_description and not application.description.strip():
         raise StepRefused(
             "description_missing", _("请按“时间 + 经过 + 结果”写明情况，例如：11月20日晚8点兑换，提示卡密已使用。")
         )
 
 
 def check_reason(terms: RefundPolicy, code: str, chosen: Sequence[Refundable]) -> None:
-    """The order's policy takes the reason for these goods; one that is not in the list is ``check_words``' business.
+    """The order's policy takes the reason for these goods; none is chosen yet where only a look ahead is taken.
     Raises StepRefused."""
     if code not in REASONS:
         return
@@ -319,13 +325,14 @@ def check_amount(amount_fen: int, most_fen: int) -> None:
         raise StepRefused("amount_out_of_range", _("退款金额须在 ¥0.01 与 ¥%(most)s 之间。") % most)
 
 
-def _chosen(refundable: Sequence[Refundable], application: Application) -> list[Refundable]:
+def chosen_of(refundable: Sequence[Refundable], application: Application) -> list[Refundable]:
+    """What of the order is asked about. Raises StepRefused where something of it has nothing left."""
     if application.line_ids is None:
         return list(refundable)
     wanted = set(application.line_ids)
     chosen = [item for item in refundable if item.line.pk in wanted]
     if len(chosen) != len(wanted):
-        raise StepRefused("unknown_line", _("所选商品不属于这张订单，或已退款。请刷新页面后重选。"))
+        raise StepRefused("unknown_line", _("您选的商品里有的已退款或正在退款，或不属于这张订单，请重新选择退哪几件。"))
     return chosen
 
 
@@ -346,5 +353,6 @@ def _parts(amount_fen: int, chosen: Sequence[Refundable]) -> list[tuple[Refundab
     return [(item, fen) for item, fen in zip(chosen, parts, strict=True) if fen]
 
 
-def _active(order: Order) -> Refund | None:
+def active_of(order: Order) -> Refund | None:
+    """The case under way; there is never a second one."""
     return Refund.objects.filter(order=order, status__in=Status.active()).first()

@@ -80,7 +80,7 @@ def _act(due: Sequence[Cancellation], at: datetime) -> None:
 def _approve_where_they_stand(due: Sequence[Cancellation], at: datetime) -> None:
     """Cases that people look at, and of which nothing is left to decide. Few: each by itself."""
     orders = [row.order_id for row in due]
-    for refund in Refund.objects.filter(order__in=orders, status__in=[S.FIRST_REVIEW, S.AWAITING_EVIDENCE]):
+    for refund in Refund.objects.filter(order__in=orders, status__in=lifecycle.STEPS["approve_canceled"].sources):
         try:
             lifecycle.approve_canceled([refund], at=at)
         except StepRefused as refusal:
@@ -92,7 +92,7 @@ def _settle(due: Sequence[Cancellation], at: datetime) -> None:
     left = applying.left_of(due)
     orders = [row.order_id for row in due]
     weighed = set(
-        Refund.objects.filter(order__in=orders, status__in=[S.SUBMITTED, S.FIRST_REVIEW, S.AWAITING_EVIDENCE])
+        Refund.objects.filter(order__in=orders, status__in=S.undecided())
         .filter(cancellation=None)
         .values_list("order_id", flat=True)
     )

@@ -13,15 +13,19 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from orders.models import Order, OrderLine, TopUpStatus
+from accounts.roles import Role
+from orders.models import Order, OrderLine, ServiceStatus, TopUpStatus
 from payments.models import Payment
 from refunds import lanes
 from refunds.lanes import Purses
-from refunds.models import Destination, ExpressOptIn, Lane, LaneLimits, Refund, Status
+from refunds.models import Destination, ExpressOptIn, Lane, LaneLimits, Refund, RefundEvent, RefundLine, Status
 from refunds.policy import Facts, Terms
 from shops import checking
-from shops.models import CardCode, RefundPolicy, SupplierAnswer
+from shops.models import CardCode, RefundPolicy, Shop, ShopStatus, SupplierAnswer
 from shops.suppliers.base import CodeFact
+
+
+SILENT_WITHIN = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class LineFacts:
     """What became of one order line. ``is_begun``: a top-up left us, or work began, and nothing is handed over yet.
     ``is_used_or_seen``: what cannot be proved unused by our own record alone. ``valid_until``: the code's own last day.
     ``has_no_code``: handed over, and there was no code to look at: a top-up that arrived, work that was done.
-    ``is_used``, ``is_cleared``: by the issuer's signed answer, redeemed after we had shown the code, or before.
+    ``is_used``, ``is_cleared``: by the issuer's signed answer, redeemed after we had shown the code, or before; used
+    too is what the supplier says it topped up, and work that the buyer confirmed (design: rules of proof).
     """
 
     delivered_at: datetime | None = None
@@ -84,6 +89,7 @@ def gather(asked: Sequence[Asked], *, at: datetime) -> list[Facts]:
         express=_express(orders),
         limits=lanes.limits(),
         given=lanes.given([each.purses for each in asked], at=at),
+        silences=_silences({order.shop_id for order in orders}, at),
     )
     return [_facts(each, known, at) for each in asked]
 
@@ -97,6 +103,7 @@ class _Known:
     express: Mapping[int, bool]
     limits: Mapping[Lane, LaneLimits]
     given: lanes.Given
+    silences: Mapping[int, int]  # of shops that can answer at all
 
 
 def _facts(each: Asked, known: _Known, at: datetime) -> Facts:
@@ -136,6 +143,7 @@ def _facts(each: Asked, known: _Known, at: datetime) -> Facts:
         refunded_ever=granted,
         caps=() if each.is_canceled else lanes.caps(known.limits, known.given, purses),
         closed_lanes=() if each.is_canceled else lanes.closed(known.limits),
+        shop_answers=known.silences.get(each.order.shop_id, ALWAYS) < each.order.policy.silent_shop_after,
     )
 
 
@@ -157,6 +165,8 @@ def terms_of(terms: RefundPolicy, reason: str, kind: str, *, is_cross_border: bo
         at_fault=row.at_fault if row else "nobody",
         takes_reason=row is not None,
         slots=tuple(terms.slots_for(reason, kind, is_cross_border=is_cross_border)),
+        merchant_hours=terms.merchant_hours,
+        skips_merchant=row.skips_merchant if row else True,
     )
 
 
@@ -170,6 +180,13 @@ def facts_of(line_ids: Collection[int]) -> dict[int, LineFacts]:
     lines = list(rows.defer("delivery__code__sealed", "product_page"))
     said = checking.latest([code.pk for line in lines if (code := _code_of(line)) and code.revealed_at])
     return {line.pk: _line_facts(line, said) for line in lines}
+
+
+def proved_used(refunds: Sequence[Refund]) -> set[int]:
+    """Keys of the cases of which a line is proved used, by a record of ours (S0-21)."""
+    lines = list(RefundLine.objects.filter(refund__in=refunds).values_list("refund_id", "order_line_id"))
+    became = facts_of([line for _case, line in lines])
+    return {case for case, line in lines if became[line].is_used}
 
 
 def _code_of(line: OrderLine) -> CardCode | None:
@@ -186,7 +203,7 @@ def _line_facts(line: Any, said: Mapping[UUID, SupplierAnswer]) -> LineFacts:
     handed_over = replace(sold, delivered_at=delivery.delivered_at)
     code = delivery.code
     if code is None:
-        return replace(handed_over, is_used_or_seen=True, has_no_code=True)
+        return replace(handed_over, is_used_or_seen=True, has_no_code=True, is_used=_is_consumed(line))
     if code.revealed_at is None:
         return replace(handed_over, valid_until=code.valid_until)
     answer = said.get(code.pk)
@@ -200,11 +217,33 @@ def _line_facts(line: Any, said: Mapping[UUID, SupplierAnswer]) -> LineFacts:
     )
 
 
+def _is_consumed(line: OrderLine) -> bool:
+    """The supplier's signed word on a top-up, or the buyer's own on work: a shop's alone proves nothing."""
+    topup, service = getattr(line, "topup", None), getattr(line, "service", None)
+    was_topped_up = topup is not None and topup.status == TopUpStatus.SUCCEEDED
+    return was_topped_up or (service is not None and service.status == ServiceStatus.CONFIRMED)
+
+
 def _is_begun(line: OrderLine) -> bool:
     """A top-up that left us and has not failed, or work that began."""
     topup, service = getattr(line, "topup", None), getattr(line, "service", None)
     was_sent = topup is not None and topup.first_sent_at is not None and topup.status != TopUpStatus.FAILED
     return was_sent or (service is not None and service.started_at is not None)
+
+
+# --- the shop ---------------------------------------------------------------------------------------------------------
+
+ALWAYS = 10**6  # nobody is there to answer
+
+
+def _silences(shops: Collection[int], at: datetime) -> dict[int, int]:
+    """{shop that somebody works in: how often it let its time pass in the last 30 days} (conflict 9)."""
+    silent = RefundEvent.objects.filter(
+        role=Role.SYSTEM, step__in=["agree", "agree_above_limit"], at__gt=at - SILENT_WITHIN, refund__shop__in=shops
+    )
+    counts = dict(silent.order_by().values_list("refund__shop").annotate(Count("pk")))
+    manned = Shop.objects.filter(pk__in=shops, memberships__isnull=False).exclude(status=ShopStatus.CLOSED)
+    return {shop: counts.get(shop, 0) for shop in set(manned.values_list("pk", flat=True))}
 
 
 # --- what the buyer has on record ------------------------------------------------------------------------------------

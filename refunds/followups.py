@@ -2,44 +2,139 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from accounts.roles import Role
 from money import yuan
-from notices import wording
+from notices import telling, wording
 from notices.models import Notice
-from refunds.models import Destination, Refund, RefundEvent
+from refunds.models import Destination, Queue, Refund, RefundEvent
+from shops import rights
+from shops.models import ShopMember
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
+#: Steps that stand in the record and are no news.
+SILENT = {"claim", "hand_over", "record_answer", "propose_offer", "send_back"}
+
+#: What the shop of the case hears of: what it must answer, and what became of its goods.
+SHOP_HEARS = {
+    "ask_merchant", "request_evidence", "request_more", "agree", "agree_above_limit", "contest", "accept_offer",
+    "accept_replacement", "decline_offer", "lapse_offer", "approve", "approve_second", "reject", "reject_second",
+    "appeal", "grant_appeal", "dismiss_appeal", "reopen", "withdraw", "close",
+}  # fmt: skip
+#: Of these the shop hears only where the machine took the step, or where the shop was asked.
+ONLY_BY_MACHINE = {"agree", "agree_above_limit", "contest"}
+ONLY_IF_ASKED = {"request_evidence", "request_more"}
+
+
 def tell(events: Sequence[RefundEvent]) -> None:
-    """站内通知 of every step, to the buyer. One notice per event, however often this runs."""
-    Notice.objects.bulk_create(
-        [
-            Notice(
-                recipient_id=event.refund.buyer_id,
-                kind=kind_of(event.refund, event.step),
-                params={
-                    "refund_no": event.refund.refund_no,
-                    "amount": yuan(event.refund.amount_fen),
-                    "note": event.note,
-                },
-                path=f"/refunds/{event.refund.refund_no}/",
-                source=f"refund-event:{event.pk}",
-                created_at=event.at,
-            )
-            for event in events
-        ],
-        ignore_conflicts=True,
-    )
+    """通知 of every step, to the buyer, and to the shop where it is its business. One notice per event and reader,
+    however often this runs."""
+    news = [_to_buyer(event) for event in events if event.step not in SILENT]
+    shops = [event for event in events if _is_shops_business(event)]
+    staff = _members({event.refund.order.shop_id for event in shops}) if shops else {}
+    news += [_to_shop(event, reader) for event in shops for reader in staff.get(event.refund.order.shop_id, [])]
+    telling.tell(news)
+
+
+def remind(refunds: Sequence[Refund], *, at: datetime) -> None:
+    """提醒 whoever must act, of how much of the time is over: ``reminded_percent`` of each case is 50, 80 or 100."""
+    asked = [refund for refund in refunds if refund.queue == Queue.MERCHANT]
+    staff = _members({refund.order.shop_id for refund in asked}) if asked else {}
+    news = []
+    for refund in refunds:
+        if refund.queue == Queue.BUYER:
+            news.append(_reminder(refund, refund.buyer_id, "refund_remind_buyer", _case_page(refund), at))
+        elif refund.queue == Queue.MERCHANT:
+            page = _shop_page(refund)
+            readers = staff.get(refund.order.shop_id, [])
+            news += [_reminder(refund, reader, "shop_refund_remind", page, at) for reader in readers]
+        elif refund.claimed_by_id:
+            page = f"/admin/refunds/refund/{refund.pk}/change/"
+            news.append(_reminder(refund, refund.claimed_by_id, "desk_refund_remind", page, at))
+    telling.tell(news)
 
 
 def kind_of(refund: Refund, step: str) -> str:
-    """The notice of this step: where the usual words speak of the original route, the balance has its own."""
+    """The notice of this step: where the usual words speak of the original route, the balance has its own, and so has
+    what the shop was asked, not the buyer."""
     own = f"refund_{step}_to_balance"
+    if step in ONLY_IF_ASKED and refund.queue == Queue.MERCHANT:
+        return "refund_shop_was_asked"
     return own if refund.destination == Destination.BALANCE and own in wording.WORDING else f"refund_{step}"
+
+
+def _is_shops_business(event: RefundEvent) -> bool:
+    if event.step in ONLY_BY_MACHINE:
+        return event.role == Role.SYSTEM
+    if event.step in ONLY_IF_ASKED:
+        return event.refund.queue == Queue.MERCHANT
+    return event.step in SHOP_HEARS
+
+
+def _members(shops: Collection[int]) -> dict[int, list[int]]:
+    """{shop: those who may answer for it}."""
+    found: dict[int, list[int]] = defaultdict(list)
+    roles = rights.TABLE["orders"]
+    for shop_id, user_id in ShopMember.objects.filter(shop__in=shops, role__in=roles).values_list("shop", "user"):
+        found[shop_id].append(user_id)
+    return found
+
+
+def _to_buyer(event: RefundEvent) -> Notice:
+    refund = event.refund
+    return Notice(
+        recipient_id=refund.buyer_id,
+        kind=kind_of(refund, event.step),
+        params=_params(refund) | {"note": event.note},
+        path=_case_page(refund),
+        source=f"refund-event:{event.pk}",
+        created_at=event.at,
+    )
+
+
+def _to_shop(event: RefundEvent, reader: int) -> Notice:
+    return Notice(
+        recipient_id=reader,
+        kind=f"shop_refund_{event.step}",
+        params=_params(event.refund) | {"note": event.note},
+        path=_shop_page(event.refund),
+        source=f"refund-event:{event.pk}",
+        created_at=event.at,
+    )
+
+
+def _reminder(refund: Refund, reader: int, kind: str, page: str, at: datetime) -> Notice:
+    entered = refund.entered_at.timestamp() if refund.entered_at else 0
+    return Notice(
+        recipient_id=reader,
+        kind=kind,
+        params=_params(refund) | {"by": _by(refund), "percent": refund.reminded_percent},
+        path=page,
+        source=f"refund-remind:{refund.pk}:{entered:.0f}:{refund.reminded_percent}",
+        created_at=at,
+    )
+
+
+def _by(refund: Refund) -> str:
+    return f"{refund.promised_by.astimezone(SHANGHAI):%m-%d %H:%M}" if refund.promised_by else ""
+
+
+def _params(refund: Refund) -> dict[str, object]:
+    return {"refund_no": refund.refund_no, "amount": yuan(refund.amount_fen)}
+
+
+def _case_page(refund: Refund) -> str:
+    return f"/refunds/{refund.refund_no}/"
+
+
+def _shop_page(refund: Refund) -> str:
+    return f"/shop/refunds/{refund.refund_no}/"
 
 
 def after_arrival_window(refund: Refund) -> datetime | None:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from django.db.models import F, Sum
+from django.utils.translation import gettext_lazy as _
 
 import workqueue
 from accounts.models import User
@@ -77,6 +78,20 @@ def retire(refunds: Sequence[Refund], *, at: datetime, by: User | None) -> None:
     locked = of_lines(lines)
     stock.retire([code for code in locked if code.delivery.line_id in in_full], at=at, by=by)
     stock.give_back([code for code in locked if code.delivery.line_id not in in_full], at=at, by=by)
+
+
+class CannotReplace(Exception):
+    """No code of that kind is left, or these goods are no codes. The message says what else can be done."""
+
+
+def why_not_replaceable(refund: Refund) -> str:
+    """Why a new code cannot be offered for each one asked about; empty if it can (补发)."""
+    return str(_("暂不能补发，请选退款。"))
+
+
+def replace(refunds: Sequence[Refund], *, at: datetime, by: User | None) -> None:
+    """补发: a new code from stock for each line; the old ones go back to the shop. Raises CannotReplace."""
+    raise CannotReplace(_("暂不能补发，请选退款。"))
 
 
 def hold_orders(refunds: Sequence[Refund]) -> list[Order]:

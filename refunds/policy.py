@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from money import yuan
-from refunds.models import Lane, Status
+from refunds.models import Lane
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Terms:
     at_fault: str = "nobody"  # "shop", "platform", "buyer", "nobody"
     takes_reason: bool = True  # the reason is in the policy's list
     slots: tuple[str, ...] = ()  # what a complete application shows
+    merchant_hours: int = 0  # 0: no shop is asked
+    skips_merchant: bool = False  # this reason does not go by the shop
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Facts:
     rejections: int
     auto_refunded_today_fen: int  # by the one-click lane: what its own daily cap in the policy is about
     received_count: int = 0  # of those seen, what has no code; 0 also in facts from before it was counted
-    used_count: int = 0  # proved used: the issuer's signed record says redeemed, after we had shown the code
+    used_count: int = 0  # proved used: redeemed after we had shown the code, topped up, or confirmed by the buyer
     cleared_count: int = 0  # of those seen, proved unused: the issuer says not redeemed, or redeemed before our reveal
     delivered_fens: tuple[int, ...] = ()  # what is asked of each line that was handed over: a fee is counted by code
     reason: str = ""
@@ -84,6 +86,7 @@ class Facts:
     refunded_ever: int = 0
     caps: tuple[Cap, ...] = ()
     closed_lanes: tuple[str, ...] = ()  # switched off by the operator
+    shop_answers: bool = True  # the shop is there, and has not kept silent too often of late
 
     def as_json(self) -> dict[str, Any]:
         """For the record: what was decided on once can be decided again, by the same rules or by other terms."""
@@ -135,7 +138,7 @@ class RuleResult:
 class Verdict:
     """What the pre-check decides: the step to take, the lane, and the sentence that tells why."""
 
-    step: str  # auto_approve, send_to_review or turn_down
+    step: str  # auto_approve, ask_merchant, send_to_review or turn_down
     lane: Lane
     sentence: str
     results: Sequence[RuleResult]
@@ -159,6 +162,11 @@ def decide(facts: Facts) -> Verdict:
     proofs = [rule(facts) for rule in PROOFS]
     lanes = {lane: [rule(facts) for rule in rules] for lane, rules in LANE_RULES.items()}
     results = [*hard, undelivered, *proofs, *lanes[Lane.ONE_CLICK], in_cooling_off(facts), has_evidence(facts)]
+    to_people = "send_to_review"
+    if facts.terms.merchant_hours:
+        asked = asks_merchant(facts)
+        results.append(asked)
+        to_people = "ask_merchant" if asked.passed else to_people
     if facts.terms.express_below_fen and facts.has_opted_in:
         results += lanes[Lane.EXPRESS]
     if undelivered.passed:
@@ -167,12 +175,12 @@ def decide(facts: Facts) -> Verdict:
             return Verdict("send_to_review", Lane.STANDARD, doubt.sentence, [*results, *needed[1:]])
         return Verdict("auto_approve", Lane.UNDELIVERED, undelivered.sentence, results)
     if doubt := _first_failed(proofs):
-        return Verdict("send_to_review", Lane.STANDARD, doubt.sentence, results)
+        return Verdict(to_people, Lane.STANDARD, doubt.sentence, results)
     for lane, answers in lanes.items():
         if not _first_failed(answers):
             return Verdict("auto_approve", lane, _opens(lane, proofs, answers).sentence, results)
     doubt = _first_failed(lanes[Lane.ONE_CLICK])
-    return Verdict("send_to_review", Lane.STANDARD, doubt.sentence if doubt else "", results)
+    return Verdict(to_people, Lane.STANDARD, doubt.sentence if doubt else "", results)
 
 
 def amounts(facts: Facts) -> Amounts:
@@ -280,14 +288,18 @@ def not_used_by_choice(facts: Facts) -> RuleResult:
         not (regrets and facts.used_count),
         f"used_count={facts.used_count}, at_fault={facts.terms.at_fault}",
         ("没有使用记录", "No record of use"),
-        (
-            "发卡方记录显示：卡密在您查看之后已兑换，按政策不支持因个人原因退款",
-            "The issuer's record shows that the code was redeemed after you viewed it: not refundable for personal"
-            " reasons",
-        ),
+        TOPPED_UP if facts.received_count else REDEEMED,
     )
 
 
+REDEEMED = (
+    "发卡方记录显示：卡密在您查看之后已兑换，按政策不支持因个人原因退款",
+    "The issuer's record shows that the code was redeemed after you viewed it: not refundable for personal reasons",
+)
+TOPPED_UP = (
+    "记录显示充值已到账，或服务经您确认完成，按政策不支持因个人原因退款",
+    "By our record the top-up arrived, or you confirmed the work: not refundable for personal reasons",
+)
 TURNS_DOWN = {"reason", "paid", "amount_fits", "window", "rejections", "not_used"}
 HARD_RULES = [takes_reason, is_paid, fits_payment, within_window, not_rejected_too_often, not_used_by_choice]
 
@@ -509,6 +521,21 @@ def in_cooling_off(facts: Facts) -> RuleResult:
     )
 
 
+def asks_merchant(facts: Facts) -> RuleResult:
+    """S4-8, S4-9, conflict 9: the shop answers first, but where the platform or nobody is at fault, where nothing was
+    delivered, or where the shop would not answer anyway."""
+    terms = facts.terms
+    is_theirs = terms.at_fault in {"shop", "buyer"} and not terms.skips_merchant and not facts.is_canceled
+    return _result(
+        "asks_merchant",
+        is_theirs and facts.shop_answers and facts.delivered_count + facts.begun_count > 0,
+        f"merchant_hours={terms.merchant_hours}, skips_merchant={terms.skips_merchant}, at_fault={terms.at_fault},"
+        f" shop_answers={facts.shop_answers}",
+        ("先由商家答复，逾期视为商家责任", "The shop answers first; if it does not in time, it is liable"),
+        ("不经商家，由平台审核", "Not the shop's to answer: the platform reviews it"),
+    )
+
+
 # --- what an answer weighs --------------------------------------------------------------------------------------------
 
 
@@ -528,7 +555,7 @@ def weights(answers: Mapping[str, bool]) -> dict[str, str]:
 
 def _weight(rule: str) -> str:
     """Of a rule that failed."""
-    if rule in {"undelivered", "cooling_off", "evidence"} or rule.startswith("express_"):
+    if rule in {"undelivered", "cooling_off", "evidence", "asks_merchant"} or rule.startswith("express_"):
         return "fact"
     return "unmet" if rule in TURNS_DOWN else "person"
 
@@ -536,23 +563,13 @@ def _weight(rule: str) -> str:
 # --- deadlines --------------------------------------------------------------------------------------------------------
 
 
-def hours_to_review(*, usual: int, complete: int, extra: int, is_complete: bool, is_cross_border: bool) -> int:
-    """S0-17: what is complete is decided sooner; S3-14: goods from abroad take longer."""
-    hours = min(usual, complete) if is_complete else usual
+def hours_to_review(
+    *, usual: int, complete: int, high_value: int, extra: int, is_complete: bool, is_large: bool, is_cross_border: bool
+) -> int:
+    """S0-17: what is complete is decided sooner; S2-8: what two people look at, and S3-14, goods from abroad, take
+    longer."""
+    hours = max(usual, high_value) if is_large else min(usual, complete) if is_complete else usual
     return hours + (extra if is_cross_border else 0)
-
-
-def promise(status: Status, lane: Lane, *, review_hours: int, evidence_hours: int) -> timedelta | None:
-    """How long a status may last before whoever owns it is late. Calendar time; working time comes with the clocks."""
-    if status == Status.APPROVED:
-        return timedelta(hours=24 if lane == Lane.STANDARD else 2)  # S2-11
-    return {
-        Status.SUBMITTED: timedelta(hours=2),  # S3-10
-        Status.FIRST_REVIEW: timedelta(hours=review_hours),
-        Status.AWAITING_EVIDENCE: timedelta(hours=evidence_hours),
-        Status.PROCESSING: timedelta(hours=24),
-        Status.RETURNED: timedelta(hours=24),
-    }.get(status)
 
 
 def _first_failed(results: Sequence[RuleResult]) -> RuleResult | None:

@@ -15,14 +15,14 @@ from django.utils.translation import gettext_lazy as _
 
 from money import yuan
 from refunds.guides import slot_guides
+from refunds.models import Status
 from refunds.reading import localized
 from refunds.reasons import REASONS
 from shops.models import ProductKind, RefundPolicy
-from shops.policy_terms import KINDS, SLOTS, USUAL, ReasonTerms
+from shops.policy_terms import CLOCKED, KINDS, SLOTS, USUAL, ReasonTerms
 
 AT_FAULT = {"shop": _("商家"), "platform": _("平台"), "buyer": _("买家"), "nobody": _("审核认定")}
 ONLY = {"": _("不限"), "undelivered": _("仅未交付"), "delivered": _("仅已交付"), "unseen": _("仅未查看卡密")}
-NOT_READ_YET = {"merchant_hours", "skips_merchant"}  # no case waits for a shop yet: no page promises them
 Say = Callable[[Any], str]
 
 
@@ -65,11 +65,6 @@ def differences(before: RefundPolicy, after: RefundPolicy) -> list[Difference]:
         if said != says and told is not None:
             found.append(Difference(key, told.of, told.title, said, says))
     return found
-
-
-def promised(found: Sequence[Difference]) -> list[Difference]:
-    """Those that a buyer's page tells: what no case reads yet is no promise."""
-    return [difference for difference in found if difference.key.rpartition(".")[2] not in NOT_READ_YET]
 
 
 def kind_name(kind: str) -> str:
@@ -148,11 +143,22 @@ NUMBERS: list[tuple[Promise, list[tuple[str, Promise, Say]]]] = [
     (
         DEADLINES,
         [
+            ("merchant_hours", _("商家处理"), _hours),
             ("review_hours", _("人工审核"), _hours),
             ("complete_review_hours", _("材料齐全时的审核"), _hours),
-            ("merchant_hours", _("商家处理"), _hours),
+            ("high_value_review_hours", _("超过审批线或须第三方核实时的审核"), _hours),
             ("cross_border_extra_hours", _("跨境商品另加"), _hours),
+            ("second_review_hours", _("复核时限"), _hours),
+            ("appeal_review_hours", _("申诉审核时限"), _hours),
             ("evidence_hours", _("补充材料"), _hours),
+            ("offer_hours", _("答复协商方案"), _hours),
+            ("consult_hours", _("第三方核实"), _hours),
+            ("release_hours", _("放款时限"), _hours),
+            ("decide_within_days", _("最迟有结论"), _days),
+            ("appeal_days", _("申诉期"), _days),
+            ("urge_after_hours", _("多久后可催办"), _hours),
+            ("urge_every_hours", _("两次催办间隔"), _hours),
+            ("silent_shop_after", _("商家 30 天内逾期几次后不再等待"), _times),
             ("evidence_after_hours", _("交付多久后须附凭证"), _hours),
             ("complete_after_days", _("交付后自动完成"), _days),
         ],
@@ -160,7 +166,7 @@ NUMBERS: list[tuple[Promise, list[tuple[str, Promise, Say]]]] = [
     (
         PEOPLE,
         [
-            ("senior_above_fen", _("高级审核员审批：超过"), yuan),
+            ("senior_above_fen", _("两人审批：超过"), yuan),
             ("step_up_from_fen", _("查看卡密前再次验证：满"), yuan),
         ],
     ),
@@ -171,6 +177,7 @@ def _numbers(policy: RefundPolicy) -> Iterator[Term]:
     for group, rows in NUMBERS:
         for column, title, say in rows:
             yield Term(column, str(group), str(title), say(getattr(policy, column)))
+    yield Term("working_time", str(DEADLINES), gettext("按工作日计时"), _clocked(policy.working_time))
 
 
 # --- by kind of goods, by reason --------------------------------------------------------------------------------------
@@ -207,6 +214,15 @@ def _of_reason(row: ReasonTerms) -> list[tuple[str, str, str]]:
         ("slots", gettext("须附凭证"), _slots(row.slots)),
         ("skips_merchant", gettext("不经商家，直接审核"), _yes_or_no(row.skips_merchant)),
     ]
+
+
+def _clocked(statuses: Sequence[str]) -> str:
+    return gettext("、").join(clocked_name(name) for name in CLOCKED if name in statuses) or gettext("都按自然时间")
+
+
+def clocked_name(status: str) -> str:
+    """A stage whose hours may count on working days alone."""
+    return str(Status(status).label)
 
 
 def _slots(slots: Sequence[str]) -> str:

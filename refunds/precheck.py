@@ -94,6 +94,8 @@ def _take_steps(refunds: Sequence[Refund], verdicts: Sequence[Verdict], at: date
         if step == "auto_approve":
             lifecycle.auto_approve(group, at=at, lane=lane)
             _draw(group, lane, limits[lane].audit_percent, at)
+        elif step == "ask_merchant":
+            lifecycle.ask_merchant(group, at=at)
         elif step == "send_to_review":
             lifecycle.send_to_review(group, at=at)
         else:

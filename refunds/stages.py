@@ -21,6 +21,7 @@ from refunds.models import Status as S
 STAGES: dict[str, object] = {
     "submitted": gettext_lazy("已提交"),
     "pre_check": gettext_lazy("系统初审"),
+    "merchant": gettext_lazy("商家处理"),
     "review": gettext_lazy("人工审核"),
     "approved": gettext_lazy("审核通过"),
     "processing": gettext_lazy("退款处理中"),
@@ -29,20 +30,31 @@ STAGES: dict[str, object] = {
 
 STAGE_OF: dict[S, str] = {
     S.SUBMITTED: "pre_check",
+    S.MERCHANT_REVIEW: "merchant",
+    S.OFFERED: "review",
     S.FIRST_REVIEW: "review",
     S.AWAITING_EVIDENCE: "review",
+    S.SECOND_REVIEW: "review",
+    S.APPEAL_REVIEW: "review",
     S.APPROVED: "approved",
     S.PROCESSING: "processing",
     S.PAID_OUT: "processing",
     S.RETURNED: "processing",
+    S.REDIRECT_SIGNED: "processing",
     S.ARRIVED: "arrived",
+    S.REPLACED: "review",
+    S.CLOSED: "review",
     S.REJECTED: "review",
     S.WITHDRAWN: "submitted",
 }
 
 TONE_OF: dict[S, str] = {
+    S.OFFERED: "attention",
     S.AWAITING_EVIDENCE: "attention",
     S.RETURNED: "attention",
+    S.REDIRECT_SIGNED: "attention",
+    S.REPLACED: "good",
+    S.CLOSED: "quiet",
     S.REJECTED: "bad",
     S.WITHDRAWN: "quiet",
     S.PAID_OUT: "good",
@@ -63,9 +75,7 @@ TO_BALANCE_NEXT: dict[S, object] = {
     S.RETURNED: gettext_lazy("财务正在核对；有结果会在本页更新并发站内通知，款项不会丢失。"),
 }
 TO_BALANCE_MONEY: dict[S, object] = {
-    S.SUBMITTED: gettext_lazy("在平台，未退出；通过后退至余额"),
-    S.FIRST_REVIEW: gettext_lazy("在平台，未退出；通过后退至余额"),
-    S.AWAITING_EVIDENCE: gettext_lazy("在平台，未退出；通过后退至余额"),
+    **dict.fromkeys(map(S, S.undecided()), gettext_lazy("在平台，未退出；通过后退至余额")),
     S.ARRIVED: gettext_lazy("已退至买家余额"),
     S.RETURNED: gettext_lazy("在平台，财务正在核对，不会丢失"),
 }
@@ -140,7 +150,7 @@ def track(refund: Refund, events: Sequence[RefundEvent], *, at: datetime) -> Tra
         arrival_from=refund.arrival_expected_from,
         arrival_until=refund.arrival_expected_until,
         arrival_is_estimate=refund.arrival_is_estimate,
-        is_moving=status not in {S.REJECTED, S.WITHDRAWN, S.ARRIVED},
+        is_moving=status not in S.at_rest(),
     )
 
 
@@ -150,8 +160,15 @@ def headline(refund: Refund) -> str:
         return _("已退至余额") if refund.status == S.ARRIVED else _("退款异常：未能退至余额")
     return {
         S.SUBMITTED: _("已收到申请，系统正在初审"),
+        S.MERCHANT_REVIEW: _("商家正在处理"),
+        S.OFFERED: _("有一个方案等您答复"),
         S.FIRST_REVIEW: _("客服正在审核"),
-        S.AWAITING_EVIDENCE: _("需要您补充材料"),
+        S.AWAITING_EVIDENCE: _("需要您补充材料") if refund.queue != Queue.MERCHANT else _("正在等商家补充材料"),
+        S.SECOND_REVIEW: _("初审通过，另一位同事正在复核"),
+        S.APPEAL_REVIEW: _("申诉正在审核"),
+        S.REDIRECT_SIGNED: _("等待平台确认新的退款去向"),
+        S.REPLACED: _("已补发新卡密"),
+        S.CLOSED: _("退款已关闭，没有退款"),
         S.APPROVED: _("审核通过，等待放款"),
         S.PROCESSING: _("已放款，支付渠道处理中"),
         S.PAID_OUT: _("渠道已退款，等待入账"),
@@ -170,16 +187,27 @@ def next_step(refund: Refund) -> str:
         return str(TO_BALANCE_NEXT[S(refund.status)])
     return {
         S.SUBMITTED: _("初审通常几秒完成，之后自动退款或转人工审核。"),
+        S.MERCHANT_REVIEW: _("商家同意即退款；有异议由平台审核；逾期不答复，视为商家责任。"),
+        S.OFFERED: _("接受即按方案办理；不接受或逾期不答，都由平台审核，不影响您的退款。"),
         S.FIRST_REVIEW: _("客服核对订单与交付记录后给出结果，届时会通知您。"),
-        S.AWAITING_EVIDENCE: _("请按要求补充；到期未补充将按现有材料审核，不会因此直接拒绝。"),
+        S.AWAITING_EVIDENCE: _("请按要求补充；到期未补充将按现有材料审核，不会因此直接拒绝。")
+        if refund.queue != Queue.MERCHANT
+        else _("审核计时暂停；商家到期未补充，按现有材料审核。"),
+        S.SECOND_REVIEW: _("金额超过审批线的退款由两位同事先后通过，之后财务放款。"),
+        S.APPEAL_REVIEW: _("由没有审核过这张退款单的高级审核员处理，结论是最终的。"),
+        S.REDIRECT_SIGNED: _("另一位工作人员确认后，款项退至您的余额。"),
+        S.REPLACED: _("请到订单页查看新的卡密；仍有问题可以再次申请。"),
+        S.CLOSED: _("有疑问可在订单留言或联系客服。"),
         S.APPROVED: _("财务放款后，款项原路退回您的支付账户。")
         if refund.lane == Lane.STANDARD
         else _("系统将自动放款。"),
         S.PROCESSING: str(BACK_TO[_channel(refund)]),
         S.PAID_OUT: _("%(channel)s已退款成功，银行清算中；到账以银行入账为准。") % {"channel": _channel(refund).label},
         S.ARRIVED: _("已完成，无需操作。"),
-        S.REJECTED: _("您可以补充新的凭证后重新申请，或联系客服。"),
-        S.WITHDRAWN: _("卡密已恢复可查看；仍在售后期内可重新申请。"),
+        S.REJECTED: _("您可以申诉，或补充新的凭证后重新申请。")
+        if refund.appeal_until
+        else _("您可以补充新的凭证后重新申请，或走平台外的途径。"),
+        S.WITHDRAWN: _("商品已恢复原状；仍在售后期内可重新申请。"),
         S.RETURNED: _("财务正在与渠道核对；有结果会在本页更新并发站内通知，款项不会丢失。"),
     }[S(refund.status)]
 
@@ -189,15 +217,16 @@ def where_the_money_is(refund: Refund) -> str:
     if _goes_to_balance(refund) and refund.status in TO_BALANCE_MONEY:
         return str(TO_BALANCE_MONEY[S(refund.status)])
     return {
-        S.SUBMITTED: _("在平台，未退出；通过后原路退回"),
-        S.FIRST_REVIEW: _("在平台，未退出；通过后原路退回"),
-        S.AWAITING_EVIDENCE: _("在平台，未退出；通过后原路退回"),
+        **dict.fromkeys(map(S, S.undecided()), _("在平台，未退出；通过后原路退回")),
         S.APPROVED: _("在平台，等待放款"),
         S.PROCESSING: _("已从平台退出，%(channel)s处理中") % {"channel": _channel(refund).label},
         S.PAID_OUT: _("%(channel)s已退出，收款账户入账中") % {"channel": _channel(refund).label},
         S.ARRIVED: _("已退回原支付账户"),
         S.REJECTED: _("未退款"),
         S.WITHDRAWN: _("未退款"),
+        S.CLOSED: _("未退款"),
+        S.REPLACED: _("未退款，已补发"),
+        S.REDIRECT_SIGNED: _("未能入账，等待确认新的去向，不会丢失"),
         S.RETURNED: _("未能入账，财务正在追查，不会丢失"),
     }[S(refund.status)]
 
@@ -208,8 +237,13 @@ def by_label(refund: Refund, *, is_late: bool) -> str:
         return _("原定时间（已过）")
     return {
         S.SUBMITTED: _("最迟完成初审"),
+        S.MERCHANT_REVIEW: _("商家最迟答复"),
+        S.OFFERED: _("请在此前答复"),
         S.FIRST_REVIEW: _("最迟给出结果"),
-        S.AWAITING_EVIDENCE: _("请在此前补充"),
+        S.AWAITING_EVIDENCE: _("请在此前补充") if refund.queue != Queue.MERCHANT else _("商家最迟补充"),
+        S.SECOND_REVIEW: _("最迟复核完"),
+        S.APPEAL_REVIEW: _("最迟给出结论"),
+        S.REDIRECT_SIGNED: _("最迟确认"),
         S.APPROVED: _("最迟放款"),
         S.PROCESSING: _("渠道最迟退出"),
         S.RETURNED: _("最迟答复您"),
@@ -246,7 +280,7 @@ def _stages(refund: Refund, events: Sequence[RefundEvent]) -> list[Stage]:
     """Stages up to the present one carry the time they were reached; automatic lanes have no review stage."""
     reached = _reached(events)
     status = S(refund.status)
-    if status in {S.REJECTED, S.WITHDRAWN}:
+    if status in {S.REJECTED, S.WITHDRAWN, S.CLOSED, S.REPLACED}:
         return _ended(refund, events, reached)
     codes = [code for code in STAGES if code not in _left_out(refund, reached)]
     position = codes.index(STAGE_OF[status])
@@ -264,6 +298,7 @@ def _stages(refund: Refund, events: Sequence[RefundEvent]) -> list[Stage]:
 def _left_out(refund: Refund, reached: Mapping[str, datetime]) -> set[str]:
     """Stages that this case does not go through."""
     left_out = set() if "review" in reached or _will_be_reviewed(refund) else {"review"}
+    left_out |= set() if "merchant" in reached else {"merchant"}
     return left_out | {"processing"} if _goes_to_balance(refund) and refund.status != S.RETURNED else left_out
 
 
@@ -274,12 +309,16 @@ def _goes_to_balance(refund: Refund) -> bool:
 def _ended(refund: Refund, events: Sequence[RefundEvent], reached: dict[str, datetime]) -> list[Stage]:
     """Not approved, or withdrawn: the stages it went through, and the end with its own time."""
     through = [Stage(code, str(STAGES[code]), "done", reached[code], "") for code in STAGES if code in reached]
-    end = Stage(refund.status, str(S(refund.status).label), "failed", events[-1].at, headline(refund))
+    state = "done" if refund.status == S.REPLACED else "failed"
+    end = Stage(refund.status, str(S(refund.status).label), state, events[-1].at, headline(refund))
     return [*through, end]
 
 
 def _will_be_reviewed(refund: Refund) -> bool:
-    return refund.status == S.SUBMITTED or refund.lane == Lane.STANDARD
+    """What the shop agrees to is not looked at again; nothing else leaves the standard lane unseen."""
+    if refund.status in {S.SUBMITTED, *S.reviews(), S.OFFERED, S.AWAITING_EVIDENCE}:
+        return True
+    return refund.lane == Lane.STANDARD
 
 
 def _reached(events: Sequence[RefundEvent]) -> dict[str, datetime]:
@@ -289,7 +328,7 @@ def _reached(events: Sequence[RefundEvent]) -> dict[str, datetime]:
         code = "submitted" if event.step == "submit" else STAGE_OF[S(event.to_status)]
         if event.step == "submit":
             reached["pre_check"] = event.at
-        if event.step in {"reject", "turn_down", "withdraw"}:
+        if event.to_status in S.at_rest() and event.to_status != S.ARRIVED:
             continue
         if code not in reached or code == "approved":
             reached[code] = event.at

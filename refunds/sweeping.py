@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 import workqueue
-from refunds import disbursement, lifecycle, precheck
+from refunds import clocking, disbursement, followups, lifecycle, precheck, silence
 from refunds.models import Queue, Refund
 from refunds.models import Status as S
 
@@ -35,29 +35,51 @@ def _due(at: datetime, limit: int) -> list[Refund]:
 
 
 def _work(due: Sequence[Refund], at: datetime) -> None:
-    """By status: what lies with the machine is done, what lies with a person is late and escalates."""
-    by_status: dict[S, list[Refund]] = {}
-    for refund in due:
-        by_status.setdefault(S(refund.status), []).append(refund)
-    precheck.run(by_status.pop(S.SUBMITTED, []), at=at)
-    if awaiting := by_status.pop(S.AWAITING_EVIDENCE, []):
-        lifecycle.lapse_evidence(awaiting, at=at)
-    if late := [r for r in by_status.get(S.FIRST_REVIEW, []) if r.queue == Queue.REVIEWER]:
-        lifecycle.escalate(late, at=at)
-    if automatic := [r for r in by_status.get(S.APPROVED, []) if r.queue == Queue.MACHINE]:
+    """What lies with the machine is done; what is late with people goes as the table says; others are reminded."""
+    precheck.run(_in(due, S.SUBMITTED), at=at)
+    if automatic := [refund for refund in due if lifecycle.is_automatic(refund)]:
         disbursement.release(automatic, by=None, at=at)
-    done = {refund.pk for refund in [*late, *automatic]}
-    _look_again_later([r for rows in by_status.values() for r in rows if r.pk not in done], at)
+    late = [refund for refund in due if refund.promised_by is not None and refund.promised_by <= at]
+    silence.settle(unanswered := _in(late, S.MERCHANT_REVIEW), at=at)
+    if offered := _in(late, S.OFFERED):
+        lifecycle.lapse_offer(offered, at=at)
+    if awaiting := _in(late, S.AWAITING_EVIDENCE):
+        lifecycle.lapse_evidence(awaiting, at=at)
+    if overdue := [refund for refund in due if _goes_up(refund, at)]:
+        lifecycle.escalate(overdue, at=at)
+    done = {r.pk for r in [*_in(due, S.SUBMITTED), *automatic, *unanswered, *offered, *awaiting, *overdue]}
+    _look_again([refund for refund in due if refund.pk not in done], at)
 
 
-def _look_again_later(late: Sequence[Refund], at: datetime) -> None:
-    """Late with a person or with the channel: stays in their queue, shown as late, and is looked at daily.
+def _in(refunds: Sequence[Refund], status: S) -> list[Refund]:
+    return [refund for refund in refunds if refund.status == status]
+
+
+def _goes_up(refund: Refund, at: datetime) -> bool:
+    """A review that is late, or a case without a conclusion on its last day; the operator's stays where it is."""
+    ends = [moment for moment in (refund.promised_by, refund.decide_by) if moment is not None]
+    is_over = bool(ends) and min(ends) <= at
+    return refund.status in lifecycle.PLATFORM and refund.queue != Queue.OPERATOR and is_over
+
+
+def _look_again(waiting: Sequence[Refund], at: datetime) -> None:
+    """Whoever's turn it is, is reminded; late with the channel or the operator: shown as late, looked at daily.
 
     Paid-out cases whose arrival window is over come to rest here."""
-    waiting = [refund.pk for refund in late if refund.status != S.PAID_OUT]
-    Refund.objects.filter(pk__in=waiting).update(next_due_at=at + timedelta(days=1), leased_until=None)
-    over = [refund.pk for refund in late if refund.status == S.PAID_OUT]
-    Refund.objects.filter(pk__in=over).update(next_due_at=None, leased_until=None, queue=Queue.NOBODY)
+    reminded = []
+    for refund in waiting:
+        refund.leased_until = None
+        if refund.status == S.PAID_OUT and refund.queue == Queue.MACHINE:
+            refund.queue, refund.next_due_at = Queue.NOBODY, None
+            continue
+        percent = clocking.percent_gone(refund, at=at)
+        reached = max((mark for mark in (*clocking.REMINDERS, 100) if mark <= percent), default=0)
+        if reached > refund.reminded_percent:
+            refund.reminded_percent = reached
+            reminded.append(refund)
+        refund.next_due_at = clocking.next_look(refund, at=at)
+    followups.remind(reminded, at=at)
+    Refund.objects.bulk_update(waiting, ["queue", "next_due_at", "leased_until", "reminded_percent"])
 
 
 def _alone(at: datetime) -> int:

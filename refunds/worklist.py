@@ -27,24 +27,33 @@ class Worklist:
     by_deadline: bool = True
 
 
-IN_REVIEW = Q(status=S.FIRST_REVIEW)
+IN_REVIEW = Q(status__in=[S.FIRST_REVIEW, S.SECOND_REVIEW, S.APPEAL_REVIEW])
 TO_RELEASE = Q(status=S.APPROVED, lane=Lane.STANDARD)
-RETURNED = Q(status=S.RETURNED)
+RETURNED = Q(status__in=[S.RETURNED, S.REDIRECT_SIGNED])
+MISSING = Q(status=S.PAID_OUT, queue=Queue.REVIEWER)
 
 QUEUES: dict[str, Worklist] = {
     "review": Worklist("待审核", IN_REVIEW, "客服核对后通过、驳回或要求补充"),
-    "escalated": Worklist("已升级", IN_REVIEW & Q(queue=Queue.SENIOR), "超过承诺时间，由高级审核员接手"),
-    "evidence": Worklist("待买家补充", Q(status=S.AWAITING_EVIDENCE), "审核计时已暂停，等买家补充"),
+    "second": Worklist("待复核", Q(status=S.SECOND_REVIEW), "超过审批线，等第二位同事"),
+    "appeals": Worklist("申诉", Q(status=S.APPEAL_REVIEW), "由没有审核过的高级审核员处理"),
+    "escalated": Worklist(
+        "已升级",
+        Q(status=S.FIRST_REVIEW, queue=Queue.SENIOR) | IN_REVIEW & Q(queue=Queue.OPERATOR),
+        "超过承诺时间，由高级审核员接手，再晚由运营跟进",
+    ),
+    "merchant": Worklist("商家处理中", Q(status=S.MERCHANT_REVIEW), "等商家答复，逾期自动判定"),
+    "evidence": Worklist("等待答复", Q(status__in=[S.AWAITING_EVIDENCE, S.OFFERED]), "审核计时已暂停，等对方"),
     "release": Worklist("待放款", TO_RELEASE, "审核通过，等财务放款"),
+    "missing": Worklist("未到账", MISSING, "买家说没有收到，等客服核实"),
     "returned": Worklist("退款异常", RETURNED, "渠道没能退到买家，等财务处理"),
     "processing": Worklist("渠道处理中", Q(status=S.PROCESSING), "已放款，等渠道结果"),
     "all": Worklist("全部", Q(), by_deadline=False),
 }
 TABS = ["mine", "review", "release", "returned", "all"]
-COUNTED = ["review", "escalated", "evidence", "release", "returned", "processing"]
+COUNTED = ["review", "second", "appeals", "escalated", "merchant", "evidence", "release", "returned", "processing"]
 
 MINE: dict[str, Worklist] = {
-    Role.REVIEWER: Worklist("我的待办", IN_REVIEW),
+    Role.REVIEWER: Worklist("我的待办", Q(status=S.FIRST_REVIEW) | MISSING),
     Role.SENIOR: Worklist("我的待办", IN_REVIEW | Q(queue=Queue.SENIOR)),
     Role.FINANCE: Worklist("我的待办", TO_RELEASE | RETURNED | Q(queue=Queue.FINANCE)),
     Role.OPERATOR: Worklist("我的待办", Q(status__in=[*S.active(), S.PROCESSING, S.RETURNED])),

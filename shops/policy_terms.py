@@ -21,6 +21,11 @@ SLOTS = (
     "not_arrived", "wrong_goods", "redeem_error", "login_error", "fault_screen", "wrong_number", "not_active",
     "channel_bill", "error_page", "situation", "unused", IDENTITY,
 )  # fmt: skip
+#: What may count on working days alone (statuses of ``refunds.models.Status``); nobody reviews on a day off.
+CLOCKED = (
+    "merchant_review", "first_review", "second_review", "appeal_review", "offered", "awaiting_evidence", "approved",
+    "returned",
+)  # fmt: skip
 #: (reason, at fault, kinds, only, slots, skips the merchant)
 USUAL: list[tuple[str, str, list[str], str, list[str], bool]] = [
     ("undelivered", "shop", [], "undelivered", [], True),
@@ -71,6 +76,16 @@ def usual_reasons() -> list[dict[str, Any]]:
 def usual_kinds() -> dict[str, dict[str, Any]]:
     """S0-5: whoever has seen an account or a membership shows that it was not used."""
     return {"account": {"slots": ["unused"]}, "membership": {"slots": ["unused"]}}
+
+
+def usual_working_time() -> list[str]:
+    """S0-11, S1-10: reviews and releases are promised in working days; buyers' and shops' own times are plain hours."""
+    return ["first_review", "second_review", "appeal_review", "approved", "returned"]
+
+
+def wrong_working_time(statuses: Any) -> str:
+    """What is wrong with ``working_time``, for whoever edits it; empty if nothing is."""
+    return "" if _is_list_of(statuses, CLOCKED) else _("没有这样的阶段。")
 
 
 def wrong_kinds(kinds: Any) -> str:

@@ -15,6 +15,6 @@ def policy_diff(request: HttpRequest, code: str, earlier: int, later: int) -> Ht
         raise Http404
     published = RefundPolicy.objects.filter(code=code, published_at__isnull=False)
     before, after = get_object_or_404(published, version=earlier), get_object_or_404(published, version=later)
-    found = policy_words.promised(policy_words.differences(before, after))
+    found = policy_words.differences(before, after)
     context = {"before": before, "after": after, "differences": found}
     return render(request, "storefront/policy_diff.html", context)

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from django.utils.translation import gettext as _
 
 from money import yuan
-from refunds import guides, policy, workdays
-from refunds.models import Lane, Status
+from refunds import clocking, guides, policy, workdays
 from refunds.policy_words import AT_FAULT
 from refunds.reading import localized
 from refunds.reasons import REASONS
@@ -109,7 +107,7 @@ def fee(terms: RefundPolicy) -> str:
 
 def release(terms: RefundPolicy) -> str:
     """How long approved money waits, by who approved it (S2-11)."""
-    hours = {"machine": _hours(terms, Status.APPROVED, Lane.ONE_CLICK), "person": _hours(terms, Status.APPROVED)}
+    hours = {"machine": clocking.AUTOMATIC_HOURS, "person": terms.release_hours}
     return _("放款：自动通过的 %(machine)d 小时内，人工通过的 %(person)d 小时内。") % hours
 
 
@@ -286,29 +284,43 @@ def _times(terms: RefundPolicy) -> list[str]:
     """S0-17, S2-11, S3-10, S3-14, as the rules count them."""
     usual, complete, abroad = (
         policy.hours_to_review(
-            usual=terms.review_hours, complete=terms.complete_review_hours, extra=terms.cross_border_extra_hours,
-            is_complete=is_complete, is_cross_border=is_abroad,
+            usual=terms.review_hours, complete=terms.complete_review_hours, high_value=terms.high_value_review_hours,
+            extra=terms.cross_border_extra_hours, is_complete=is_complete, is_large=False, is_cross_border=is_abroad,
         )
         for is_complete, is_abroad in [(False, False), (True, False), (False, True)]
     )  # fmt: skip
     review = {"complete": complete, "usual": usual, "extra": abroad - usual}
     return [
-        _("系统初审：通常几秒，最迟 %(hours)d 小时。") % {"hours": _hours(terms, Status.SUBMITTED)},
+        _("系统初审：通常几秒，最迟 %(hours)d 小时。") % {"hours": clocking.PRE_CHECK_HOURS},
+        *_merchant(terms),
         _("人工审核：凭证齐全 %(complete)d 小时内，其他 %(usual)d 小时内，跨境另加 %(extra)d 小时。") % review,
-        _("超时自动升级给高级审核员。"),
-        _("合计超过 %(amount)s 的，由高级审核员批准。") % {"amount": yuan(terms.senior_above_fen)},
-        _("补充材料：您有 %(hours)d 小时；到期按现有材料审核，不会因此直接拒绝。")
-        % {"hours": _hours(terms, Status.AWAITING_EVIDENCE)},
+        _counted(terms),
+        _("超时自动升级给高级审核员，再晚由运营跟进；最迟 %(days)d 天有结论。") % {"days": terms.decide_within_days},
+        _("合计超过 %(amount)s 的，由两位同事先后通过，最迟 %(hours)d 小时。")
+        % {"amount": yuan(terms.senior_above_fen), "hours": max(terms.review_hours, terms.high_value_review_hours)},
+        _("补充材料：您有 %(hours)d 小时，审核计时暂停；到期按现有材料审核，不会因此直接拒绝。")
+        % {"hours": terms.evidence_hours},
+        _("超过 %(hours)d 小时没有结果，或承诺时间已过，可以催办，每 %(every)d 小时一次。")
+        % {"hours": terms.urge_after_hours, "every": terms.urge_every_hours},
+        _("未通过的，%(days)d 天内可申诉一次，由另一位高级审核员在 %(hours)d 小时内处理。")
+        % {"days": terms.appeal_days, "hours": terms.appeal_review_hours},
         release(terms),
         _("同一订单最多被拒 %(most)d 次，每次都会说明理由；补齐材料可以再申请。") % {"most": terms.max_rejections},
     ]
 
 
-def _hours(terms: RefundPolicy, status: Status, lane: Lane = Lane.STANDARD) -> int:
-    promised = policy.promise(
-        status, lane, review_hours=terms.review_hours, evidence_hours=terms.evidence_hours
-    ) or timedelta(0)
-    return int(promised.total_seconds()) // 3600
+def _merchant(terms: RefundPolicy) -> list[str]:
+    """S4-9 … S4-11; a version that asks no shop says nothing."""
+    if not terms.merchant_hours:
+        return []
+    hours = {"hours": f"{clocking.merchant_hours(terms, terms.review_hours):g}"}
+    return [_("商家处理：须由商家答复的，商家有 %(hours)s 小时（含在审核时限内）；逾期不答，视为商家责任。") % hours]
+
+
+def _counted(terms: RefundPolicy) -> str:
+    if "first_review" in terms.working_time:
+        return _("审核、复核、申诉与放款按中国大陆工作日计时：一个工作日算 24 小时，休息日不计。")
+    return _("审核时限按自然时间计，休息日照计。")
 
 
 def _arrival() -> list[str]:

@@ -13,11 +13,11 @@ from django.db.models import Field
 from django.forms.boundfield import BoundField
 
 from form_fields import YuanField
-from refunds.policy_words import AT_FAULT, NUMBERS, ONLY, kind_name, reason_name, slot_name
+from refunds.policy_words import AT_FAULT, NUMBERS, ONLY, clocked_name, kind_name, reason_name, slot_name
 from shops import policy_terms
 from shops.models import RefundPolicy
 from shops.policies import COLUMNS
-from shops.policy_terms import KINDS, SLOTS, USUAL
+from shops.policy_terms import CLOCKED, KINDS, SLOTS, USUAL
 
 ALWAYS = ("undelivered", "other")  # a policy without them leaves somebody without a reason
 SAID_WRONG = {
@@ -75,6 +75,7 @@ class TermsForm(forms.Form):
         for _group, rows in NUMBERS:
             for column, title, _say in rows:
                 self.fields[column] = _number(column, str(title))
+        self.fields["working_time"] = _several("按工作日计时", CLOCKED, clocked_name)
         for kind in KINDS:
             self._add_kind(kind)
         for reason, *_rest in USUAL:
@@ -86,6 +87,7 @@ class TermsForm(forms.Form):
         yield "名称", [self["name"], self["name_en"]]
         for group, rows in NUMBERS:
             yield str(group), [self[column] for column, *_rest in rows]
+        yield "工作日", [self["working_time"]]
 
     def kind_rows(self) -> Iterator[KindRow]:
         for kind in KINDS:
@@ -126,7 +128,7 @@ class TermsForm(forms.Form):
         """{column: value} of ``policies.COLUMNS``."""
         said = self.cleaned_data
         numbers = {name: said[name] for name in COLUMNS if name in said}
-        return numbers | {"kinds": self._kinds(), "reasons": self._reasons()}
+        return numbers | {"kinds": self._kinds(), "reasons": self._reasons()}  # ``working_time`` is a plain field
 
     def refuse(self, wrong: ValidationError) -> None:
         """What the model refused, beside the field that it is about."""

@@ -15,11 +15,22 @@ from refunds.models.case import (
 )
 from refunds.models.evidence import DraftImage, Evidence, RefundDraft
 from refunds.models.lanes import AuditSample, ExpressOptIn, LaneLimits
+from refunds.models.negotiation import (
+    Answer,
+    Appeal,
+    Consultation,
+    Ground,
+    Objection,
+    Offer,
+    OfferKind,
+    RedirectAgreement,
+)
 from refunds.models.pace import StageFigures
 from refunds.models.simulation import PolicySimulation, SimulatedChange, SimulationStatus
 
 __all__ = [
-    "AuditSample", "BalanceCredit", "Destination", "Disbursement", "DraftImage", "Evidence", "ExpressOptIn", "Lane",
-    "LaneLimits", "PolicySimulation", "PreCheck", "Queue", "Refund", "RefundDraft", "RefundEvent", "RefundLine",
-    "SimulatedChange", "SimulationStatus", "StageFigures", "Status", "new_refund_no",
+    "Answer", "Appeal", "AuditSample", "BalanceCredit", "Consultation", "Destination", "Disbursement", "DraftImage",
+    "Evidence", "ExpressOptIn", "Ground", "Lane", "LaneLimits", "Objection", "Offer", "OfferKind", "PolicySimulation",
+    "PreCheck", "Queue", "RedirectAgreement", "Refund", "RefundDraft", "RefundEvent", "RefundLine", "SimulatedChange",
+    "SimulationStatus", "StageFigures", "Status", "new_refund_no",
 ]  # fmt: skip

@@ -26,25 +26,47 @@ class Status(models.TextChoices):
     """状态. What leads from one to the next is the table in ``lifecycle.py``; what buyers see is ``stages.py``."""
 
     SUBMITTED = "submitted", _("已提交")
+    MERCHANT_REVIEW = "merchant_review", _("商家处理")
+    OFFERED = "offered", _("协商中")
     FIRST_REVIEW = "first_review", _("人工审核")
     AWAITING_EVIDENCE = "awaiting_evidence", _("待补充材料")
+    SECOND_REVIEW = "second_review", _("复核")
+    APPEAL_REVIEW = "appeal_review", _("申诉审核")
     APPROVED = "approved", _("审核通过")
     PROCESSING = "processing", _("退款处理中")
     PAID_OUT = "paid_out", _("渠道退款成功")
     ARRIVED = "arrived", _("已到账")
+    REPLACED = "replaced", _("已补发")
     REJECTED = "rejected", _("未通过")
     WITHDRAWN = "withdrawn", _("已撤销")
+    CLOSED = "closed", _("已关闭")
     RETURNED = "returned", _("退款异常")
+    REDIRECT_SIGNED = "redirect_signed", _("待确认新去向")
+
+    @classmethod
+    def reviews(cls) -> list[str]:
+        """Somebody decides: the shop, or people of the platform."""
+        return [cls.MERCHANT_REVIEW, cls.FIRST_REVIEW, cls.SECOND_REVIEW, cls.APPEAL_REVIEW]
+
+    @classmethod
+    def undecided(cls) -> list[str]:
+        """Asked for, and nobody has said yes or no to it for good."""
+        return [cls.SUBMITTED, *cls.reviews(), cls.OFFERED, cls.AWAITING_EVIDENCE]
 
     @classmethod
     def active(cls) -> list[str]:
         """Before money leaves: at most one case of an order stands here (S0-27)."""
-        return [cls.SUBMITTED, cls.FIRST_REVIEW, cls.AWAITING_EVIDENCE, cls.APPROVED]
+        return [*cls.undecided(), cls.APPROVED]
 
     @classmethod
     def holding_money(cls) -> list[str]:
         """Money of the order is promised to, or has gone out with, these cases."""
-        return [*cls.active(), cls.PROCESSING, cls.PAID_OUT, cls.ARRIVED, cls.RETURNED]
+        return [*cls.active(), cls.PROCESSING, cls.PAID_OUT, cls.ARRIVED, cls.RETURNED, cls.REDIRECT_SIGNED]
+
+    @classmethod
+    def at_rest(cls) -> list[str]:
+        """Nobody's turn, unless somebody takes a listed step; what is paid out rests too, once it should be there."""
+        return [cls.REJECTED, cls.WITHDRAWN, cls.CLOSED, cls.REPLACED, cls.ARRIVED]
 
 
 class Lane(models.TextChoices):
@@ -73,9 +95,11 @@ class Queue(models.TextChoices):
 
     MACHINE = "machine", _("系统")
     BUYER = "buyer", _("买家")
+    MERCHANT = "merchant", _("商家")
     REVIEWER = "reviewer", _("客服")
     SENIOR = "senior", _("高级审核员")
     FINANCE = "finance", _("财务")
+    OPERATOR = "operator", _("运营")  # late in spite of a senior: an alarm, whoever decides in the end
     NOBODY = "nobody", _("无需处理")
 
 
@@ -112,8 +136,21 @@ class Refund(WorkItem):
     status = models.CharField(_("状态"), max_length=20, choices=Status.choices, default=Status.SUBMITTED)
     queue = models.CharField(_("待办方"), max_length=16, choices=Queue.choices, default=Queue.MACHINE)
     promised_by = models.DateTimeField(_("承诺时间"), null=True, blank=True)  # of the present status
+    # The clocks: clocking.py
+    entered_at = models.DateTimeField(_("进入本阶段"), null=True, blank=True)
+    reminded_percent = models.PositiveSmallIntegerField(_("已提醒到（%）"), default=0)
+    review_due_at = models.DateTimeField(_("审核承诺"), null=True, blank=True)  # while that clock runs
+    review_left = models.DurationField(_("审核剩余"), null=True, blank=True)  # while it stands
+    decide_by = models.DateTimeField(_("最迟结论"), null=True, blank=True)
+    appeal_until = models.DateTimeField(_("申诉截止"), null=True, blank=True)  # empty: no appeal (any more)
+    urged_at = models.DateTimeField(_("最近催办"), null=True, blank=True)
+    claimed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("认领人")
+    )  # who looks at it now: colleagues leave it to them
+    claimed_at = models.DateTimeField(_("认领时间"), null=True, blank=True)
     evidence_request = models.TextField(_("补充材料要求"), blank=True, max_length=500)
     decision_note = models.TextField(_("审核说明"), blank=True, max_length=500)  # what the buyer is told
+    refusal_ground = models.CharField(_("驳回依据"), max_length=20, blank=True)  # a key of grounds.py
     submitted_at = models.DateTimeField(_("申请时间"))
     decided_at = models.DateTimeField(_("审核时间"), null=True, blank=True)
     paid_out_at = models.DateTimeField(_("渠道退款时间"), null=True, blank=True)
@@ -143,13 +180,28 @@ class Refund(WorkItem):
             models.UniqueConstraint(  # S0-27, P1
                 name="one_active_refund_per_order",
                 fields=["order"],
-                condition=Q(status__in=["submitted", "first_review", "awaiting_evidence", "approved"]),
+                condition=Q(
+                    status__in=[
+                        "submitted",
+                        "merchant_review",
+                        "first_review",
+                        "second_review",
+                        "appeal_review",
+                        "offered",
+                        "awaiting_evidence",
+                        "approved",
+                    ]
+                ),  # Status.active(), spelled out: it is part of the schema
             ),
             models.CheckConstraint(  # I4: at rest, or with an owner and a time
                 name="moving_refund_has_owner_and_due_time",
-                condition=Q(status__in=["rejected", "withdrawn", "arrived"])
+                condition=Q(status__in=["rejected", "withdrawn", "closed", "replaced", "arrived"])
                 | Q(status="paid_out")
                 | (Q(next_due_at__isnull=False) & ~Q(queue="nobody")),
+            ),
+            models.CheckConstraint(
+                name="claimed_refund_says_since_when",
+                condition=Q(claimed_by__isnull=True) | Q(claimed_at__isnull=False),
             ),
             models.CheckConstraint(
                 name="arrived_refund_has_its_time", condition=~Q(status="arrived") | Q(arrived_at__isnull=False)
@@ -161,6 +213,16 @@ class Refund(WorkItem):
             models.Index(name="refund_of_order", fields=["order"]),
             models.Index(name="refund_of_shop", fields=["shop", "-submitted_at", "-id"]),
             models.Index(name="refund_to_review", fields=["promised_by", "id"], condition=Q(status="first_review")),
+            models.Index(  # what people of the platform decide: the desk's queue
+                name="refund_to_decide",
+                fields=["promised_by", "id"],
+                condition=Q(status__in=["first_review", "second_review", "appeal_review"]),
+            ),
+            models.Index(  # what waits for a shop, or for the buyer's answer to it
+                name="refund_with_shop",
+                fields=["shop", "promised_by", "id"],
+                condition=Q(queue="merchant"),
+            ),
             models.Index(name="refund_to_release", fields=["promised_by", "id"], condition=Q(status="approved")),
             *(  # who else asks from one device, or with one payer: refunds/risk.py
                 models.Index(name=name, fields=[field, "submitted_at"], condition=Q(**{f"{field}__isnull": False}))
@@ -203,6 +265,24 @@ class Refund(WorkItem):
                     "order", "payment", "buyer", "asked_by", "amount_fen", "fee_fen", "destination"
                 ),
                 func="""
+                -- 协商: a smaller amount that the buyer has accepted, without a fee
+                IF NEW.amount_fen < OLD.amount_fen AND NEW.fee_fen = 0 AND OLD.status = 'offered'
+                   AND (NEW.order_id, NEW.payment_id, NEW.buyer_id, NEW.asked_by_id, NEW.destination)
+                       IS NOT DISTINCT FROM
+                       (OLD.order_id, OLD.payment_id, OLD.buyer_id, OLD.asked_by_id, OLD.destination)
+                   AND EXISTS (SELECT FROM refunds_offer WHERE refund_id = OLD.id AND kind = 'part'
+                               AND answer = 'accepted' AND amount_fen = NEW.amount_fen) THEN
+                    RETURN NEW;
+                END IF;
+                -- 变更去向: signed by the buyer, confirmed by finance, after the original route had failed
+                IF NEW.destination <> OLD.destination AND OLD.status = 'redirect_signed'
+                   AND (NEW.order_id, NEW.payment_id, NEW.buyer_id, NEW.asked_by_id, NEW.amount_fen, NEW.fee_fen)
+                       IS NOT DISTINCT FROM
+                       (OLD.order_id, OLD.payment_id, OLD.buyer_id, OLD.asked_by_id, OLD.amount_fen, OLD.fee_fen)
+                   AND EXISTS (SELECT FROM refunds_redirectagreement WHERE refund_id = OLD.id
+                               AND destination = NEW.destination AND confirmed_at IS NOT NULL) THEN
+                    RETURN NEW;
+                END IF;
                 IF NEW.order_id IS NOT DISTINCT FROM OLD.order_id AND NEW.payment_id IS NOT DISTINCT FROM OLD.payment_id
                    AND NEW.asked_by_id IS NOT DISTINCT FROM OLD.asked_by_id AND NEW.amount_fen = OLD.amount_fen
                    AND NEW.fee_fen = OLD.fee_fen AND NEW.destination = OLD.destination
@@ -216,11 +296,13 @@ class Refund(WorkItem):
             pgtrigger.Trigger(
                 name="refund_is_made_of_lines",
                 when=pgtrigger.After,
-                operation=pgtrigger.Insert,
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("amount_fen", "fee_fen"),
                 timing=pgtrigger.Deferred,
                 func="""
-                IF NOT EXISTS (SELECT FROM refunds_refundline WHERE refund_id = NEW.id) THEN
-                    RAISE EXCEPTION 'refund % has no lines', NEW.id USING ERRCODE = 'check_violation';
+                IF (SELECT (sum(amount_fen), sum(fee_fen)) FROM refunds_refundline WHERE refund_id = NEW.id)
+                   IS DISTINCT FROM
+                   (SELECT (amount_fen::bigint, fee_fen::bigint) FROM refunds_refund WHERE id = NEW.id) THEN
+                    RAISE EXCEPTION 'refund % is not the sum of its lines', NEW.id USING ERRCODE = 'check_violation';
                 END IF;
                 RETURN NULL;
                 """,
@@ -250,11 +332,27 @@ class RefundLine(models.Model):
             models.CheckConstraint(name="refund_line_amount_is_positive", condition=Q(amount_fen__gt=0)),
         ]
         triggers = [
-            *append_only("refund_lines_are_append_only"),
+            append_only("refund_lines_are_append_only")[1],
+            pgtrigger.Protect(name="refund_lines_stay", operation=pgtrigger.Delete),
+            pgtrigger.Trigger(  # 协商: of what is offered less, each line gives up a part
+                name="refund_lines_shrink_with_an_offer",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                func="""
+                IF (NEW.id, NEW.refund_id, NEW.order_line_id) = (OLD.id, OLD.refund_id, OLD.order_line_id)
+                   AND NEW.amount_fen <= OLD.amount_fen AND NEW.fee_fen <= OLD.fee_fen
+                   AND EXISTS (SELECT FROM refunds_offer WHERE refund_id = OLD.refund_id AND kind = 'part'
+                               AND answer = 'accepted')
+                   AND EXISTS (SELECT FROM refunds_refund WHERE id = OLD.refund_id AND status = 'offered') THEN
+                    RETURN NEW;
+                END IF;
+                RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;
+                """,
+            ),
             pgtrigger.Trigger(
                 name="refund_lines_sum_to_refund",
                 when=pgtrigger.After,
-                operation=pgtrigger.Insert,
+                operation=pgtrigger.Insert | pgtrigger.Update,
                 timing=pgtrigger.Deferred,
                 func="""
                 IF (SELECT (sum(amount_fen), sum(fee_fen)) FROM refunds_refundline WHERE refund_id = NEW.refund_id)
@@ -295,7 +393,14 @@ class RefundEvent(Link):
                 name="only_the_machine_acts_without_account", condition=Q(actor__isnull=False) | Q(role=Role.SYSTEM)
             ),
         ]
-        indexes = [models.Index(name="refund_event_of_day", fields=["recorded_at"])]
+        indexes = [
+            models.Index(name="refund_event_of_day", fields=["recorded_at"]),
+            models.Index(  # shops that did not answer in time: facts.py
+                name="refund_event_of_silence",
+                fields=["at"],
+                condition=Q(role="system", step__in=["agree", "agree_above_limit"]),
+            ),
+        ]
         triggers = append_only("refund_events_are_append_only")
 
     def __str__(self) -> str:

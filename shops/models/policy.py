@@ -56,20 +56,45 @@ class RefundPolicy(models.Model):
     )
     shop_cancel_penalty_percent = models.PositiveSmallIntegerField(_("商家原因取消的违约金（%）"), default=5)
     late_refund_is_automatic = models.BooleanField(_("超过承诺一倍时自动退款"), default=True)
-    # 期限
+    # 期限, each counted in working or in calendar time: ``working_time``
+    merchant_hours = models.PositiveIntegerField(
+        _("商家处理时限（小时）"),
+        default=24,
+        validators=[MaxValueValidator(24 * 30)],
+        help_text=_("在审核时限之内；0 表示不经商家"),
+    )
     review_hours = models.PositiveIntegerField(_("审核时限（小时）"), default=48)
     complete_review_hours = models.PositiveIntegerField(_("材料齐全时的审核时限（小时）"), default=24, validators=HOURS)
-    # Nothing reads it yet, nor ``skips_merchant`` of a reason: no case waits for a shop
-    merchant_hours = models.PositiveIntegerField(_("商家处理时限（小时）"), default=24, validators=HOURS)
+    high_value_review_hours = models.PositiveIntegerField(
+        _("超过审批线或须第三方核实时的审核时限（小时）"), default=72, validators=HOURS
+    )
     cross_border_extra_hours = models.PositiveIntegerField(
         _("跨境商品另加（小时）"), default=24, validators=[MaxValueValidator(24 * 30)]
     )
+    second_review_hours = models.PositiveIntegerField(_("复核时限（小时）"), default=24, validators=HOURS)
+    appeal_review_hours = models.PositiveIntegerField(_("申诉审核时限（小时）"), default=72, validators=HOURS)
     evidence_hours = models.PositiveIntegerField(_("补充材料时限（小时）"), default=72)
+    offer_hours = models.PositiveIntegerField(_("买家答复协商的时限（小时）"), default=48, validators=HOURS)
+    consult_hours = models.PositiveIntegerField(_("第三方核实的时限（小时）"), default=48, validators=HOURS)
+    release_hours = models.PositiveIntegerField(_("放款时限（小时）"), default=24, validators=HOURS)
+    decide_within_days = models.PositiveSmallIntegerField(
+        _("最迟多少天内必须有结论"), default=15, validators=[MinValueValidator(3), MaxValueValidator(90)]
+    )
+    appeal_days = models.PositiveSmallIntegerField(
+        _("申诉期（天）"), default=7, validators=[MinValueValidator(3), MaxValueValidator(30)]
+    )
+    urge_after_hours = models.PositiveSmallIntegerField(_("多久后可催办（小时）"), default=48, validators=HOURS)
+    urge_every_hours = models.PositiveSmallIntegerField(_("两次催办至少间隔（小时）"), default=12, validators=HOURS)
+    silent_shop_after = models.PositiveSmallIntegerField(
+        _("商家 30 天内几次逾期不答后不再等待"), default=3, validators=[MinValueValidator(1), MaxValueValidator(100)]
+    )
+    # Statuses whose hours count on working days alone. Versions published before there were clocks count all hours.
+    working_time = models.JSONField(_("按工作日计时的阶段"), default=policy_terms.usual_working_time, blank=True)
     evidence_after_hours = models.PositiveIntegerField(
         _("交付多久后须附凭证（小时）"), default=24, validators=[MaxValueValidator(24 * 365)]
     )
     # Who decides, and who looks
-    senior_above_fen = models.PositiveIntegerField(_("高级审核员审批线（分，超过即需）"), default=50000)
+    senior_above_fen = models.PositiveIntegerField(_("两人审批线（分，超过即需）"), default=50000)
     complete_after_days = models.PositiveSmallIntegerField(_("交付后自动完成（天）"), default=3)
     step_up_from_fen = models.PositiveIntegerField(_("查看卡密前须再次验证的金额（分，含）"), default=50000)
     # By kind of goods, and by reason
@@ -114,7 +139,11 @@ class RefundPolicy(models.Model):
 
     def clean(self) -> None:
         """Raises ValidationError naming the field, with what is wrong and where."""
-        wrong = {"kinds": policy_terms.wrong_kinds(self.kinds), "reasons": policy_terms.wrong_reasons(self.reasons)}
+        wrong = {
+            "kinds": policy_terms.wrong_kinds(self.kinds),
+            "reasons": policy_terms.wrong_reasons(self.reasons),
+            "working_time": policy_terms.wrong_working_time(self.working_time),
+        }
         if found := {field: message for field, message in wrong.items() if message}:
             raise ValidationError(found)
 

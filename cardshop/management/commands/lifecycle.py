@@ -15,7 +15,7 @@ from django.utils import translation
 
 from accounts.roles import Role
 from cardshop import translations
-from refunds.lifecycle import BACK, STEPS, Step
+from refunds.lifecycle import BACK, SAME, STEPS, Step
 from refunds.models import Status
 
 READMES = {"README.md": "zh-hans", "README.en.md": "en"}
@@ -58,9 +58,17 @@ def picture() -> str:
 
 
 def _ends(step: Step) -> list[tuple[str, str]]:
-    """Sources in the order of the statuses; a way back is drawn to where cases come from."""
-    target = Status.FIRST_REVIEW.value if step.target == BACK else str(Status(step.target).value)
-    return [(status.value, target) for status in Status if status in step.sources]
+    """Sources in the order of the statuses; a way back is drawn to where cases come from. What stays is not drawn."""
+    if step.target == SAME:
+        return []
+    if step.target == BACK:
+        asked = [name for name, other in STEPS.items() if other.target in step.sources]
+        return [
+            (status.value, source.value)
+            for status in Status if status in step.sources
+            for source in Status if any(source in STEPS[name].sources for name in asked)
+        ]  # fmt: skip
+    return [(status.value, str(Status(step.target).value)) for status in Status if status in step.sources]
 
 
 def _who(step: Step) -> str:

@@ -1,0 +1,193 @@
+"""How a step is taken: locked, checked against the table, done, and written down with what follows from it, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+import workqueue
+from accounts.models import User
+from accounts.roles import Role as R
+from records import chain
+from refunds import clocking, followups
+from refunds.lifecycle.table import BACK, QUEUE_OF, SAME, STEPS, Step
+from refunds.models import Lane, Queue, Refund, RefundEvent
+from refunds.models import Status as S
+
+SWEEP = "refunds.sweep"
+
+
+class StepRefused(Exception):
+    """A step that cannot be taken. ``code`` is for programs; the message says what is, and what to do."""
+
+    def __init__(self, code: str, message: object) -> None:
+        super().__init__(str(message))
+        self.code = code
+
+
+@dataclass
+class Taken:
+    """The cases of a step under way: locked, reread, in key order, each with its events so far (oldest first)."""
+
+    refunds: list[Refund]
+    by: User | None
+    at: datetime
+    roles: dict[int, R]
+    events: dict[int, list[RefundEvent]]
+    where_from: dict[int, S] = field(default_factory=dict)
+
+
+def open_cases(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> None:
+    """提交: new cases, each with its first event. Called by ``applying`` alone."""
+    for refund in refunds:
+        refund.status = S.SUBMITTED
+        _own(refund, at)
+        clocking.enter(refund, came_from=None, at=at)
+    Refund.objects.bulk_create(refunds)
+    roles = {r.pk: R.SYSTEM if by is None else R.BUYER if by.pk == r.buyer_id else R(by.role) for r in refunds}
+    nothing: dict[int, list[RefundEvent]] = {refund.pk: [] for refund in refunds}
+    taken = Taken(list(refunds), by, at, roles, nothing)
+    _record(taken, "submit", dict.fromkeys(roles, ""), "")
+
+
+@contextmanager
+def take(
+    name: str, refunds: Sequence[Refund], *, by: User | None, at: datetime, note: str = "", queue: Queue | None = None
+) -> Iterator[Taken]:
+    """Lock, check against the table, let the block do the step's own work, then write status and events at once.
+
+    ``queue``: who was asked, where the table leaves that open.
+    """
+    step = STEPS[name]
+    with transaction.atomic():
+        taken = _lock(refunds, by, at)
+        for refund in taken.refunds:
+            _check(step, refund, taken)
+        yield taken
+        for refund in taken.refunds:
+            _move(refund, step, taken, queue)
+        Refund.objects.bulk_update(taken.refunds, _WRITTEN)
+        _record(taken, name, taken.where_from, note)
+
+
+_WRITTEN = [
+    "status", "queue", "lane", "promised_by", "next_due_at", "leased_until", "tries", "evidence_request",
+    "decision_note", "decided_at", "paid_out_at", "arrival_expected_from", "arrival_expected_until",
+    "arrival_is_estimate", "arrived_at", "received_account", "entered_at", "reminded_percent", "review_due_at",
+    "review_left", "decide_by", "appeal_until", "urged_at", "claimed_by", "claimed_at", "refusal_ground", "amount_fen",
+    "fee_fen", "destination",
+]  # fmt: skip
+
+
+def roles_on(refund: Refund, by: User | None) -> frozenset[R]:
+    """Who someone is to this case. Who asked is the buyer and nothing else, whatever their job (I10, P7)."""
+    if by is None:
+        return frozenset({R.SYSTEM})
+    if by.pk in {refund.buyer_id, refund.asked_by_id}:
+        return frozenset({R.BUYER}) if by.pk == refund.buyer_id else frozenset()
+    if refund.order.shop_id in _shops_of(by):
+        return frozenset({R.MERCHANT})
+    return frozenset({R(by.role)}) - {R.BUYER, R.MERCHANT, R.SYSTEM}
+
+
+def demand_role(step: Step, refund: Refund, actor: User | None) -> frozenset[R]:
+    """Raises StepRefused."""
+    roles = roles_on(refund, actor) & step.who
+    if not roles:
+        raise StepRefused("not_yours", _("您不能对这张退款单做这一步。"))
+    return roles
+
+
+def reread(by: User | None) -> User | None:
+    """Rights are read inside the transaction that needs them. Raises StepRefused."""
+    actor = User.objects.filter(pk=by.pk, is_active=True).first() if by else None
+    if by and not actor:
+        raise StepRefused("no_such_user", _("账号已停用。"))
+    return actor
+
+
+def _shops_of(user: User) -> set[int]:
+    """Asked once for each user object, however many cases are looked at."""
+    if not hasattr(user, "_shop_ids"):
+        user._shop_ids = set(user.shops.values_list("pk", flat=True))  # type: ignore[attr-defined]
+    return user._shop_ids  # type: ignore[attr-defined]
+
+
+def _lock(refunds: Sequence[Refund], by: User | None, at: datetime) -> Taken:
+    """Everything a step looks at is read after the lock: status, rights, history."""
+    rows = Refund.objects.select_for_update(no_key=True, of=("self",)).select_related("order__policy", "payment")
+    locked = list(rows.filter(pk__in=workqueue.pks(refunds)).order_by("pk"))
+    actor = reread(by)
+    events: dict[int, list[RefundEvent]] = {refund.pk: [] for refund in locked}
+    for event in RefundEvent.objects.filter(refund__in=locked).order_by("refund_id", "sequence"):
+        events[event.refund_id].append(event)
+    return Taken(locked, actor, at, {}, events, {refund.pk: S(refund.status) for refund in locked})
+
+
+def _check(step: Step, refund: Refund, taken: Taken) -> None:
+    roles = demand_role(step, refund, taken.by)
+    if S(refund.status) not in step.sources:
+        last = taken.events[refund.pk][-1]
+        raise StepRefused(
+            "wrong_status",
+            _("退款单 %(no)s 已是“%(status)s”（%(at)s），不能再做这一步。请刷新页面。")
+            % {"no": refund.refund_no, "status": S(refund.status).label, "at": f"{last.at:%m-%d %H:%M}"},
+        )
+    taken.roles[refund.pk] = next(iter(roles))
+
+
+def _move(refund: Refund, step: Step, taken: Taken, queue: Queue | None) -> None:
+    """Whose turn it is from now on, and until when. What stays where it is keeps both, as the block left them."""
+    refund.leased_until, refund.tries = None, 0
+    if step.target == SAME:
+        refund.next_due_at = clocking.next_look(refund, at=taken.at)
+        return
+    came_from = taken.where_from[refund.pk]
+    refund.status = _came_from(taken.events[refund.pk]) if step.target == BACK else S(step.target)
+    refund.claimed_by, refund.claimed_at = None, None
+    _own(refund, taken.at)
+    refund.queue = queue or refund.queue
+    clocking.enter(refund, came_from=came_from, at=taken.at)
+
+
+def _own(refund: Refund, at: datetime) -> None:
+    refund.queue = Queue.MACHINE if is_automatic(refund) else QUEUE_OF[S(refund.status)]
+    refund.leased_until, refund.tries = None, 0
+
+
+def is_automatic(refund: Refund) -> bool:
+    """Approved by a lane of rules: no person releases it."""
+    return refund.status == S.APPROVED and refund.lane != Lane.STANDARD
+
+
+def _came_from(events: Sequence[RefundEvent]) -> S:
+    """The status that the case waits away from, read from its own history."""
+    asked = next(event for event in reversed(events) if event.to_status == S.AWAITING_EVIDENCE != event.from_status)
+    return S(asked.from_status)
+
+
+def _record(taken: Taken, name: str, where_from: Mapping[int, str], note: str) -> None:
+    """Write the events, and what follows from them, in the step's own transaction."""
+    rows = [
+        RefundEvent(
+            refund=refund,
+            step=name,
+            from_status=where_from[refund.pk],
+            to_status=refund.status,
+            actor=taken.by,
+            role=taken.roles[refund.pk],
+            note=note,
+            at=taken.at,
+        )
+        for refund in taken.refunds
+    ]
+    chain.link(rows, after={key: history[-1] for key, history in taken.events.items() if history})
+    RefundEvent.objects.bulk_create(rows)
+    followups.tell(rows)
+    if any(refund.queue == Queue.MACHINE for refund in taken.refunds):
+        workqueue.ring(SWEEP)
