@@ -6,7 +6,7 @@ Whoever changes one holds its row, which is locked before anything else is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,18 +19,23 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from images import Repainted
 from orders.models import Order, OrderLine
-from refunds import applying, evidence
+from refunds import applying, evidence, guides
 from refunds.applying import AlreadyActive, Application, Refundable
 from refunds.evidence import MOST_IMAGES, TooManyImages
 from refunds.lifecycle import StepRefused
-from refunds.models import Destination, DraftImage, Refund, RefundDraft, Status
-from refunds.reasons import REASONS
+from refunds.models import Destination, DraftImage, Evidence, Refund, RefundDraft, Status
 from shops.policy_terms import SLOTS
 
 KEPT_DAYS = 30
 BATCH = 200
 #: What ``RefundDraft.answers`` may hold.
 ANSWERS = frozenset({"reason", "lines", "amount_fen", "description", "contact", "destination"})
+#: By ``StepRefused.code`` of submitting: the step that can mend it.
+MENDED_AT = {
+    "unknown_reason": "reason", "reason_does_not_fit": "reason", "unknown_line": "reason",
+    "description_missing": "material", "amount_out_of_range": "money", "unknown_destination": "money",
+    "guest_has_no_balance": "money", "draft_has_changed": "check",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,39 @@ def add_image(order: Order, *, slot: str, image: Repainted, at: datetime) -> Dra
     return row
 
 
+def last_refused(order: Order) -> Refund | None:
+    """None where a later one was withdrawn or granted in part: that is not what stands in the way."""
+    latest = max(order.refunds.all(), key=lambda refund: (refund.submitted_at, refund.pk), default=None)
+    return latest if latest and latest.status == Status.REJECTED else None
+
+
+def earlier_pictures(order: Order) -> list[tuple[Evidence, str]]:
+    """What the refused application showed and the draft does not hold, each with its slot's title; empty: any other."""
+    refused = last_refused(order)
+    if refused is None:
+        return []
+    held = set(DraftImage.objects.filter(draft__order=order).values_list("slot", "digest"))
+    rows = refused.evidence.exclude(image="").order_by("created_at", "pk")
+    left = [row for row in rows if (row.slot, row.digest) not in held]
+    titles = {guide.slot: guide.title for guide in guides.slot_guides(sorted({row.slot for row in left}))}
+    return [(row, titles.get(row.slot, "")) for row in left]
+
+
+def carry_over(order: Order, chosen: Collection[str], *, at: datetime) -> None:
+    """沿用上次的图片: a copy of each of these that the refused application showed, in its slot; no other key counts.
+
+    A copy, for a draft's files go with it, and what was laid before us stays. Of the same order, so that nobody is
+    told that it was seen before (``evidence.seen_before``). Raises TooManyImages.
+    """
+    for row, _title in earlier_pictures(order):
+        if str(row.pk) in chosen:
+            with row.image.open() as file:
+                picture = Repainted(
+                    file.read(), row.content_type, row.width, row.height, row.digest, likeness=row.likeness
+                )
+            add_image(order, slot=row.slot, image=picture, at=at)
+
+
 def remove_image(order: Order, image_id: UUID | str, *, at: datetime) -> None:
     """The picture and its file. One that is not there any more is no mistake."""
     with transaction.atomic():
@@ -121,29 +159,10 @@ def gap(order: Order, draft: RefundDraft | None) -> Gap | None:
         return Gap("", _("这张订单的款项已全部退回或正在退回。"), is_news=True)
     if draft is None or not draft.answers.get("reason"):
         return Gap("reason", _("请选择退款原因。"))
-    asked = application(draft)
-    if asked.reason not in REASONS:
-        return Gap("reason", _("请从列表中选择退款原因。"), is_news=True)
-    chosen = _still_there(refundable, asked)
-    if chosen is None:
-        return Gap("reason", _("您选的商品里有的已退款或正在退款，请重新选择退哪几件。"), is_news=True)
     try:
-        applying.check_reason(order.policy, asked.reason, chosen)
+        _check(order, application(draft), refundable, most_fen)
     except StepRefused as refusal:
-        return Gap("reason", str(refusal), is_news=True)
-    try:
-        applying.check_words(asked)
-    except StepRefused as refusal:
-        return Gap("material", str(refusal))
-    if asked.amount_fen is not None:
-        try:
-            applying.check_amount(asked.amount_fen, min(sum(item.amount_fen for item in chosen), most_fen))
-        except StepRefused as refusal:
-            return Gap("money", str(refusal), is_news=True)
-    try:
-        applying.check_destination(order, asked)
-    except StepRefused as refusal:
-        return Gap("money", str(refusal), is_news=True)
+        return Gap(MENDED_AT[refusal.code], str(refusal), is_news=refusal.code != "description_missing")
     return None
 
 
@@ -211,19 +230,24 @@ def _line_ids(draft: RefundDraft) -> list[int] | None:
     return [by_position.get(position, 0) for position in positions]
 
 
-def _still_there(refundable: list[Refundable], asked: Application) -> list[Refundable] | None:
-    """The lines asked about; None if one of them has nothing left."""
-    if asked.line_ids is None:
-        return refundable
-    chosen = [item for item in refundable if item.line.pk in set(asked.line_ids)]
-    return chosen if len(chosen) == len(set(asked.line_ids)) and chosen else None
+def _check(order: Order, asked: Application, refundable: list[Refundable], most_fen: int) -> None:
+    """As submitting will, in the order of the steps. Raises StepRefused."""
+    applying.check_listed(asked.reason)
+    chosen = applying.chosen_of(refundable, asked)
+    applying.check_reason(order.policy, asked.reason, chosen)
+    applying.check_words(asked)
+    if asked.amount_fen is not None:
+        applying.check_amount(asked.amount_fen, min(sum(item.amount_fen for item in chosen), most_fen))
+    applying.check_destination(order, asked)
 
 
-def _sent_already(order: Order) -> Exception:
-    active = Refund.objects.filter(order=order, status__in=Status.active()).first()
-    if active:
+def _sent_already(order: Order) -> StepRefused:
+    if active := applying.active_of(order):
         return AlreadyActive(active.refund_no)
     return StepRefused("no_draft", _("这份申请已提交或已过期，请重新填写。"))
 
 
-__all__ = ["Gap", "add_image", "application", "gap", "keep", "of", "remove_image", "submit", "sweep"]
+__all__ = [
+    "MENDED_AT", "Gap", "add_image", "application", "carry_over", "earlier_pictures", "gap", "keep", "last_refused",
+    "of", "remove_image", "submit", "sweep",
+]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Prefetch, QuerySet
@@ -14,12 +14,13 @@ from accounts.models import User
 from money import share_out, yuan
 from orders.models import Order, OrderLine
 from payments.models import Payment, PaymentStatus
-from refunds import applying, facts, policy, stages
+from refunds import applying, policy, stages
+from refunds import one_tap as one_taps
 from refunds.applying import Application, Preview, Refundable
 from refunds.models import Destination, Refund, Status
+from refunds.one_tap import OneTap
 from refunds.policy import Verdict
 from refunds.reading import in_language
-from refunds.reasons import Sold, obstacle
 from storefront.lines import MOVING, PAID_BACK
 from storefront.templatetags.words import deadline
 
@@ -78,37 +79,8 @@ def refund_entry(order: Order, *, at: datetime) -> RefundEntry:
     return RefundEntry(seen.verdict.step != "turn_down", in_language(seen.verdict), seen=seen)
 
 
-@dataclass(frozen=True)
-class OneTap:
-    """一键退款: an application that needs no form, with the reason that it names and what comes of it."""
-
-    reason: str
-    seen: Preview
-
-
-#: What our own records prove of all the goods: the first that fits is the reason of a refund by one tap.
-ONE_TAP = ("undelivered", "changed_mind")
-
-
 def one_tap(order: Order, entry: RefundEntry) -> OneTap | None:
-    """None where a person has to look, or where the reason would have to be asked for (S3-25, S3-27).
-
-    What is known of the order already is weighed once more, under each of these reasons: nothing is looked up.
-    """
-    if entry.running or entry.seen is None or entry.seen.verdict.step != "auto_approve":
-        return None
-    known = entry.seen.facts
-    goods = Sold(known.kind, is_delivered=known.delivered_count > 0, is_seen=known.revealed_count > 0)
-    for reason in ONE_TAP:
-        row = order.policy.reason(reason)
-        if row is None or obstacle(row, [goods]):
-            continue
-        terms = facts.terms_of(order.policy, reason, known.kind, is_cross_border=known.is_cross_border)
-        named = replace(known, reason=reason, terms=terms)
-        seen = Preview(named, policy.decide(named), policy.amounts(named))
-        if seen.verdict.step == "auto_approve" and not terms.slots:
-            return OneTap(reason, seen)
-    return None
+    return None if entry.running else one_taps.offer(order.policy, entry.seen)
 
 
 @dataclass(frozen=True)
