@@ -1,0 +1,358 @@
+"""申请退款: what can be asked for, and asking for it. One active case per order, by the database (S0-27, P1)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, QuerySet, Sum
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from money import share_out
+from orders import masking
+from orders.cancellation import CONSEQUENCES
+from orders.models import Cancellation, Cause, Delivery, Order, OrderLine
+from payments.models import Payment, PaymentStatus
+from refunds import evidence, facts, goods, lifecycle, policy, reading
+from refunds.facts import Asked
+from refunds.lifecycle import StepRefused
+from refunds.models import Destination, DraftImage, Refund, RefundLine, Status
+from refunds.policy import Amounts, Facts, Verdict
+from refunds.reasons import REASONS, Sold, obstacle
+from shops.models import RefundPolicy
+
+#: By ``reasons.obstacle``.
+MISFITS = {
+    "kind": _("“%(reason)s”不适用于这类商品，请另选原因。"),
+    "undelivered": _("商品已交付，不适用“%(reason)s”，请另选原因。"),
+    "delivered": _("商品尚未交付，不适用“%(reason)s”，请另选原因。"),
+    "unseen": _("卡密已查看或商品已收到，不适用“%(reason)s”，请另选原因。"),
+}
+
+
+class AlreadyActive(StepRefused):
+    """The order has a case already: ``refund_no`` is where to go."""
+
+    def __init__(self, refund_no: str) -> None:
+        super().__init__("already_active", _("这张订单已有进行中的退款 %(no)s，请在那里继续。") % {"no": refund_no})
+        self.refund_no = refund_no
+
+
+@dataclass(frozen=True)
+class Application:
+    """What the buyer asks for. ``amount_fen`` None means all that is left of ``line_ids`` (None: of all lines).
+
+    ``draft_images``: uploaded before, one by one, each for its slot; ``images``: come with the application itself.
+    ``device_key``: 32 keyed bytes of the browser that asks, for the caps alone.
+    """
+
+    reason: str
+    description: str = ""
+    contact: str = ""
+    amount_fen: int | None = None
+    line_ids: Sequence[int] | None = None
+    images: Sequence[evidence.Image] = ()
+    draft_images: Sequence[DraftImage] = ()
+    destination: str = Destination.ORIGINAL
+    device_key: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """预审: what the pre-check would say, on which facts, and what the buyer would get."""
+
+    facts: Facts
+    verdict: Verdict
+    amounts: Amounts
+
+
+@dataclass(frozen=True)
+class Refundable:
+    """可退: an order line and what of its price is not promised to any case yet."""
+
+    line: OrderLine
+    amount_fen: int
+
+
+def submit(order: Order, application: Application, *, by: User, at: datetime) -> Refund:
+    """提交申请: freezes unseen codes and wakes the pre-check. Raises AlreadyActive or StepRefused."""
+    check_listed(application.reason)
+    check_words(application)
+    if by.pk != order.buyer_id:
+        raise StepRefused("not_yours", _("只能为自己的订单申请退款。"))
+    try:
+        with transaction.atomic():
+            return _submit(order, application, by, at)
+    except IntegrityError:
+        active = active_of(order)
+        if active is None:
+            raise
+        raise AlreadyActive(active.refund_no) from None
+
+
+def submit_for_cancellations(rows: Sequence[Cancellation], *, at: datetime) -> list[Refund]:
+    """取消引起的退款: the machine asks for all that is left of the canceled lines (S4-1). One row an order.
+
+    A row gets no case while its order has an active one, or when nothing is left to give back. In a transaction; the
+    number of queries does not grow with the rows.
+    """
+    payments = _hold_payments([row.order_id for row in rows])
+    orders = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy")
+    held = {order.pk: order for order in orders.filter(pk__in=payments).order_by("pk")}
+    busy = set(Refund.objects.filter(order__in=held, status__in=Status.active()).values_list("order_id", flat=True))
+    left = left_of([row for row in rows if row.order_id in held and row.order_id not in busy])
+    refunds, shares = [], []
+    for row in rows:
+        lines = left.get(row.pk, [])
+        most_fen = min(sum(item.amount_fen for item in lines), payments[row.order_id].refundable_fen) if lines else 0
+        if most_fen > 0:
+            refunds.append(_for(row, held[row.order_id], payments[row.order_id], most_fen, at))
+            shares.append(_parts(most_fen, lines))
+    lifecycle.open_cases(refunds, by=None, at=at)
+    RefundLine.objects.bulk_create(
+        RefundLine(refund=refund, order_line=item.line, amount_fen=fen)
+        for refund, parts in zip(refunds, shares, strict=True)
+        for item, fen in parts
+    )
+    return refunds
+
+
+def left_of(rows: Sequence[Cancellation]) -> dict[int, list[Refundable]]:
+    """What of each cancellation's lines no case has taken yet; one of which all is taken is not there."""
+    lines = OrderLine.objects.filter(cancellation_line__cancellation__in=rows).select_related("cancellation_line")
+    taken = promised_fen(RefundLine.objects.filter(order_line__cancellation_line__cancellation__in=rows))
+    left: dict[int, list[Refundable]] = defaultdict(list)
+    for line in lines.defer("product_page").order_by("order_id", "position"):
+        if (amount_fen := line.price_fen - taken.get(line.pk, 0)) > 0:
+            left[line.cancellation_line.cancellation_id].append(Refundable(line, amount_fen))
+    return left
+
+
+def preview(order: Order, application: Application, *, at: datetime) -> Preview:
+    """What the pre-check would say now, before anything is submitted: same rules, same sentences. Raises StepRefused
+    where submitting would: a reason that does not fit, or a balance that there is not, is refused here too."""
+    refundable = chosen_of(refundable_lines(order), application)
+    check_reason(order.policy, application.reason, refundable)
+    check_destination(order, application)
+    left_fen = sum(item.amount_fen for item in refundable)
+    amount_fen = left_fen if application.amount_fen is None else application.amount_fen
+    if left_fen:
+        check_amount(amount_fen, left_fen)
+    asked = _asked_by(order, paid_payment(order), application, _parts(amount_fen, refundable))
+    known = facts.gather([asked], at=at)[0]
+    return Preview(known, policy.decide(known), policy.amounts(known))
+
+
+def review_hours(terms: RefundPolicy, known: Facts) -> int:
+    """How long a review of this may take: what is promised before it is sent, and kept with the case."""
+    return policy.hours_to_review(
+        usual=terms.review_hours,
+        complete=terms.complete_review_hours,
+        high_value=terms.high_value_review_hours,
+        extra=terms.cross_border_extra_hours,
+        is_complete=known.is_complete,
+        is_large=known.amount_fen > terms.senior_above_fen,
+        is_cross_border=known.is_cross_border,
+    )
+
+
+def refundable_lines(order: Order) -> list[Refundable]:
+    """The order's lines with what is left of each."""
+    taken = promised_fen(RefundLine.objects.filter(order_line__order=order))
+    lines = OrderLine.objects.filter(order=order)  # not ``order.lines``: prefetched, they may come without their pages
+    lines = lines.select_related("delivery__code", "product", "topup", "service").order_by("position")
+    rows = [Refundable(line, line.price_fen - taken.get(line.pk, 0)) for line in lines]
+    return [row for row in rows if row.amount_fen > 0]
+
+
+def promised_fen(lines: QuerySet[RefundLine]) -> dict[int, int]:
+    """What cases have taken, or will take, of each order line that ``lines`` are about."""
+    holding = lines.filter(refund__status__in=Status.holding_money())
+    return dict(holding.values_list("order_line").annotate(taken_fen=Sum(F("amount_fen") + F("fee_fen"))))
+
+
+def paid_payment(order: Order) -> Payment | None:
+    """The payment that the order stands on; surplus ones go back by themselves."""
+    return order.payments.filter(status=PaymentStatus.PAID, is_surplus=False).select_related("account").first()
+
+
+def _submit(order: Order, application: Application, by: User, at: datetime) -> Refund:
+    """Locks in the order of the imports: payment, order, codes."""
+    paid = paid_payment(order)
+    if paid is None:
+        raise StepRefused("not_paid", _("订单没有成功的付款，无款可退。"))
+    payment = Payment.objects.select_for_update(no_key=True).get(pk=paid.pk)
+    order = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy").get(pk=order.pk)
+    if by.pk != order.buyer_id:  # claimed while we waited
+        raise StepRefused("not_yours", _("只能为自己的订单申请退款。"))
+    active = active_of(order)
+    if active:
+        raise AlreadyActive(active.refund_no)
+    chosen = chosen_of(refundable_lines(order), application)
+    check_reason(order.policy, application.reason, chosen)
+    check_destination(order, application)
+    parts = _parts(_amount(application, chosen, payment), chosen)
+    asked = _asked_by(order, payment, application, parts)
+    known = facts.gather([asked], at=at)[0]
+    goods.hold([item.line for item, _ in parts], at=at, by=by)
+    refund = _refund(order, payment, application, known, by)
+    lifecycle.open_cases([refund], by=by, at=at)
+    RefundLine.objects.bulk_create(
+        RefundLine(refund=refund, order_line=item.line, amount_fen=fen - fee_fen, fee_fen=fee_fen)
+        for (item, fen), became in zip(parts, asked.lines, strict=True)
+        for fee_fen in [policy.fee_of(fen, known) if became.delivered_at else 0]
+    )
+    evidence.store(refund, by=by, at=at, images=application.images, draft_images=application.draft_images)
+    return refund
+
+
+def _refund(order: Order, payment: Payment, application: Application, known: Facts, by: User) -> Refund:
+    amounts = policy.amounts(known)
+    return Refund(
+        order=order,
+        payment=payment,
+        buyer=order.buyer,
+        asked_by=by,
+        reason=application.reason,
+        description=masking.mask(order, application.description.strip()),  # buyers paste their codes (PM16)
+        contact=application.contact.strip(),
+        amount_fen=amounts.refund_fen,
+        fee_fen=amounts.fee_fen,
+        destination=application.destination,
+        is_complete=known.is_complete,
+        review_hours=review_hours(order.policy, known),
+        payer_key=payment.payer_key,
+        device_key=application.device_key,
+        submitted_at=known.at,
+    )
+
+
+def _asked_by(
+    order: Order, payment: Payment | None, application: Application, parts: Sequence[tuple[Refundable, int]]
+) -> Asked:
+    """What the buyer asks for, as the rules see it."""
+    became = facts.facts_of([item.line.pk for item, _ in parts])
+    return Asked(
+        order=order,
+        payment=payment,
+        lines=[became[item.line.pk] for item, _ in parts],
+        shares=[fen for _, fen in parts],
+        amount_fen=sum(fen for _, fen in parts),
+        left_fen=sum(item.amount_fen for item, _ in parts),
+        reason=application.reason,
+        destination=application.destination,
+        slots_given=[image.slot for image in application.draft_images],
+        device_key=application.device_key,
+    )
+
+
+def _hold_payments(order_ids: Collection[int]) -> dict[int, Payment]:
+    """The payment that each of these orders stands on, by order; locked."""
+    rows = Payment.objects.select_for_update(no_key=True, of=("self",)).filter(order__in=order_ids)
+    return {row.order_id: row for row in rows.filter(status=PaymentStatus.PAID, is_surplus=False).order_by("pk")}
+
+
+def _for(row: Cancellation, order: Order, payment: Payment, amount_fen: int, at: datetime) -> Refund:
+    return Refund(
+        order=order,
+        payment=payment,
+        buyer_id=order.buyer_id,
+        cancellation=row,
+        reason=CONSEQUENCES[Cause(row.cause)].refund_reason,
+        description=row.reason,
+        amount_fen=amount_fen,
+        submitted_at=at,
+    )
+
+
+def check_listed(code: str) -> None:
+    """A reason of the list. Raises StepRefused."""
+    if code not in REASONS:
+        raise StepRefused("unknown_reason", _("请从列表中选择退款原因。"))
+
+
+def check_words(application: Application) -> None:
+    """The words that the reason needs. Raises StepRefused."""
+    if REASONS[application.reason].needs_description and not application.description.strip():
+        raise StepRefused(
+            "description_missing", _("请按“时间 + 经过 + 结果”写明情况，例如：11月20日晚8点兑换，提示卡密已使用。")
+        )
+
+
+def check_reason(terms: RefundPolicy, code: str, chosen: Sequence[Refundable]) -> None:
+    """The order's policy takes the reason for these goods; none is chosen yet where only a look ahead is taken.
+    Raises StepRefused."""
+    if code not in REASONS:
+        return
+    words = {"reason": reading.reason_title(code)}
+    reason = terms.reason(code)
+    if reason is None:
+        raise StepRefused("reason_does_not_fit", _("这张订单的退款政策不接受“%(reason)s”，请另选原因。") % words)
+    if why := obstacle(reason, sold(chosen)):
+        raise StepRefused("reason_does_not_fit", MISFITS[why] % words)
+
+
+def check_destination(order: Order, application: Application) -> None:
+    """余额 is an account's: a guest has none (I13: by the buyer's own choice, and to nobody else's). Raises
+    StepRefused."""
+    if application.destination not in Destination.values:
+        raise StepRefused("unknown_destination", _("请选择原路退回或退至余额。"))
+    if application.destination == Destination.BALANCE and order.buyer.is_guest:
+        raise StepRefused("guest_has_no_balance", _("访客没有余额账户，请选择原路退回，或先认领订单。"))
+
+
+def sold(lines: Sequence[Refundable]) -> list[Sold]:
+    """What the reasons have to know of these lines."""
+    return [
+        Sold(str(item.line.product_page.get("kind", "")), delivery is not None, _is_seen(delivery))
+        for item in lines
+        for delivery in [getattr(item.line, "delivery", None)]
+    ]
+
+
+def _is_seen(delivery: Delivery | None) -> bool:
+    return delivery is not None and (delivery.code is None or delivery.code.revealed_at is not None)
+
+
+def check_amount(amount_fen: int, most_fen: int) -> None:
+    """At least a fen, at most what is left. Raises StepRefused."""
+    if not 1 <= amount_fen <= most_fen:
+        most = {"most": f"{most_fen / 100:.2f}"}
+        raise StepRefused("amount_out_of_range", _("退款金额须在 ¥0.01 与 ¥%(most)s 之间。") % most)
+
+
+def chosen_of(refundable: Sequence[Refundable], application: Application) -> list[Refundable]:
+    """What of the order is asked about. Raises StepRefused where something of it has nothing left."""
+    if application.line_ids is None:
+        return list(refundable)
+    wanted = set(application.line_ids)
+    chosen = [item for item in refundable if item.line.pk in wanted]
+    if len(chosen) != len(wanted):
+        raise StepRefused("unknown_line", _("您选的商品里有的已退款或正在退款，或不属于这张订单，请重新选择退哪几件。"))
+    return chosen
+
+
+def _amount(application: Application, chosen: Sequence[Refundable], payment: Payment) -> int:
+    most = min(sum(item.amount_fen for item in chosen), payment.refundable_fen)
+    if most <= 0:
+        raise StepRefused("nothing_left", _("这张订单的款项已全部退回或正在退回。"))
+    amount_fen = most if application.amount_fen is None else application.amount_fen
+    check_amount(amount_fen, most)
+    return amount_fen
+
+
+def _parts(amount_fen: int, chosen: Sequence[Refundable]) -> list[tuple[Refundable, int]]:
+    """The lines that the refund takes of, and how much; a line whose share is no whole fen is left alone."""
+    if amount_fen <= 0 or not chosen:
+        return []
+    parts = share_out(amount_fen, [item.amount_fen for item in chosen])
+    return [(item, fen) for item, fen in zip(chosen, parts, strict=True) if fen]
+
+
+def active_of(order: Order) -> Refund | None:
+    """The case under way; there is never a second one."""
+    return Refund.objects.filter(order=order, status__in=Status.active()).first()
