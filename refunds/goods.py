@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 import workqueue
 from accounts.models import User
-from orders import cancellation, stopping
+from orders import cancellation, replacing, stopping
 from orders.models import Cancellation, Cause, Order, OrderLine, TopUp, TopUpStatus
 from refunds.models import Refund, RefundLine, Status
 from shops import stock
@@ -86,12 +86,24 @@ class CannotReplace(Exception):
 
 def why_not_replaceable(refund: Refund) -> str:
     """Why a new code cannot be offered for each one asked about; empty if it can (补发)."""
-    return str(_("暂不能补发，请选退款。"))
+    return "" if replacing.is_possible(_order_lines(refund)) else str(_("没有可补发的库存，或商品不是卡密，请选退款。"))
 
 
-def replace(refunds: Sequence[Refund], *, at: datetime, by: User | None) -> None:
+def replace(refund: Refund, *, at: datetime, by: User | None) -> None:
     """补发: a new code from stock for each line; the old ones go back to the shop. Raises CannotReplace."""
-    raise CannotReplace(_("暂不能补发，请选退款。"))
+    orders = hold_orders([refund])
+    lines = _order_lines(refund)
+    if not replacing.is_possible(lines):
+        raise CannotReplace(_("库存刚刚售完，暂时不能补发。您可以不接受，由平台审核退款。"))
+    try:
+        replacing.replace(orders[0], lines, at=at, by=by)
+    except stock.SoldOut:
+        raise CannotReplace(_("库存刚刚售完，暂时不能补发。您可以不接受，由平台审核退款。")) from None
+
+
+def _order_lines(refund: Refund) -> list[OrderLine]:
+    rows = OrderLine.objects.filter(refund_lines__refund=refund).select_related("delivery")
+    return list(rows.defer("product_page").order_by("pk"))
 
 
 def hold_orders(refunds: Sequence[Refund]) -> list[Order]:

@@ -6,7 +6,17 @@ from django.db.models import F, Q, QuerySet, Value, Window
 from django.db.models.functions import Coalesce, Lag
 
 from orders import topups
-from orders.models import Delivery, Order, OrderLine, OrderStatus, Reservation, ServiceStatus, TopUp, TopUpStatus
+from orders.models import (
+    Delivery,
+    Order,
+    OrderLine,
+    OrderStatus,
+    Replacement,
+    Reservation,
+    ServiceStatus,
+    TopUp,
+    TopUpStatus,
+)
 from refunds.models import Lane, RefundLine, Status
 from shops.models import CardCode, CodeEvent, CodeEventKind, CodeState, Fulfilment
 from shops.stock import MOVES, STAYS
@@ -18,7 +28,7 @@ FIRST = {CodeEventKind.STOCK, CodeEventKind.ADOPT, CodeEventKind.RESTOCK}
 def codes_are_where_they_say() -> Broken:
     """I9: handed over once, looks recorded, and none looked at after its freeze and refunded as unused."""
     in_stock = [CodeState.IN_STOCK, CodeState.RESERVED]
-    lost = CardCode.objects.exclude(state__in=in_stock).filter(delivery=None)
+    lost = CardCode.objects.exclude(state__in=in_stock).filter(delivery=None, replaced=None)
     taken_out = Q(state=CodeState.QUARANTINED, delivered_at__isnull=True)  # by its shop, before anybody had it
     early = Delivery.objects.filter(code__state__in=in_stock)
     unrecorded = CardCode.objects.filter(revealed_at__isnull=False).exclude(
@@ -36,9 +46,17 @@ def codes_are_where_they_say() -> Broken:
         *(f"code {code.pk}: {code.state}, but handed to nobody" for code in lost.exclude(taken_out)),
         *(f"code {row.code_id}: handed over, but still in stock" for row in early),
         *(f"code {code.pk}: revealed without a record" for code in unrecorded),
+        *(f"code {row.old_code_id}: replaced, yet {row.old_code.state}" for row in _kept_though_replaced()),
         *(f"{line.refund}: refunded as unused, yet its code was looked at" for line in fooled),
         *(f"{line.refund}: refunded in full, yet the buyer has the code" for line in kept.select_related("refund")),
     ]
+
+
+def _kept_though_replaced() -> QuerySet[Replacement]:
+    taken_back = [CodeState.QUARANTINED, CodeState.VOID]
+    return (
+        Replacement.objects.exclude(old_code__state__in=taken_back).select_related("old_code").defer("old_code__sealed")
+    )
 
 
 def codes_moved_by_the_table() -> Broken:
@@ -61,7 +79,7 @@ def codes_moved_by_the_table() -> Broken:
 def reservations_agree() -> Broken:
     """I9, P16: a code is reserved exactly as long as a line keeps it and has not got it; it gets that very code."""
     kept = Reservation.objects.filter(released_at=None, line__delivery=None)
-    handed = Reservation.objects.filter(released_at=None, line__delivery__isnull=False)
+    handed = Reservation.objects.filter(released_at=None, line__delivery__isnull=False, code__replaced=None)
     return [
         *(f"code {code.pk}: reserved for nobody"
           for code in CardCode.objects.filter(state=CodeState.RESERVED).exclude(pk__in=kept.values("code"))),

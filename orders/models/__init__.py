@@ -10,6 +10,7 @@ from orders.models.cancellation import (
 from orders.models.fulfilment import (
     Delivery,
     IfMissing,
+    Replacement,
     Reservation,
     ServiceJob,
     ServiceReport,
@@ -23,6 +24,6 @@ from orders.models.talk import Announcement, Call, OrderMessage, Review, Side
 __all__ = [
     "Announcement", "BulkCancellation", "BulkCancellationStatus", "Call", "Cancellation", "CancellationLine",
     "Cause", "CouponUse", "Delivery", "IfMissing", "Order", "OrderEvent", "OrderLine", "OrderMessage", "OrderStatus",
-    "OrderStep", "Reservation", "Review", "ServiceJob", "ServiceReport", "ServiceStatus", "Side", "TopUp",
-    "TopUpStatus", "new_order_no",
+    "OrderStep", "Replacement", "Reservation", "Review", "ServiceJob", "ServiceReport", "ServiceStatus", "Side",
+    "TopUp", "TopUpStatus", "new_order_no",
 ]  # fmt: skip

@@ -48,7 +48,42 @@ class Delivery(models.Model):
     class Meta:
         verbose_name = _("交付")
         verbose_name_plural = _("交付")
-        triggers = append_only("delivery_is_append_only")
+        triggers = [
+            append_only("delivery_is_append_only")[1],
+            pgtrigger.Protect(name="delivery_is_never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.Trigger(  # 补发: another code for the same line, with a row that says so
+                name="delivery_changes_by_replacement",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                func="""
+                IF (NEW.id, NEW.line_id) = (OLD.id, OLD.line_id) AND EXISTS (
+                    SELECT FROM orders_replacement
+                    WHERE line_id = OLD.line_id AND old_code_id = OLD.code_id AND new_code_id = NEW.code_id
+                          AND at = NEW.delivered_at
+                ) THEN
+                    RETURN NEW;
+                END IF;
+                RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;
+                """,
+            ),
+        ]
+
+
+class Replacement(models.Model):
+    """补发: a line's code was taken back, and another one handed over for it. Each code at most once either way."""
+
+    line = models.ForeignKey(OrderLine, models.PROTECT, related_name="replacements")
+    old_code = models.OneToOneField(CardCode, models.PROTECT, related_name="replaced")
+    new_code = models.OneToOneField(CardCode, models.PROTECT, related_name="replaces")
+    at = models.DateTimeField(_("时间"))
+
+    class Meta:
+        verbose_name = _("补发")
+        verbose_name_plural = _("补发")
+        constraints = [
+            models.CheckConstraint(name="replacement_is_another_code", condition=~Q(old_code=models.F("new_code"))),
+        ]
+        triggers = append_only("replacements_are_append_only")
 
 
 class TopUpStatus(models.TextChoices):

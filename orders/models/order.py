@@ -105,6 +105,7 @@ class OrderStep(models.TextChoices):
     CANCEL_LINES = "cancel_lines", _("未交付的商品取消")
     CANCEL = "cancel", _("订单取消")
     DELIVER = "deliver", _("全部交付")
+    REPLACE = "replace", _("补发新卡密")
     VERIFY = "verify", _("买家再次验证身份")
     SEE_RECIPIENT = "see_recipient", _("商家查看充值对象")
     DECIDE_ARRIVED = "decide_arrived", _("平台认定充值已到账")

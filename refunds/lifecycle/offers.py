@@ -66,7 +66,7 @@ def accept_replacement(refund: Refund, *, by: User, at: datetime) -> None:
         guards.in_time(taken)
         _answer(taken, OfferKind.REPLACEMENT, Answer.ACCEPTED)
         try:
-            goods.replace(taken.refunds, at=at, by=taken.by)
+            goods.replace(taken.refunds[0], at=at, by=taken.by)
         except goods.CannotReplace as error:
             raise StepRefused("cannot_replace", error) from None
         guards.decide(taken, "")
