@@ -132,6 +132,10 @@ WORDING = {
     "shop_refund_reopen": _("平台重新复核退款 %(refund_no)s。"),
     "shop_refund_withdraw": _("买家撤销了退款 %(refund_no)s。"),
     "shop_refund_close": _("平台关闭了退款 %(refund_no)s，不退款。"),
+    "shop_objection_upheld": _(
+        "对退款 %(refund_no)s 的异议成立：%(note)s 这笔 %(amount)s 不由店铺承担，买家的退款不变。"
+    ),
+    "shop_objection_dismissed": _("对退款 %(refund_no)s 的异议不成立：%(note)s"),
     "desk_refund_remind": _("您认领的退款 %(refund_no)s 请在 %(by)s 前处理。"),
 }
 

@@ -77,6 +77,11 @@ def _is_shops_business(event: RefundEvent) -> bool:
     return event.step in SHOP_HEARS
 
 
+def answering_for(shop_id: int) -> list[int]:
+    """Keys of those who may answer for this shop."""
+    return _members({shop_id}).get(shop_id, [])
+
+
 def _members(shops: Collection[int]) -> dict[int, list[int]]:
     """{shop: those who may answer for it}."""
     found: dict[int, list[int]] = defaultdict(list)
