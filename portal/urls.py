@@ -5,7 +5,21 @@ from __future__ import annotations
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from portal import applying, door, imports, integrations, orders, people, products, records, refunds, shop, stock
+from portal import (
+    answering,
+    applying,
+    complaints,
+    door,
+    imports,
+    integrations,
+    orders,
+    people,
+    products,
+    records,
+    refunds,
+    shop,
+    stock,
+)
 
 
 class PublicNumber(StringConverter):
@@ -30,6 +44,10 @@ urlpatterns = [
     path("shop/orders/<shop_no:order_no>/record/record.json", records.order_file, name="order_record_file"),
     path("shop/refunds/", refunds.refund_list, name="refunds"),
     path("shop/refunds/<shop_no:refund_no>/", refunds.refund_page, name="refund"),
+    path("shop/refunds/<shop_no:refund_no>/<slug:kind>/", answering.answer, name="answer"),
+    path("shop/complaints/", complaints.complaint_list, name="complaints"),
+    path("shop/complaints/<shop_no:complaint_no>/", complaints.complaint_page, name="complaint"),
+    path("shop/complaints/<shop_no:complaint_no>/answer/", complaints.answer, name="answer_complaint"),
     path("shop/products/", products.product_list, name="products"),
     path("shop/products/new/", products.new_product, name="new_product"),
     path("shop/products/<int:product_id>/", products.product_page, name="product"),

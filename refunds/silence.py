@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from django.utils.translation import gettext as _
+
 from refunds import facts, lifecycle
 from refunds.models import Refund
 
@@ -25,3 +27,22 @@ def settle(refunds: Sequence[Refund], *, at: datetime) -> None:
         lifecycle.agree(small, by=None, at=at, note=LIABLE)
     if big := [refund for refund in free if refund.pk in large]:
         lifecycle.agree_above_limit(big, by=None, at=at, note=LIABLE)
+
+
+def foretold(refund: Refund) -> str:
+    """What will happen at the deadline if the shop says nothing, for the shop's own page."""
+    if facts.proved_used([refund]):
+        return _("到期未答复：有使用记录，转平台审核。")
+    if lifecycle.above_limit([refund]):
+        return _("到期未答复：视为商家责任，由平台两位同事复核后全额退款。")
+    return _("到期未答复：视为商家责任，自动同意全额退款。")
+
+
+def time_left(until: datetime, at: datetime) -> str:
+    """The countdown in words, never longer than it is."""
+    minutes = int((until - at).total_seconds()) // 60
+    if minutes <= 0:
+        return _("已到期")
+    if minutes < 60:
+        return _("还剩 %(minutes)d 分钟") % {"minutes": minutes}
+    return _("还剩 %(hours)d 小时 %(minutes)d 分钟") % {"hours": minutes // 60, "minutes": minutes % 60}

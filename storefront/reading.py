@@ -196,5 +196,11 @@ def _surplus(payment: Payment) -> Surplus:
 # --- refunds ----------------------------------------------------------------------------------------------------------
 
 
+def refund_of(buyer: User, refund_no: str) -> Refund | None:
+    """The buyer's own case, with all that its page looks at."""
+    mine = Refund.objects.filter(buyer=buyer).select_related("order__shop", "order__policy", "payment__account")
+    return mine.filter(refund_no=refund_no).first()
+
+
 def refunds_of(buyer: User) -> QuerySet[Refund]:
     return Refund.objects.filter(buyer=buyer).select_related("order__shop").prefetch_related("order__lines")

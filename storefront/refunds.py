@@ -17,12 +17,12 @@ import clock
 import paging
 import private_pictures
 from accounts.visitors import SignedIn
-from refunds import evidence, lifecycle, stages
+from refunds import clocking, evidence, lifecycle, stages
 from refunds import reading as case
 from refunds.evidence import TooManyImages
 from refunds.lifecycle import StepRefused
-from refunds.models import Evidence, Queue, Refund, Status
-from storefront import reading
+from refunds.models import Appeal, Evidence, Offer, Queue, Refund, Status
+from storefront import answering, reading
 from storefront.forms import EvidenceForm
 
 # --- watching ---------------------------------------------------------------------------------------------------------
@@ -114,17 +114,12 @@ def evidence_image(request: SignedIn, evidence_id: Any) -> HttpResponseBase:
 
 
 def _refund(request: SignedIn, refund_no: str) -> Refund:
-    """Somebody else's case is not there (X8)."""
-    mine = Refund.objects.filter(buyer=request.user).select_related("order__shop", "order__policy", "payment")
-    refund = mine.filter(refund_no=refund_no).first()
-    if refund is None:
-        raise Http404(refund_no)
-    return refund
+    return answering.case_of(request, refund_no)
 
 
 def _progress(request: SignedIn, refund: Refund, form: EvidenceForm | None = None) -> dict[str, Any]:
     at = clock.now()
-    came_to_nothing = refund.status in {Status.REJECTED, Status.WITHDRAWN}
+    came_to_nothing = refund.status in {Status.REJECTED, Status.WITHDRAWN, Status.CLOSED, Status.REPLACED}
     again = reading.refund_entry(refund.order, at=at) if came_to_nothing else None
     steps = lifecycle.allowed_steps(refund, request.user)
     if form is None and "provide_evidence" in steps:
@@ -137,6 +132,9 @@ def _progress(request: SignedIn, refund: Refund, form: EvidenceForm | None = Non
         "form": form,
         "poll_seconds": 5 if refund.queue == Queue.MACHINE else 15,
         "again": again,
+        "offer": Offer.objects.filter(refund=refund, answer="").first() if refund.status == Status.OFFERED else None,
+        "appeal": Appeal.objects.filter(refund=refund).first(),
+        "urge_from": clocking.may_urge_from(refund) if refund.status in lifecycle.STEPS["urge"].sources else None,
     }
 
 
