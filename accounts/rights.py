@@ -99,6 +99,7 @@ TABLE: dict[str, Rights] = {
     # 账号
     "accounts.user": Rights(see=ONLY_OPERATOR, edit=ONLY_OPERATOR),
     "admin.logentry": Rights(see=ONLY_OPERATOR),
+    "records.packdownload": Rights(see=ONLY_OPERATOR),
 }
 
 

@@ -126,7 +126,14 @@ SIDEBAR: list[tuple[str, list[tuple[str, str, str, str]]]] = [
             ("分录", "list_alt", "ledger.entry", ""),
         ],
     ),
-    ("账号", [("账号", "group", "accounts.user", ""), ("操作日志", "manage_history", "admin.logentry", "")]),
+    (
+        "账号",
+        [
+            ("账号", "group", "accounts.user", ""),
+            ("操作日志", "manage_history", "admin.logentry", ""),
+            ("证据包下载", "folder_zip", "records.packdownload", ""),
+        ],
+    ),
 ]
 
 

@@ -83,7 +83,9 @@ class PackDownload(models.Model):
         verbose_name = _("证据包下载")
         verbose_name_plural = _("证据包下载")
         constraints = [
-            models.CheckConstraint(name="pack_is_made_for_a_side", condition=Q(made_for__in=["buyer", "shop", "staff"])),
+            models.CheckConstraint(
+                name="pack_is_made_for_a_side", condition=Q(made_for__in=["buyer", "shop", "staff"])
+            ),
         ]
         indexes = [models.Index(name="pack_download_about", fields=["about", "id"])]
         triggers = append_only("pack_downloads_are_append_only")

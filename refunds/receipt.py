@@ -27,6 +27,8 @@ from shops import vault
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: read out over the phone, none is taken for another
 CODE_LETTERS = 16  # of 5 bits each: 80 that nobody guesses
 GROUP = 4
+NUMBER = re.compile("[0-9A-Z]{8,20}")  # as addresses take it
+CODE = re.compile("[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}")
 MISHEARD = str.maketrans("OIL", "011")
 
 
@@ -46,6 +48,7 @@ SAYS: dict[str, Says] = {
     S.PAID_OUT: Says.REFUNDED,
     S.ARRIVED: Says.ARRIVED,
     S.RETURNED: Says.RETURNED,
+    S.REDIRECT_SIGNED: Says.RETURNED,
 }
 HEADLINES: dict[Says, object] = {
     Says.NOTHING: gettext_lazy("款项尚未退出"),
@@ -191,14 +194,23 @@ def check(refund_no: str, code: str) -> Checked | None:
 
 def code_of(refund: Refund, request_no: str, says: Says) -> str:
     """校验码: ``7K2M-…``, keyed over what the receipt is about and what it says."""
-    code = _tidy_code_of(refund, request_no, says)
-    return "-".join(code[at : at + GROUP] for at in range(0, CODE_LETTERS, GROUP))
+    return grouped(_tidy_code_of(refund, request_no, says))
+
+
+def grouped(code: str) -> str:
+    """As it is printed, however it was typed."""
+    plain = tidy(code)
+    return "-".join(plain[at : at + GROUP] for at in range(0, len(plain), GROUP))
 
 
 def tidy(code: str) -> str:
     """As people type it: small letters, blanks, an O for a zero."""
-    plain = "".join(letter for letter in code.upper().translate(MISHEARD) if letter in ALPHABET)
-    return plain[: CODE_LETTERS + 1]
+    return "".join(letter for letter in code.upper().translate(MISHEARD) if letter in ALPHABET)
+
+
+def tidy_number(refund_no: str) -> str:
+    """Our numbers hold none of the letters that are taken for a digit."""
+    return tidy(refund_no)
 
 
 def _tidy_code_of(refund: Refund, request_no: str, says: Says) -> str:

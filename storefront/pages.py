@@ -28,6 +28,7 @@ Disallow: /api/
 Disallow: /evidence/
 Disallow: /notices/
 Disallow: /orders/
+Disallow: /receipts/
 Disallow: /refunds/
 Disallow: /shop/
 """

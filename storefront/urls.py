@@ -13,10 +13,12 @@ from storefront import (
     express,
     guests,
     orders,
+    packs,
     pages,
     paying,
     policy_diff,
     products,
+    receipts,
     records,
     refunds,
     revealing,
@@ -28,6 +30,12 @@ class PublicNumber(StringConverter):
     """An order's or a refund's number: letters and digits, nothing that a database would stumble over."""
 
     regex = "[0-9A-Z]{8,20}"
+
+
+class ReceiptCode(StringConverter):
+    """7K2M-…: four groups of four."""
+
+    regex = "[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}"
 
 
 class PolicyCode(StringConverter):
@@ -47,6 +55,7 @@ class Day:
 
 
 register_converter(PublicNumber, "no")
+register_converter(ReceiptCode, "receipt_code")
 register_converter(PolicyCode, "policy")
 register_converter(Day, "day")
 
@@ -92,6 +101,12 @@ urlpatterns = [
     path("refunds/<no:refund_no>/evidence/", refunds.provide_evidence, name="provide_evidence"),
     path("refunds/<no:refund_no>/withdraw/", refunds.withdraw, name="withdraw"),
     path("refunds/<no:refund_no>/confirm/", refunds.confirm_arrival, name="confirm_arrival"),
+    path("refunds/<no:refund_no>/receipt/", receipts.show, name="receipt"),
+    path("refunds/<no:refund_no>/pack/", packs.show, name="pack"),
+    path("refunds/<no:refund_no>/pack.zip", packs.download, name="pack_file"),
+    path("refunds/<no:refund_no>/next-steps/", packs.next_steps, name="next_steps"),
+    path("receipts/", receipts.check, name="receipt_check"),
+    path("receipts/<no:refund_no>/<receipt_code:code>/", receipts.checked, name="receipt_checked"),
     path("services/<uuid:report_id>/", orders.report_image, name="report_image"),
     path("evidence/<uuid:evidence_id>/", refunds.evidence_image, name="evidence"),
     path("me/express/", express.show, name="express"),
@@ -109,6 +124,7 @@ urlpatterns = [
     path("records/<day:day>.json", records.daily_root, name="daily_root"),
     path("records/key.json", records.key, name="record_key"),
     path("records/check_record.py", records.checker, name="check_record"),
+    path("records/check_pack.py", records.pack_checker, name="check_pack"),
     path("help/", pages.help_page, name="help"),
     path("status/", pages.status_page, name="status"),
     path("language/", pages.choose_language, name="language"),

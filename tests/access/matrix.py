@@ -33,6 +33,10 @@ GET  storefront:records                           200    200   200      200     
 GET  storefront:daily_root                        200    200   200      200      200   200      200    200     200
 GET  storefront:record_key                        200    200   200      200      200   200      200    200     200
 GET  storefront:check_record                      200    200   200      200      200   200      200    200     200
+GET  storefront:check_pack                        200    200   200      200      200   200      200    200     200
+GET  storefront:receipt_check                     200    200   200      200      200   200      200    200     200
+POST storefront:receipt_check                     200    200   200      200      200   200      200    200     200
+GET  storefront:receipt_checked     @paid_out     200    200   200      200      200   200      200    200     200
 GET  storefront:robots                            200    200   200      200      200   200      200    200     200
 GET  storefront:favicon                           go     go    go       go       go    go       go     go      go
 GET  storefront:language                          405    405   405      405      405   405      405    405     405
@@ -99,6 +103,10 @@ POST storefront:withdraw                          login  go    404      404     
 GET  storefront:confirm_arrival     @paid_out     login  200   404      404      404   404      404    404     404
 POST storefront:confirm_arrival     @paid_out     login  go    404      404      404   404      404    404     404
 GET  storefront:evidence                          login  200   404      200      404   200      200    200     200
+GET  storefront:receipt             @paid_out     login  200   404      404      404   200      200    200     200
+GET  storefront:pack                              login  200   404      200      404   200      200    200     200
+GET  storefront:pack_file                         login  200   404      200      404   200      200    200     200
+GET  storefront:next_steps                        login  go    404      404      404   404      404    404     404
 GET  storefront:express                           login  200   200      200      200   200      200    200     200
 POST storefront:express                           login  go    go       go       go    go       go     go      go
 GET  storefront:real_name                         login  200   200      200      200   200      200    200     200
@@ -421,6 +429,7 @@ ledger.posting                  -        -      see     see
 ledger.entry                    -        -      see     see
 accounts.user                   -        -      -       edit
 admin.logentry                  -        -      -       see
+records.packdownload            -        -      -       see
 """
 
 # What each of a table's pages answers, by GET and by an empty POST, to each right.

@@ -108,6 +108,8 @@ class World:
     def _parameters(self, address: Address, about: dict[str, str]) -> dict[str, Any]:
         case, order = self.cases[about.get("case", "reviewed")], self.orders[about.get("order", "paid")]
         product = order.lines.first().product
+        from refunds import receipt
+
         known = {
             "order_no": order.order_no,
             "position": 1,
@@ -140,6 +142,8 @@ class World:
             "content_type_id": 1,
             "object_id": 1,
         }
+        if address.name == "storefront:receipt_checked":
+            known["code"] = receipt.of(case).code
         if "object_id" in address.parameters and address.name != "admin:view_on_site":
             known["object_id"] = self.row(".".join(address.route.split("/")[1:3]), about.get("case", "reviewed")).pk
         return known
@@ -193,6 +197,7 @@ def world(
     }  # fmt: skip
     _rows_of_the_desk(operator)
     _the_lanes(operator, here.cases["returned"])
+    _a_pack(here.cases["reviewed"], buyer)
     _a_day_is_over()
     _rows_of_the_shops(here)
     _stock(here)
@@ -338,6 +343,15 @@ def _the_lanes(operator: Any, case: Any) -> None:
     lanes.switch(Lane.UNDELIVERED, is_on=False, by=operator, at=clock.now(), reason="核查")
     lanes.switch(Lane.UNDELIVERED, is_on=True, by=operator, at=clock.now(), reason="查清")
     AuditSample.objects.create(refund=case, lane=Lane.ONE_CLICK, drawn_at=clock.now())
+
+
+def _a_pack(case: Any, reader: Any) -> None:
+    """It was taken home."""
+    import clock
+    from records.models import PackDownload
+
+    words = {"about": case.refund_no, "made_for": "buyer", "manifest_digest": "0" * 64, "size_bytes": 1}
+    PackDownload.objects.create(**words, reader=reader, at=clock.now())
 
 
 def _a_day_is_over() -> None:

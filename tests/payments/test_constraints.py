@@ -15,6 +15,7 @@ from payments import charging, webhooks
 from payments.gateways.base import Notification, NotificationKind
 from payments.models import RefusedNotification
 from records import roots
+from records.models import PackDownload
 from refunds import disbursement, lanes, lifecycle
 from refunds.models import Lane
 from tests import attacks
@@ -47,6 +48,9 @@ def books(approved, reviewed, senior, finance, operator, drain):
     rows_of_the_lanes(done.buyer, operator)
     line = done.order.lines.get()
     roots.publish(at=roots.now() + timedelta(days=1))
+    PackDownload.objects.create(
+        about=done.refund_no, reader=done.buyer, made_for="buyer", manifest_digest="0" * 64, size_bytes=1, at=clock.now()
+    )
     unpaid = charging.checkout(
         line.product, Wish(again=True), buyer=done.buyer, checkout_key=uuid.uuid4(), at=clock.now()
     )
@@ -436,6 +440,7 @@ ATTACKS = {
     "news that lead to another site": ("UPDATE notices_notice SET path = 'https://evil'", "notice_stays_on_our_site"),
     # the record
     "a second root of a day": (another("records.DailyRoot"), "records_dailyroot_day"),
+    "a pack for nobody's eyes": (another("records.PackDownload", made_for="'all'"), "pack_is_made_for_a_side"),
     # what happens to codes
     "sell a code again that was looked at": (
         f"UPDATE {CODE} SET state = 'in_stock', delivered_at = NULL WHERE id = {{open_code}}",
