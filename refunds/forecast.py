@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -103,7 +104,8 @@ def _due(at: datetime, start: datetime, until: datetime) -> dict[str, dict[int, 
 def _decided() -> dict[str, int]:
     """{role: how many cases they moved on from where they waited}, by the database's own clock, as events are dated."""
     with connection.cursor() as cursor:
-        cursor.execute(DECIDED, {"lately": LATELY, "roles": list(QUEUES), "waited": list(WAITING)})
+        about: dict[str, Any] = {"lately": LATELY, "roles": list(QUEUES), "waited": list(WAITING)}
+        cursor.execute(DECIDED, about)
         return dict(cursor.fetchall())
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -44,6 +44,7 @@ class PlanForm(DialogForm):
         error_messages={"required": "请写明依据。"},
     )
     seen = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput())
+    data: Any  # as posted
     draft: Draft | None = None
 
     def read(self) -> Draft:
@@ -58,7 +59,6 @@ class PlanForm(DialogForm):
         except CannotEnter as unread:
             raise forms.ValidationError(str(unread)) from unread
         if said.get("seen") != self.draft.digest:
-            assert isinstance(self.data, QueryDict)
             self.data = self.data.copy()
             self.data["seen"] = self.draft.digest
             raise forms.ValidationError("请核对上面的改动，再次提交即生效。")
