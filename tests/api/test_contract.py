@@ -37,7 +37,7 @@ def test_every_refusal_of_the_house_has_a_status_and_an_english_sentence():
     """A code without a row would be answered as wrong_status."""
     codes = {
         call.args[0].value
-        for path in (ROOT / "refunds").glob("*.py")
+        for path in (ROOT / "refunds").rglob("*.py")
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call) and call.args and isinstance(call.args[0], ast.Constant)
         if getattr(call.func, "id", getattr(call.func, "attr", "")) == "StepRefused"
