@@ -1,6 +1,7 @@
 """The case: who asks, who decides, by when, with which proof. ``lifecycle.py`` is the only code that moves it."""
 
 from refunds.models.balance import BalanceCredit
+from refunds.models.canned import CannedReply
 from refunds.models.case import (
     Destination,
     Disbursement,
@@ -29,8 +30,8 @@ from refunds.models.pace import StageFigures
 from refunds.models.simulation import PolicySimulation, SimulatedChange, SimulationStatus
 
 __all__ = [
-    "Answer", "Appeal", "AuditSample", "BalanceCredit", "Consultation", "Destination", "Disbursement", "DraftImage",
-    "Evidence", "ExpressOptIn", "Ground", "Lane", "LaneLimits", "Objection", "Offer", "OfferKind", "PolicySimulation",
-    "PreCheck", "Queue", "RedirectAgreement", "Refund", "RefundDraft", "RefundEvent", "RefundLine", "SimulatedChange",
-    "SimulationStatus", "StageFigures", "Status", "new_refund_no",
+    "Answer", "Appeal", "AuditSample", "BalanceCredit", "CannedReply", "Consultation", "Destination", "Disbursement",
+    "DraftImage", "Evidence", "ExpressOptIn", "Ground", "Lane", "LaneLimits", "Objection", "Offer", "OfferKind",
+    "PolicySimulation", "PreCheck", "Queue", "RedirectAgreement", "Refund", "RefundDraft", "RefundEvent", "RefundLine",
+    "SimulatedChange", "SimulationStatus", "StageFigures", "Status", "new_refund_no",
 ]  # fmt: skip

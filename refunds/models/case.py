@@ -129,6 +129,7 @@ class Refund(WorkItem):
         _("退款去向"), max_length=12, choices=Destination.choices, default=Destination.ORIGINAL
     )
     is_complete = models.BooleanField(_("材料齐全"), default=False)  # S0-17: decided sooner
+    is_frequent = models.BooleanField(_("常客"), default=False, db_default=False)  # stands further ahead, decided alike
     review_hours = models.PositiveSmallIntegerField(_("审核时限（小时）"), null=True, blank=True)  # empty: the policy's
     payer_key = models.BinaryField(null=True, editable=False)  # whose account paid, and with which browser it was
     device_key = models.BinaryField(null=True, editable=False)  # asked: keyed hashes, for the caps alone (P12)
@@ -217,6 +218,14 @@ class Refund(WorkItem):
                 name="refund_to_decide",
                 fields=["promised_by", "id"],
                 condition=Q(status__in=["first_review", "second_review", "appeal_review"]),
+            ),
+            models.Index(  # with people of the platform, in the order of the desk: worklist.DESK_ORDER
+                name="refund_on_desk",
+                fields=["urged_at", "-is_complete", "-is_frequent", "promised_by", "id"],
+                condition=Q(queue__in=["reviewer", "senior", "operator"]),
+            ),
+            models.Index(
+                name="refund_missing", fields=["promised_by", "id"], condition=Q(status="paid_out", queue="reviewer")
             ),
             models.Index(  # what waits for a shop, or for the buyer's answer to it
                 name="refund_with_shop",

@@ -13,7 +13,7 @@ from append_only import append_only
 from refunds.models.case import Destination, Refund
 
 
-def _written_once(name: str, *later: str) -> list[pgtrigger.Trigger]:
+def written_once(name: str, *later: str) -> list[pgtrigger.Trigger]:
     """Never removed, and never changed but for the columns that are filled in ``later``, once."""
     blank = " AND ".join(
         f"(OLD.{column} IS NULL OR OLD.{column}::text = '' OR NEW.{column} IS NOT DISTINCT FROM OLD.{column})"
@@ -88,7 +88,7 @@ class Offer(models.Model):
                 condition=Q(confirmed_by__isnull=True) | ~Q(confirmed_by=models.F("made_by")),
             ),
         ]
-        triggers = _written_once("offers_never_change", "confirmed_by_id", "confirmed_at", "answer", "answered_at")
+        triggers = written_once("offers_never_change", "confirmed_by_id", "confirmed_at", "answer", "answered_at")
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.pk}"
@@ -150,7 +150,7 @@ class Objection(models.Model):
             ),
         ]
         indexes = [models.Index(name="objection_open", fields=["due_at", "id"], condition=Q(verdict=""))]
-        triggers = _written_once("objections_never_change", "verdict", "verdict_note", "decided_by_id", "decided_at")
+        triggers = written_once("objections_never_change", "verdict", "verdict_note", "decided_by_id", "decided_at")
 
     def __str__(self) -> str:
         return f"异议 {self.refund}"
@@ -185,7 +185,7 @@ class Consultation(models.Model):
             models.UniqueConstraint(name="one_open_consultation", fields=["refund"], condition=Q(answer="")),
         ]
         indexes = [models.Index(name="consultation_open", fields=["due_at", "id"], condition=Q(answer=""))]
-        triggers = _written_once("consultations_never_change", "answer", "answered_by_id", "answered_at")
+        triggers = written_once("consultations_never_change", "answer", "answered_by_id", "answered_at")
 
     def __str__(self) -> str:
         return f"核实 {self.refund}"
@@ -223,7 +223,7 @@ class RedirectAgreement(models.Model):
                 condition=Q(confirmed_at__isnull=True) | Q(lapsed_at__isnull=True, confirmed_by__isnull=False),
             ),
         ]
-        triggers = _written_once("redirects_never_change", "confirmed_by_id", "confirmed_at", "lapsed_at")
+        triggers = written_once("redirects_never_change", "confirmed_by_id", "confirmed_at", "lapsed_at")
 
     def __str__(self) -> str:
         return f"变更协议 {self.refund}"
