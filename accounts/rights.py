@@ -65,6 +65,7 @@ TABLE: dict[str, Rights] = {
     "orders.announcement": Rights(see=SUPPORT, add=ONLY_OPERATOR, edit=ONLY_OPERATOR),
     "orders.review": Rights(see=SUPPORT, acts=dict.fromkeys(["hide", "show"], SUPPORT)),
     "notices.notice": Rights(see=SUPPORT),
+    "notices.noticedelivery": Rights(see=SUPPORT, acts={"send_again": SUPPORT}),
     # 商品
     "shops.shop": Rights(
         see=EVERYBODY,

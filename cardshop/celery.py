@@ -19,6 +19,7 @@ app.conf.beat_schedule = {
     "sweep orders": {"task": "orders.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "sweep refunds": {"task": "refunds.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "sweep webhooks": {"task": "integrations.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "sweep notices": {"task": "notices.sweep", "schedule": 5.0, "options": {"expires": 10}},
     # The first one after midnight publishes yesterday; the others catch up what it could not do.
     "publish roots": {"task": "records.publish", "schedule": crontab(minute="30"), "options": {"expires": 3000}},
     "sweep shops": {"task": "shops.sweep", "schedule": 10.0, "options": {"expires": 30}},

@@ -21,6 +21,7 @@ from accounts import rights
 from accounts.desk import MOST_COUNTED, how_long, list_url
 from accounts.models import User
 from money import yuan
+from notices.models import DeliveryStatus, NoticeDelivery
 from orders.models import TopUp
 from payments import waiting
 from payments.models import AttemptStatus as A
@@ -88,6 +89,7 @@ SIDEBAR: list[tuple[str, list[tuple[str, str, str, str]]]] = [
             ("公告", "campaign", "orders.announcement", ""),
             ("评价", "reviews", "orders.review", ""),
             ("站内通知", "mail", "notices.notice", ""),
+            ("通知发送", "forward_to_inbox", "notices.noticedelivery", ""),
         ],
     ),
     (
@@ -202,6 +204,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         request.user, "pause", "refunds.lanelimits"
     ):
         rows.append(("自动退款", "系统自动通过的，抽出一部分给人看", _audits(at)))
+    if rights.may(request.user, "see", "notices.noticedelivery"):
+        rows.append(("通知", "发到站外的邮件、短信与微信消息", _messages()))
     user = request.user
     return context | {
         "tile_rows": rows,
@@ -266,6 +270,15 @@ def _audits(at: datetime) -> list[Tile]:
     said = f"近 30 天抽查 {checked} 件，有误 {wrong} 件" if checked else "近 30 天没有抽查结论"
     hint = f"{said}；暂停中：{paused}" if paused else said
     return [Tile("待抽查", waiting, 0, list_url(AuditSample, state="waiting"), hint, 100 if waiting else 0)]
+
+
+def _messages() -> list[Tile]:
+    """Those that did not get through, counted so far as a person may work them off."""
+    given_up = NoticeDelivery.objects.filter(status=DeliveryStatus.GIVEN_UP)
+    count = given_up.order_by()[:MOST_COUNTED].count()
+    hint = "系统已停止重试；站内通知仍在，急的请另外联系" if count else "没有送不到的消息"
+    url = list_url(NoticeDelivery, status__exact=DeliveryStatus.GIVEN_UP.value)
+    return [Tile("未能送达", count, 0, url, hint, 100 if count else 0)]
 
 
 def _attempts_url(status: A) -> str:

@@ -133,6 +133,37 @@ REALNAME_PROVIDER = env.str("REALNAME_PROVIDER", "") or ("console" if CHANNELS =
 if CHANNELS == "live" and REALNAME_PROVIDER in {"console", "accounts.realname.console.ConsoleProvider"}:
     raise ImproperlyConfigured("CHANNELS=live forbids REALNAME_PROVIDER=console: it asks nobody.")
 
+# Who carries notices to phones, by short name or dotted path: notices/channels. None when live: by e-mail alone.
+SMS_PROVIDER = env.str("SMS_PROVIDER", "") or ("console" if CHANNELS == "simulated" else "")
+WECHAT_MESSAGES_PROVIDER = env.str("WECHAT_MESSAGES_PROVIDER", "") or ("console" if CHANNELS == "simulated" else "")
+SMS_TENCENT = {
+    "gateway": env.str("SMS_TENCENT_GATEWAY", "").rstrip("/"),
+    "secret_id": env.str("SMS_TENCENT_SECRET_ID", ""),
+    "secret_key": secret_file("SMS_TENCENT_SECRET_KEY_FILE"),
+    "region": env.str("SMS_TENCENT_REGION", "ap-guangzhou"),
+    "app_id": env.str("SMS_TENCENT_APP_ID", ""),
+    "sign_name": env.str("SMS_TENCENT_SIGN_NAME", ""),
+    "templates": env.dict("SMS_TENCENT_TEMPLATES", default={}),  # refund=1110,order=1111,code=1112; refund_en=…
+}
+WECHAT_MESSAGES = {
+    "gateway": env.str("WECHAT_MESSAGES_GATEWAY", "").rstrip("/"),
+    "appid": env.str("WECHAT_MESSAGES_APPID", ""),
+    "secret": secret_file("WECHAT_MESSAGES_SECRET_FILE"),
+    "templates": env.dict("WECHAT_MESSAGES_TEMPLATES", default={}),  # refund=…,order=…
+    "fields": env.dict("WECHAT_MESSAGES_FIELDS", default={"tail": "character_string1", "brief": "thing2"}),
+}
+if SMS_PROVIDER == "tencent" and not all(SMS_TENCENT[name] for name in SMS_TENCENT if name != "gateway"):
+    raise ImproperlyConfigured("SMS_PROVIDER=tencent needs every SMS_TENCENT_… variable (see README).")
+if WECHAT_MESSAGES_PROVIDER == "mini_program" and not all(
+    WECHAT_MESSAGES[name] for name in WECHAT_MESSAGES if name != "gateway"
+):
+    raise ImproperlyConfigured("WECHAT_MESSAGES_PROVIDER=mini_program needs every WECHAT_MESSAGES_… variable.")
+if CHANNELS == "live":
+    if any(name.endswith(("console", "ConsoleSender")) for name in (SMS_PROVIDER, WECHAT_MESSAGES_PROVIDER)):
+        raise ImproperlyConfigured("CHANNELS=live forbids SMS_PROVIDER and WECHAT_MESSAGES_PROVIDER=console.")
+    if SMS_TENCENT["gateway"] or WECHAT_MESSAGES["gateway"]:
+        raise ImproperlyConfigured("CHANNELS=live forbids SMS_TENCENT_GATEWAY and WECHAT_MESSAGES_GATEWAY.")
+
 CARD_KEYS_FILE = env.str("CARD_KEYS_FILE", "")  # key-encryption keys of the card codes: shops/vault.py
 RECORD_KEY_FILE = env.str("RECORD_KEY_FILE", "")  # signs each day's root: records/signing.py
 
@@ -294,11 +325,13 @@ ACCOUNT_RATE_LIMITS = {
     "find_order": "30/10m/ip,10/10m/key",
     "guest_buy": "20/10m/ip",
     "real_name": "20/h/ip,5/h/user",
+    "phone_code": "20/h/ip,10/h/user",
 }  # beside allauth's own
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if env.bool("BEHIND_PROXY", False) else 0
 EMAIL_CONFIG = env.email_url("EMAIL_URL", "consolemail://")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "noreply@localhost")
+EMAIL_TIMEOUT = 10  # seconds; without it a mail server that hangs would hold a worker for ever
 
 # --- Browser safety -------------------------------------------------------------------------------------------------
 

@@ -154,14 +154,34 @@ BRIEF = {
     "refund_cannot_send": _("无法原路退回"),
     "refund_mark_paid_out": _("渠道已退款"),
     "refund_mark_returned": _("被收款账户退回"),
-    "refund_credit_balance": _("已退至余额"),
+    "refund_credit_balance": _("已退到余额"),
     "refund_auto_approve_to_balance": _("已通过，将退至余额"),
     "refund_approve_canceled_to_balance": _("已通过，将退至余额"),
     "refund_cannot_send_to_balance": _("无法退至余额"),
+    "refund_agree": _("商家已同意"),
+    "refund_agree_above_limit": _("商家已同意，待复核"),
+    "refund_offer": _("有方案等您答复"),
+    "refund_make_offer": _("有方案等您答复"),
+    "refund_confirm_offer": _("有方案等您答复"),
+    "refund_request_more": _("等您补充材料"),
+    "refund_approve_second": _("审核通过"),
+    "refund_reject_second": _("未通过"),
+    "refund_grant_appeal": _("申诉已成立"),
+    "refund_dismiss_appeal": _("申诉后维持原结论"),
+    "refund_explain_missing": _("未到账有了答复"),
+    "refund_remind_buyer": _("等您答复，快到期"),
+    "shop_refund_ask_merchant": _("新申请，等店铺答复"),
+    "shop_refund_remind": _("等店铺答复，快到期"),
+    "shop_refund_request_evidence": _("等店铺补充材料"),
+    "shop_refund_request_more": _("等店铺补充材料"),
 }
 
 #: Somebody must answer by a deadline: these may come in quiet hours, if their reader lets them.
-URGENT = {"refund_request_evidence", "shop_order_overdue"}
+URGENT = {
+    "refund_request_evidence", "refund_request_more", "refund_offer", "refund_make_offer", "refund_confirm_offer",
+    "refund_remind_buyer", "shop_refund_ask_merchant", "shop_refund_remind", "shop_refund_request_evidence",
+    "shop_refund_request_more", "shop_order_overdue",
+}  # fmt: skip
 
 
 OUR_WORDS = {"cause"}  # parameters that we chose, not people: kept in Chinese, said in the reader's language

@@ -38,7 +38,7 @@ SIGNED_IN_FOR = timedelta(hours=24)
 PROOF = "guest_proof"  # in the session: whose query password was given here, and until when that counts
 PROOF_LASTS = timedelta(minutes=30)
 SLIP = "query_password_slip"  # in the session: the query password of the order just placed, sealed
-ONLY_FOR_ACCOUNTS = ("account_", "mfa_", "portal:", "storefront:express", "storefront:real_name")
+ONLY_FOR_ACCOUNTS = ("account_", "mfa_", "portal:", "storefront:express", "storefront:real_name", "storefront:notice_")
 GUESTS_MAY = {"account_logout"}
 
 

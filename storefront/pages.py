@@ -1,4 +1,4 @@
-"""Notices, policy, help, language: the pages around the shop."""
+"""Policy, help, language: the pages around the shop."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ from email.utils import parseaddr
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.templatetags.static import static
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 import clock
-import paging
-from accounts.visitors import SignedIn
-from notices import reading, wording
 from shops import policies as versions
 from shops.models import RefundPolicy
-from storefront import agreement, noticed, pace, policies, standards, terms
+from storefront import agreement, pace, policies, standards, terms
 
 ROBOTS = """User-agent: *
 Disallow: /accounts/
@@ -32,33 +28,6 @@ Disallow: /receipts/
 Disallow: /refunds/
 Disallow: /shop/
 """
-
-
-@login_required
-def notice_list(request: SignedIn) -> HttpResponse:
-    page = paging.newest_first(reading.of(request.user), by="created_at", after=request.GET.get("after", ""))
-    known = noticed.about(page.rows, request.user, at=clock.now())
-    rows = [
-        (notice, wording.text(notice.kind, notice.params), about)
-        for notice, about in zip(page.rows, known, strict=True)
-    ]
-    return render(request, "storefront/notices.html", {"page": page, "rows": rows})
-
-
-@login_required
-def open_notice(request: SignedIn, notice_id: int) -> HttpResponse:
-    """Read it, and go where it points: always a page of our own."""
-    notice = get_object_or_404(reading.of(request.user), pk=notice_id)
-    if request.method == "POST":
-        reading.mark_read(reading.of(request.user).filter(pk=notice.pk), at=clock.now())
-    return redirect(notice.path or "storefront:notices")
-
-
-@login_required
-def read_all(request: SignedIn) -> HttpResponse:
-    if request.method == "POST":
-        reading.mark_read(reading.of(request.user), at=clock.now())
-    return redirect("storefront:notices")
 
 
 def policy_page(request: HttpRequest, code: str, version: int) -> HttpResponse:

@@ -116,6 +116,11 @@ GET  storefront:notice                            login  go    404      404     
 POST storefront:notice                            login  go    404      404      404   404      404    404     404
 GET  storefront:read_all                          login  go    go       go       go    go       go     go      go
 POST storefront:read_all                          login  go    go       go       go    go       go     go      go
+GET  storefront:notice_settings                   login  200   200      200      200   200      200    200     200
+POST storefront:notice_settings                   login  200   200      200      200   200      200    200     200
+GET  storefront:notice_phone                      login  go    go       go       go    go       go     go      go
+POST storefront:notice_phone                      login  go    go       go       go    go       go     go      go
+GET  storefront:notices_sent                      login  200   200      200      200   200      200    200     200
 
 # --- a shop's pages: to its members, to read ---
 GET  portal:orders                                login  403   403      200      200   403      403    403     403
@@ -365,6 +370,8 @@ GET  admin:orders_topup_decide_arrived            login  login login    login   
 POST admin:orders_topup_decide_arrived            login  login login    login    login 403      403    403     done
 GET  admin:orders_topup_decide_failed             login  login login    login    login 403      403    403     200
 POST admin:orders_topup_decide_failed             login  login login    login    login 403      403    403     done
+GET  admin:notices_noticedelivery_send_again      login  login login    login    login 200      200    403     200
+POST admin:notices_noticedelivery_send_again      login  login login    login    login done     done   403     done
 GET  admin:orders_review_hide                     login  login login    login    login 200      200    403     200
 POST admin:orders_review_hide                     login  login login    login    login done     done   403     done
 GET  admin:orders_review_show                     login  login login    login    login 200      200    403     200
@@ -406,6 +413,7 @@ orders.bulkcancellation         see      see    see     add
 orders.announcement             see      see    -       keep
 orders.review                   see      see    -       see
 notices.notice                  see      see    -       see
+notices.noticedelivery          see      see    -       see
 shops.shop                      see      see    see     edit
 shops.shopapplication           -        -      -       see
 shops.shopevent                 see      see    see     see

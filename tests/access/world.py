@@ -159,6 +159,7 @@ def world(
 ) -> World:  # fmt: skip
     """Every thing has lived its way to where it stands."""
     import clock
+    from notices.models import NoticeDelivery
     from orders import service_jobs
     from orders.placing import Wish
     from payments import charging
@@ -180,6 +181,8 @@ def world(
     job = here.orders["service"].lines.get().service
     service_jobs.start(job, by=merchant, at=clock.now())
     here.report = service_jobs.report(job, by=merchant, by_shop=True, at=clock.now(), image=_picture())
+    told = {"channel": "email", "status": "given_up", "last_error": "mail_down", "created_at": clock.now()}
+    NoticeDelivery.objects.create(notice=buyer.notices.first(), **told)
     for name in ("reviewed", "waiting"):
         here.cases[name] = reviewed()
         lifecycle.request_evidence([here.cases[name]], by=reviewer, at=clock.now(), note="请补充")

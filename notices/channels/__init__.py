@@ -1,0 +1,45 @@
+"""Ways out of the house: which there are here, and who carries each. Providers by short name or dotted path."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from notices.channels.base import Message, Sender, SendFailed
+from notices.models import Channel
+
+__all__ = ["Message", "SendFailed", "Sender", "is_offered", "sender_of"]
+
+KNOWN = {
+    ("sms", "console"): "notices.channels.console.ConsoleSender",
+    ("sms", "tencent"): "notices.channels.tencent_sms.TencentSms",
+    ("wechat", "console"): "notices.channels.console.ConsoleSender",
+    ("wechat", "mini_program"): "notices.channels.wechat.SubscriptionMessages",
+}
+
+
+def is_offered(channel: str) -> bool:
+    return bool(_named(channel))
+
+
+def sender_of(channel: str) -> Sender:
+    """Whoever carries this channel here. Raises SendFailed if nobody does."""
+    named = _named(channel)
+    if not named:
+        raise SendFailed("not_offered", is_final=True)
+    return _sender(KNOWN.get((channel, named), named))
+
+
+def _named(channel: str) -> str:
+    if channel == Channel.EMAIL:
+        return "notices.channels.mail.Mail"
+    named: str = settings.SMS_PROVIDER if channel == Channel.SMS else settings.WECHAT_MESSAGES_PROVIDER
+    return named
+
+
+@cache
+def _sender(path: str) -> Sender:
+    sender: Sender = import_string(path)()
+    return sender
