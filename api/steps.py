@@ -22,7 +22,7 @@ from refunds.models import Destination, Ground, Refund
 OF_PERSONS = {name: step for name, step in STEPS.items() if step.who - {Role.SYSTEM}}
 
 
-#: What a step's body may hold, by the parameter of its function: the field, built optional where the step has a default.
+#: What a step's body may hold, by the parameter of its function: optional where the step has a default.
 FIELDS: dict[str, Callable[..., serializers.Field]] = {
     "note": lambda **options: serializers.CharField(max_length=500, allow_blank=not options["required"], **options),
     "amount_fen": lambda **options: serializers.IntegerField(min_value=1, **options),

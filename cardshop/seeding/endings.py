@@ -10,8 +10,8 @@ from django.db import transaction
 from accounts.models import User
 from cardshop.seeding import pictures
 from cardshop.seeding.stories import Story
-from refunds import applying, disbursement, lifecycle, precheck
-from refunds.models import Refund
+from refunds import applying, disbursement, lifecycle, precheck, sweeping
+from refunds.models import Ground, Refund, Status
 
 People = dict[str, User]
 
@@ -24,6 +24,8 @@ def ask(story: Story, people: People, *, at: datetime) -> None:
     )
     refund = applying.submit(story.order, application, by=story.order.buyer, at=at)
     story.refund = checked(refund, at=at + timedelta(seconds=3))
+    if story.refund.status == Status.MERCHANT_REVIEW and story.path not in WITH_THE_SHOP:
+        _contest(story, story.refund, people)
     PATHS[story.path](story, story.refund, people)
 
 
@@ -35,10 +37,70 @@ def checked(refund: Refund, *, at: datetime) -> Refund:
     return refund
 
 
+# --- the shop's answer ------------------------------------------------------------------------------------------------
+
+
+def _contest(story: Story, refund: Refund, people: People) -> None:
+    note = "我们查了发货记录，这张卡密只发过一次；请平台核对兑换情况。"
+    lifecycle.contest([refund], by=_of_shop(story, people), at=_later(refund, 0.8), note=note)
+
+
+def _agree(story: Story, refund: Refund, people: People) -> None:
+    lifecycle.agree(
+        [refund], by=_of_shop(story, people), at=_later(refund, 2), note="核对过了，这一批确实有问题，抱歉。"
+    )
+    disbursement.release([refund], by=people["finance"], at=_later(refund, 5))
+
+
+def _keep_silent(story: Story, refund: Refund, people: People) -> None:
+    """The shop lets its time pass: liable, by the machine."""
+    refund.refresh_from_db()
+    sweeping.sweep(at=(refund.promised_by or refund.submitted_at) + timedelta(minutes=1))
+    disbursement.release([refund], by=people["finance"], at=_later(refund, 30))
+
+
+def _offer(story: Story, refund: Refund, people: People) -> None:
+    note = "只有一张不能用，另一张查到已兑换，退一张的钱可以吗？"
+    lifecycle.offer(
+        refund, by=_of_shop(story, people), at=_later(refund, 3), note=note, amount_fen=refund.amount_fen // 2
+    )
+
+
+def _replace(story: Story, refund: Refund, people: People) -> None:
+    note = "这一批有几张坏码，给您补发一张新的，可以吗？"
+    lifecycle.offer(refund, by=_of_shop(story, people), at=_later(refund, 1), note=note)
+    lifecycle.accept_replacement(refund, by=refund.buyer, at=_later(refund, 2))
+
+
+def _of_shop(story: Story, people: People) -> User:
+    return people[SHOPKEEPERS[story.order.shop.name]]
+
+
+# --- people of the platform -------------------------------------------------------------------------------------------
+
+
 def _approve(story: Story, refund: Refund, people: People) -> None:
-    high = refund.amount_fen > story.order.policy.senior_above_fen
-    reviewer = people["senior" if high else "support"]
-    lifecycle.approve([refund], by=reviewer, at=_later(refund, 4), note="兑换平台记录与截图一致，卡密确实无效。")
+    note = "兑换平台记录与截图一致，卡密确实无效。"
+    if refund.amount_fen > story.order.policy.senior_above_fen:
+        _uphold(story, refund, people)
+        lifecycle.approve_second([refund], by=people["senior"], at=_later(refund, 5), note=note)
+        return
+    lifecycle.approve([refund], by=people["support"], at=_later(refund, 4), note=note)
+
+
+def _uphold(story: Story, refund: Refund, people: People) -> None:
+    lifecycle.uphold([refund], by=people["support"], at=_later(refund, 4), note="与发卡方核对过，建议退。")
+
+
+def _appeal(story: Story, refund: Refund, people: People) -> None:
+    _reject(story, refund, people)
+    words = "审核说已经激活，可激活的是我另一台电脑上的旧版本，订单里的这个激活码一直提示无效。"
+    lifecycle.appeal(refund, by=refund.buyer, at=_later(refund, 9), note=words, ground=Ground.OVERLOOKED)
+
+
+def _close(story: Story, refund: Refund, people: People) -> None:
+    note = "您与商家已在订单留言里约定换号，本单按约定处理，不再退款。"
+    lifecycle.close([refund], by=people["senior"], at=_later(refund, 6), note=note)
 
 
 def _release(story: Story, refund: Refund, people: People) -> None:
@@ -51,8 +113,8 @@ def _release_automatic(story: Story, refund: Refund, people: People) -> None:
 
 
 def _reject(story: Story, refund: Refund, people: People) -> None:
-    note = "激活记录显示该激活码已于兑换当日成功激活，且软件运行正常。"
-    lifecycle.reject([refund], by=people["support2"], at=_later(refund, 5), note=note)
+    note = "软件可以正常打开和使用；不喜欢界面不属于功能异常，商品页已写明此类情况不退。"
+    lifecycle.reject([refund], by=people["support2"], at=_later(refund, 5), note=note, ground="not_so")
 
 
 def _request_evidence(story: Story, refund: Refund, people: People) -> None:
@@ -62,6 +124,13 @@ def _request_evidence(story: Story, refund: Refund, people: People) -> None:
 
 def _withdraw(story: Story, refund: Refund, people: People) -> None:
     lifecycle.withdraw(refund, by=refund.buyer, at=_later(refund, 1))
+
+
+def redirect(story: Story, people: People) -> None:
+    """After the channel closed it: the buyer signs for the balance, and finance has yet to confirm."""
+    if story.refund:
+        story.refund.refresh_from_db()
+        lifecycle.sign_redirect(story.refund, by=story.refund.buyer, at=_later(story.refund, 12))
 
 
 def _leave(story: Story, refund: Refund, people: People) -> None:
@@ -81,7 +150,18 @@ PATHS: dict[str, Callable[[Story, Refund, People], None]] = {
     "review": _leave,
     "review_late": _leave,
     "turned_down": _leave,
+    "with_shop": _leave,
+    "agreed": _agree,
+    "silent": _keep_silent,
+    "offered": _offer,
+    "replaced": _replace,
+    "second_review": _uphold,
+    "appeal": _appeal,
+    "closed": _close,
+    "redirect": _release,
 }
+WITH_THE_SHOP = {"with_shop", "agreed", "silent", "offered", "replaced"}
+SHOPKEEPERS = {"星海点卡专营店": "merchant", "云影数字商品店": "merchant2"}
 
 
 def _later(refund: Refund, hours: float) -> datetime:

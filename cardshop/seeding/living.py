@@ -43,6 +43,8 @@ def live_through(
         books.tell(control, channel, refunds=[_past_refund(story) for story in theirs])
     for story in sorted(sent, key=lambda story: _attempt(story).created_at):
         _hear(story)
+        if story.path == "redirect":
+            endings.redirect(story, people)
     for story in stories:
         _review(story)
     figures.compute(at=at)  # a shop has its badge by rule, or has it not
@@ -108,7 +110,11 @@ def _review(story: Story) -> None:
 
 # --- what the simulator is told ---------------------------------------------------------------------------------------
 
-ENDS = {"returned": "ABNORMAL", "processing": "PROCESSING"}  # at the channel; the latter until it is settled by hand
+ENDS = {
+    "returned": "ABNORMAL",
+    "redirect": "CLOSED",
+    "processing": "PROCESSING",
+}  # at the channel; the latter until it is settled by hand
 
 
 def _past_payment(story: Story) -> dict[str, object]:

@@ -63,6 +63,12 @@ def _refunds() -> list[Story]:
         Story(7.9, 8, "withdrawn", seen=True, reason="other", words="充错了号码，已联系朋友处理。"),
         Story(6.1, 10, "auto", buyer="buyer2", reason="undelivered", words="", hours=50),  # nobody began the work
         Story(5.2, 7, "arrived", buyer="buyer2", seen=True, reason="not_activated"),
+        Story(7.2, 4, "redirect", seen=True, channel="alipay"),
+        Story(6.7, 3, "agreed", buyer="buyer2", seen=True),
+        Story(5.9, 2, "silent", seen=True, reason="not_as_described", words="标的是 50 元，兑换只到账 30 元。"),
+        Story(5.6, 2, "replaced", buyer="buyer2", seen=True),
+        Story(4.8, 13, "closed", seen=True, reason="cannot_log_in", words="密码不对，登录不上。"),
+        Story(4.2, 7, "appeal", buyer="buyer2", seen=True, reason="not_activated", words="激活码一直提示无效。"),
         Story(3.8, 3, "review_late", seen=True, hours=8),
         Story(3.1, 6, "paid_out", seen=True, funding="招商银行借记卡0403", reason="not_activated"),
         Story(2.6, 4, "approved", buyer="buyer2", seen=True, channel="alipay"),
@@ -72,6 +78,9 @@ def _refunds() -> list[Story]:
         Story(1.4, 1, "review", seen=True, turn="quarrel", hours=6,
               words="店家让我加微信私下处理，我没有加，请平台看订单留言。"),
         Story(1.2, 7, "approved", seen=True, reason="not_activated"),
+        Story(1.0, 4, "second_review", buyer="buyer2", seen=True, hours=2),
+        Story(0.8, 3, "offered", seen=True, quantity=2, hours=1, words="两张里有一张提示卡密无效。"),
+        Story(0.5, 2, "with_shop", buyer="buyer2", seen=True, hours=1),
         Story(0.9, 4, "review", seen=True, words="今天上午兑换，页面报错 E-1003。", hours=1),
         Story(0.4, 3, "review", buyer="buyer2", hours=1, reason="changed_mind", words="买多了，卡密没有看过。"),
     ]  # fmt: skip
