@@ -139,6 +139,8 @@ def world(
     paths |= stage.pages_of_programs(goods.shop, merchant)
     paths |= stage.an_application(stranger)
     paths |= stage.pages_of_records(seen)
+    arrived.refresh_from_db()
+    paths |= stage.pages_of_papers(arrived, rejected)
     paths |= stage.pages_of_pace()
     paths |= {"login": "/accounts/login/", "signup": "/accounts/signup/", "reset": "/accounts/password/reset/"}
     people = {"buyer": buyer, "shop": merchant, "guest": guests_order.buyer, "applicant": stranger}

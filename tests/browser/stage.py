@@ -67,6 +67,19 @@ def pages_of_reviews(said: Any, unsaid: Any, merchant: Any) -> dict[str, str]:
     return {"review": f"/orders/{unsaid.order_no}/review/", "review_said": f"/orders/{said.order_no}/review/"}
 
 
+def pages_of_papers(arrived: Any, rejected: Any) -> dict[str, str]:
+    """What a buyer takes to others, and what those others look at."""
+    from refunds import receipt
+
+    no, code = arrived.refund_no, receipt.of(arrived).code
+    return {
+        "receipt": f"/refunds/{no}/receipt/", "receipt_of_nothing": f"/refunds/{rejected.refund_no}/receipt/",
+        "pack": f"/refunds/{rejected.refund_no}/pack/", "next_steps": f"/refunds/{rejected.refund_no}/next-steps/",
+        "receipt_check_strangers": "/receipts/", "receipt_checked_strangers": f"/receipts/{no}/{code}/",
+        "receipt_unknown_strangers": f"/receipts/{no}/0000-0000-0000-0000/",
+    }  # fmt: skip
+
+
 def pages_of_records(order: Any) -> dict[str, str]:
     """A day is over, and its root is published."""
     from records import roots
