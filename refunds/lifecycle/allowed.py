@@ -66,7 +66,8 @@ def _by_limit(refund: Refund, by: User) -> set[str]:
     people = guards.in_favor(list(RefundEvent.objects.filter(refund=refund).order_by("sequence")))
     suffices = not is_large or len(people | {by.pk}) >= 2
     if status == S.RETURNED:
-        return {"reissue_above_limit"} if suffices else {"reissue"}
+        shut = {"reissue_above_limit"} if suffices else {"reissue"}
+        return shut | ({"sign_redirect"} if is_large and not people else set())
     shut = set() if suffices else {"approve", "grant_appeal", "approve_second"}
     shut |= {"uphold_appeal"} if suffices else set()
     shut |= {"approve_second", "confirm_offer"} if by.pk in people else set()

@@ -95,6 +95,7 @@ def sign_redirect(refund: Refund, *, by: User, at: datetime) -> None:
     with take("sign_redirect", [refund], by=by, at=at) as taken:
         case = taken.refunds[0]
         guards.attempts_are_closed(taken)
+        guards.somebody_is_for_it(taken)
         if by.is_guest or case.asked_by_id != case.buyer_id:
             raise StepRefused("no_balance", _("这笔退款不能改退至余额，财务会联系您确认收款方式。"))
         terms = str(REDIRECT_TERMS % {"no": case.refund_no, "amount": f"¥{case.amount_fen / 100:.2f}"})

@@ -31,6 +31,7 @@ ANEW = {
     "send_back", "halt", "appeal", "reject", "reject_second", "dismiss_appeal", "turn_down", "offer", "make_offer",
     "propose_offer", "decline_offer", "lapse_offer",
 }  # fmt: skip
+OFFERS = {"make_offer", "propose_offer", "confirm_offer"}  # for a part, if the buyer takes it
 DECIDES = {
     "approve", "uphold", "reject", "make_offer", "propose_offer", "approve_second", "reject_second", "confirm_offer",
     "send_back", "close", "halt", "reopen", "grant_appeal", "uphold_appeal", "dismiss_appeal",
@@ -56,24 +57,38 @@ def above_limit(refunds: Sequence[Refund], *, offered_fen: int | None = None) ->
     }
 
 
-def in_favor(events: Sequence[RefundEvent]) -> set[int]:
+def in_favor(events: Sequence[RefundEvent], *, of_all: bool = False) -> set[int]:
     """Who of the platform is for it as it stands, since it was last sent back, halted, refused, appealed or offered
-    anew. Nobody of the shop, and not who asked: those never take such a step in such a role."""
+    anew. Nobody of the shop, and not who asked: those never take such a step in such a role.
+
+    Who drafted an offer was for that much and no more. ``of_all``: as asked about the whole sum.
+    """
     people: set[int] = set()
+    is_draft = False
     for event in events:
-        if event.step in ANEW:
+        if event.step in ANEW or (is_draft and event.step in FAVORABLE - OFFERS):
             people.clear()
+        if event.step in ANEW | FAVORABLE | {"accept_offer"}:
+            is_draft = event.step in OFFERS
         if event.step in FAVORABLE and event.actor_id and event.role in {R.REVIEWER, R.SENIOR, R.FINANCE}:
             people.add(event.actor_id)
-    return people
+    return set() if of_all and is_draft else people
 
 
-def two_people(taken: Taken) -> None:
+def two_people(taken: Taken, *, of_all: bool = False) -> None:
     """The guard into APPROVED: above the policy's limit two different people are for it, on every way there."""
     me = {taken.by.pk} if taken.by else set()
     large = above_limit(taken.refunds)
-    if any(len(in_favor(taken.events[refund.pk]) | me) < 2 for refund in taken.refunds if refund.pk in large):
+    people = {refund.pk: in_favor(taken.events[refund.pk], of_all=of_all) for refund in taken.refunds}
+    if any(len(people[pk] | me) < 2 for pk in large):
         raise StepRefused("needs_second_person", _("同一订单的退款合计超过审批线，须由两位同事先后通过。"))
+
+
+def somebody_is_for_it(taken: Taken) -> None:
+    """What a lane of rules sent above the limit is looked at by people before anything is signed about it: whoever
+    confirms the signature is one person only."""
+    if any(not in_favor(taken.events[pk]) for pk in above_limit(taken.refunds)):
+        raise StepRefused("needs_second_person", _("这笔退款超过审批线，须先由平台复核，财务会与您联系。"))
 
 
 def within_limit(taken: Taken, *, offered_fen: int | None = None) -> None:

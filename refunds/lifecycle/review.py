@@ -136,7 +136,7 @@ def approve_second(refunds: Sequence[Refund], *, by: User, at: datetime, note: s
     with take("approve_second", refunds, by=by, at=at, note=note) as taken:
         guards.not_claimed_by_another(taken)
         guards.another_person(taken)
-        guards.two_people(taken)
+        guards.two_people(taken, of_all=True)
         guards.drop_offer(taken.refunds, Answer.DROPPED, at)
         guards.decide(taken, note)
 
