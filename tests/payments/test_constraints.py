@@ -49,7 +49,12 @@ def books(approved, reviewed, senior, finance, operator, drain):
     line = done.order.lines.get()
     roots.publish(at=roots.now() + timedelta(days=1))
     PackDownload.objects.create(
-        about=done.refund_no, reader=done.buyer, made_for="buyer", manifest_digest="0" * 64, size_bytes=1, at=clock.now()
+        about=done.refund_no,
+        reader=done.buyer,
+        made_for="buyer",
+        manifest_digest="0" * 64,
+        size_bytes=1,
+        at=clock.now(),
     )
     unpaid = charging.checkout(
         line.product, Wish(again=True), buyer=done.buyer, checkout_key=uuid.uuid4(), at=clock.now()
