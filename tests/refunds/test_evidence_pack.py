@@ -83,7 +83,8 @@ def test_the_buyer_has_it_all_and_no_code_in_clear(case, download, buyer):
     page = files["index.html"].decode()
     wanted = [
         case.order.order_no, case.payment.payment_no, case.payment.channel_transaction_id, "请稍等", "138 0000 0000",
-        "截图看不出兑换时间，凭证不足", "203.0.113.7", "MicroMessenger", "pictures/01-buyer.jpg", "首次查看", "Evidence pack",
+        "截图看不出兑换时间，凭证不足", "203.0.113.7", "MicroMessenger", "pictures/01-buyer.jpg",
+        "首次查看", "Evidence pack",
     ]  # fmt: skip
     assert [words for words in wanted if words not in page] == []
     everything = b"\n".join(files.values())
@@ -166,7 +167,7 @@ def test_what_is_too_much_is_named(case, buyer, monkeypatch):
 
 
 def test_it_is_checked_by_the_standard_library_alone(case, download, buyer, tmp_path, client):
-    """S1-19. The program that everybody downloads, with nothing of ours and no package beside it, names what was changed."""
+    """S1-19. The program that everybody downloads, with no package beside it, names what was changed."""
     path, program = tmp_path / "pack.zip", tmp_path / "check_pack.py"
     path.write_bytes(download(case, buyer)[0])
     program.write_bytes(b"".join(client.get("/records/check_pack.py").streaming_content))
