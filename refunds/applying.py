@@ -17,7 +17,7 @@ from orders import masking
 from orders.cancellation import CONSEQUENCES
 from orders.models import Cancellation, Cause, Delivery, Order, OrderLine
 from payments.models import Payment, PaymentStatus
-from refunds import evidence, facts, goods, lifecycle, policy, reading
+from refunds import evidence, facts, goods, lifecycle, policy, profiles, reading
 from refunds.facts import Asked
 from refunds.lifecycle import StepRefused
 from refunds.models import Destination, DraftImage, Refund, RefundLine, Status
@@ -149,15 +149,8 @@ def preview(order: Order, application: Application, *, at: datetime) -> Preview:
 
 def review_hours(terms: RefundPolicy, known: Facts) -> int:
     """How long a review of this may take: what is promised before it is sent, and kept with the case."""
-    return policy.hours_to_review(
-        usual=terms.review_hours,
-        complete=terms.complete_review_hours,
-        high_value=terms.high_value_review_hours,
-        extra=terms.cross_border_extra_hours,
-        is_complete=known.is_complete,
-        is_large=known.amount_fen > terms.senior_above_fen,
-        is_cross_border=known.is_cross_border,
-    )
+    abroad = known.is_cross_border
+    return evidence.review_hours(terms, known.amount_fen, is_complete=known.is_complete, is_cross_border=abroad)
 
 
 def refundable_lines(order: Order) -> list[Refundable]:
@@ -224,6 +217,7 @@ def _refund(order: Order, payment: Payment, application: Application, known: Fac
         fee_fen=amounts.fee_fen,
         destination=application.destination,
         is_complete=known.is_complete,
+        is_frequent=bool(profiles.frequent([order.buyer_id])),
         review_hours=review_hours(order.policy, known),
         payer_key=payment.payer_key,
         device_key=application.device_key,

@@ -27,6 +27,7 @@ from refunds import guides, policy
 from refunds.guides import SlotGuide
 from refunds.models import DraftImage, Evidence, Refund
 from refunds.models.evidence import BANDS, band_of
+from shops.models import RefundPolicy
 
 MOST_IMAGES = 6
 ALIKE_BITS = BANDS - 1  # so few differences leave one band of the four as it was, whichever bits they are
@@ -61,7 +62,8 @@ def store(
     draft_images: Sequence[DraftImage] = (),
 ) -> None:
     """In the caller's transaction, the case locked or new. ``draft_images`` come as the very files that they are."""
-    if refund.evidence.exclude(image="").count() + len(images) + len(draft_images) > MOST_IMAGES:
+    own = refund.evidence.filter(provided_by=by).exclude(image="")  # nobody uses up what the other side may show
+    if own.count() + len(images) + len(draft_images) > MOST_IMAGES:
         raise TooManyImages(_("一张退款单最多 %(most)d 张图片。") % {"most": MOST_IMAGES})
     provided: dict[str, Any] = {"refund": refund, "provided_by": by, "created_at": at}
     rows = [Evidence(**provided, slot=row.slot, image=row.image.name, **columns_of(row)) for row in draft_images]
@@ -114,13 +116,26 @@ def _take_as_complete(refund: Refund) -> None:
     """Once all is there that was missing, a review takes as long as that of any complete case (S0-17)."""
     if refund.is_complete or missing(refund):
         return
-    terms = refund.order.policy
-    refund.is_complete = True
-    refund.review_hours = policy.hours_to_review(
-        usual=terms.review_hours, complete=terms.complete_review_hours, extra=terms.cross_border_extra_hours,
-        is_complete=True, is_cross_border=_goods(refund)[1],
-    )  # fmt: skip
-    refund.save(update_fields=["is_complete", "review_hours"])
+    terms, asked_fen, is_abroad = refund.order.policy, refund.amount_fen + refund.fee_fen, _goods(refund)[1]
+    promised, refund.is_complete = refund.review_hours or terms.review_hours, True
+    refund.review_hours = review_hours(terms, asked_fen, is_complete=True, is_cross_border=is_abroad)
+    if refund.review_left is not None:  # its clock stands while the buyer is asked: refunds/clocking.py
+        saved = timedelta(hours=max(0, promised - refund.review_hours))
+        refund.review_left = max(timedelta(0), refund.review_left - saved)
+    refund.save(update_fields=["is_complete", "review_hours", "review_left"])
+
+
+def review_hours(terms: RefundPolicy, asked_fen: int, *, is_complete: bool, is_cross_border: bool) -> int:
+    """How long a review may take by these terms."""
+    return policy.hours_to_review(
+        usual=terms.review_hours,
+        complete=terms.complete_review_hours,
+        high_value=terms.high_value_review_hours,
+        extra=terms.cross_border_extra_hours,
+        is_complete=is_complete,
+        is_large=asked_fen > terms.senior_above_fen,
+        is_cross_border=is_cross_border,
+    )
 
 
 def _goods(refund: Refund) -> tuple[str, bool]:
@@ -180,6 +195,6 @@ def _differences(one: int, other: int) -> int:
 
 
 __all__ = [
-    "ForSlot", "Image", "Sighting", "TooManyImages", "columns_of", "completeness", "filed", "missing", "seen_before",
-    "store",
+    "ForSlot", "Image", "Sighting", "TooManyImages", "columns_of", "completeness", "filed", "missing", "review_hours",
+    "seen_before", "store",
 ]  # fmt: skip

@@ -39,6 +39,18 @@ TITLES = {
     "picture": "图片在其他退款单出现过",
     "caps": "自动退款额度将用完",
 }
+#: What our records say, after the time that it is about; ``_HINT`` knows these sentences again.
+BECAUSE = {
+    "device": "{} 名买家从这台设备申请退款",
+    "payer": "{} 名买家用这个付款账户付款并申请退款",
+    "address": "{} 名访客从这个网络申请退款",
+    "refunds": "{} 张付款订单申请了 {} 次退款",
+    "account": "注册 {} 天内申请 {} 元",
+    "soon": "查看卡密后 {} 分钟内申请",
+    "picture": "{} 张图在其他订单里有同样或相似的",
+    "caps": "小时内已自动退",
+}
+PURSES = {"buyer": "买家", "payer": "付款账户", "device": "设备", "shop": "店铺", "platform": "全平台"}
 
 
 @dataclass(frozen=True)
@@ -93,51 +105,52 @@ def quotes_only_hints(note: str) -> bool:
 
 def _shared(seen: Seen) -> list[Hint]:
     rows = [
-        ("device", seen.device_buyers, "{} 名买家从这台设备申请退款", "家人、同事共用手机，或网吧、门店的电脑"),
-        ("payer", seen.payer_buyers, "{} 名买家用这个付款账户付款并申请退款", "一人代家人付款，或有几个账号"),
-        ("address", seen.address_guests, "{} 名访客从这个网络申请退款", "校园、公司的许多人共用一个地址"),
+        ("device", seen.device_buyers, "家人、同事共用手机，或网吧、门店的电脑"),
+        ("payer", seen.payer_buyers, "一人代家人付款，或有几个账号"),
+        ("address", seen.address_guests, "校园、公司的许多人共用一个地址"),
     ]
     return [
-        Hint(code, "7 天内另有 " + words.format(count), otherwise) for code, count, words, otherwise in rows if count
+        Hint(code, "7 天内另有 " + BECAUSE[code].format(count), otherwise) for code, count, otherwise in rows if count
     ]
 
 
 def _many(seen: Seen) -> list[Hint]:
     if seen.refunds < MANY_REFUNDS or 2 * seen.refunds < seen.orders:
         return []
-    because = f"30 天内 {seen.orders} 张付款订单申请了 {seen.refunds} 次退款"
+    because = "30 天内 " + BECAUSE["refunds"].format(seen.orders, seen.refunds)
     return [Hint("refunds", because, "买到同一批有问题的卡密")]
 
 
 def _new(seen: Seen) -> list[Hint]:
     if seen.account_age is None or seen.account_age >= NEW_ACCOUNT or seen.amount_fen < MUCH_FEN:
         return []
-    return [Hint("account", f"注册 {seen.account_age.days} 天内申请 {seen.amount_fen / 100:.2f} 元", "为这次购买注册")]
+    because = BECAUSE["account"].format(seen.account_age.days, f"{seen.amount_fen / 100:.2f}")
+    return [Hint("account", because, "为这次购买注册")]
 
 
 def _soon(seen: Seen) -> list[Hint]:
     if seen.since_reveal is None or not timedelta() <= seen.since_reveal < SOON:
         return []
-    because = f"查看卡密后 {int(seen.since_reveal.total_seconds() // 60) + 1} 分钟内申请"
+    because = BECAUSE["soon"].format(int(seen.since_reveal.total_seconds() // 60) + 1)
     return [Hint("soon", because, "卡密无效的，通常马上就会发现")]
 
 
 def _pictures(seen: Seen) -> list[Hint]:
     if not seen.pictures_elsewhere:
         return []
-    return [Hint("picture", f"{seen.pictures_elsewhere} 张图在其他订单里有同样或相似的", "同一页面的截图本来就会相似")]
+    return [Hint("picture", BECAUSE["picture"].format(seen.pictures_elsewhere), "同一页面的截图本来就会相似")]
 
 
 def _caps(seen: Seen) -> list[Hint]:
-    words = {"buyer": "买家", "payer": "付款账户", "device": "设备", "shop": "店铺", "platform": "全平台"}
     near = [
-        f"{Lane(cap.lane).label}·{words[cap.of]} {cap.given_fen / 100:.2f} / {cap.most_fen / 100:.2f} 元"
+        f"{Lane(cap.lane).label}·{PURSES[cap.of]} {cap.given_fen / 100:.2f} / {cap.most_fen / 100:.2f} 元"
         for cap in seen.caps
-        if cap.of in words and 100 * cap.given_fen >= NEARLY_PERCENT * cap.most_fen
+        if cap.of in PURSES and 100 * cap.given_fen >= NEARLY_PERCENT * cap.most_fen
     ]
-    return (
-        [Hint("caps", "申请时 24 小时内已自动退：" + "，".join(near), "店铺或平台的额度与这名买家无关")] if near else []
-    )
+    if not near:
+        return []
+    because = f"申请时 24 {BECAUSE['caps']}：" + "，".join(near)
+    return [Hint("caps", because, "店铺或平台的额度与这名买家无关")]
 
 
 # --- looking them up ------------------------------------------------------------------------------------------------
@@ -194,10 +207,17 @@ def _neighbors(refund: Refund) -> int:
 
 # --- what a hint alone sounds like ------------------------------------------------------------------------------------
 
+
+def _pattern(sentence: str) -> str:
+    """A sentence of ours as people copy it: with its numbers, or without the first of them."""
+    pieces = [re.escape(piece).replace(r"\ ", " ?") for piece in sentence.strip("{} ").split("{}")]
+    return r"[\d.]+".join(pieces)
+
+
 _HINT = re.compile(
-    "|".join(TITLES.values()) + r"|风险提示|存在风险|高风险|风险较高|名买家从这台设备申请退款"
-    r"|名买家用这个付款账户付款并申请退款|名访客从这个网络申请退款"
-    r"|张付款订单申请了|查看卡密后 ?\d+ ?分钟内申请|注册 ?\d+ ?天内申请|张图在其他订单里有同样或相似的|小时内已自动退"
-    r"|·(?:买家|付款账户|设备|店铺|全平台) "
+    "|".join(
+        [*TITLES.values(), "风险提示", "存在风险", "高风险", "风险较高", *map(_pattern, BECAUSE.values())]
+        + [f"·(?:{'|'.join(PURSES.values())}) "]
+    )
 )
 _EMPTY = {"驳回", "拒绝", "不予退款", "不通过", "系统提示", "系统", "异常", "可疑", "疑似欺诈", "欺诈"}

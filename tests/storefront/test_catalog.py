@@ -130,6 +130,12 @@ def test_the_shops_badge_and_figures_stand_on_the_product(client, make_product, 
         page = words(client.get(path))
         for said in ["1.5%", "95%", "90 分钟", "8 分钟", "4.6 星（10 条）", "退款保障", "¥2,000.00", "不能购买"]:
             assert said in page, (path, said)
+    never = make_product(name="概不退款卡", window_days=0)
+    for path in ["/?q=概不退款卡", f"/p/{never.pk}/"]:  # one honest thing at a time
+        page = words(client.get(path))
+        assert "不可退" in page
+        assert "退款保障</span>" not in page
+    assert "退款保障</span>" in words(client.get(f"/?q={product.name}"))
     ShopFigures.objects.update(paid_orders=9, refunded_orders=1)
     assert "订单不足 10 单" in words(client.get(f"/p/{product.pk}/"))
 
