@@ -26,5 +26,6 @@ app.conf.beat_schedule = {
     "count shops": {"task": "refunds.figures", "schedule": 300.0, "options": {"expires": 300}},  # each once an hour
     "try policies": {"task": "refunds.simulate", "schedule": 10.0, "options": {"expires": 10}},
     "count stages": {"task": "refunds.pace", "schedule": 300.0, "options": {"expires": 300}},  # once an hour
+    "prune webhooks": {"task": "integrations.prune", "schedule": crontab(minute="20"), "options": {"expires": 3000}},
     "heartbeat": {"task": "cardshop.heartbeat", "schedule": 5.0, "options": {"expires": 10}},
 }

@@ -43,6 +43,10 @@ WORDING = {
     "shop_closed": _("店铺“%(shop)s”已关店。"),
     "shop_joined": _("您已成为店铺“%(shop)s”的店员。"),
     "shop_removed": _("您已不再是店铺“%(shop)s”的店员。"),
+    "owner_knew_keys": _(
+        "%(name)s 已不再是店铺“%(shop)s”的店主，对方看过的 %(keys)s 个接口密钥和 %(secrets)s 个回调密钥仍然有效。"
+        "请到“接口”页吊销或更换。"
+    ),
     "webhook_off": _("店铺“%(shop)s”的回调地址 %(host)s 连续失败，已自动停用。请修好后到“接口”页重新启用。"),
     "import_checked": _(
         "“%(product)s”的批量入库已检查完：可入库 %(good)s 张，有问题 %(bad)s 行。请在 %(days)s 天内确认或放弃。"

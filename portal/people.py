@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST
 
 import clock
 from accounts.visitors import SignedIn
+from integrations import owners
 from portal.door import Here, for_members, posted, show
 from portal.forms import LeaveForm, MemberForm
 from shops import life, people, rights
@@ -46,7 +47,7 @@ def set_role(request: SignedIn, here: Here, member_id: int) -> HttpResponse:
         messages.error(request, _("没有这种身份。"))
         return redirect("portal:people")
     try:
-        people.set_role(member, ShopRole(role), by=request.user, at=clock.now())
+        owners.set_role(member, ShopRole(role), by=request.user, at=clock.now())
     except people.CannotChange as refusal:
         messages.error(request, str(refusal))
     else:
@@ -58,7 +59,7 @@ def set_role(request: SignedIn, here: Here, member_id: int) -> HttpResponse:
 @require_POST
 def remove(request: SignedIn, here: Here, member_id: int) -> HttpResponse:
     try:
-        people.remove(_member(here, member_id), by=request.user, at=clock.now())
+        owners.remove(_member(here, member_id), by=request.user, at=clock.now())
     except people.CannotChange as refusal:
         messages.error(request, str(refusal))
     else:
