@@ -20,7 +20,7 @@ from payments.models import Payment, PaymentStatus
 from refunds import evidence, facts, goods, lifecycle, policy, profiles, reading
 from refunds.facts import Asked
 from refunds.lifecycle import StepRefused
-from refunds.models import Destination, DraftImage, Refund, RefundLine, Status
+from refunds.models import Answer, Destination, DraftImage, Offer, OfferKind, Refund, RefundLine, Status
 from refunds.policy import Amounts, Facts, Verdict
 from refunds.reasons import REASONS, Sold, obstacle
 from shops.models import RefundPolicy
@@ -158,8 +158,17 @@ def refundable_lines(order: Order) -> list[Refundable]:
     taken = promised_fen(RefundLine.objects.filter(order_line__order=order))
     lines = OrderLine.objects.filter(order=order)  # not ``order.lines``: prefetched, they may come without their pages
     lines = lines.select_related("delivery__code", "product", "topup", "service").order_by("position")
-    rows = [Refundable(line, line.price_fen - taken.get(line.pk, 0)) for line in lines]
+    settled = _settled(order)
+    rows = [Refundable(line, line.price_fen - taken.get(line.pk, 0)) for line in lines if line.pk not in settled]
     return [row for row in rows if row.amount_fen > 0]
+
+
+def _settled(order: Order) -> set[int]:
+    """协商一致: lines of which a part was given back, and accepted as all there is to it."""
+    agreed = Offer.objects.filter(
+        refund__order=order, kind=OfferKind.PART, answer=Answer.ACCEPTED, refund__status__in=Status.holding_money()
+    )
+    return set(RefundLine.objects.filter(refund__offers__in=agreed).values_list("order_line", flat=True))
 
 
 def promised_fen(lines: QuerySet[RefundLine]) -> dict[int, int]:

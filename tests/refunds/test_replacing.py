@@ -104,3 +104,18 @@ def test_a_delivery_changes_by_a_replacement_alone(attack, offered, buyer):
     lifecycle.accept_replacement(refund, by=buyer, at=clock.now())
     with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(attack)
+
+
+def test_what_was_settled_by_an_offer_is_not_asked_for_again(buy, reveal, apply, merchant, buyer):
+    """协商一致: the buyer accepted a part as all there is to it."""
+    from refunds import applying
+
+    order = buy(price_fen=8800, merchant_hours=24)
+    reveal(order)
+    refund = apply(order)
+    lifecycle.offer(refund, by=merchant, at=clock.now(), note="退一半", amount_fen=4400)
+    lifecycle.accept_offer(refund, by=buyer, at=clock.now())
+    refund.refresh_from_db()
+    assert (refund.status, refund.amount_fen, refund.lines.get().amount_fen) == (Status.APPROVED, 4400, 4400)
+    assert applying.refundable_lines(order) == []
+    assert invariants.broken() == []
