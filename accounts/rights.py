@@ -89,6 +89,15 @@ TABLE: dict[str, Rights] = {
     "shops.cardcode": Rights(see=SUPPORT),
     "shops.codeevent": Rights(see=SUPPORT),
     "shops.stockimport": Rights(see=SUPPORT),
+    # 客服
+    "support.ticket": Rights(
+        see=SUPPORT, acts=dict.fromkeys(["claim", "answer", "hand_over", "close_with_words"], SUPPORT)
+    ),
+    "support.shopcomplaint": Rights(
+        see=SUPPORT,
+        acts=dict.fromkeys(["investigate", "uphold", "dismiss", "extend_review"], frozenset({SENIOR, OPERATOR})),
+    ),
+    "support.talk": Rights(see=EVERYBODY),  # who speaks there: "speak" of orders.order
     # 商家接口
     "integrations.shopkey": Rights(see=ONLY_OPERATOR),
     "integrations.webhookendpoint": Rights(see=ONLY_OPERATOR),

@@ -62,6 +62,14 @@ SIDEBAR: list[tuple[str, list[tuple[str, str, str, str]]]] = [
         ],
     ),
     (
+        "客服",
+        [
+            ("工单", "support_agent", "support.ticket", ""),
+            ("投诉商家", "report", "support.shopcomplaint", ""),
+            ("沟通", "forum", "support.talk", ""),
+        ],
+    ),
+    (
         "放款",
         [
             ("待放款", "payments", "refunds.refund", "release"),

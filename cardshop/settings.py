@@ -203,6 +203,7 @@ INSTALLED_APPS = [
     "payments",
     "refunds",
     "integrations",
+    "support",
     "storefront",
     "portal",
     "api",
@@ -325,6 +326,7 @@ ACCOUNT_RATE_LIMITS = {
     "find_order": "30/10m/ip,10/10m/key",
     "guest_buy": "20/10m/ip",
     "real_name": "20/h/ip,5/h/user",
+    "verify_support": "30/10m/ip",
     "phone_code": "20/h/ip,10/h/user",
 }  # beside allauth's own
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if env.bool("BEHIND_PROXY", False) else 0
@@ -332,6 +334,15 @@ EMAIL_CONFIG = env.email_url("EMAIL_URL", "consolemail://")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "noreply@localhost")
 EMAIL_TIMEOUT = 10  # seconds; without it a mail server that hangs would hold a worker for ever
+
+# --- Support: hours and promises (support/hours.py) ------------------------------------------------------------------
+
+SUPPORT_OPENS_AT = env.str("SUPPORT_OPENS_AT", "09:00")  # in Shanghai, every day
+SUPPORT_CLOSES_AT = env.str("SUPPORT_CLOSES_AT", "21:00")
+SUPPORT_FIRST_ANSWER_MINUTES = env.int("SUPPORT_FIRST_ANSWER_MINUTES", 5)  # of those hours (S3-19)
+SUPPORT_NEXT_ANSWER_MINUTES = env.int("SUPPORT_NEXT_ANSWER_MINUTES", 30)
+SUPPORT_ESCALATION_MINUTES = env.int("SUPPORT_ESCALATION_MINUTES", 15)  # for each who takes over what is late
+SUPPORT_PHONE = env.str("SUPPORT_PHONE", "")  # for what is urgent; empty: there is none, and the page says so
 
 # --- Browser safety -------------------------------------------------------------------------------------------------
 

@@ -61,6 +61,11 @@ def mask_any(text: str) -> str:
     return _cover(text, _merged(_own_codes(plain(text), _codes_in(plain(text)))))
 
 
+def mask_alike(text: str) -> str:
+    """What is said about no order: without anything that looks like a code."""
+    return _cover(text, _merged(list(_code_like(plain(text)))))
+
+
 def tidy(text: str) -> str:
     """What somebody typed in, as it is kept: without zeros, with one kind of line end, without blanks around it."""
     return text.replace("\0", "").replace("\r\n", "\n").strip()

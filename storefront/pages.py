@@ -27,6 +27,7 @@ Disallow: /orders/
 Disallow: /receipts/
 Disallow: /refunds/
 Disallow: /shop/
+Disallow: /support/
 """
 
 

@@ -24,6 +24,7 @@ from storefront import (
     refunds,
     revealing,
     reviewing,
+    support,
 )
 
 
@@ -129,6 +130,17 @@ urlpatterns = [
     path("records/key.json", records.key, name="record_key"),
     path("records/check_record.py", records.checker, name="check_record"),
     path("records/check_pack.py", records.pack_checker, name="check_pack"),
+    path("orders/<no:order_no>/complain/", support.complain, name="complain"),
+    path("support/", support.center, name="support"),
+    path("support/assistant/", support.ask_assistant, name="assistant"),
+    path("support/tickets/", support.ticket_list, name="tickets"),
+    path("support/tickets/new/", support.new_ticket, name="new_ticket"),
+    path("support/tickets/<no:ticket_no>/", support.ticket_page, name="ticket"),
+    path("support/tickets/<no:ticket_no>/say/", support.ticket_say, name="ticket_say"),
+    path("support/complaints/", support.complaint_list, name="complaints"),
+    path("support/complaints/<no:complaint_no>/", support.complaint_page, name="complaint"),
+    path("support/pictures/<uuid:picture_id>/", support.picture, name="support_picture"),
+    path("support/verify/", support.verify, name="verify"),
     path("help/", pages.help_page, name="help"),
     path("status/", pages.status_page, name="status"),
     path("language/", pages.choose_language, name="language"),

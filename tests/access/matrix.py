@@ -28,6 +28,9 @@ GET  storefront:agreement                         200    200   200      200     
 GET  storefront:agreement_text                    200    200   200      200      200   200      200    200     200
 GET  storefront:policy_diff                       200    200   200      200      200   200      200    200     200
 GET  storefront:help                              200    200   200      200      200   200      200    200     200
+GET  storefront:support                           200    200   200      200      200   200      200    200     200
+GET  storefront:verify                            200    200   200      200      200   200      200    200     200
+POST storefront:verify                            200    200   200      200      200   200      200    200     200
 GET  storefront:status                            200    200   200      200      200   200      200    200     200
 GET  storefront:records                           200    200   200      200      200   200      200    200     200
 GET  storefront:daily_root                        200    200   200      200      200   200      200    200     200
@@ -78,6 +81,21 @@ GET  storefront:prove                             login  go    404      404     
 POST storefront:prove                             login  go    404      404      404   404      404    404     404
 GET  storefront:reveal                            login  200   404      404      404   404      404    404     404
 POST storefront:reveal                            login  200   404      404      404   404      404    404     404
+
+# --- support: one's own tickets and complaints ---
+GET  storefront:assistant                         login  200   200      200      200   200      200    200     200
+POST storefront:assistant                         login  go    go       go       go    go       go     go      go
+GET  storefront:tickets                           login  200   200      200      200   200      200    200     200
+GET  storefront:new_ticket                        login  200   200      200      200   200      200    200     200
+POST storefront:new_ticket                        login  go    go       go       go    go       go     go      go
+GET  storefront:ticket                            login  200   404      404      404   404      404    404     404
+GET  storefront:ticket_say                        login  405   405      405      405   405      405    405     405
+POST storefront:ticket_say                        login  go    404      404      404   404      404    404     404
+GET  storefront:support_picture                   login  200   404      404      404   200      200    404     200
+GET  storefront:complain                          login  200   404      404      404   404      404    404     404
+POST storefront:complain                          login  go    404      404      404   404      404    404     404
+GET  storefront:complaints                        login  200   200      200      200   200      200    200     200
+GET  storefront:complaint                         login  200   404      404      404   404      404    404     404
 
 # --- asking for money back, and watching it ---
 GET  storefront:review                            login  200   404      404      404   404      404    404     404
@@ -171,6 +189,10 @@ POST portal:coupon                                login  403   403      200     
 GET  portal:reviews                               login  403   403      200      200   403      403    403     403
 GET  portal:reply                                 login  403   403      405      405   403      403    403     403
 POST portal:reply                                 login  403   403      404      404   403      403    403     403
+GET  portal:complaints                            login  403   403      200      200   403      403    403     403
+GET  portal:complaint                             login  403   403      200      404   403      403    403     403
+GET  portal:answer_complaint                      login  403   403      405      405   403      403    403     403
+POST portal:answer_complaint                      login  403   403      go       404   403      403    403     403
 GET  portal:figures                               login  403   403      200      200   403      403    403     403
 GET  portal:deposit                               login  403   403      200      200   403      403    403     403
 GET  portal:people                                login  403   403      200      200   403      403    403     403
@@ -376,6 +398,26 @@ GET  admin:orders_review_hide                     login  login login    login   
 POST admin:orders_review_hide                     login  login login    login    login done     done   403     done
 GET  admin:orders_review_show                     login  login login    login    login 200      200    403     200
 POST admin:orders_review_show                     login  login login    login    login done     done   403     done
+GET  admin:support_ticket_claim                   login  login login    login    login 200      200    403     200
+POST admin:support_ticket_claim                   login  login login    login    login done     done   403     done
+GET  admin:support_ticket_answer                  login  login login    login    login 200      200    403     200
+POST admin:support_ticket_answer                  login  login login    login    login done     done   403     done
+GET  admin:support_ticket_hand_over               login  login login    login    login 200      200    403     200
+POST admin:support_ticket_hand_over               login  login login    login    login done     done   403     done
+GET  admin:support_ticket_close_with_words        login  login login    login    login 200      200    403     200
+POST admin:support_ticket_close_with_words        login  login login    login    login done     done   403     done
+GET  admin:support_shopcomplaint_investigate      login  login login    login    login 403      200    403     200
+POST admin:support_shopcomplaint_investigate      login  login login    login    login 403      done   403     done
+GET  admin:support_shopcomplaint_extend_review    login  login login    login    login 403      200    403     200
+POST admin:support_shopcomplaint_extend_review    login  login login    login    login 403      done   403     done
+GET  admin:support_shopcomplaint_uphold           login  login login    login    login 403      200    403     200
+POST admin:support_shopcomplaint_uphold           login  login login    login    login 403      done   403     done
+GET  admin:support_shopcomplaint_dismiss          login  login login    login    login 403      200    403     200
+POST admin:support_shopcomplaint_dismiss          login  login login    login    login 403      done   403     done
+GET  admin:support_talk_answer_as_support         login  login login    login    login 200      200    403     200
+POST admin:support_talk_answer_as_support         login  login login    login    login done     done   403     done
+GET  admin:support_talk_log_call                  login  login login    login    login 200      200    403     200
+POST admin:support_talk_log_call                  login  login login    login    login done     done   403     done
 GET  admin:shops_shop_suspend                     login  login login    login    login 403      403    403     200
 POST admin:shops_shop_suspend                     login  login login    login    login 403      403    403     done
 GET  admin:shops_shop_reinstate                   login  login login    login    login 403      403    403     200
@@ -412,6 +454,9 @@ orders.cancellation             see      see    see     see
 orders.bulkcancellation         see      see    see     add
 orders.announcement             see      see    -       keep
 orders.review                   see      see    -       see
+support.ticket                  see      see    -       see
+support.shopcomplaint           see      see    -       see
+support.talk                    see      see    see     see
 notices.notice                  see      see    -       see
 notices.noticedelivery          see      see    -       see
 shops.shop                      see      see    see     edit

@@ -31,6 +31,8 @@ class World:
     code: Any = None
     key: Any = None
     webhook: Any = None
+    ticket: Any = None
+    complaint: Any = None
     delivery: Any = None
     reader: Any = None  # whom addresses of pictures are signed for
 
@@ -76,6 +78,11 @@ class World:
             "storefront:provide_evidence": {"note": "说明"},
             "storefront:language": {"language": "en"},
             "portal:say": {"text": "您好"},
+            "storefront:assistant": {"ask": "progress"},
+            "storefront:new_ticket": {"topic": "other", "text": "您好"},
+            "storefront:ticket_say": {"text": "您好"},
+            "storefront:complain": {"causes": "broken", "text": "说好的没有兑现"},
+            "portal:answer_complaint": {"text": "情况如下"},
         }
         if name.startswith("admin:") and name.rsplit("_", 1)[-1] not in {"changelist", "add", "change", "delete"}:
             return {"_form_submitted": "True", "note": "说明"}
@@ -84,6 +91,9 @@ class World:
     def query(self, name: str, about: dict[str, str]) -> str:
         if name == "api:eligibility":
             return "?reason=late"
+        if self.reader and name == "storefront:support_picture":
+            picture = self.ticket.pictures.get()
+            return "?" + private_pictures.address(name, picture, self.reader).partition("?")[2]
         if self.reader and name in {"storefront:evidence", "storefront:apply_picture"}:
             picture = self.evidence if name == "storefront:evidence" else self.draft_image
             return "?" + private_pictures.address(name, picture, self.reader).partition("?")[2]
@@ -129,6 +139,9 @@ class World:
             "import_id": self.stock_import.pk,
             "code_id": self.code.pk,
             "shop_key_id": self.key.pk,
+            "ticket_no": self.ticket.ticket_no,
+            "complaint_no": self.complaint.complaint_no,
+            "picture_id": self.ticket.pictures.get().pk,
             "webhook_id": self.webhook.pk,
             "delivery_id": self.delivery.pk,
             "member_id": order.shop.memberships.order_by("pk").first().pk,
@@ -206,6 +219,7 @@ def world(
     _stock(here)
     _a_program_of_the_shops(here)
     _a_review(here, buy())
+    _support(here, here.orders["service"])
     _cancellations(operator, buy(stock=0))
     _a_draft_on_trial(operator, here.orders["paid"].policy)
     _a_topup(buyer, make_product, pay, supplier)
@@ -245,6 +259,18 @@ def _a_program_of_the_shops(world: World) -> None:
     world.key, _text = keys.make(shop, "ERP", ["orders:read"], **words)
     world.webhook, _secret = endpoints.add(shop, "https://example.com/hook", ["refund.approved"], **words)
     world.delivery = endpoints.ping(world.webhook, **words)
+
+
+def _support(world: World, order: Any) -> None:
+    """The owner has asked, and complained about the shop, which is being looked into."""
+    import clock
+    from support import complaints, tickets
+    from support.models import Topic
+
+    words: dict[str, Any] = {"text": "您好", "by": world.people["owner"], "at": clock.now(), "images": [_picture()]}
+    world.ticket = tickets.open_ticket(topic=Topic.OTHER, **words)
+    world.complaint = complaints.complain(order, causes=["broken"], **words)
+    complaints.investigate(world.complaint, by=world.people["senior"], at=clock.now())
 
 
 def _a_review(world: World, order: Any) -> None:

@@ -1,0 +1,169 @@
+"""投诉商家: apart from the appeal, with its own clock, investigated by nobody of the shop (S0-34, S2-17)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+import clock
+from notices.models import Notice
+from shops.models import Shop
+from support import complaints
+from support.complaints import CannotComplain
+from support.models import ComplaintStatus, ShopComplaint, Tier
+from tests.cast import person
+from tests.support.conftest import text
+
+pytestmark = pytest.mark.django_db
+
+
+def code_of(refusal):
+    return refusal.value.code
+
+
+def test_a_complaint_is_looked_into_answered_once_and_upheld(buy, complain, buyer, merchant, senior, operator):
+    order, at = buy(), clock.now()
+    complaint = complain(order, at=at)
+    assert (complaint.status, complaint.shop) == (ComplaintStatus.OPEN, order.shop)
+    assert complaint.promised_by == at + timedelta(days=1)
+    assert complaint.warnings == ["contact"]
+    complaints.investigate(complaint, by=senior, at=at)
+    assert complaint.promised_by == at + timedelta(days=7)
+    complaints.answer(complaint, "员工个人行为，已处分", by=merchant, at=at)
+    with pytest.raises(CannotComplain) as refusal:
+        complaints.answer(complaint, "再补充", by=merchant, at=at)
+    assert code_of(refusal) == "answered"
+    complaints.uphold(complaint, reason="聊天记录可证", by=senior, at=at)
+    assert (complaint.status, complaint.next_due_at) == (ComplaintStatus.UPHELD, None)
+    assert complaints.upheld_of(order.shop, since=at) == 1
+    assert complaints.upheld_of(order.shop, since=at + timedelta(seconds=1)) == 0
+    told = {(notice.recipient.username, notice.kind) for notice in Notice.objects.exclude(kind="order_delivered")}
+    assert {
+        ("buyer", "complaint_begun"), ("buyer", "complaint_upheld"), ("merchant", "shop_complaint_begun"),
+        ("merchant", "shop_complaint_upheld"), ("operator", "complaint_for_operators"),
+        ("senior", "complaint_answered"),
+    } <= told  # fmt: skip
+    order.shop.refresh_from_db()
+    assert order.shop.status == "open", "suspending it is the operator's act"
+
+
+def test_one_at_a_time_per_order_and_another_after_the_end(buy, complain, senior):
+    order = buy()
+    first = complain(order, investigator=senior)
+    with pytest.raises(CannotComplain) as refusal:
+        complain(order)
+    assert code_of(refusal) == "running"
+    complaints.dismiss(first, reason="没有证据", by=senior, at=clock.now())
+    assert complain(order).status == ComplaintStatus.OPEN
+
+
+def test_a_cause_is_needed_and_an_order_of_ones_own(buy, complain, stranger):
+    order = buy()
+    for words, code in (
+        ({"causes": []}, "no_cause"),
+        ({"causes": ["mood"]}, "no_cause"),
+        ({"by": stranger}, "not_yours"),
+    ):
+        with pytest.raises(CannotComplain) as refusal:
+            complain(order, **words)
+        assert code_of(refusal) == code
+    assert not ShopComplaint.objects.exists()
+
+
+def test_nobody_of_the_shop_nor_the_buyer_investigates(buy, complain, reviewer, senior, finance, buyer, merchant):
+    """I10: read inside the transaction that needs it, whatever the account's job."""
+    order = buy()
+    complaint = complain(order)
+    order.shop.members.add(senior)
+    for nobody in (reviewer, senior, finance, buyer, merchant):
+        with pytest.raises(CannotComplain) as refusal:
+            complaints.investigate(complaint, by=nobody, at=clock.now())
+        assert code_of(refusal) == "not_yours"
+
+
+def test_a_senior_who_bought_it_does_not_look_into_it(buy, complain):
+    own = person("staff-buyer", "senior")
+    complaint = complain(buy(by=own), by=own)
+    with pytest.raises(CannotComplain) as refusal:
+        complaints.investigate(complaint, by=own, at=clock.now())
+    assert code_of(refusal) == "not_yours"
+
+
+def test_who_began_decides_or_an_operator(buy, complain, senior, operator):
+    complaint, other = complain(buy(), investigator=senior), person("another", "senior")
+    for act in (complaints.uphold, complaints.dismiss):
+        with pytest.raises(CannotComplain) as refusal:
+            act(complaint, reason="我看行", by=other, at=clock.now())
+        assert code_of(refusal) == "not_yours"
+    complaints.dismiss(complaint, reason="证据不足", by=operator, at=clock.now())
+    for act in (complaints.uphold, complaints.dismiss):
+        with pytest.raises(CannotComplain) as refusal:
+            act(complaint, reason="再来", by=operator, at=clock.now())
+        assert code_of(refusal) == "wrong_status"
+
+
+def test_a_refund_waits_longer_only_for_a_reason_on_record(buy, complain, reviewed, senior):
+    """S2-17."""
+    at = clock.now()
+    without = complain(buy(), investigator=senior)
+    with pytest.raises(CannotComplain) as refusal:
+        complaints.extend_review(without, hours=24, reason="查", by=senior, at=at)
+    assert code_of(refusal) == "no_case"
+    refund = reviewed()
+    complaint = complain(refund.order, investigator=senior)
+    for hours in (0, 721, -1):
+        with pytest.raises(CannotComplain):
+            complaints.extend_review(complaint, hours=hours, reason="查流水", by=senior, at=at)
+    complaints.extend_review(complaint, hours=48, reason="向发卡方核实", by=senior, at=at)
+    assert (complaint.refund, complaint.extends_review_hours) == (refund, 48)
+    with pytest.raises(CannotComplain) as refusal:
+        complaints.extend_review(complaint, hours=24, reason="再等", by=senior, at=at)
+    assert code_of(refusal) == "extended"
+
+
+def test_what_is_late_is_told_to_seniors_then_operators_again_and_again(buy, complain, senior, operator):
+    complaint = complain(buy())
+    for _ in range(3):
+        assert complaints.sweep(at=complaint.next_due_at) == 1
+        complaint.refresh_from_db()
+    assert (complaint.tier, complaint.status) == (Tier.OPERATOR, ComplaintStatus.OPEN)
+    told = Notice.objects.filter(kind="complaint_late")
+    assert [told.filter(recipient=who).count() for who in (senior, operator)] == [1, 2]
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_buyer_complains_and_the_shop_sees_it_once_it_is_looked_into(buy, browse, buyer, merchant, senior, image):
+    order, browser, keeper = buy(), browse(buyer), browse(merchant)
+    answer = browser.post(f"/orders/{order.order_no}/complain/", {"causes": ["fraud"], "text": "收钱不发货"})
+    complaint = ShopComplaint.objects.get()
+    assert answer["Location"] == f"/support/complaints/{complaint.complaint_no}/"
+    assert "收钱不发货" in text(browser.get(answer["Location"]))
+    page = f"/shop/complaints/{complaint.complaint_no}/"
+    assert keeper.get(page).status_code == 404
+    assert complaint.complaint_no not in text(keeper.get("/shop/complaints/"))
+    complaints.investigate(complaint, by=senior, at=clock.now())
+    assert "收钱不发货" in text(keeper.get(page))
+    keeper.post(f"{page}answer/", {"text": "已发货，见记录"})
+    assert "已发货，见记录" in text(browser.get(answer["Location"]))
+    assert "id_answer" not in text(keeper.get(page))
+
+
+def test_others_complaints_are_not_there(buy, complain, senior, browse, stranger, image):
+    """X7, X8; pictures too: the shop sees them from the investigation on."""
+    complaint = complain(buy(), images=[image])
+    rival = person("rival", "merchant")
+    Shop.objects.create(name="另一家店", created_at=clock.now()).members.add(rival)
+    picture = f"/support/pictures/{complaint.pictures.get().pk}/"
+    for nobody in (stranger, rival):
+        assert browse(nobody).get(f"/support/complaints/{complaint.complaint_no}/").status_code == 404
+        assert browse(nobody).get(picture).status_code == 404
+    keeper = person("keeper", "merchant")
+    complaint.shop.members.add(keeper)
+    assert browse(keeper).get(picture).status_code == 404
+    complaints.investigate(complaint, by=senior, at=clock.now())
+    assert browse(keeper).get(picture).status_code == 403, "theirs to see, at an address signed for them"
+    assert browse(rival).get(f"/shop/complaints/{complaint.complaint_no}/").status_code == 404
+    assert browse(rival).post(f"/shop/complaints/{complaint.complaint_no}/answer/", {"text": "x"}).status_code == 404
