@@ -91,7 +91,7 @@ class LineOfRefund(serializers.ModelSerializer):
 
 
 class StageOfTrack(serializers.Serializer):
-    code = serializers.ChoiceField([*stages.STAGES, Status.REJECTED.value, Status.WITHDRAWN.value])
+    code = serializers.ChoiceField([*stages.STAGES, *(status.value for status in stages.ENDINGS)])
     title = serializers.CharField()
     state = serializers.ChoiceField(["done", "current", "todo", "failed"])
     reached_at = serializers.DateTimeField(allow_null=True)

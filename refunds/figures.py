@@ -29,7 +29,9 @@ COLUMNS = [
     "paid_orders", "delivered_in_time", "delivered_late", "refunded_orders", "rejected_refunds", "canceled_by_shop",
     "median_handling_minutes", "reply_minutes", "review_count", "stars_total",
 ]  # fmt: skip
-GIVEN_BACK = [Status.APPROVED, Status.PROCESSING, Status.PAID_OUT, Status.ARRIVED, Status.RETURNED]
+GIVEN_BACK = [
+    Status.APPROVED, Status.PROCESSING, Status.PAID_OUT, Status.ARRIVED, Status.RETURNED, Status.REDIRECT_SIGNED,
+]  # fmt: skip
 SHOPS_FAULT = [cause.value for cause, consequence in CONSEQUENCES.items() if consequence.has_penalty]
 
 

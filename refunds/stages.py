@@ -48,6 +48,9 @@ STAGE_OF: dict[S, str] = {
     S.WITHDRAWN: "submitted",
 }
 
+#: Ends with a row of its own, after the stages it went through.
+ENDINGS = (S.REJECTED, S.WITHDRAWN, S.CLOSED, S.REPLACED)
+
 TONE_OF: dict[S, str] = {
     S.OFFERED: "attention",
     S.AWAITING_EVIDENCE: "attention",
@@ -280,7 +283,7 @@ def _stages(refund: Refund, events: Sequence[RefundEvent]) -> list[Stage]:
     """Stages up to the present one carry the time they were reached; automatic lanes have no review stage."""
     reached = _reached(events)
     status = S(refund.status)
-    if status in {S.REJECTED, S.WITHDRAWN, S.CLOSED, S.REPLACED}:
+    if status in ENDINGS:
         return _ended(refund, events, reached)
     codes = [code for code in STAGES if code not in _left_out(refund, reached)]
     position = codes.index(STAGE_OF[status])

@@ -26,7 +26,7 @@ from refunds.models import RefundLine, Status
 from shops.models import CodeState, Fulfilment
 from storefront.templatetags.words import deadline
 
-MOVING = frozenset({*Status.active(), Status.PROCESSING, Status.RETURNED})
+MOVING = frozenset({*Status.active(), Status.PROCESSING, Status.RETURNED, Status.REDIRECT_SIGNED})
 PAID_BACK = frozenset({Status.PAID_OUT, Status.ARRIVED})
 OFFERED_REPORTS = 20  # of each job, the newest
 
