@@ -76,7 +76,7 @@ class NoticeDeliveryDesk(ActsDesk):
     sortable_by = ()
     list_select_related = ("notice__recipient",)
     fields = readonly_fields = (
-        "reader", "about", "words", "channel", "state", "why", "tries", "made", "tried", "next_time", "sent", "sent_to",
+        "reader", "origin", "words", "channel", "state", "why", "tries", "made", "tried", "next_time", "sent", "sent_to",
         "provider_number",
     )  # fmt: skip
     actions_detail = ("send_again",)
@@ -99,7 +99,7 @@ class NoticeDeliveryDesk(ActsDesk):
         return row.notice.recipient.username
 
     @admin.display(description="通知")
-    def about(self, row: NoticeDelivery) -> SafeString | str:
+    def origin(self, row: NoticeDelivery) -> SafeString | str:
         return link(row.notice)
 
     @admin.display(description="内容")

@@ -1,4 +1,4 @@
-"""手机号 of a reader: kept once a code that went there came back. Limits keep the codes from being a nuisance (X12)."""
+"""手机号 of a reader: kept once a code that went there came back. Limits keep the codes from being a nuisance."""
 
 from __future__ import annotations
 
