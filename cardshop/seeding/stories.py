@@ -63,7 +63,7 @@ def _refunds() -> list[Story]:
         Story(7.9, 8, "withdrawn", seen=True, reason="other", words="充错了号码，已联系朋友处理。"),
         Story(6.1, 10, "auto", buyer="buyer2", reason="undelivered", words="", hours=50),  # nobody began the work
         Story(5.2, 7, "arrived", buyer="buyer2", seen=True, reason="not_activated"),
-        Story(7.2, 4, "redirect", seen=True, channel="alipay"),
+        Story(7.2, 4, "redirect", seen=True),
         Story(6.7, 3, "agreed", buyer="buyer2", seen=True),
         Story(5.9, 2, "silent", seen=True, reason="not_as_described", words="标的是 50 元，兑换只到账 30 元。"),
         Story(5.6, 2, "replaced", buyer="buyer2", seen=True),
