@@ -24,6 +24,7 @@ from django.utils.translation import gettext_lazy
 import accounts.rights
 from accounts import agents
 from accounts.models import User
+from notices import telling
 from notices.models import Notice
 from orders import masking
 from orders.models import Call, Order, OrderMessage, Side
@@ -194,7 +195,7 @@ def as_read(message: OrderMessage) -> Said:
 
 
 def number_of(message: OrderMessage) -> str:
-    """消息编号, e.g. M17."""
+    """消息编号: M and its key."""
     return f"M{message.pk}"
 
 
@@ -265,7 +266,7 @@ def _tell_the_others(order: Order, message: OrderMessage, at: datetime) -> None:
         recipient_id__in=pages, kind=NOTICE, path__in=set(pages.values()), read_at=None
     ).values_list("recipient_id", flat=True)
     told = set(unread)
-    Notice.objects.bulk_create(
+    telling.tell(
         Notice(
             recipient_id=user_id, kind=NOTICE, params={"order_no": order.order_no}, path=path,
             source=f"order-message:{message.pk}", created_at=at,

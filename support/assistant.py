@@ -49,8 +49,8 @@ TOPIC_OF = {Intent.MISSING: Topic.EVIDENCE, Intent.HUMAN: Topic.OTHER}
 
 @dataclass(frozen=True)
 class Known:
-    """What the record of one case says. ``asked_for``: what the buyer is asked to add now; ``slots``: each proof that the
-    reason needs, and whether it is there; ``can_appeal``: whether that step is open to the buyer now."""
+    """What the record of one case says. ``asked_for``: what the buyer is asked to add now; ``slots``: each proof that
+    the reason needs, and whether it is there; ``can_appeal``: whether that step is open to the buyer now."""
 
     refund_no: str
     entry: int  # of the record, the latest

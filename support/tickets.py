@@ -172,7 +172,7 @@ def claim(ticket: Ticket, *, by: User, at: datetime) -> None:
 
 
 def hand_over(ticket: Ticket, *, to: int, note: str, by: User, at: datetime) -> None:
-    """转交 to the agent with this number, with a word among colleagues: complex matters stay with one (S4-24)."""
+    """转交 to the agent with this number, with a word among colleagues: complex matters stay with one."""
     with _step("hand_over", ticket, by=by, at=at, note=note) as row:
         _demand_mine(row, by, at)
         person = agents.at_work(to)

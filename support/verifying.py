@@ -49,7 +49,7 @@ def is_agent(text: str) -> bool | None:
 
 
 def number_of(message: TicketMessage) -> str:
-    """消息编号 of a message in a ticket, e.g. W17."""
+    """消息编号 of a message in a ticket: W and its key."""
     return f"W{message.pk}"
 
 

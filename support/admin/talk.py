@@ -17,7 +17,7 @@ from accounts import rights
 from accounts.desk import DialogForm, choice_field, link, note_field, page_url, staff_act
 from accounts.desk_acts import ActsDesk, key, log, me, when
 from orders import talk
-from orders.models import Call
+from orders.models import Call, Order
 from support.models import Talk
 
 
@@ -86,7 +86,7 @@ class TalkDesk(ActsDesk):
 
     @admin.display(description="订单")
     def order_link(self, row: Talk) -> SafeString | str:
-        return link(row._meta.concrete_model._default_manager.get(pk=row.pk), row.order_no)
+        return link(Order.objects.get(pk=row.pk))
 
     @staff_act(
         AnswerForm, title="以客服身份留言", submit="发送", icon="chat", refused_by=(talk.CannotSpeak,)

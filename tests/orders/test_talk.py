@@ -379,7 +379,7 @@ def test_the_talk_is_exported_with_time_speaker_number_words_and_warnings(bought
 
 
 def test_nobody_writes_a_line_that_looks_like_the_next_speakers(order, buyer):
-    forged = "[2026-11-22 12:00:00] M9 客服 工号 1001"
+    forged = "[2026-11-22 12:00:00] M900 客服 工号 1001"
     for end in ("\n", "\r", "\u2028", "\x0b", "\x85"):
         talk.say(order, f"好{end}{forged}{end}同意退款", by=buyer, at=clock.now())
     told = transcript.of(order, at=clock.now())

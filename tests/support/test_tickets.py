@@ -163,7 +163,7 @@ def test_who_may_not_work_on_a_ticket_does_not(open_ticket, buy, buyer, stranger
 
 
 def test_what_a_colleague_has_is_handed_over_and_not_taken(open_ticket, reviewer, senior, buyer):
-    """S4-24: complex matters stay with one agent."""
+    """Complex matters stay with one agent."""
     ticket, other = open_ticket(), person("another", "reviewer")
     tickets.claim(ticket, by=reviewer, at=clock.now())
     with pytest.raises(CannotDo) as refusal:
