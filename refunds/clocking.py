@@ -51,15 +51,16 @@ def extend(refund: Refund, hours: float, *, at: datetime) -> None:
     """A later promise, never an earlier one: what third parties must answer, or who took over, takes this long."""
     later = clocks.add(at, hours, working=is_working(refund, S(refund.status)))
     refund.promised_by = max(refund.promised_by or later, later)
-    refund.entered_at, refund.reminded_percent = at, 0
+    gone = percent_gone(refund, at=at)  # how long the buyer waits already does not change with it
+    refund.reminded_percent = max((mark for mark in REMINDERS if mark <= gone), default=0)
 
 
 def may_urge_from(refund: Refund) -> datetime:
-    """催办 (S0-18, conflict 10): after so long a wait or once the promise is past, and not more often than the policy
-    says. A moment that is past: now."""
+    """催办 (S0-18, conflict 10): after so long a wait or once a promise is past, also one that was put off since, and not
+    more often than the policy says. A moment that is past: now."""
     terms = refund.order.policy
     waited = (refund.entered_at or refund.submitted_at) + timedelta(hours=terms.urge_after_hours)
-    first = min(waited, refund.promised_by or waited)
+    first = min(waited, refund.promised_by or waited, refund.review_due_at or waited)
     return max(first, refund.urged_at + timedelta(hours=terms.urge_every_hours)) if refund.urged_at else first
 
 

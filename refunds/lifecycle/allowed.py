@@ -31,6 +31,15 @@ def demand_right(name: str, refunds: Sequence[Refund], *, by: User | None) -> No
         demand_role(STEPS[name], refund, actor)
 
 
+#: What is too late from the deadline on (``guards.in_time``).
+_ANSWERS = {
+    S.MERCHANT_REVIEW: {"agree", "agree_above_limit", "contest", "offer"},
+    S.OFFERED: {"accept_offer", "accept_replacement"},
+}
+#: What nobody does who had decided before the appeal (``guards.not_who_decided``).
+_AFTER_AN_APPEAL = {"grant_appeal", "uphold_appeal", "dismiss_appeal", "reject", "reject_second", "close"}
+
+
 def _shut(refund: Refund, by: User, roles: frozenset[R]) -> set[str]:
     """Steps of the table that this case is not for."""
     shut = {"disburse" if refund.destination == Destination.BALANCE else "credit_balance"}
@@ -40,6 +49,8 @@ def _shut(refund: Refund, by: User, roles: frozenset[R]) -> set[str]:
         shut.add("provide_evidence")
     if status == S.OFFERED and R.BUYER in roles:
         shut.add("accept_offer" if _offered(refund) == OfferKind.REPLACEMENT else "accept_replacement")
+    if status in _ANSWERS and refund.promised_by and at >= refund.promised_by:
+        shut |= _ANSWERS[status]
     if at < clocking.may_urge_from(refund):
         shut.add("urge")
     if status == S.REJECTED and _was_asked_again(refund):
@@ -63,13 +74,16 @@ def _by_limit(refund: Refund, by: User) -> set[str]:
     is_large = bool(above_limit([refund]))
     if status == S.MERCHANT_REVIEW:
         return {"agree"} if is_large else {"agree_above_limit"}
-    people = guards.in_favor(list(RefundEvent.objects.filter(refund=refund).order_by("sequence")))
+    events = list(RefundEvent.objects.filter(refund=refund).order_by("sequence"))
+    people = guards.in_favor(events)
     suffices = not is_large or len(people | {by.pk}) >= 2
     if status == S.RETURNED:
         shut = {"reissue_above_limit"} if suffices else {"reissue"}
-        return shut | ({"sign_redirect"} if is_large and not people else set())
+        may_be_signed = (people or not is_large) and not any(guards.open_attempts([refund]))
+        return shut | (set() if may_be_signed else {"sign_redirect"})
     shut = set() if suffices else {"approve", "grant_appeal", "approve_second"}
     shut |= {"uphold_appeal"} if suffices else set()
+    shut |= _AFTER_AN_APPEAL if by.pk in guards.decided_before_appeal(events) else set()
     shut |= {"approve_second", "confirm_offer"} if by.pk in people else set()
     if status == S.SECOND_REVIEW:
         shut |= {"approve_second"} if _offered(refund) else {"confirm_offer"}

@@ -53,6 +53,8 @@ def explain_missing(refund: Refund, *, by: User, at: datetime, note: str) -> Non
     guards.demand_note(note, _("请写明渠道的答复与凭证，买家会看到这段话。"))
     note = guards.without_codes([refund], note)
     with take("explain_missing", [refund], by=by, at=at, note=note) as taken:
+        if taken.refunds[0].queue in {Queue.MACHINE, Queue.NOBODY}:
+            raise StepRefused("wrong_status", _("买家没有反映未到账，或已经答复过。"))
         taken.refunds[0].queue = Queue.NOBODY
         taken.refunds[0].promised_by = None
 

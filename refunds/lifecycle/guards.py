@@ -104,10 +104,17 @@ def another_person(taken: Taken) -> None:
 
 
 def not_who_decided(taken: Taken) -> None:
-    """申诉 goes before a senior who has not decided this case (P18)."""
+    """申诉 is decided by somebody who had not decided this case before it (P18): in the appeal, and where a senior sent
+    it on or back."""
     for refund in taken.refunds:
-        if taken.by and any(e.step in DECIDES and e.actor_id == taken.by.pk for e in taken.events[refund.pk]):
+        if taken.by and taken.by.pk in decided_before_appeal(taken.events[refund.pk]):
             raise StepRefused("decided_before", _("您审核过这张退款单，申诉须由另一位高级审核员处理。"))
+
+
+def decided_before_appeal(events: Sequence[RefundEvent]) -> set[int | None]:
+    """Whose decision was appealed against, and who had decided before them; empty without an appeal."""
+    appealed = max((event.sequence for event in events if event.step == "appeal"), default=0)
+    return {event.actor_id for event in events if event.sequence < appealed and event.step in DECIDES}
 
 
 def not_claimed_by_another(taken: Taken) -> None:
@@ -131,9 +138,7 @@ def not_by_who_decided(taken: Taken) -> None:
         if any(refund.lane == Lane.STANDARD for refund in taken.refunds):
             raise StepRefused("not_automatic", _("只有自动通道的退款由系统放款。"))
         return
-    decided = RefundEvent.objects.filter(
-        refund__in=taken.refunds, step__in=FAVORABLE - {"reissue_above_limit"}, actor=taken.by
-    )
+    decided = RefundEvent.objects.filter(refund__in=taken.refunds, step__in=FAVORABLE, actor=taken.by)
     if decided.exists():
         raise StepRefused("same_person", _("审核人不能放款，请由另一位同事放款。"))
 

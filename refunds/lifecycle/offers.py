@@ -94,6 +94,7 @@ def _said(refund: Refund, note: str) -> str:
 
 def _write(taken: Taken, amount_fen: int | None, note: str) -> None:
     case = taken.refunds[0]
+    guards.not_all_canceled(taken, _("订单已取消，款项须全额退回，不能协商。"))
     if amount_fen is not None:
         _demand_less(case, amount_fen)
     elif why_not := goods.why_not_replaceable(case):

@@ -161,6 +161,7 @@ def close(refunds: Sequence[Refund], *, by: User, at: datetime, note: str) -> No
     with take("close", refunds, by=by, at=at, note=note) as taken:
         guards.not_all_canceled(taken, _("订单已取消，款项必须退回买家，不能关闭。"))
         guards.no_money_waits(taken)
+        guards.not_who_decided(taken)
         guards.drop_offer(taken.refunds, Answer.DROPPED, at)
         guards.decide(taken, note)
         goods.release(taken.refunds, at=at, by=taken.by)
@@ -178,6 +179,7 @@ def refuse(taken: guards.Taken, note: str, ground: str) -> None:
     """What every refusal does, in its step."""
     guards.not_all_canceled(taken, _("订单已取消，款项必须退回买家，不能驳回。"))
     guards.may_give_back(taken)
+    guards.not_who_decided(taken)
     guards.drop_offer(taken.refunds, Answer.DROPPED, taken.at)
     guards.decide(taken, note)
     guards.open_appeal_window(taken)
