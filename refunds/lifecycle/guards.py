@@ -31,6 +31,7 @@ ANEW = {
     "send_back", "halt", "appeal", "reject", "reject_second", "dismiss_appeal", "turn_down", "offer", "make_offer",
     "propose_offer", "decline_offer", "lapse_offer",
 }  # fmt: skip
+OF_THE_PLATFORM = {R.REVIEWER, R.SENIOR, R.FINANCE}
 OFFERS = {"make_offer", "propose_offer", "confirm_offer"}  # for a part, if the buyer takes it
 DECIDES = {
     "approve", "uphold", "reject", "make_offer", "propose_offer", "approve_second", "reject_second", "confirm_offer",
@@ -70,14 +71,14 @@ def in_favor(events: Sequence[RefundEvent], *, of_all: bool = False) -> set[int]
             people.clear()
         if event.step in ANEW | FAVORABLE | {"accept_offer"}:
             is_draft = event.step in OFFERS
-        if event.step in FAVORABLE and event.actor_id and event.role in {R.REVIEWER, R.SENIOR, R.FINANCE}:
+        if event.step in FAVORABLE and event.actor_id and event.role in OF_THE_PLATFORM:
             people.add(event.actor_id)
     return set() if of_all and is_draft else people
 
 
 def two_people(taken: Taken, *, of_all: bool = False) -> None:
     """The guard into APPROVED: above the policy's limit two different people are for it, on every way there."""
-    me = {taken.by.pk} if taken.by else set()
+    me = {taken.by.pk} if taken.by and set(taken.roles.values()) <= OF_THE_PLATFORM else set()  # no buyer counts
     large = above_limit(taken.refunds)
     people = {refund.pk: in_favor(taken.events[refund.pk], of_all=of_all) for refund in taken.refunds}
     if any(len(people[pk] | me) < 2 for pk in large):
