@@ -17,6 +17,7 @@ from accounts.models import User
 from integrations import calling, letters
 from integrations.models import DeliveryStatus, SwitchedOff, WebhookDelivery, WebhookEndpoint
 from integrations.words import trouble
+from notices import telling
 from notices.models import Notice
 from shops import life, rights
 from shops.models import Shop
@@ -158,15 +159,14 @@ def _record(endpoint: WebhookEndpoint, step: str, by: User | None, at: datetime)
 def _tell_owners(endpoint: WebhookEndpoint, at: datetime) -> None:
     owners = endpoint.shop.memberships.filter(role__in=rights.TABLE["integrations"]).values_list("user_id", flat=True)
     source = f"shop-event:{endpoint.shop.events.latest('pk').pk}"
-    Notice.objects.bulk_create(
+    telling.tell(
         [
             Notice(
                 recipient_id=owner, kind="webhook_off", params={"shop": endpoint.shop.name, "host": endpoint.host},
                 path=f"/shop/webhooks/{endpoint.pk}/", source=source, created_at=at,
             )
             for owner in owners
-        ],
-        ignore_conflicts=True,
+        ]
     )  # fmt: skip
 
 

@@ -76,8 +76,8 @@ class NoticeDeliveryDesk(ActsDesk):
     sortable_by = ()
     list_select_related = ("notice__recipient",)
     fields = readonly_fields = (
-        "reader", "origin", "words", "channel", "state", "why", "tries", "made", "tried", "next_time", "sent", "sent_to",
-        "provider_number",
+        "reader", "origin", "words", "channel", "state", "why", "tries", "made", "tried", "next_time", "sent",
+        "sent_to", "provider_number",
     )  # fmt: skip
     actions_detail = ("send_again",)
 

@@ -1,4 +1,4 @@
-"""What a message says: the words of the site's notice, in its reader's language, fit for its channel (P14, B13).
+"""What a message says: the words of the site's notice, in its reader's language, fit for its channel (P14).
 
 A letter shows the reader's own word (防钓鱼暗语) and leads to our own site alone. A short message leads nowhere. All of
 them say that we ask for neither password nor code; none of them asks.

@@ -19,6 +19,7 @@ from django.utils.translation import override
 import workqueue
 from accounts.models import User
 from accounts.roles import Role
+from notices import telling
 from notices.models import Notice
 from orders import history, masking, placing, status, stopping
 from orders.models import (
@@ -224,7 +225,7 @@ def _tell(canceled: Sequence[Cancellation], at: datetime) -> None:
     """In Chinese, whoever cancels: ``notices/wording.py`` says the cause in the reader's language."""
     with override("zh-hans"):
         causes = {row.pk: str(Cause(row.cause).label) for row in canceled}
-    Notice.objects.bulk_create(
+    telling.tell(
         Notice(
             recipient_id=row.order.buyer_id,
             kind="order_canceled",

@@ -28,6 +28,7 @@ import accounts.rights
 from accounts.models import User
 from identifiers import uuid7
 from images import Repainted
+from notices import telling
 from notices.models import Notice
 from orders import delivery, history, masking
 from orders.models import Order, OrderStatus, OrderStep, ServiceJob, ServiceReport
@@ -211,7 +212,7 @@ def _keep(order: Order, key: object, image: Repainted) -> str:
 def _tell(people: Sequence[int], order: Order, job: ServiceJob, what: str, at: datetime) -> None:
     """The other side hears of it, each led to its own page of the order."""
     page = f"/orders/{order.order_no}/"
-    Notice.objects.bulk_create(
+    telling.tell(
         Notice(
             recipient_id=person,
             kind=NOTICE,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from accounts.models import User
+from notices import telling
 from notices.models import Notice
 from orders import history
 from orders.models import Order, OrderLine, OrderStatus, OrderStep
@@ -56,7 +57,7 @@ def complete(orders: Sequence[Order], *, at: datetime, by: User | None = None) -
 
 
 def _tell(orders: Sequence[Order], at: datetime) -> None:
-    Notice.objects.bulk_create(
+    telling.tell(
         Notice(
             recipient_id=order.buyer_id,
             kind="order_delivered",

@@ -27,6 +27,7 @@ import workqueue
 from accounts.models import User
 from accounts.roles import Role
 from clock import scaled
+from notices import telling
 from notices.models import Notice
 from orders import cancellation, delivery, recipients
 from orders.models import CancellationLine, Cause, IfMissing, Order, OrderLine, TopUp
@@ -372,15 +373,14 @@ def _about(topup: TopUp) -> str:
 
 def _tell_of_opposites(topups: Sequence[TopUp], at: datetime) -> None:
     operators = User.objects.filter(role=Role.OPERATOR, is_staff=True, is_active=True) if topups else []
-    Notice.objects.bulk_create(
+    telling.tell(
         [
             Notice(
                 recipient=operator, kind=OPPOSED_NOTICE, params={"topup_no": topup.topup_no},
                 path=f"/admin/orders/topup/{topup.pk}/change/", source=f"topup-opposed:{topup.pk}", created_at=at,
             )
             for operator in operators for topup in topups
-        ],
-        ignore_conflicts=True,
+        ]
     )  # fmt: skip
 
 
@@ -411,15 +411,14 @@ def _tell_operators(first: TopUp, at: datetime) -> None:
     """One unread notice each, however many wait: the desk has the list of them."""
     operators = User.objects.filter(role=Role.OPERATOR, is_staff=True, is_active=True)
     told = Notice.objects.filter(recipient__in=operators, kind=NOTICE, read_at=None).values("recipient")
-    Notice.objects.bulk_create(
+    telling.tell(  # told of this very one before, when it waited the first time
         [
             Notice(
                 recipient=operator, kind=NOTICE, path="/admin/orders/topup/?queue=person",
                 source=f"topup-waits:{first.pk}", created_at=at,
             )
             for operator in operators.exclude(pk__in=told)
-        ],
-        ignore_conflicts=True,  # told of this very one before, when it waited the first time
+        ]
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 import workqueue
+from notices import telling
 from notices.models import Notice
 from orders import cancellation, delivery, status
 from orders.models import Cause, Order, OrderStatus
@@ -122,7 +123,7 @@ def _tell(order: Order, promised_at: datetime, at: datetime) -> None:
     path = f"/orders/{order.order_no}/"
     told = [(order.buyer_id, "order_overdue", path)]
     told += [(member, "shop_order_overdue", f"/shop{path}") for member in members if member != order.buyer_id]
-    Notice.objects.bulk_create(
+    telling.tell(
         Notice(
             recipient_id=person,
             kind=kind,

@@ -31,6 +31,7 @@ from django.utils.translation import gettext as _
 
 import workqueue
 from accounts.models import User
+from notices import telling
 from notices.models import Notice
 from shops import rights, spreadsheets, stock, stock_lines, vault
 from shops.models import CardCode, Fulfilment, ImportStatus, Product, StagedCode, StagedFile, StockImport
@@ -381,7 +382,7 @@ def _tell(locked: StockImport, kind: str, at: datetime, **numbers: int) -> None:
         source=f"stock-import:{locked.pk}:{kind}:{at:%y%m%d%H%M%S}",
         created_at=at,
     )
-    Notice.objects.bulk_create([notice], ignore_conflicts=True)  # no notice is worth an import that fails
+    telling.tell([notice])  # no notice is worth an import that fails
 
 
 def _clear(locked: StockImport) -> None:

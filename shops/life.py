@@ -28,6 +28,7 @@ from accounts.rights import may as staff_may
 from accounts.roles import Role
 from identifiers import uuid7
 from images import Repainted
+from notices import telling
 from notices.models import Notice
 from shops import rights
 from shops.models import (
@@ -272,4 +273,5 @@ def _tell_members(shop: Shop, kind: str, at: datetime, reason: str) -> None:
 
 
 def _tell(user_id: int, kind: str, params: dict[str, str], path: str, source: str, at: datetime) -> None:
-    Notice.objects.create(recipient_id=user_id, kind=kind, params=params, path=path, source=source, created_at=at)
+    notice = Notice(recipient_id=user_id, kind=kind, params=params, path=path, source=source, created_at=at)
+    telling.tell([notice])

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.roles import Role
+from notices import telling
 from notices.models import Notice
 from shops import life, rights
 from shops.models import Shop, ShopMember, ShopRole
@@ -101,7 +102,8 @@ def _record(shop: Shop, step: str, member: ShopMember, by: User, at: datetime) -
 
 def _tell(member: ShopMember, kind: str, at: datetime) -> None:
     event = member.shop.events.latest("pk")
-    Notice.objects.create(
+    notice = Notice(
         recipient_id=member.user_id, kind=kind, params={"shop": member.shop.name},
         path="/shop/" if kind == "shop_joined" else "", source=f"shop-event:{event.pk}", created_at=at,
     )  # fmt: skip
+    telling.tell([notice])

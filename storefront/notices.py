@@ -1,4 +1,4 @@
-"""通知: what one was told, on which channels one wants to be told, and whether a message was ours (B12, B13, P14)."""
+"""通知: what one was told, on which channels one wants to be told, and whether a message was ours (P14)."""
 
 from __future__ import annotations
 

@@ -111,6 +111,7 @@ def world(
     sweeping.sweep(at=now())
     paths |= {"orders": "/orders/", "refunds": "/refunds/", "notices": "/notices/", "help": "/help/"}
     paths |= {"express": "/me/express/", "real_name": "/me/real-name/"}
+    paths |= {"notice_settings": "/notices/settings/", "notices_sent": "/notices/sent/"}
     paths |= {"find_strangers": "/orders/find/", "product_strangers": f"/p/{goods.pk}/"}
     paths |= {"emails": "/accounts/email/", "mfa": "/accounts/2fa/", "mfa_totp": "/accounts/2fa/totp/activate/"}
     paths |= {"password": "/accounts/password/change/", "missing": "/orders/D0000000000000/"}

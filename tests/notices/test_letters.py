@@ -1,4 +1,4 @@
-"""What messages say (P14, S4-20, B13): our words, our host alone, no question for a secret; checked for every kind."""
+"""What messages say (P14, S4-20): our words, our host alone, no question for a secret; checked for every kind."""
 
 from __future__ import annotations
 

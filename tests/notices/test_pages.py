@@ -1,4 +1,4 @@
-"""通知设置 and 这是我们发的吗 (B12, B13): what the reader chooses is kept, checked and shown."""
+"""通知设置 and 这是我们发的吗: what the reader chooses is kept, checked and shown."""
 
 from __future__ import annotations
 
