@@ -21,6 +21,7 @@ PRE_CHECK_HOURS = 2  # S3-10
 AUTOMATIC_HOURS = 2  # S2-11
 CHANNEL_HOURS = 24
 LOOK_AGAIN = timedelta(days=1)
+HAIR = timedelta(milliseconds=1)  # marks are whole microseconds: what is reached by rounding is reached
 ESCALATED_HOURS = 24
 MISSING_HOURS = 24
 OPEN_ENDED = {S.OFFERED, S.AWAITING_EVIDENCE}
@@ -34,8 +35,7 @@ def enter(refund: Refund, *, came_from: S | None, at: datetime) -> None:
     _review_clock(refund, came_from, at)
     refund.entered_at, refund.reminded_percent = at, 0
     refund.promised_by = _promise(refund, status, came_from, at)
-    if refund.decide_by is None and status in S.undecided():
-        refund.decide_by = refund.submitted_at + timedelta(days=refund.order.policy.decide_within_days)
+    refund.decide_by = _last_day(refund, came_from, at)
     refund.next_due_at = _first_look(refund, at)
 
 
@@ -43,6 +43,8 @@ def next_look(refund: Refund, *, at: datetime) -> datetime | None:
     """When a machine looks again at a case that stays where it is: for a reminder, at the promise, or daily."""
     if refund.queue == Queue.NOBODY:
         return None
+    if refund.status in REVIEWED and (alarm := _alarm(refund)) is not None and alarm <= at:
+        return at  # its last day went by while another side was asked
     times = [moment for moment in (*_marks(refund), refund.promised_by, _alarm(refund)) if moment and moment > at]
     return min(times, default=at + LOOK_AGAIN)
 
@@ -80,7 +82,8 @@ def percent_gone(refund: Refund, *, at: datetime) -> int:
         return 100
     working = is_working(refund, S(refund.status))
     whole = clocks.between(refund.entered_at, refund.promised_by, working=working)
-    return int(100 * clocks.between(refund.entered_at, at, working=working) / whole) if whole else 100
+    gone = 100 * clocks.between(refund.entered_at, at, working=working)
+    return (gone + HAIR) // whole if whole else 100
 
 
 def is_working(refund: Refund, status: S) -> bool:
@@ -156,6 +159,16 @@ def _promise(refund: Refund, status: S, came_from: S | None, at: datetime) -> da
         return refund.review_due_at
     hours = hours_of(refund, status)
     return clocks.add(at, hours, working=is_working(refund, status)) if hours is not None else None
+
+
+def _last_day(refund: Refund, came_from: S | None, at: datetime) -> datetime | None:
+    """最迟结论, of the application; an appeal, a correction, and money that came back have as long once more."""
+    if S(refund.status) not in S.undecided():
+        return refund.decide_by
+    days = timedelta(days=refund.order.policy.decide_within_days)
+    if came_from in {S.REJECTED, S.RETURNED}:
+        return at + days
+    return refund.decide_by or refund.submitted_at + days
 
 
 def _first_look(refund: Refund, at: datetime) -> datetime | None:
