@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import cached_property, wraps
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlencode
@@ -32,7 +33,12 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.sites import UnfoldAdminSite
 from unfold.views import ChangeList
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from accounts import rights
 from accounts.models import User
@@ -268,6 +274,17 @@ def note_field(*, required: bool, label: str, help_text: str = "", placeholder: 
     )
 
 
+def text_field(*, label: str, most: int, help_text: str = "") -> forms.CharField:
+    """One line."""
+    return forms.CharField(
+        label=label,
+        max_length=most,
+        help_text=help_text,
+        widget=UnfoldAdminTextInputWidget({"autocomplete": "off"}),
+        error_messages={"required": "请填写，不能为空。"},
+    )
+
+
 def choice_field(*, choices: Sequence[tuple[str, str]], label: str, help_text: str = "") -> forms.ChoiceField:
     """One of a few; none is chosen beforehand."""
     return forms.ChoiceField(
@@ -290,6 +307,56 @@ def number_field(*, least: int, most: int, label: str, help_text: str = "") -> f
         widget=UnfoldAdminIntegerFieldWidget(),
         error_messages={"invalid": "请填写整数。"}
         | dict.fromkeys(["min_value", "max_value"], f"请填写 {least} 到 {most} 之间的整数。"),
+    )
+
+
+def amount_field(label: str = "金额（元）") -> forms.DecimalField:
+    """Yuan with two decimals; it may be left empty."""
+    return forms.DecimalField(
+        label=label,
+        required=False,
+        min_value=Decimal("0.01"),
+        max_digits=10,
+        decimal_places=2,
+        widget=UnfoldAdminTextInputWidget({"inputmode": "decimal", "autocomplete": "off"}),
+        error_messages=dict.fromkeys(
+            ["invalid", "min_value", "max_digits", "max_decimal_places", "max_whole_digits"], "请填写金额，例如 12.50。"
+        ),
+    )
+
+
+class CannedSelect(UnfoldAdminSelectWidget):
+    """A list of texts, and a button that puts the chosen one into the dialog's text."""
+
+    def __init__(self, texts: dict[str, str]) -> None:
+        super().__init__()
+        self.texts = texts
+
+    def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        option = super().create_option(name, value, *args, **kwargs)
+        option["attrs"]["data-text"] = self.texts.get(str(value), "")
+        return option
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        return format_html(
+            '<div class="desk-canned">{}<button type="button" class="desk-button desk-button--plain" x-on:click="{}">'
+            "填入</button></div>",
+            super().render(name, value, attrs, renderer),
+            "const said = $el.closest('form').querySelector('textarea'); "
+            "said.value = $el.parentElement.querySelector('select').selectedOptions[0].dataset.text || said.value; "
+            "said.dispatchEvent(new Event('input', { bubbles: true })); said.focus()",
+        )
+
+
+def canned_field(choices: Sequence[tuple[str, str]], texts: dict[str, str]) -> forms.ChoiceField:
+    """常用回复: chosen, and put into the text; or chosen alone."""
+    return forms.ChoiceField(
+        label="常用回复",
+        choices=[("", "不用"), *choices],
+        required=False,
+        help_text="选好后按“填入”再修改；不填入、正文留空，则直接用所选的。",
+        widget=CannedSelect(texts),
+        error_messages={"invalid_choice": "请从列表中选择。"},
     )
 
 
@@ -452,7 +519,7 @@ def called(person: User | None) -> str:
 
 
 __all__ = [
-    "Desk", "DeskInline", "DialogForm", "StaffDesk", "badge", "called", "choice_field", "chosen_keys", "deadline", "go",
-    "how_long", "link", "list_url", "money", "note_field", "number_field", "page_url", "staff_act", "tone_badge",
-    "until", "yuan",
+    "Desk", "DeskInline", "DialogForm", "StaffDesk", "amount_field", "badge", "called", "canned_field", "choice_field",
+    "chosen_keys", "deadline", "go", "how_long", "link", "list_url", "money", "note_field", "number_field", "page_url",
+    "staff_act", "text_field", "tone_badge", "until", "yuan",
 ]  # fmt: skip

@@ -32,7 +32,12 @@ ONLY_FINANCE, ONLY_OPERATOR = frozenset({FINANCE}), frozenset({OPERATOR})
 
 TABLE: dict[str, Rights] = {
     # 审核
-    "refunds.refund": Rights(see=EVERYBODY, acts={"check_codes": frozenset({REVIEWER, SENIOR})}),
+    "refunds.refund": Rights(
+        see=EVERYBODY, acts={"check_codes": frozenset({REVIEWER, SENIOR}), "judge_objection": frozenset({SENIOR})}
+    ),
+    "refunds.cannedreply": Rights(
+        see=SUPPORT, add=ONLY_OPERATOR, acts=dict.fromkeys(["rewrite", "retire"], ONLY_OPERATOR)
+    ),
     "refunds.refundevent": Rights(see=EVERYBODY),
     "refunds.auditsample": Rights(see=EVERYBODY, acts={"judge": frozenset({REVIEWER, SENIOR})}),
     "refunds.lanelimits": Rights(see=EVERYBODY, acts=dict.fromkeys(["pause", "resume", "set_limits"], ONLY_OPERATOR)),

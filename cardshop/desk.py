@@ -55,7 +55,9 @@ SIDEBAR: list[tuple[str, list[tuple[str, str, str, str]]]] = [
         [
             ("待审核", "rule", "refunds.refund", "review"),
             ("全部退款单", "receipt_long", "refunds.refund", "all"),
+            ("商家异议", "balance", "refunds.refund", "objections"),
             ("退款记录", "history", "refunds.refundevent", ""),
+            ("常用回复", "quickreply", "refunds.cannedreply", ""),
             ("自动退款抽查", "fact_check", "refunds.auditsample", ""),
             ("自动通道额度", "speed", "refunds.lanelimits", ""),
             ("工作日历", "calendar_month", "workcalendar.calendarplan", ""),

@@ -9,31 +9,43 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.db.models import Count, Q, Sum
-
-from orders.models import Order, OrderStatus
 from payments.models import Payment
-from refunds import evidence, guides, stages
+from refunds import evidence, guides, profiles, stages
 from refunds.evidence import Sighting
 from refunds.guides import SlotGuide
 from refunds.lifecycle import STEPS
-from refunds.models import Disbursement, Evidence, PreCheck, Refund, RefundEvent, RefundLine
-from refunds.models import Status as S
+from refunds.models import (
+    Appeal,
+    Consultation,
+    Disbursement,
+    Evidence,
+    Objection,
+    Offer,
+    PreCheck,
+    RedirectAgreement,
+    Refund,
+    RefundEvent,
+    RefundLine,
+)
+from refunds.profiles import BuyerRecord, ShopRecord
 from refunds.reasons import REASONS, Reason
 from shops import checking
 from shops.models import CardCode, CodeEvent, SupplierAnswer
 from shops.suppliers.base import CodeFact
 
-RECENT = timedelta(days=90)
+MOST_SHOWN = 20
 STEP_WORDS = {
     "submit": "提交申请",
     "auto_approve": "自动通过",
     "approve_canceled": "订单已取消，自动通过",
+    "ask_merchant": "转商家处理",
     "send_to_review": "转人工审核",
     "turn_down": "初审未通过",
     "lapse_evidence": "补充期限已过",
+    "lapse_offer": "方案逾期未答",
+    "lapse_redirect": "变更协议失效",
     "escalate": "超时升级",
     "cannot_send": "无法原路退回",
     "mark_paid_out": "渠道退款成功",
@@ -75,17 +87,7 @@ class PictureOnFile:
     row: Evidence
     title: str
     seen_before: Sequence[Sighting]
-
-
-@dataclass(frozen=True)
-class History:
-    """The buyer's refunds before this one, and in the last 90 days."""
-
-    refunds: int
-    recent: int
-    rejected: int
-    paid_back_fen: int
-    orders: int
+    is_shops: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,34 @@ class CaseFile:
     disbursements: Sequence[Disbursement]
     payment: Payment
     siblings: Sequence[Refund]
-    history: History
+    history: BuyerRecord
+    shop: ShopRecord
+    offers: Sequence[Offer]  # the latest first
+    appeal: Appeal | None
+    objection: Objection | None
+    consultations: Sequence[Consultation]  # the latest first
+    redirect: RedirectAgreement | None
+
+    @property
+    def shop_answers(self) -> list[RefundEvent]:
+        """What the shop said of it, the latest first, and what its silence was taken for."""
+        return [event for event, _ in self.events if event.step in {"agree", "agree_above_limit", "contest"}]
+
+    @property
+    def own_images(self) -> list[PictureOnFile]:
+        return [picture for picture in self.images if not picture.is_shops]
+
+    @property
+    def shop_images(self) -> list[PictureOnFile]:
+        return [picture for picture in self.images if picture.is_shops]
+
+    @property
+    def own_statements(self) -> list[Evidence]:
+        return [row for row in self.statements if not is_shops(self.refund, row)]
+
+    @property
+    def shop_statements(self) -> list[Evidence]:
+        return [row for row in self.statements if is_shops(self.refund, row)]
 
     @property
     def missing(self) -> list[SlotGuide]:
@@ -151,7 +180,13 @@ def open_file(refund: Refund, *, at: datetime) -> CaseFile:
         disbursements=list(refund.disbursements.select_related("attempt", "released_by").order_by("-pk")),
         payment=refund.payment,
         siblings=list(refund.order.refunds.exclude(pk=refund.pk).order_by("-pk")[:10]),
-        history=_history(refund, at),
+        history=profiles.of_buyer(refund.buyer_id, at=at, apart_from=refund),
+        shop=profiles.of_shop(refund.shop_id, at=at),
+        offers=list(refund.offers.select_related("made_by", "confirmed_by").order_by("-pk")[:MOST_SHOWN]),
+        appeal=Appeal.objects.filter(refund=refund).first(),
+        objection=Objection.objects.filter(refund=refund).select_related("decided_by").first(),
+        consultations=list(refund.consultations.select_related("asked_by", "answered_by").order_by("-pk")[:MOST_SHOWN]),
+        redirect=refund.redirects.order_by("-pk").first(),
     )
 
 
@@ -163,7 +198,15 @@ def step_words(step: str) -> str:
 def _pictures(refund: Refund, rows: Sequence[Evidence], at: datetime) -> list[PictureOnFile]:
     seen = evidence.seen_before(refund, rows, at=at)
     titles = {guide.slot: guide.title for guide in guides.slot_guides(sorted({row.slot for row in rows}))}
-    return [PictureOnFile(row, titles.get(row.slot, "其他图片"), seen.get(row.pk, [])) for row in rows]
+    return [
+        PictureOnFile(row, titles.get(row.slot, "其他图片"), seen.get(row.pk, []), is_shops(refund, row))
+        for row in rows
+    ]
+
+
+def is_shops(refund: Refund, row: Evidence) -> bool:
+    """Laid down by the shop: neither by the buyer nor by who asked for the buyer."""
+    return row.provided_by_id not in {refund.buyer_id, refund.asked_by_id}
 
 
 def _lines(refund: Refund) -> list[LineOnFile]:
@@ -186,15 +229,3 @@ def _lines(refund: Refund) -> list[LineOnFile]:
         else LineOnFile(row, None, None, [])
         for row, delivery in zip(rows, deliveries, strict=True)
     ]
-
-
-def _history(refund: Refund, at: datetime) -> History:
-    others = Refund.objects.filter(buyer_id=refund.buyer_id).exclude(pk=refund.pk)
-    found = others.aggregate(
-        refunds=Count("pk"),
-        recent=Count("pk", filter=Q(submitted_at__gt=at - RECENT)),
-        rejected=Count("pk", filter=Q(status=S.REJECTED)),
-        paid_back=Sum("amount_fen", filter=Q(status__in=[S.PAID_OUT, S.ARRIVED])),
-    )
-    orders = Order.objects.filter(buyer_id=refund.buyer_id).exclude(status=OrderStatus.CANCELED).count()
-    return History(found["refunds"], found["recent"], found["rejected"], found["paid_back"] or 0, orders)

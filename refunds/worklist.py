@@ -1,4 +1,4 @@
-"""待办: which cases lie with whom, for the desk's queues, their counts and the start page."""
+"""待办: which cases lie with whom, for the desk's queues, their counts, the start page; and the next to claim."""
 
 from __future__ import annotations
 
@@ -6,57 +6,86 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db.models import Count, Q
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
 import clock
 from accounts.models import User
 from accounts.roles import Role
 from payments.models import RefundAttempt
-from refunds.models import Lane, Queue, Refund
+from refunds import lifecycle, objections
+from refunds.lifecycle import guards
+from refunds.models import Lane, Queue, Refund, RefundEvent
 from refunds.models import Status as S
+
+#: 客服台的次序, one index (``refund_on_desk``): who urged, whoever urged first; then what can be decided at once
+#: (complete material), frequent buyers' (S4-24: order only, decided alike), and by deadline.
+DESK_ORDER = ["urged_at", "-is_complete", "-is_frequent", "promised_by", "pk"]
+BY_DEADLINE = ["promised_by", "pk"]
+NEWEST = ["-pk"]
 
 
 @dataclass(frozen=True)
 class Worklist:
-    """One tab. ``rows`` says which cases; ``by_deadline`` whether the most urgent comes first, else the newest."""
+    """One tab. ``rows`` says which cases, ``order`` which comes first."""
 
     title: str
     rows: Q
     hint: str = ""
-    by_deadline: bool = True
+    order: Sequence[str] = tuple(BY_DEADLINE)
 
 
-IN_REVIEW = Q(status__in=[S.FIRST_REVIEW, S.SECOND_REVIEW, S.APPEAL_REVIEW])
+ON_DESK = Q(queue__in=[Queue.REVIEWER, Queue.SENIOR, Queue.OPERATOR])  # what the desk's index is about
+IN_REVIEW = ON_DESK & Q(status__in=[S.FIRST_REVIEW, S.SECOND_REVIEW, S.APPEAL_REVIEW])
+FIRST = ON_DESK & Q(status=S.FIRST_REVIEW)
 TO_RELEASE = Q(status=S.APPROVED, lane=Lane.STANDARD)
 RETURNED = Q(status__in=[S.RETURNED, S.REDIRECT_SIGNED])
 MISSING = Q(status=S.PAID_OUT, queue=Queue.REVIEWER)
+OBJECTED = Q(objection__verdict="")
 
 QUEUES: dict[str, Worklist] = {
-    "review": Worklist("待审核", IN_REVIEW, "客服核对后通过、驳回或要求补充"),
-    "second": Worklist("待复核", Q(status=S.SECOND_REVIEW), "超过审批线，等第二位同事"),
-    "appeals": Worklist("申诉", Q(status=S.APPEAL_REVIEW), "由没有审核过的高级审核员处理"),
+    "review": Worklist("待审核", IN_REVIEW, "客服核对后通过、驳回或要求补充", DESK_ORDER),
+    "second": Worklist("待复核", ON_DESK & Q(status=S.SECOND_REVIEW), "超过审批线，等第二位同事", DESK_ORDER),
+    "appeals": Worklist("申诉", ON_DESK & Q(status=S.APPEAL_REVIEW), "由没有审核过的高级审核员处理", DESK_ORDER),
     "escalated": Worklist(
         "已升级",
-        Q(status=S.FIRST_REVIEW, queue=Queue.SENIOR) | IN_REVIEW & Q(queue=Queue.OPERATOR),
+        ON_DESK & (Q(status=S.FIRST_REVIEW, queue=Queue.SENIOR) | IN_REVIEW & Q(queue=Queue.OPERATOR)),
         "超过承诺时间，由高级审核员接手，再晚由运营跟进",
+        DESK_ORDER,
     ),
+    "objections": Worklist("商家异议", OBJECTED, "不动款项，由没有审核过的高级审核员答复", ("objection__due_at", "pk")),
     "merchant": Worklist("商家处理中", Q(status=S.MERCHANT_REVIEW), "等商家答复，逾期自动判定"),
     "evidence": Worklist("等待答复", Q(status__in=[S.AWAITING_EVIDENCE, S.OFFERED]), "审核计时已暂停，等对方"),
     "release": Worklist("待放款", TO_RELEASE, "审核通过，等财务放款"),
     "missing": Worklist("未到账", MISSING, "买家说没有收到，等客服核实"),
     "returned": Worklist("退款异常", RETURNED, "渠道没能退到买家，等财务处理"),
     "processing": Worklist("渠道处理中", Q(status=S.PROCESSING), "已放款，等渠道结果"),
-    "all": Worklist("全部", Q(), by_deadline=False),
+    "all": Worklist("全部", Q(), order=NEWEST),
 }
-TABS = ["mine", "review", "release", "returned", "all"]
-COUNTED = ["review", "second", "appeals", "escalated", "merchant", "evidence", "release", "returned", "processing"]
+#: What each role's page offers beside "mine" and what lies on one's own desk; the tab of the address is always there.
+TABS: dict[str, list[str]] = {
+    Role.REVIEWER: ["mine", "desk", "review", "merchant", "evidence", "missing", "all"],
+    Role.SENIOR: ["mine", "desk", "second", "appeals", "escalated", "objections", "review", "evidence", "all"],
+    Role.FINANCE: ["mine", "release", "returned", "missing", "processing", "all"],
+    Role.OPERATOR: ["mine", "review", "escalated", "appeals", "objections", "merchant", "evidence", "release",
+                    "missing", "returned", "all"],
+}  # fmt: skip
+OF_CASES = [
+    "review", "second", "appeals", "escalated", "merchant", "evidence", "release", "missing", "returned", "processing",
+]  # fmt: skip
+COUNTED = [*OF_CASES, "objections"]
 
 MINE: dict[str, Worklist] = {
-    Role.REVIEWER: Worklist("我的待办", Q(status=S.FIRST_REVIEW) | MISSING),
-    Role.SENIOR: Worklist("我的待办", IN_REVIEW | Q(queue=Queue.SENIOR)),
+    Role.REVIEWER: Worklist("我的待办", ON_DESK & (FIRST | MISSING), order=DESK_ORDER),
+    Role.SENIOR: Worklist("我的待办", ON_DESK & (IN_REVIEW | Q(queue=Queue.SENIOR)), order=DESK_ORDER),
     Role.FINANCE: Worklist("我的待办", TO_RELEASE | RETURNED | Q(queue=Queue.FINANCE)),
     Role.OPERATOR: Worklist("我的待办", Q(status__in=[*S.active(), S.PROCESSING, S.RETURNED])),
+}
+#: Who claims, and what of it first.
+CLAIMED = {
+    Role.REVIEWER: FIRST,
+    Role.SENIOR: IN_REVIEW,
 }
 
 
@@ -64,15 +93,58 @@ def worklist(name: str, user: object) -> Worklist:
     """The named tab; what lies with the person's own role where no tab is named."""
     if name in QUEUES:
         return QUEUES[name]
+    if name == "desk" and isinstance(user, User):
+        return Worklist("我认领的", on_my_desk(user, at=clock.now()), order=DESK_ORDER)
     return MINE[user.role] if isinstance(user, User) and user.role in MINE else QUEUES["all"]
 
 
 def queue_of(query: Mapping[str, str], user: object) -> str:
     """Which tab a list's address asks for. A search looks everywhere unless told where."""
     asked = query.get("queue", "")
-    if asked in QUEUES:
+    if asked in {*QUEUES, "desk"}:
         return asked
     return "all" if query.get("q") else "mine"
+
+
+def tabs_of(user: object) -> list[str]:
+    return TABS.get(user.role, ["all"]) if isinstance(user, User) else ["all"]
+
+
+# --- claimed ----------------------------------------------------------------------------------------------------------
+
+
+def on_my_desk(user: User, *, at: datetime) -> Q:
+    """What this person has claimed, while the claim lasts."""
+    return ON_DESK & Q(claimed_by=user, claimed_at__gt=at - guards.CLAIM_LASTS)
+
+
+def unclaimed(*, at: datetime) -> Q:
+    return Q(claimed_by=None) | Q(claimed_at__lte=at - guards.CLAIM_LASTS)
+
+
+def claim_next(by: User, *, at: datetime) -> Refund | None:
+    """认领下一张: the first in the desk's order that this person may decide and nobody has on their desk; None if there
+    is none. Two at once never get the same: what a colleague is just claiming is passed over. Raises StepRefused."""
+    if by.role not in CLAIMED:
+        return None
+    with transaction.atomic():
+        rows = _decidable(by).filter(CLAIMED[Role(by.role)], unclaimed(at=at)).order_by(*DESK_ORDER)
+        found = rows.select_for_update(no_key=True, skip_locked=True, of=("self",)).first()
+        if found is not None:
+            lifecycle.claim([found], by=by, at=at)
+    return found
+
+
+def _decidable(by: User) -> QuerySet[Refund]:
+    """Nobody decides on an own case, on one of an own shop, or twice on one (I10, P18)."""
+    decided = RefundEvent.objects.filter(refund=OuterRef("pk"), actor=by, step__in=guards.DECIDES)
+    again = Q(status__in=[S.SECOND_REVIEW, S.APPEAL_REVIEW]) & Exists(decided)
+    own = Q(buyer=by) | Q(asked_by=by, asked_by__isnull=False)
+    shops = list(by.shops.values_list("pk", flat=True))
+    return Refund.objects.exclude(own).exclude(shop__in=shops).exclude(again)
+
+
+# --- counted ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -90,12 +162,15 @@ class Backlog:
 
 
 def backlog(*, at: datetime) -> Backlog:
-    """How many cases wait in each queue, and how many of them are late; one query."""
-    open_cases = Refund.objects.filter(status__in=[*S.active(), S.PROCESSING, S.RETURNED])
-    sums = {name: Count("pk", filter=QUEUES[name].rows) for name in COUNTED}
-    late = {f"{name}_late": Count("pk", filter=QUEUES[name].rows & Q(promised_by__lt=at)) for name in COUNTED}
+    """How many cases wait in each queue, and how many of them are late; two queries."""
+    moving = Q(status__in=[*S.active(), S.PROCESSING, S.RETURNED, S.REDIRECT_SIGNED])
+    open_cases = Refund.objects.filter(moving | MISSING)
+    sums = {name: Count("pk", filter=QUEUES[name].rows) for name in OF_CASES}
+    late = {f"{name}_late": Count("pk", filter=QUEUES[name].rows & Q(promised_by__lt=at)) for name in OF_CASES}
     found = open_cases.aggregate(**sums, **late)
-    return Backlog({name: Waiting(found[name], found[f"{name}_late"]) for name in COUNTED})
+    waiting = objections.waiting().aggregate(n=Count("pk"), late=Count("pk", filter=Q(due_at__lt=at)))
+    counted = {name: Waiting(found[name], found[f"{name}_late"]) for name in OF_CASES}
+    return Backlog(counted | {"objections": Waiting(waiting["n"], waiting["late"])})
 
 
 def backlog_now(request: HttpRequest) -> Backlog:

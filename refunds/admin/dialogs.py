@@ -6,113 +6,334 @@ who was first (P2).
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cached_property
 from typing import Any, cast
 from uuid import UUID
 
+from django import forms
 from django.utils import timezone
 
 import clock
-from accounts.desk import DialogForm, called, chosen_keys, note_field, yuan
+from accounts.desk import DialogForm, amount_field, called, canned_field, choice_field, chosen_keys, note_field, yuan
 from accounts.desk_acts import key
 from accounts.models import User
 from accounts.roles import Role
 from notices import wording
 from orders.models import Delivery
-from refunds import disbursement, followups, lifecycle
+from refunds import canned, disbursement, evidence, followups, goods, grounds, lifecycle, objections
 from refunds.casefile import step_words
-from refunds.lifecycle import STEPS, StepRefused
-from refunds.models import Refund, RefundEvent
+from refunds.lifecycle import STEPS, StepRefused, guards
+from refunds.models import Consultation, Objection, Offer, RedirectAgreement, Refund, RefundEvent
 from refunds.models import Status as S
 from refunds.reasons import REASONS
 from shops import checking
+
+#: Steps that only whoever claimed the case takes, as the domain's guards say.
+HELD_BY_CLAIM = {
+    "claim", "hand_over", "request_evidence", "request_more", "approve", "uphold", "reject", "make_offer",
+    "propose_offer", "approve_second", "reject_second", "grant_appeal", "uphold_appeal", "dismiss_appeal",
+}  # fmt: skip
+BY_ANOTHER = {"grant_appeal", "uphold_appeal", "dismiss_appeal"}  # not by who decided the case
 
 # --- steps on one case ----------------------------------------------------------------------------------------------
 
 
 class StepForm(DialogForm):
-    """A step on one case. Where it cannot be taken (any more), the dialog says why, and offers nothing."""
+    """A step on one case: what it is about, and what everybody will read. Where it cannot be taken (any more), the
+    dialog says why, and offers nothing. ``step`` is set by the table (``desk_steps.py``)."""
 
     template = "admin/refunds/refund/dialog_case.html"
     step = ""
 
     @cached_property
     def case(self) -> Refund | None:
-        rows = Refund.objects.select_related("order__policy", "order__shop", "payment__account", "buyer")
+        rows = Refund.objects.select_related("order__policy", "order__shop", "payment__account", "buyer", "claimed_by")
         return rows.filter(pk=key(self.object_id)).first()
 
     @cached_property
     def refusal(self) -> str:
-        user = cast(User, self.request.user)
         if self.case is None:
             return "没有这张退款单。"
-        if S(self.case.status) not in STEPS[self.step].sources:
-            return told_who_was_first(self.case)
-        if self.step not in lifecycle.allowed_steps(self.case, user):
-            return "您不能对这张退款单做这一步：它是您自己的申请，或属于您的店铺。"
-        return self.also_refused(self.case, user)
+        return why_not(self.case, self.step, cast(User, self.request.user), at=clock.now())
 
-    def also_refused(self, case: Refund, user: User) -> str:
-        return ""
+    def arguments(self) -> dict[str, Any]:
+        """What the step's function takes beside the case, by whom and when."""
+        return {name: value for name, value in self.cleaned_data.items() if name not in {"reply", "_form_submitted"}}
 
     def facts(self) -> dict[str, Any]:
-        return {"case": self.case, "reason": reason_of(self.case) if self.case else "", "told": self.told()}
+        if self.case is None or self.refusal:
+            return {}
+        return {
+            "case": self.case,
+            "reason": reason_of(self.case),
+            "told": self.told(),
+            "words": self.case.description,
+            "missing": [guide.title for guide in evidence.missing(self.case)],
+        }
 
-    def told(self) -> dict[str, str] | None:
-        """What the buyer will read, cut where the note goes."""
-        if self.case is None or "note" not in self.fields:
-            return None
-        params = {"refund_no": self.case.refund_no, "amount": yuan(self.case.amount_fen), "note": "\0"}
-        before, cut, after = wording.text(followups.kind_of(self.case, self.step), params).partition("\0")
-        return {"before": before, "after": after, "quotes_note": cut}
+    def told(self) -> list[dict[str, str]]:
+        """What each side will read, cut where the note goes."""
+        case = cast(Refund, self.case)
+        found = []
+        if self.step not in followups.SILENT:
+            found.append(self._telling("买家", followups.kind_of(case, self.step)))
+        if self.step in followups.SHOP_HEARS - followups.ONLY_BY_MACHINE - followups.ONLY_IF_ASKED:
+            found.append(self._telling("商家", f"shop_refund_{self.step}"))
+        return found
+
+    def _telling(self, who: str, kind: str) -> dict[str, str]:
+        case = cast(Refund, self.case)
+        note = "\0" if "note" in self.fields else self.own_words(case)
+        params = {"refund_no": case.refund_no, "amount": yuan(case.amount_fen), "note": note}
+        before, cut, after = wording.text(kind, params).partition("\0")
+        return {"who": who, "before": before, "after": after, "quotes_note": cut}
+
+    def own_words(self, case: Refund) -> str:
+        """What stands for the note where the step asks for none."""
+        return ""
 
 
-class ApproveForm(StepForm):
-    step = "approve"
+class NotedForm(StepForm):
+    """A step with words of its own, or a canned reply where none are written (K4)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        replies = list(canned.in_use(self.step)) if self.case else []
+        if not replies:
+            return
+        self._replies = {str(row.pk): canned.filled(row.text, cast(Refund, self.case)) for row in replies}
+        self._replies |= {
+            f"{row.pk}-en": canned.filled(row.text_en, cast(Refund, self.case)) for row in replies if row.text_en
+        }
+        self._grounds = {str(row.pk): row.ground for row in replies}
+        choices = [(str(row.pk), row.title) for row in replies]
+        choices += [(f"{row.pk}-en", f"{row.title}（英文）") for row in replies if row.text_en]
+        self.fields["reply"] = canned_field(choices, self._replies)
+        before = [name for name in self.fields if name not in {"note", "reply"}]
+        self.order_fields([*before, "reply", "note"])
+
+    def clean(self) -> dict[str, Any]:
+        """The choice itself counts where nothing is written beside it."""
+        said = super().clean() or {}
+        chosen = said.get("reply", "")
+        if chosen and not said.get("note", "").strip():
+            said["note"] = self._replies[chosen]
+            self._errors.pop("note", None)
+        if chosen and "ground" in self.fields and not said.get("ground"):
+            said["ground"] = self._grounds[chosen.removesuffix("-en")]
+            if said["ground"]:
+                self._errors.pop("ground", None)
+        if canned.LEFT_OPEN.search(said.get("note", "")):
+            self.add_error("note", "请把〔…〕处填写完整。")
+        return said
+
+
+class ApproveForm(NotedForm):
     note = note_field(required=False, label="审核说明（选填）", help_text="显示在买家的退款进度页。")
 
-    def also_refused(self, case: Refund, user: User) -> str:
-        return "" if may_approve(case, user) else above_limit_words(case)
+
+class ColleagueForm(NotedForm):
+    """Words for a colleague."""
+
+    note = note_field(required=True, label="说明", help_text="同事可见。")
 
 
-class RejectForm(StepForm):
-    step = "reject"
+class HaltForm(NotedForm):
+    note = note_field(required=True, label="拦截理由", help_text="同事可见；买家只会看到“正在复核，暂缓放款”。")
+
+
+class WordsForm(NotedForm):
+    """Words for the buyer."""
+
+    note = note_field(required=True, label="给买家的话", help_text="买家会读到。")
+
+
+class RefuseForm(NotedForm):
+    """驳回: the ground of the list, and the reason (S1-16, S0-21)."""
+
+    ground = choice_field(
+        choices=[(code, str(ground.title)) for code, ground in grounds.GROUNDS.items()], label="驳回依据"
+    )
     note = note_field(
         required=True,
         label="驳回理由",
         placeholder="写明依据的事实与规则，例如：卡密已于 11-20 20:03 在您的设备上查看，兑换记录显示已使用。",
     )
 
+    def facts(self) -> dict[str, Any]:
+        found = super().facts()
+        if not found:
+            return found
+        hints = [(str(ground.title), str(ground.hint)) for ground in grounds.GROUNDS.values()]
+        return found | {"hints": hints, "without_proof": bool(grounds.without_proof([cast(Refund, self.case)]))}
 
-class EvidenceForm(StepForm):
-    step = "request_evidence"
+
+class AskForm(NotedForm):
+    """要求补充, of the buyer or of the shop (S1-12)."""
+
+    of = choice_field(choices=[("buyer", "买家"), ("merchant", "商家")], label="请谁补充")
     note = note_field(
         required=True, label="需要补充什么", placeholder="例如：请上传兑换页面的报错截图，需能看清时间与卡号后四位。"
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["of"].initial = "buyer"
+        self.fields["of"].required = False
 
-class HaltForm(StepForm):
-    step = "halt"
-    note = note_field(required=True, label="拦截理由", help_text="同事可见；买家只会看到“正在复核，暂缓放款”。")
+    def clean_of(self) -> str:
+        return self.cleaned_data["of"] or "buyer"
+
+    def told(self) -> list[dict[str, str]]:
+        return [
+            self._telling("买家（请买家补充时）", f"refund_{self.step}"),
+            self._telling("商家（请商家补充时）", f"shop_refund_{self.step}"),
+        ]
 
 
-class DisburseForm(StepForm):
-    step = "disburse"
+class ConsultForm(NotedForm):
+    """第三方核实: the supplier, or a technician (S2-8, S3-11)."""
+
+    whom = choice_field(choices=[("supplier", "供应商 / 发卡方"), ("technician", "技术人员")], label="核实对象")
+    note = note_field(
+        required=True, label="要核实什么", help_text="同事可见；买家只会看到“正在核实，需要的时间会长一些”。"
+    )
+
+
+class AnswerForm(NotedForm):
+    """记录核实结果, beside what was asked."""
+
+    note = note_field(required=True, label="对方的答复", help_text="同事可见。")
+
+    def facts(self) -> dict[str, Any]:
+        found = super().facts()
+        asked = Consultation.objects.filter(refund=self.case, answer="").first() if found else None
+        return found | {"asked": asked}
+
+
+class HandOverForm(NotedForm):
+    """转交 to a colleague, or back to the queue."""
+
+    to = choice_field(choices=[], label="转交给")
+    note = note_field(required=False, label="说明（选填）", help_text="同事可见。")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._people = {str(person.pk): person for person in colleagues(self.case, cast(User, self.request.user))}
+        people = [(code, f"{called(who)}（{who.get_role_display()}）") for code, who in self._people.items()]
+        self.fields["to"].choices = [("", "放回队列，谁都可以认领"), *people]  # type: ignore[attr-defined]
+        self.fields["to"].required = False
+
+    def arguments(self) -> dict[str, Any]:
+        return {"note": self.cleaned_data["note"], "to": self._people.get(self.cleaned_data["to"])}
+
+
+class PartForm(NotedForm):
+    """协商 above the limit: a part of the money, within its limits."""
+
+    amount = amount_field()
+    note = note_field(required=True, label="方案的理由", help_text="买家会读到。")
+
+    def clean_amount(self) -> int | None:
+        """Fen."""
+        given = self.cleaned_data["amount"]
+        if given is None:
+            return None
+        least, most = offer_limits(cast(Refund, self.case))
+        fen = int(given * 100)
+        if not least <= fen <= most:
+            raise forms.ValidationError(f"金额须在 {yuan(least)} 与 {yuan(most)} 之间；全额退款请用“通过”。")
+        return fen
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean()
+        if said.get("amount") is None and "amount" not in self._errors and said.get("kind", "part") == "part":
+            self.add_error("amount", "请填写金额。")
+        return said
+
+    def arguments(self) -> dict[str, Any]:
+        return {"note": self.cleaned_data["note"], "amount_fen": self.cleaned_data.get("amount")}
+
+    def facts(self) -> dict[str, Any]:
+        found = super().facts()
+        return found | {"limits": offer_limits(cast(Refund, self.case))} if found else found
+
+
+class OfferForm(PartForm):
+    """协商: a part of the money, or a new code."""
+
+    kind = choice_field(choices=[("part", "部分退款"), ("replacement", "补发新卡密")], label="方案")
+
+    field_order = ("kind", "amount", "reply", "note")
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean()
+        if said.get("kind") == "replacement":
+            said["amount"] = None
+            if refusal := goods.why_not_replaceable(cast(Refund, self.case)):
+                self.add_error("kind", refusal)
+        return said
+
+
+class ConfirmOfferForm(StepForm):
+    """确认方案, beside what a colleague has drafted."""
+
+    def facts(self) -> dict[str, Any]:
+        found = super().facts()
+        return found | {"offer": self.offer} if found else found
+
+    @cached_property
+    def offer(self) -> Offer | None:
+        return Offer.objects.filter(refund=self.case, answer="").select_related("made_by").first()
+
+
+class RedirectForm(StepForm):
+    """确认新去向, beside what the buyer has signed (I13)."""
+
+    def facts(self) -> dict[str, Any]:
+        signed = RedirectAgreement.objects.filter(refund=self.case, confirmed_at=None, lapsed_at=None).first()
+        return super().facts() | {"signed": signed}
+
+
+class ReleaseForm(StepForm):
+    """放款, wherever the money goes."""
+
     template = "admin/refunds/refund/dialog_release.html"
 
     def facts(self) -> dict[str, Any]:
-        obstacle = ""
-        if self.case:
-            obstacle = disbursement.why_not(self.case, at=clock.now())
-        return super().facts() | {"obstacle": obstacle}
+        found = super().facts()
+        return found | {"obstacle": disbursement.why_not(cast(Refund, self.case), at=clock.now())} if found else found
 
 
-class CreditForm(DisburseForm):
-    step = "credit_balance"
+class ObjectionForm(DialogForm):
+    """异议结论, by a senior who has not decided the case; money stays where it is."""
 
+    template = "admin/refunds/refund/dialog_objection.html"
+    verdict = choice_field(
+        choices=[
+            (objections.UPHELD, "成立：不由店铺承担，买家的退款不变"),
+            (objections.DISMISSED, "不成立：维持原判定"),
+        ],
+        label="结论",
+    )
+    note = note_field(required=True, label="结论说明", help_text="商家会读到。")
 
-class ReissueForm(StepForm):
-    step = "reissue"
+    @cached_property
+    def objection(self) -> Objection | None:
+        rows = Objection.objects.select_related("refund__order__shop", "by")
+        return rows.filter(refund=key(self.object_id)).first()
+
+    @cached_property
+    def refusal(self) -> str:
+        if self.objection is None:
+            return "商家没有提出异议。"
+        if self.objection.verdict:
+            return "这项异议已有结论。"
+        return objections.why_not_judge(self.objection.refund, cast(User, self.request.user))
+
+    def facts(self) -> dict[str, Any]:
+        return {"objection": None if self.refusal else self.objection}
 
 
 # --- others ------------------------------------------------------------------------------------------------------
@@ -186,8 +407,60 @@ def explain(refusal: Exception, object_id: str | None) -> str:
     return str(refusal)
 
 
-def may_approve(refund: Refund, user: User) -> bool:
-    return "approve" in lifecycle.allowed_steps(refund, user)
+def why_not(refund: Refund, step: str, user: User, *, at: datetime) -> str:
+    """Why this person does not take this step now, in one sentence; empty: they may. The domain decides again."""
+    if S(refund.status) not in STEPS[step].sources:
+        return told_who_was_first(refund)
+    roles = lifecycle.roles_on(refund, user)
+    if roles <= {Role.BUYER, Role.MERCHANT}:
+        return "您不能对这张退款单做这一步：它是您自己的申请，或属于您的店铺。"
+    if step in HELD_BY_CLAIM and (held := held_by(refund, user, at=at)):
+        return held
+    if step in BY_ANOTHER and decided_before(refund, user):
+        return "您审核过这张退款单，申诉须由另一位高级审核员处理。"
+    if step in lifecycle.allowed_steps(refund, user):
+        return ""
+    return {
+        "approve": f"{above_limit_words(refund)}请用“通过，提交复核”。",
+        "approve_second": f"{above_limit_words(refund)}您已经通过的，由另一位同事复核；有方案的，请用“确认方案”。",
+        "confirm_offer": "没有待确认的方案，或方案是您拟定的，须由另一位同事确认。",
+        "grant_appeal": f"{above_limit_words(refund)}请用“申诉成立，提交复核”。",
+        "reissue": f"{above_limit_words(refund)}请用“重新退款，提交复核”。",
+        "consult": "已有一项核实在进行，请先记录它的结果。",
+        "record_answer": "没有等待结果的核实。",
+        "reopen": "这张订单之后又申请过退款，请在那里继续。",
+        "propose_offer": "金额没有超过审批线，请直接提出方案。",
+        "disburse": "买家选择退至余额，请用“退至余额”。",
+        "credit_balance": "这笔退款原路退回，请用“放款”。",
+        "explain_missing": "买家没有说未到账，无需答复。",
+    }.get(step, "现在不能做这一步，请刷新页面。")
+
+
+def held_by(refund: Refund, user: User, *, at: datetime) -> str:
+    """认领: whoever has it on their desk decides, for half an hour; a senior is not held up."""
+    if user.role == Role.SENIOR or not guards.is_claimed_by_another(refund, user.pk, at):
+        return ""
+    since = timezone.localtime(refund.claimed_at)
+    return f"{called(refund.claimed_by)}于 {since:%H:%M} 认领了这张退款单，半小时内由其处理；请选别的，或请对方转交。"
+
+
+def decided_before(refund: Refund, user: User) -> bool:
+    return RefundEvent.objects.filter(refund=refund, actor=user, step__in=guards.DECIDES).exists()
+
+
+def colleagues(refund: Refund | None, user: User) -> list[User]:
+    """Who may be handed this case: those who may decide it, the nearest first by name; at most two hundred."""
+    if refund is None:
+        return []
+    roles = [Role.REVIEWER, Role.SENIOR] if refund.status == S.FIRST_REVIEW else [Role.SENIOR]
+    own = [refund.buyer_id, refund.asked_by_id, user.pk]
+    rows = User.objects.filter(role__in=roles, is_active=True).exclude(pk__in=[pk for pk in own if pk])
+    return list(rows.exclude(shops=refund.shop_id).order_by("username")[:200])
+
+
+def offer_limits(refund: Refund) -> tuple[int, int]:
+    """(least, most) of an offer, in fen: a fen of every line, and less than what was asked for."""
+    return refund.lines.count(), refund.amount_fen - 1
 
 
 def may_check(refund: Refund, user: User) -> bool:

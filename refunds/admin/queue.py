@@ -1,19 +1,26 @@
-"""The queue of cases: its tabs and its columns."""
+"""The queue of cases: its tabs and its columns, the next one to claim, and the first step right from its row."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import DateTimeField, QuerySet, Value
-from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 import clock
-from accounts.desk import Desk, badge, deadline, list_url, money
+from accounts.desk import Desk, badge, called, deadline, list_url, money, page_url
+from accounts.desk_acts import me
 from refunds import worklist
+from refunds.admin.desk_steps import DESK
 from refunds.admin.dialogs import reason_of
+from refunds.lifecycle import STEPS, StepRefused, guards
 from refunds.models import Queue, Refund
 from refunds.models import Status as S
 from refunds.stages import TONE_OF
@@ -35,12 +42,32 @@ class QueueFilter(admin.SimpleListFilter):
         return queryset.filter(self.worklist.rows)
 
 
+class ClaimFilter(admin.SimpleListFilter):
+    """Whose desk it is on."""
+
+    title = "认领"
+    parameter_name = "claimed"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("nobody", "没有人认领"), ("me", "我认领的"), ("others", "同事认领的")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Refund]) -> QuerySet[Refund]:
+        user, at = me(request), clock.now()
+        if self.value() == "nobody":
+            return queryset.filter(worklist.unclaimed(at=at))
+        if self.value() == "me":
+            return queryset.filter(worklist.on_my_desk(user, at=at))
+        if self.value() == "others":
+            return queryset.exclude(worklist.unclaimed(at=at)).exclude(claimed_by=user)
+        return queryset
+
+
 class CaseList(Desk):
     """退款单 by queue, the most urgent first."""
 
-    list_display = ("number", "buyers_name", "shop", "amount", "why", "state", "waits_for", "due")
+    list_display = ("number", "buyers_name", "shop", "amount", "why", "state", "waits_for", "due", "at_once")
     list_display_links = ("number",)
-    list_filter = (QueueFilter, "status", "lane")
+    list_filter = (QueueFilter, ClaimFilter, "status", "lane", "is_complete")
     sortable_by = ("amount", "due")
     exact_search = (
         "refund_no",
@@ -52,18 +79,40 @@ class CaseList(Desk):
     search_help_text = "退款单号 / 订单号 / 收款单号 / 商户退款单号 / 买家账号"
     list_before_template = "admin/refunds/refund/tabs.html"
 
+    def get_urls(self) -> list[URLPattern]:
+        own = path("claim-next/", self.admin_site.admin_view(self.claim_next_view), name="refunds_refund_claim_next")
+        return [own, *super().get_urls()]
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Refund]:
         rows = Refund.objects.select_related(
-            "shop", "order__shop", "order__policy", "payment__account", "buyer", "asked_by"
+            "shop", "order__shop", "order__policy", "payment__account", "buyer", "asked_by", "claimed_by"
         )
-        return rows.annotate(looked_at=Value(clock.now(), output_field=DateTimeField()))
+        return rows.annotate(
+            looked_at=Value(clock.now(), output_field=DateTimeField()), looked_by=Value(me(request).role)
+        )
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
-        queue = worklist.worklist(worklist.queue_of(request.GET, request.user), request.user)
-        return ["promised_by", "pk"] if queue.by_deadline else ["-pk"]
+        return list(worklist.worklist(worklist.queue_of(request.GET, request.user), request.user).order)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"tabs": _tabs(request)} | (extra_context or {}))
+        context = {"tabs": _tabs(request), "claims": me(request).role in worklist.CLAIMED}
+        return super().changelist_view(request, context | (extra_context or {}))
+
+    def claim_next_view(self, request: HttpRequest) -> HttpResponse:
+        """认领下一张: one click, by POST; two who press at once get two cases."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if me(request).role not in worklist.CLAIMED:
+            raise PermissionDenied
+        try:
+            found = worklist.claim_next(me(request), at=clock.now())
+        except StepRefused as refusal:
+            messages.error(request, str(refusal))
+            return HttpResponseRedirect(list_url(Refund))
+        if found is None:
+            messages.info(request, "没有等您认领的退款单了。")
+            return HttpResponseRedirect(list_url(Refund))
+        return HttpResponseRedirect(page_url(found))
 
     # --- columns
 
@@ -83,20 +132,62 @@ class CaseList(Desk):
 
     @admin.display(description="状态")
     def state(self, refund: Refund) -> SafeString:
-        return badge(S(refund.status).label, TONE_OF.get(S(refund.status), "progress"))
+        marks = [("已催办", "attention")] if refund.urged_at and refund.status in S.reviews() else []
+        marks += [("材料齐全", "good")] if refund.is_complete and refund.status in S.reviews() else []
+        shown = format_html_join("", " {}", ((badge(word, tone),) for word, tone in marks))
+        state = badge(S(refund.status).label, TONE_OF.get(S(refund.status), "progress"))
+        return format_html('<span class="desk-marks">{}{}</span>', state, shown)
 
     @admin.display(description="等谁处理")
-    def waits_for(self, refund: Refund) -> str:
-        return "–" if refund.queue == Queue.NOBODY else str(Queue(refund.queue).label)
+    def waits_for(self, refund: Refund) -> SafeString | str:
+        if refund.queue == Queue.NOBODY:
+            return "–"
+        who = str(Queue(refund.queue).label)
+        if not guards.is_claimed_by_another(refund, 0, _looked_at(refund)):
+            return who
+        since = timezone.localtime(refund.claimed_at)
+        return format_html(
+            '{}<br><small class="desk-quiet">{} {} 认领</small>', who, called(refund.claimed_by), f"{since:%H:%M}"
+        )
 
     @admin.display(description="期限", ordering="promised_by")
     def due(self, refund: Refund) -> SafeString | str:
-        return deadline(refund.promised_by, refund.looked_at)  # type: ignore[attr-defined]
+        return deadline(refund.promised_by, _looked_at(refund))
+
+    @admin.display(description="处理")
+    def at_once(self, refund: Refund) -> SafeString | str:
+        """A clear case is decided from here: the dialog shows what it is about (two clicks)."""
+        name = first_step(refund, str(refund.looked_by))  # type: ignore[attr-defined]
+        if not name:
+            return ""
+        act = self.get_unfold_action(name)
+        button = {
+            "title": STEPS[name].title,
+            "icon": "",
+            "look": "plain",
+            "url": reverse(f"admin:{act.action_name}", args=[refund.pk]),
+            "about": refund.refund_no,
+        }
+        return SafeString(render_to_string("admin/desk/button.html", {"button": button}))
+
+
+def first_step(refund: Refund, role: str) -> str:
+    """The step that a row of the queue offers at once; empty where the case must be read first. By the row alone: the
+    dialog asks everything again."""
+    is_large = refund.amount_fen > refund.order.policy.senior_above_fen
+    release = "credit_balance" if refund.destination == "balance" else "disburse"
+    name = {S.FIRST_REVIEW: "uphold" if is_large else "approve", S.APPROVED: release}.get(S(refund.status), "")
+    return name if name in DESK and role in STEPS[name].who else ""
+
+
+def _looked_at(refund: Refund) -> Any:
+    return refund.looked_at  # type: ignore[attr-defined]
 
 
 def _tabs(request: HttpRequest) -> list[dict[str, Any]]:
     here = worklist.queue_of(request.GET, request.user)
     backlog = worklist.backlog_now(request)
+    names = worklist.tabs_of(request.user)
     return [
         {
             "title": worklist.worklist(name, request.user).title,
@@ -104,5 +195,5 @@ def _tabs(request: HttpRequest) -> list[dict[str, Any]]:
             "here": name == here,
             "waiting": backlog.of(name) if name in worklist.COUNTED else None,
         }
-        for name in [*worklist.TABS[:-1], *([here] if here not in worklist.TABS else []), "all"]
+        for name in [*names[:-1], *([here] if here not in names else []), names[-1]]
     ]

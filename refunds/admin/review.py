@@ -1,4 +1,4 @@
-"""The review page: what ``casefile`` gathers, and a button for each step that ``lifecycle.allowed_steps`` allows."""
+"""The review page: what ``casefile`` gathers, and a button for each step that may be taken now."""
 
 from __future__ import annotations
 
@@ -13,21 +13,18 @@ from accounts import rights
 from accounts.desk_acts import me
 from accounts.models import User
 from accounts.roles import Role
-from refunds import casefile, lifecycle, risk
-from refunds.admin.dialogs import above_limit_words, may_approve, may_check
-from refunds.admin.queue import CaseList
+from refunds import casefile, lifecycle, objections, risk
+from refunds.admin.desk_steps import DESK, MORE, PLAIN
+from refunds.admin.dialogs import BY_ANOTHER, HELD_BY_CLAIM, above_limit_words, decided_before, held_by, may_check
+from refunds.admin.profiles import Profiles
 from refunds.lifecycle import STEPS
 from refunds.models import Queue, Refund
 from refunds.models import Status as S
 
-# The order of the buttons: what decides first, what asks or holds back last.
-DESK_STEPS = ["approve", "reject", "request_evidence", "disburse", "credit_balance", "reissue", "halt"]
+NO_STEPS = {"check_codes", "judge_objection"}
 
 
-PRIMARY = {"approve", "disburse", "credit_balance"}
-
-
-class CasePage(CaseList):
+class CasePage(Profiles):
     """退款单: claim, record and rules side by side, and what may be done now."""
 
     change_form_template = "admin/refunds/refund/review.html"
@@ -39,23 +36,27 @@ class CasePage(CaseList):
         refund = cast("Refund | None", self.get_object(request, unquote(object_id)))
         context: dict[str, Any] = {}
         if refund and self.has_view_permission(request):
-            at = clock.now()
+            at, user = clock.now(), me(request)
             file = casefile.open_file(refund, at=at)
+            steps = steps_now(refund, user)
             context = {
                 "file": file,
                 "hints": risk.hints(file),
                 "at": at,
                 "title": f"退款单 {refund.refund_no}",
                 "subtitle": None,
-                "steps": self._steps(refund, me(request)),
-                "hint": _hint(refund, me(request)),
+                "steps": [self._button(name, refund) for name in steps if DESK[name].look != MORE],
+                "more_steps": [self._button(name, refund) for name in steps if DESK[name].look == MORE],
+                "hint": _hint(refund, user, steps),
                 "check": self._check_button(request, refund),
+                "judge": self._judge_button(request, file),
+                "held": held_by(refund, user, at=at),
             }
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     def may_act(self, request: HttpRequest, act: str) -> bool:
         """By the table of steps: whose job this step is; what is no step stands in the table of rights."""
-        if act == "check_codes":
+        if act in NO_STEPS:
             return rights.may(request.user, act, "refunds.refund")
         step = STEPS["disburse" if act == "release_chosen" else act]
         return self.has_view_permission(request) and me(request).role in step.who
@@ -64,40 +65,62 @@ class CasePage(CaseList):
         """They stand in the page's own bar, not at its head."""
         return []
 
-    def _steps(self, refund: Refund, user: User) -> list[dict[str, Any]]:
-        allowed = set(lifecycle.allowed_steps(refund, user))
-        if "approve" in allowed and not may_approve(refund, user):
-            allowed.remove("approve")  # the hint beside the buttons says whose it is
-        if "reissue" in allowed and lifecycle.open_attempts([refund])[0]:
-            allowed.remove("reissue")  # the hint says what helps
-        return [self._button(name, refund) for name in DESK_STEPS if name in allowed]
-
     def _check_button(self, request: HttpRequest, refund: Refund) -> dict[str, Any] | None:
         if not self.may_act(request, "check_codes") or not may_check(refund, me(request)):
             return None
-        act = self.get_unfold_action("check_codes")
-        address = reverse(f"admin:{act.action_name}", args=[refund.pk])
-        return {"title": act.description, "icon": act.icon, "url": address, "look": "plain"}
+        return self._plain("check_codes", refund)
 
-    def _button(self, name: str, refund: Refund) -> dict[str, Any]:
+    def _judge_button(self, request: HttpRequest, file: casefile.CaseFile) -> dict[str, Any] | None:
+        if file.objection is None or file.objection.verdict or not self.may_act(request, "judge_objection"):
+            return None
+        return (
+            None if objections.why_not_judge(file.refund, me(request)) else self._plain("judge_objection", file.refund)
+        )
+
+    def _plain(self, name: str, refund: Refund) -> dict[str, Any]:
         act = self.get_unfold_action(name)
         address = reverse(f"admin:{act.action_name}", args=[refund.pk])
-        look = "danger" if name in {"reject", "halt"} else "primary" if name in PRIMARY else "plain"
-        return {"title": STEPS[name].title, "icon": act.icon, "url": address, "look": look}
+        return {"title": act.description, "icon": act.icon, "url": address, "look": PLAIN}
+
+    def _button(self, name: str, refund: Refund) -> dict[str, Any]:
+        look = PLAIN if DESK[name].look == MORE else DESK[name].look
+        return self._plain(name, refund) | {"title": STEPS[name].title, "look": look}
 
 
-def _hint(refund: Refund, user: User) -> str:
-    """Why there may be no button, in one sentence."""
+def steps_now(refund: Refund, user: User) -> list[str]:
+    """The steps that have a button on this case now, in the table's order."""
+    allowed = set(lifecycle.allowed_steps(refund, user))
+    if allowed & {"reissue", "reissue_above_limit", "confirm_redirect"} and lifecycle.open_attempts([refund])[0]:
+        allowed -= {"reissue", "reissue_above_limit", "confirm_redirect"}  # the hint says what helps
+    if held_by(refund, user, at=clock.now()):
+        allowed -= HELD_BY_CLAIM
+    if allowed & BY_ANOTHER and decided_before(refund, user):
+        allowed -= BY_ANOTHER
+    if refund.claimed_by_id == user.pk:
+        allowed.discard("claim")
+    if "approve" in allowed:
+        allowed.discard("uphold")  # one decision is enough
+    return [name for name in DESK if name in allowed]
+
+
+def _hint(refund: Refund, user: User, steps: list[str]) -> str:
+    """Why there may be no button, or not the expected one, in one sentence."""
     roles = lifecycle.roles_on(refund, user)
     if roles <= {Role.BUYER, Role.MERCHANT}:
         return "这张退款单与您本人或您的店铺有关，须由其他同事处理。"
-    if refund.status == S.RETURNED and (attempt := lifecycle.open_attempts([refund])[0]):
+    if refund.status in {S.RETURNED, S.REDIRECT_SIGNED} and (attempt := lifecycle.open_attempts([refund])[0]):
         return (
             f"渠道还没有关闭 {attempt.request_no}，不能重新发放。请打开下方这笔渠道退款，按那里的提示处理；"
             "关闭后，这里会出现“重新原路退款”。"
         )
-    if lifecycle.allowed_steps(refund, user):
-        return above_limit_words(refund) if refund.status == S.FIRST_REVIEW and not may_approve(refund, user) else ""
+    if held := held_by(refund, user, at=clock.now()):
+        return held
+    if refund.status == S.APPEAL_REVIEW and user.role == Role.SENIOR and decided_before(refund, user):
+        return "您审核过这张退款单，申诉须由另一位高级审核员处理。"
+    if refund.status in {S.FIRST_REVIEW, S.SECOND_REVIEW, S.APPEAL_REVIEW} and lifecycle.above_limit([refund]):
+        return above_limit_words(refund)
+    if steps:
+        return ""
     if refund.queue == Queue.NOBODY:
         return "已结束，无需处理。"
     return f"现在等{Queue(refund.queue).label}处理。"

@@ -2,131 +2,36 @@
 
 from __future__ import annotations
 
-from typing import cast
+import inspect
+from collections.abc import Callable
+from typing import Any, cast
 
 from django.contrib import admin, messages
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 import clock
 from accounts.desk import link, list_url, page_url, staff_act, yuan
-from accounts.desk_acts import me
-from refunds import disbursement, lifecycle
-from refunds.admin.dialogs import (
-    ApproveForm,
-    CheckForm,
-    CreditForm,
-    DisburseForm,
-    EvidenceForm,
-    HaltForm,
-    ReissueForm,
-    RejectForm,
-    ReleaseChosenForm,
-    StepForm,
-    explain,
-)
-from refunds.admin.review import DESK_STEPS, CasePage
+from accounts.desk_acts import log, me
+from refunds import disbursement, lifecycle, objections
+from refunds.admin.desk_steps import DESK, DESK_STEPS, DeskStep
+from refunds.admin.dialogs import CheckForm, ObjectionForm, ReleaseChosenForm, StepForm, explain
+from refunds.admin.review import CasePage
 from refunds.disbursement import Released
 from refunds.lifecycle import StepRefused
 from refunds.models import Destination, Refund
 from shops import checking
 from shops.suppliers.base import SupplierError
 
+RELEASES = {"disburse", "credit_balance"}  # through ``disbursement.release``, which sets aside what cannot be sent
 
-@admin.register(Refund)
+
 class RefundDesk(CasePage):
-    """The whole of it: queue, page, steps."""
+    """The whole of it: queue, page, steps. The steps of the table are added below."""
 
     chosen_acts = ("release_chosen",)
-    actions_detail = (*DESK_STEPS, "check_codes")
-
-    @staff_act(
-        ApproveForm, title="通过退款申请", submit="确认通过", icon="check", refused_by=(StepRefused,), explain=explain
-    )
-    def approve(self, request: HttpRequest, form: ApproveForm, object_id: str) -> str:
-        case = _case(form)
-        lifecycle.approve([case], by=me(request), at=clock.now(), note=form.cleaned_data["note"])
-        return self._done(request, case, "已通过，等待财务放款")
-
-    @staff_act(
-        RejectForm,
-        title="驳回退款申请",
-        submit="确认驳回",
-        icon="close",
-        danger=True,
-        refused_by=(StepRefused,),
-        explain=explain,
-    )
-    def reject(self, request: HttpRequest, form: RejectForm, object_id: str) -> str:
-        case = _case(form)
-        lifecycle.reject([case], by=me(request), at=clock.now(), note=form.cleaned_data["note"])
-        return self._done(request, case, "已驳回，理由已告知买家")
-
-    @staff_act(
-        EvidenceForm,
-        title="要求买家补充材料",
-        description="审核计时暂停；到期未补充，按现有材料继续审核。",
-        submit="发给买家",
-        icon="add_photo_alternate",
-        refused_by=(StepRefused,),
-        explain=explain,
-    )
-    def request_evidence(self, request: HttpRequest, form: EvidenceForm, object_id: str) -> str:
-        case = _case(form)
-        lifecycle.request_evidence([case], by=me(request), at=clock.now(), note=form.cleaned_data["note"])
-        return self._done(request, case, "已请买家补充材料")
-
-    @staff_act(
-        HaltForm,
-        title="拦截，退回审核",
-        submit="确认拦截",
-        icon="front_hand",
-        danger=True,
-        refused_by=(StepRefused,),
-        explain=explain,
-    )
-    def halt(self, request: HttpRequest, form: HaltForm, object_id: str) -> str:
-        case = _case(form)
-        lifecycle.halt([case], by=me(request), at=clock.now(), note=form.cleaned_data["note"])
-        return self._done(request, case, "已拦截，退回人工审核")
-
-    @staff_act(
-        DisburseForm,
-        title="放款，原路退回",
-        submit="确认放款",
-        icon="payments",
-        refused_by=(StepRefused,),
-        explain=explain,
-    )
-    def disburse(self, request: HttpRequest, form: DisburseForm, object_id: str) -> str:
-        return _release(request, form)
-
-    @staff_act(
-        CreditForm,
-        title="放款，退至买家余额",
-        submit="确认放款",
-        icon="account_balance_wallet",
-        refused_by=(StepRefused,),
-        explain=explain,
-    )
-    def credit_balance(self, request: HttpRequest, form: CreditForm, object_id: str) -> str:
-        return _release(request, form)
-
-    @staff_act(
-        ReissueForm,
-        title="重新原路退款",
-        description="渠道已关闭上一笔退款。退款单回到“审核通过”，放款时使用新的商户退款单号。",
-        submit="确认",
-        icon="replay",
-        refused_by=(StepRefused,),
-        explain=explain,
-    )
-    def reissue(self, request: HttpRequest, form: ReissueForm, object_id: str) -> str:
-        case = _case(form)
-        lifecycle.reissue([case], by=me(request), at=clock.now())
-        messages.success(request, _with_link(case, "已回到“审核通过”，可再次放款"))
-        return page_url(case)
+    actions_detail = (*DESK_STEPS, "check_codes", "judge_objection")
 
     @staff_act(
         CheckForm,
@@ -145,6 +50,23 @@ class RefundDesk(CasePage):
         return ""
 
     @staff_act(
+        ObjectionForm,
+        title="答复商家异议",
+        description="不动款项，也不重开退款单；成立的，记下由平台承担的金额。",
+        submit="发给商家",
+        icon="balance",
+        refused_by=(StepRefused,),
+    )
+    def judge_objection(self, request: HttpRequest, form: ObjectionForm, object_id: str) -> str:
+        objection = form.objection
+        if objection is not None:  # a form without one has refused already
+            said = form.cleaned_data
+            objections.judge(objection, by=me(request), at=clock.now(), verdict=said["verdict"], note=said["note"])
+            log(request, [objection.refund], "答复商家异议")
+            messages.success(request, "已答复商家异议，商家会收到通知。")
+        return ""
+
+    @staff_act(
         ReleaseChosenForm,
         title="放款",
         submit="确认放款",
@@ -156,10 +78,41 @@ class RefundDesk(CasePage):
         tell(request, disbursement.release_each(form.ready, by=me(request), at=clock.now()))
         return list_url(Refund)
 
-    def _done(self, request: HttpRequest, case: Refund, words: str) -> str:
-        """Told on the queue, where the next case waits."""
-        messages.success(request, _with_link(case, words))
-        return list_url(Refund)
+
+def _act(name: str, about: DeskStep) -> Callable[..., HttpResponse]:
+    """The act of one row of the table."""
+
+    def run(desk: RefundDesk, request: HttpRequest, form: StepForm, object_id: str) -> str:
+        case = cast(Refund, form.case)  # a form without a case has refused already
+        if name in RELEASES:
+            return _release(request, case)
+        take(name, case, request=request, **form.arguments())
+        messages.success(request, _with_link(case, about.done))
+        return page_url(case) if about.stays else list_url(Refund)  # the queue: where the next case waits
+
+    run.__name__ = name
+    return staff_act(
+        type(f"{name}_form", (about.form,), {"step": name}),
+        title=about.title,
+        description=about.description,
+        submit=about.submit,
+        icon=about.icon,
+        danger=about.is_dangerous,
+        refused_by=(StepRefused,),
+        explain=explain,
+    )(run)
+
+
+def take(name: str, case: Refund, *, request: HttpRequest, **arguments: Any) -> None:
+    """The step's own function, which takes one case or several. Raises StepRefused."""
+    function = getattr(lifecycle, name)
+    several = next(iter(inspect.signature(function).parameters)) == "refunds"
+    function([case] if several else case, by=me(request), at=clock.now(), **arguments)
+
+
+for _name, _about in DESK.items():
+    setattr(RefundDesk, _name, _act(_name, _about))
+admin.site.register(Refund, RefundDesk)
 
 
 def tell(request: HttpRequest, released: Released) -> None:
@@ -177,15 +130,11 @@ def tell(request: HttpRequest, released: Released) -> None:
         messages.error(request, _with_link(refund, f"没有放款：{explain(refusal, str(refund.pk))}"))
 
 
-def _release(request: HttpRequest, form: StepForm) -> str:
+def _release(request: HttpRequest, case: Refund) -> str:
     """放款, wherever the case's money goes; back to the queue once it went."""
-    released = disbursement.release([_case(form)], by=me(request), at=clock.now())
+    released = disbursement.release([case], by=me(request), at=clock.now())
     tell(request, released)
     return list_url(Refund) if released.sent else ""
-
-
-def _case(form: StepForm) -> Refund:
-    return cast(Refund, form.case)  # a form without a case has refused already
 
 
 def _with_link(refund: Refund, words: str) -> SafeString:

@@ -18,7 +18,7 @@ def test_the_second_reads_who_was_first(sits, reviewed, reviewer, senior):
     assert "驳回理由" in text(second.dialog("reject", refund))  # already open
     first.does("approve", refund, note="属实")
 
-    answer = second.does("reject", refund, note="不属实")
+    answer = second.does("reject", refund, note="不属实", ground="not_so")
 
     page = second.reads(answer)
     assert "reviewer（客服审核员）已于" in page
@@ -40,7 +40,7 @@ def test_many_at_the_very_same_moment_make_one_decision(sits, reviewed, reviewer
     def decide(person, step: str) -> None:
         seat = sits(person)
         gate.wait()
-        pages.append(seat.reads(seat.does(step, refund, note="我来")))
+        pages.append(seat.reads(seat.does(step, refund, note="我来", ground="not_so")))
         connection.close()
 
     people = [(reviewer, "approve"), (senior, "reject"), (senior, "request_evidence")] * 2
