@@ -11,6 +11,7 @@ from django.db import transaction
 
 from accounts.models import User
 from integrations import keys
+from notices import telling
 from notices.models import Notice
 from shops import people, rights
 from shops.models import Shop, ShopMember, ShopRole
@@ -42,7 +43,7 @@ def _remind(shop: Shop, gone: User, at: datetime) -> None:
     if not known_keys + known_secrets:
         return
     stay = shop.memberships.filter(role__in=rights.TABLE["integrations"]).exclude(user=gone)
-    Notice.objects.bulk_create(
+    telling.tell(
         Notice(
             recipient_id=owner, kind="owner_knew_keys", path="/shop/keys/", created_at=at,
             params={"shop": shop.name, "name": gone.username, "keys": known_keys, "secrets": known_secrets},

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 import clock
-from accounts.desk import Desk, DialogForm, link, staff_act, tone_badge
+from accounts.desk import Desk, DialogForm, link, page_url, staff_act, tone_badge
 from accounts.desk_acts import ActsDesk, key, log, when
 from notices import sending, wording
 from notices.models import DeliveryStatus, Notice, NoticeDelivery
@@ -111,10 +111,11 @@ class NoticeDeliveryDesk(ActsDesk):
         return trouble(row.last_error) or "–"
 
     @staff_act(SendAgainForm, title="再发一次", submit="再发一次", icon="send")
-    def send_again(self, request: HttpRequest, form: Any, object_id: str) -> None:
+    def send_again(self, request: HttpRequest, form: Any, object_id: str) -> str:
         row = NoticeDelivery.objects.get(pk=key(object_id))
         if sending.send_again(row, at=clock.now()):
             log(request, [row], "再发一次")
             messages.success(request, "已排队，马上再发。")
         else:
             messages.error(request, "这条消息刚刚已被处理。")
+        return page_url(row)

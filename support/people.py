@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from accounts import rights
 from accounts.models import User
 from accounts.roles import Role
+from notices import telling
 from notices.models import Notice
 from orders.models import Order
 from shops.models import ShopMember
@@ -43,12 +44,9 @@ def at_tier(tier: Tier) -> QuerySet[User]:
 
 def tell(readers: Iterable[int], kind: str, *, path: str, source: str, at: datetime, **params: str) -> None:
     """A notice for each of these accounts; ``source`` makes it one, however often it is told."""
-    Notice.objects.bulk_create(
-        [
-            Notice(recipient_id=reader, kind=kind, params=params, path=path, source=source, created_at=at)
-            for reader in dict.fromkeys(readers)
-        ],
-        ignore_conflicts=True,
+    telling.tell(
+        Notice(recipient_id=reader, kind=kind, params=params, path=path, source=source, created_at=at)
+        for reader in dict.fromkeys(readers)
     )
 
 
