@@ -25,8 +25,11 @@ def test_splitting_a_refund_does_not_escape_the_approval_limit(buy, reveal, appl
     rest = apply(order, amount_fen=13_800)
     with pytest.raises(lifecycle.StepRefused) as refusal:
         lifecycle.approve([rest], by=reviewer, at=clock.now())
-    assert refusal.value.code == "above_your_limit"
-    lifecycle.approve([rest], by=senior, at=clock.now())
+    assert refusal.value.code == "needs_second_person"
+    with pytest.raises(lifecycle.StepRefused):
+        lifecycle.approve([rest], by=senior, at=clock.now())
+    lifecycle.uphold([rest], by=reviewer, at=clock.now())
+    lifecycle.approve_second([rest], by=senior, at=clock.now())
 
 
 def test_a_halted_case_shows_no_time_for_what_is_ahead(buy, reveal, apply, reviewer, finance):
@@ -50,7 +53,7 @@ def test_an_ended_case_ends_its_track_with_its_own_time(buy, reveal, apply, revi
     refund = apply(order)
     at = clock.now()
     if end == "reject":
-        lifecycle.reject([refund], by=reviewer, at=at, note="记录显示已使用")
+        lifecycle.reject([refund], by=reviewer, at=at, note="与记录不符")
     else:
         lifecycle.withdraw(refund, by=refund.buyer, at=at)
     refund.refresh_from_db()

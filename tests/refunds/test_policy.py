@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from money import share_out
-from refunds import policy
-from refunds.models import Lane, Status
+from orders.models import Order
+from refunds import clocking, policy
+from refunds.models import Lane, Refund, Status
 from refunds.policy import Cap, Facts, Terms
+from shops.models import RefundPolicy
 
 DELIVERED = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 TERMS = Terms(
@@ -237,13 +239,23 @@ def test_what_is_missing_is_told_and_turns_nobody_down():
 
 
 @pytest.mark.parametrize(
-    ("is_complete", "is_cross_border", "hours"), [(False, False, 48), (True, False, 24), (True, True, 36)]
+    ("is_complete", "is_large", "is_cross_border", "hours"),
+    [
+        (False, False, False, 48),
+        (True, False, False, 24),
+        (True, False, True, 36),
+        (False, True, False, 72),
+        (True, True, False, 72),
+        (True, True, True, 84),
+    ],
 )
-def test_complete_is_sooner_and_abroad_is_later(is_complete, is_cross_border, hours):
-    """S0-17, S3-14."""
-    words = {"is_complete": is_complete, "is_cross_border": is_cross_border}
-    assert policy.hours_to_review(usual=48, complete=24, extra=12, **words) == hours
-    assert policy.hours_to_review(usual=12, complete=24, extra=0, **words) == 12  # never later for being complete
+def test_complete_is_sooner_large_and_abroad_are_later(is_complete, is_large, is_cross_border, hours):
+    """S0-17, S2-8, S3-14."""
+    words = {"is_complete": is_complete, "is_large": is_large, "is_cross_border": is_cross_border}
+    assert policy.hours_to_review(usual=48, complete=24, high_value=72, extra=12, **words) == hours
+    never_later_for_being_complete = policy.hours_to_review(usual=12, complete=24, high_value=12, extra=0, **words)
+    never_sooner_for_being_large = policy.hours_to_review(usual=90, complete=90, high_value=72, extra=0, **words)
+    assert (never_later_for_being_complete, never_sooner_for_being_large) == (12, 90)
 
 
 @given(st.data())
@@ -270,25 +282,40 @@ def test_the_first_of_equals_gets_the_odd_fen():
 
 @pytest.mark.parametrize("status", Status)
 def test_every_status_that_waits_has_a_promise(status):
-    """I4: what does not rest has a time by which its owner is late."""
-    lasts = policy.promise(status, Lane.STANDARD, review_hours=48, evidence_hours=72)
-    rests = {Status.REJECTED, Status.WITHDRAWN, Status.ARRIVED, Status.PAID_OUT}
-    assert (lasts is None) == (status in rests)
+    """I4: what does not rest has a time by which its owner is late; what is paid out, the channel's last day."""
+    lasts = clocking.hours_of(case_of(Lane.STANDARD, RefundPolicy()), status)
+    assert (lasts is None) == (status in {*Status.at_rest(), Status.PAID_OUT})
+    assert lasts is None or lasts > 0
 
 
 @pytest.mark.parametrize(
     ("status", "lane", "hours"),
     [
         (Status.SUBMITTED, Lane.STANDARD, 2),  # S3-10
+        (Status.MERCHANT_REVIEW, Lane.STANDARD, 20),  # S4-9: at most half of the review's
         (Status.APPROVED, Lane.ONE_CLICK, 2),  # S2-11
         (Status.APPROVED, Lane.UNDELIVERED, 2),
-        (Status.APPROVED, Lane.STANDARD, 24),
-        (Status.FIRST_REVIEW, Lane.STANDARD, 48),
+        (Status.APPROVED, Lane.STANDARD, 21),
+        (Status.FIRST_REVIEW, Lane.STANDARD, 40),
+        (Status.AWAITING_EVIDENCE, Lane.STANDARD, 70),
+        (Status.OFFERED, Lane.STANDARD, 45),
+        (Status.SECOND_REVIEW, Lane.STANDARD, 22),
+        (Status.APPEAL_REVIEW, Lane.STANDARD, 71),
+        (Status.RETURNED, Lane.STANDARD, 21),
+        (Status.REDIRECT_SIGNED, Lane.STANDARD, 21),
     ],
 )
 def test_what_is_promised(status, lane, hours):
-    """S4-22."""
-    assert policy.promise(status, lane, review_hours=48, evidence_hours=72) == timedelta(hours=hours)
+    """S4-22: every number is the policy's, apart from the machine's own two hours."""
+    terms = RefundPolicy(
+        merchant_hours=36, review_hours=40, second_review_hours=22, appeal_review_hours=71, evidence_hours=70,
+        offer_hours=45, release_hours=21,
+    )  # fmt: skip
+    assert clocking.hours_of(case_of(lane, terms), status) == hours
+
+
+def case_of(lane, terms):
+    return Refund(lane=lane, order=Order(policy=terms))
 
 
 @pytest.mark.parametrize(
