@@ -1,4 +1,4 @@
-"""Who is who. What a role may do stands in ``refunds/lifecycle.py`` and ``accounts/rights.py``, not in group rows."""
+"""Who is who. What a role may do stands in ``refunds/lifecycle/`` and ``accounts/rights.py``, not in group rows."""
 
 from __future__ import annotations
 

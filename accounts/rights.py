@@ -1,6 +1,6 @@
 """权限表: which role sees what on the staff desk, and what it may change there. The only place that says so (X14).
 
-Who may take which step of a refund stands in ``refunds/lifecycle.py``: the desk asks there. Group rows, permission rows
+Who may take which step of a refund stands in ``refunds/lifecycle/``: the desk asks there. Group rows, permission rows
 and ``is_superuser`` are never looked at, and nothing is ever deleted.
 """
 

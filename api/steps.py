@@ -1,4 +1,4 @@
-"""The steps of ``refunds/lifecycle.py`` that persons take, as the API offers them, each with the words it needs."""
+"""The steps of ``refunds/lifecycle/`` that persons take, as the API offers them, each with the words it needs."""
 
 from __future__ import annotations
 

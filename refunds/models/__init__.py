@@ -1,4 +1,4 @@
-"""The case: who asks, who decides, by when, with which proof. ``lifecycle.py`` is the only code that moves it."""
+"""The case: who asks, who decides, by when, with which proof. ``lifecycle/`` is the only code that moves it."""
 
 from refunds.models.balance import BalanceCredit
 from refunds.models.canned import CannedReply

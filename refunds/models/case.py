@@ -23,7 +23,7 @@ def new_refund_no() -> str:
 
 
 class Status(models.TextChoices):
-    """状态. What leads from one to the next is the table in ``lifecycle.py``; what buyers see is ``stages.py``."""
+    """状态. What leads from one to the next stands in ``lifecycle/``; what buyers see is ``stages.py``."""
 
     SUBMITTED = "submitted", _("已提交")
     MERCHANT_REVIEW = "merchant_review", _("商家处理")

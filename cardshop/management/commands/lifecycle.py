@@ -1,4 +1,4 @@
-"""`manage.py lifecycle`: the picture of a refund's life, drawn from the table in ``refunds/lifecycle.py``.
+"""`manage.py lifecycle`: the picture of a refund's life, drawn from the table in ``refunds/lifecycle/table.py``.
 
 ``--write`` puts it into the READMEs between their marks; ``--check`` fails when they no longer show the table.
 """
