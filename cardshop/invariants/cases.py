@@ -55,7 +55,11 @@ def who_decides_is_somebody_else() -> Broken:
     """I10: not who asked; above the limit two people; and who was for it does not release."""
     decisions = RefundEvent.objects.filter(step__in=DECISIONS | BY_SHOP, actor__isnull=False)
     own = decisions.filter(Q(actor=F("refund__buyer")) | Q(actor=F("refund__asked_by")))
-    for_it = {"refund__events__step__in": FAVORABLE, "refund__events__actor": F("released_by")}
+    for_it = {
+        "refund__events__step__in": FAVORABLE,
+        "refund__events__actor": F("released_by"),
+        "refund__events__at__lte": F("created_at"),  # who released what came back may look at it again
+    }
     released = Disbursement.objects.filter(released_by__isnull=False, **for_it).distinct()
     credited = BalanceCredit.objects.filter(released_by__isnull=False, **for_it).distinct()
     return [
