@@ -6,19 +6,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import translation
+from django.utils.translation import gettext
 
 from accounts.roles import Role
 from cardshop import translations
-from refunds.lifecycle import BACK, SAME, STEPS, Step
+from refunds.lifecycle import BACK, REVIEWS, SAME, STEPS, Step
 from refunds.models import Status
 
 READMES = {"README.md": "zh-hans", "README.en.md": "en"}
+ANY_REVIEW = "any_review"
 MARKS = re.compile(r"(<!-- lifecycle: .*? -->\n).*?(<!-- /lifecycle -->)", re.S)
 
 
@@ -46,14 +49,16 @@ class Command(BaseCommand):
 
 
 def picture() -> str:
-    """A Mermaid state diagram with a line for each step."""
-    names = [f'    state "{status.label}" as {status.value}' for status in Status]
-    arrows = [
-        f"    {source} --> {target}: {name} ({_who(step)})"
-        for name, step in STEPS.items()
-        for source, target in _ends(step)
-    ]
-    lines = ["```mermaid", "stateDiagram-v2", *names, "    [*] --> submitted: submit", *arrows, "```", ""]
+    """A Mermaid state diagram with a line for each step; what any review may come to is drawn once for all of them."""
+    inside = [f'        state "{status.label}" as {status.value}' for status in Status if status in REVIEWS]
+    outside = [f'    state "{status.label}" as {status.value}' for status in Status if status not in REVIEWS]
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for name, step in STEPS.items():
+        for ends in _ends(step):
+            arrows.setdefault(ends, []).append(f"{name} ({_who(step)})")
+    drawn = [f"    {source} --> {target}: {' · '.join(names)}" for (source, target), names in arrows.items()]
+    group = [f'    state "{gettext("审核中")}" as {ANY_REVIEW} {{', *inside, "    }"]
+    lines = ["```mermaid", "stateDiagram-v2", *outside, *group, "    [*] --> submitted: submit", *drawn, "```", ""]
     return "\n".join(lines)
 
 
@@ -62,13 +67,16 @@ def _ends(step: Step) -> list[tuple[str, str]]:
     if step.target == SAME:
         return []
     if step.target == BACK:
-        asked = [name for name, other in STEPS.items() if other.target in step.sources]
-        return [
-            (status.value, source.value)
-            for status in Status if status in step.sources
-            for source in Status if any(source in STEPS[name].sources for name in asked)
-        ]  # fmt: skip
-    return [(status.value, str(Status(step.target).value)) for status in Status if status in step.sources]
+        asked = {source for other in STEPS.values() if other.target in step.sources for source in other.sources}
+        return [(source, back) for source in _sources(step.sources) for back in _sources(asked)]
+    return [(source, str(Status(step.target).value)) for source in _sources(step.sources)]
+
+
+def _sources(statuses: Collection[Status]) -> list[str]:
+    """One name for all reviews, where all of them are meant."""
+    is_any = set(statuses) >= REVIEWS
+    alone = [status.value for status in Status if status in statuses and not (is_any and status in REVIEWS)]
+    return [*([ANY_REVIEW] if is_any else []), *alone]
 
 
 def _who(step: Step) -> str:
