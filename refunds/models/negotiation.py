@@ -77,7 +77,8 @@ class Offer(models.Model):
             models.UniqueConstraint(name="one_open_offer_per_refund", fields=["refund"], condition=Q(answer="")),
             models.CheckConstraint(
                 name="offer_is_money_or_a_code",
-                condition=Q(kind="part", amount_fen__gt=0) | Q(kind="replacement", amount_fen__isnull=True),
+                condition=Q(kind="part", amount_fen__isnull=False, amount_fen__gt=0)  # a check lets NULL > 0 pass
+                | Q(kind="replacement", amount_fen__isnull=True),
             ),
             models.CheckConstraint(name="offer_answer_is_listed", condition=Q(answer__in=["", *Answer.values])),
             models.CheckConstraint(
