@@ -85,7 +85,7 @@ def answering_for(shop_id: int) -> list[int]:
 def _members(shops: Collection[int]) -> dict[int, list[int]]:
     """{shop: those who may answer for it}."""
     found: dict[int, list[int]] = defaultdict(list)
-    roles = rights.TABLE["orders"]
+    roles = rights.TABLE["refunds"]
     for shop_id, user_id in ShopMember.objects.filter(shop__in=shops, role__in=roles).values_list("shop", "user"):
         found[shop_id].append(user_id)
     return found

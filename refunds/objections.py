@@ -22,7 +22,7 @@ from notices.models import Notice
 from orders import masking
 from refunds import clocking, clocks, evidence, followups
 from refunds.lifecycle import StepRefused, guards, roles_on
-from refunds.lifecycle.taking import reread
+from refunds.lifecycle.taking import demand_charge, reread
 from refunds.models import Objection, Refund, RefundEvent
 from refunds.models import Status as S
 
@@ -69,6 +69,7 @@ def object(refund: Refund, *, by: User, at: datetime, text: str, images: Sequenc
         case = _locked(refund)
         if R.MERCHANT not in roles_on(case, reread(by)):
             raise StepRefused("not_yours", _("只有店铺成员可以对自己店铺的退款单提出异议。"))
+        demand_charge(case, reread(by))
         if refusal := why_not(case, at=at):
             raise StepRefused("cannot_object", refusal)
         made = Objection.objects.create(

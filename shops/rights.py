@@ -23,6 +23,7 @@ ONLY_OWNER = frozenset({OWNER})
 #: What is done, and by whom.
 TABLE: dict[str, frozenset[ShopRole]] = {
     "orders": EVERYBODY,  # see orders and refunds, cancel what is out of stock, report on a service, see its recipient
+    "refunds": IN_CHARGE,  # answer claims: agree, contest, offer, lay down evidence, object. It is the shop's money
     "talk": EVERYBODY,  # speak for the shop on an order
     "products": IN_CHARGE,  # put up, change, list and unlist
     "stock": IN_CHARGE,  # import codes, take them out, release them from quarantine

@@ -11,7 +11,7 @@ from refunds import clocking
 from refunds.lifecycle import guards
 from refunds.lifecycle.guards import above_limit
 from refunds.lifecycle.table import STEPS
-from refunds.lifecycle.taking import demand_role, reread, roles_on
+from refunds.lifecycle.taking import demand_role, is_in_charge, reread, roles_on
 from refunds.models import Consultation, Destination, Offer, OfferKind, Queue, Refund, RefundEvent
 from refunds.models import Status as S
 
@@ -20,6 +20,8 @@ def allowed_steps(refund: Refund, by: User) -> list[str]:
     """The steps that this person may take on this case now, in the order of the table. Each is decided again under
     its lock; what a guard is sure to refuse is not offered."""
     roles = roles_on(refund, by)
+    if not is_in_charge(refund, by):
+        return []
     steps = [name for name, step in STEPS.items() if S(refund.status) in step.sources and step.who & roles]
     return [name for name in steps if name not in _shut(refund, by, roles)] if steps else []
 
@@ -57,7 +59,7 @@ def _shut(refund: Refund, by: User, roles: frozenset[R]) -> set[str]:
         shut |= {"appeal", "reopen"}
     if status == S.REJECTED and (refund.appeal_until is None or at >= refund.appeal_until):
         shut.add("appeal")
-    if status == S.PAID_OUT and not clocking.is_missing(refund, at=at):
+    if status == S.PAID_OUT and (refund.queue == Queue.REVIEWER or not clocking.is_missing(refund, at=at)):
         shut.add("report_missing")
     if status == S.PAID_OUT and refund.queue in {Queue.MACHINE, Queue.NOBODY}:
         shut.add("explain_missing")

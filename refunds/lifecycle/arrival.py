@@ -44,6 +44,8 @@ def report_missing(refund: Refund, *, by: User, at: datetime) -> None:
         case = taken.refunds[0]
         if not clocking.is_missing(case, at=at):
             raise StepRefused("too_early", _("还没有超过预计到账日；超过后仍未到账，可在这里告诉我们。"))
+        if case.queue == Queue.REVIEWER:
+            raise StepRefused("reported", _("已收到您的反馈，客服正在向渠道核实，请勿重复提交。"))
         case.queue = Queue.REVIEWER
         clocking.extend(case, clocking.MISSING_HOURS, at=at)
 

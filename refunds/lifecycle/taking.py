@@ -18,6 +18,8 @@ from refunds import clocking, followups
 from refunds.lifecycle.table import BACK, QUEUE_OF, SAME, STEPS, Step
 from refunds.models import Lane, Queue, Refund, RefundEvent
 from refunds.models import Status as S
+from shops import rights
+from shops.models import ShopMember
 
 SWEEP = "refunds.sweep"
 
@@ -90,7 +92,7 @@ def roles_on(refund: Refund, by: User | None) -> frozenset[R]:
         return frozenset({R.SYSTEM})
     if by.pk in {refund.buyer_id, refund.asked_by_id}:
         return frozenset({R.BUYER}) if by.pk == refund.buyer_id else frozenset()
-    if refund.order.shop_id in _shops_of(by):
+    if refund.order.shop_id in _seats_of(by):
         return frozenset({R.MERCHANT})
     return frozenset({R(by.role)}) - {R.BUYER, R.MERCHANT, R.SYSTEM}
 
@@ -100,7 +102,22 @@ def demand_role(step: Step, refund: Refund, actor: User | None) -> frozenset[R]:
     roles = roles_on(refund, actor) & step.who
     if not roles:
         raise StepRefused("not_yours", _("您不能对这张退款单做这一步。"))
+    demand_charge(refund, actor)
     return roles
+
+
+def demand_charge(refund: Refund, actor: User | None) -> None:
+    """Of a shop's people those answer for it to whom its rights give that. Raises StepRefused."""
+    if not is_in_charge(refund, actor):
+        raise StepRefused("not_in_charge", _("这家店的退款由店主或店长答复，请转告他们。"))
+
+
+def is_in_charge(refund: Refund, by: User | None) -> bool:
+    """True also of everybody who is not of the shop: then it is not their shop's money."""
+    if by is None or by.pk in {refund.buyer_id, refund.asked_by_id}:
+        return True
+    seat = _seats_of(by).get(refund.order.shop_id)
+    return seat is None or seat in rights.TABLE["refunds"]
 
 
 def reread(by: User | None) -> User | None:
@@ -111,11 +128,12 @@ def reread(by: User | None) -> User | None:
     return actor
 
 
-def _shops_of(user: User) -> set[int]:
-    """Asked once for each user object, however many cases are looked at."""
-    if not hasattr(user, "_shop_ids"):
-        user._shop_ids = set(user.shops.values_list("pk", flat=True))  # type: ignore[attr-defined]
-    return user._shop_ids  # type: ignore[attr-defined]
+def _seats_of(user: User) -> dict[int, str]:
+    """{shop: their role there}. Asked once for each user object, however many cases are looked at."""
+    if not hasattr(user, "_seats"):
+        rows = ShopMember.objects.filter(user=user).values_list("shop", "role")
+        user._seats = dict(rows)  # type: ignore[attr-defined]
+    return user._seats  # type: ignore[attr-defined]
 
 
 def _lock(refunds: Sequence[Refund], by: User | None, at: datetime) -> Taken:

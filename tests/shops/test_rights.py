@@ -14,6 +14,7 @@ pytestmark = pytest.mark.django_db
 # act: owner, manager, clerk
 EXPECTED = {
     "orders": (True, True, True),
+    "refunds": (True, True, False),
     "talk": (True, True, True),
     "products": (True, True, False),
     "stock": (True, True, False),
