@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
@@ -65,13 +66,28 @@ class RetireForm(DialogForm):
     refusal = RewriteForm.refusal
 
 
+class InUse(admin.SimpleListFilter):
+    """Offered, or retired."""
+
+    title = "使用"
+    parameter_name = "use"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "使用中"), ("no", "已停用")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[CannedReply]) -> QuerySet[CannedReply]:
+        if self.value() not in {"yes", "no"}:
+            return queryset
+        return queryset.filter(retired_at__isnull=self.value() == "yes")
+
+
 @admin.register(CannedReply)
 class CannedReplyDesk(ActsDesk):
     """What is in use, by step; a retired one can still be read."""
 
     list_display = ("title", "used_for", "ground_words", "state", "who", "written")
     list_display_links = ("title",)
-    list_filter = (("retired_at", admin.EmptyFieldListFilter),)
+    list_filter = (InUse,)
     exact_search = ("title",)
     search_help_text = "标题"
     ordering = ("step", "pk")

@@ -21,7 +21,7 @@ def test_the_buyer_reads_exactly_what_is_written(step, sits, reviewer, reviewed)
     refund = reviewed()
     seat = sits(reviewer)
     assert "与您写的一字不差" in text(seat.dialog(step, refund))
-    words = "请看 <b>兑换记录</b>：11-20 20:03 “已使用”。"
+    words = "请看 <b>兑换记录</b>：11-20 20:03 “成功”。"
 
     seat.does(step, refund, note=words, ground="not_so")
 

@@ -6,15 +6,13 @@ import pytest
 from django.contrib import admin
 from django.urls import reverse
 
-import clock
 from accounts.desk import page_url
-from accounts.models import User
 from accounts.rights import TABLE
 from accounts.roles import Role
-from refunds import lifecycle
 from refunds.admin import DESK_STEPS
 from refunds.lifecycle import SAME, STEPS
 from refunds.models import Refund, Status
+from tests.cases import SITUATIONS
 from tests.desk.conftest import address
 
 pytestmark = pytest.mark.django_db
@@ -134,83 +132,52 @@ WORDS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def ready_for(request, approved, released, ends_as, above):
-    """A case on which this step can be taken, by somebody of its roles who has had no part in it."""
-    to_release = {"disburse": {}, "halt": {}, "credit_balance": {"destination": "balance"}}
-
-    def build(step: str) -> Refund:
-        if step in to_release:
-            return approved(**to_release[step])
-        if step == "reissue":
-            return ends_as(released(), "CLOSED")
-        return above(step)
-
-    return build
-
-
-@pytest.fixture
-def above(reviewed, reviewer, merchant, buyer, released, ends_as):
-    """Cases that people of the platform have been at already: by a colleague who is not at the desk in these tests."""
-
-    def build(step: str) -> Refund:
-        large = {"price_fen": 66_600}
-        if step in {"approve_second", "reject_second", "send_back", "request_more"}:
-            refund = reviewed(**large)
-            lifecycle.uphold([refund], by=colleague(), at=clock.now())
-        elif step == "confirm_offer":
-            refund = reviewed(**large)
-            lifecycle.propose_offer(refund, by=colleague(), at=clock.now(), note="一半", amount_fen=40_000)
-        elif step in {"grant_appeal", "dismiss_appeal", "uphold_appeal", "reopen"}:
-            refund = reviewed(**(large if step == "uphold_appeal" else {}))
-            lifecycle.reject([refund], by=colleague(), at=clock.now(), note="不符", ground="not_so")
-            refund.refresh_from_db()
-            if step != "reopen":
-                lifecycle.appeal(refund, by=refund.buyer, at=clock.now(), note="没有看记录")
-        elif step == "record_answer":
-            refund = reviewed()
-            lifecycle.consult(refund, by=colleague(), at=clock.now(), note="是否到账")
-        elif step in {"uphold", "propose_offer"}:
-            refund = reviewed(**large)
-        else:
-            refund = reviewed()
-        refund.refresh_from_db()
-        return refund
-
-    return build
+# Where each step can be taken, by anybody of its roles: a situation of tests/cases.py.
+READY = dict.fromkeys(DESK_STEPS, "first_review") | {
+    "uphold": "first_review, above the limit",
+    "propose_offer": "first_review, above the limit",
+    "record_answer": "first_review, consulted",
+    "confirm_offer": "second_review, of an offer",
+    "grant_appeal": "appeal_review",
+    "dismiss_appeal": "appeal_review",
+    "uphold_appeal": "appeal_review, above the limit",
+    "reopen": "rejected",
+    "disburse": "approved",
+    "halt": "approved",
+    "credit_balance": "approved, to the balance",
+    "explain_missing": "paid_out, missing",
+    "reissue": "returned, closed",
+    "reissue_above_limit": "returned, sent by the machine above the limit",
+    "confirm_redirect": "redirect_signed",
+}  # fmt: skip
+READY |= dict.fromkeys(["approve_second", "reject_second", "send_back", "request_more"], "second_review")
 
 
-def colleague():
-    return User.objects.filter(username="colleague").first() or User.objects.create_user(
-        "colleague", role=Role.SENIOR, is_staff=True
-    )
-
-
-MONEY_STEPS = {"reissue_above_limit", "confirm_redirect", "explain_missing"}  # lived through in test_steps_of_money.py
-
-
-@pytest.mark.parametrize("step", [name for name in DESK_STEPS if name not in MONEY_STEPS])
-def test_a_step_is_taken_by_its_roles_and_refused_to_all_others(step, sits, staff, ready_for):
+@pytest.mark.parametrize("step", DESK_STEPS)
+def test_a_step_is_taken_by_its_roles_and_refused_to_all_others(step, sits, staff, house):
+    """Whoever may has the button, the dialog and the step; whoever may not has none of them (X14)."""
+    refund = SITUATIONS[READY[step]](house)
+    before = (refund.status, refund.events.count())
     for role, person in staff.items():
         person.is_superuser = True  # opens nothing
         person.save()
-        refund = ready_for(step)
-        before = (refund.status, refund.events.count())
-        seat = sits(person)
-        page = text_of(seat.get(page_url(refund)))
-        assert (address(step, refund) in page) == (role in STEPS[step].who), (role, step)
+        if role not in STEPS[step].who:
+            assert address(step, refund) not in text_of(sits(person).get(page_url(refund))), (role, step)
+            assert sits(person).does(step, refund, **WORDS).status_code == 403, (role, step)
+    refund.refresh_from_db()
+    assert (refund.status, refund.events.count()) == before
 
-        answer = seat.does(step, refund, **WORDS)
-
-        refund.refresh_from_db()
+    for role, person in staff.items():
         if role in STEPS[step].who:
-            assert "HX-Redirect" in answer.headers, (role, step, answer.content.decode()[-3000:])
+            refund = refund if refund.events.count() == before[1] else SITUATIONS[READY[step]](house)
+            seat = sits(person)
+            assert address(step, refund) in text_of(seat.get(page_url(refund))), (role, step)
+            assert 'type="submit"' in text_of(seat.dialog(step, refund)), (role, step)
+            assert "HX-Redirect" in seat.does(step, refund, **WORDS).headers, (role, step)
+            refund.refresh_from_db()
             assert refund.status == (before[0] if STEPS[step].target == SAME else STEPS[step].target), (role, step)
-            assert refund.events.latest("sequence").actor == person
-            assert refund.events.latest("sequence").step == step
-        else:
-            assert answer.status_code == 403, (role, step)
-            assert (refund.status, refund.events.count()) == before
+            taken = refund.events.latest("sequence")
+            assert (taken.step, taken.actor) == (step, person)
 
 
 def test_who_bought_never_decides_whatever_their_job(sits, buy, reveal, apply, reviewer, finance, senior):
