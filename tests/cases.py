@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 CARD = "招商银行借记卡0403"
+LARGE = 66_600  # above the line of the usual policy
 
 
 @pytest.fixture
@@ -129,11 +133,23 @@ def everything() -> dict[str, list[tuple]]:
     from notices.models import Notice
     from orders.models import Order
     from payments.models import Payment, RefundAttempt
-    from refunds.models import BalanceCredit, Disbursement, Evidence, PreCheck, Refund, RefundEvent, RefundLine
+    from refunds.models import (
+        Appeal,
+        BalanceCredit,
+        Consultation,
+        Disbursement,
+        Evidence,
+        Offer,
+        PreCheck,
+        RedirectAgreement,
+        Refund,
+        RefundEvent,
+        RefundLine,
+    )
     from shops.models import CardCode, CodeEvent
 
     models = [Refund, RefundEvent, RefundLine, Evidence, PreCheck, Disbursement, BalanceCredit, RefundAttempt, Payment,
-              Order, CardCode, CodeEvent, Entry, Notice]  # fmt: skip
+              Offer, Appeal, Consultation, RedirectAgreement, Order, CardCode, CodeEvent, Entry, Notice]  # fmt: skip
     return {model.__name__: sorted(model.objects.values_list(), key=repr) for model in models}
 
 
@@ -145,3 +161,285 @@ def scripted_channel(credentials: Any, settings: Any) -> Iterator[None]:
     ChannelAccount.objects.filter(code="wechat").update(merchant_id=credentials.mchid)  # the very same merchant
     settings.WECHAT = {name: getattr(credentials, name) for name in credentials.__dataclass_fields__}
     yield
+
+
+# --- steps, and every situation that they are tried in ---------------------------------------------------------------
+
+# What a step says where it has to say something, whatever the step: by the names of its parameters.
+WORDS: dict[str, Any] = {"note": "按记录处理", "ground": "overlooked"}
+
+
+def take(step: str, refund: Any, by: Any, **words: Any) -> None:
+    """Take a step by its own function, with usual words; where only the machine can call that, by the table itself.
+
+    An offer is of half the money unless it says otherwise: ``take("offer", refund, merchant, amount_fen=None)``.
+    """
+    import clock
+    from refunds import lifecycle
+    from refunds.models import Lane
+
+    function = getattr(lifecycle, step)
+    takes = inspect.signature(function).parameters
+    if by is not None and "by" not in takes:
+        with lifecycle.take(step, [refund], by=by, at=clock.now()):
+            return
+    usual = WORDS | {"amount_fen": max(1, refund.amount_fen // 2), "lane": Lane.ONE_CLICK}
+    if step != "appeal":
+        usual["ground"] = "not_so"
+    said = {name: value for name, value in (usual | {"by": by} | words).items() if name in takes}
+    function([refund] if "refunds" in takes else refund, at=clock.now(), **said)
+    refund.refresh_from_db()
+
+
+@dataclass(frozen=True)
+class House:
+    """Who and what a situation is made with: fixtures of the cast, together."""
+
+    buyer: Any
+    stranger: Any
+    merchant: Any
+    reviewer: Any
+    colleague: Any
+    senior: Any
+    other_senior: Any
+    finance: Any
+    cashier: Any
+    operator: Any
+    buy: Callable[..., Any]
+    reveal: Callable[..., Any]
+    ask: Callable[..., Any]
+    ends_as: Callable[..., Any]
+    simulator: Any
+
+    def people(self) -> dict[str, Any]:
+        """Everybody who could try, by the name of their fixture."""
+        kept = {"buy", "reveal", "ask", "ends_as", "simulator"}
+        return {name: person for name, person in vars(self).items() if name not in kept}
+
+    def case(self, *steps: str, destination: str = "original", **purchase: Any) -> Any:
+        """A case that was looked at, pre-checked, and led on: ``case("reviewer uphold", "senior approve_second")``."""
+        order = self.buy(**{"price_fen": 8800} | purchase)
+        self.reveal(order)
+        return self.on(self.ask(order, destination=destination), *steps)
+
+    def with_shop(self, *steps: str, **purchase: Any) -> Any:
+        """A case that its shop was asked about."""
+        return self.case(*steps, **{"merchant_hours": 24} | purchase)
+
+    def on(self, refund: Any, *steps: str, **words: Any) -> Any:
+        """Lead it on, a step and who takes it at a time; "system" is the machine."""
+        for line in steps:
+            who, step = line.split()
+            take(step, refund, None if who == "system" else self.people()[who], **words)
+        return refund
+
+    def sent(self, refund: Any) -> Any:
+        """Its money is on its way; the channel holds it until it is told how it ends."""
+        import clock
+        from refunds import disbursement
+
+        disbursement.release([refund], by=self.finance if refund.lane == "standard" else None, at=clock.now())
+        self.simulator.post("settle", request_no=attempt_of(refund).request_no, status="PROCESSING", in_advance=True)
+        refund.refresh_from_db()
+        return refund
+
+
+@pytest.fixture
+def colleague(db) -> Any:
+    """Another reviewer."""
+    from tests.cast import person
+
+    return person("colleague", "reviewer")
+
+
+@pytest.fixture
+def other_senior(db) -> Any:
+    from tests.cast import person
+
+    return person("other_senior", "senior")
+
+
+@pytest.fixture
+def cashier(db) -> Any:
+    """Another of finance."""
+    from tests.cast import person
+
+    return person("cashier", "finance")
+
+
+@pytest.fixture
+def house(
+    buyer, stranger, merchant, reviewer, colleague, senior, other_senior, finance, cashier, operator, buy, reveal,
+    apply, ends_as, simulator,
+) -> House:  # fmt: skip
+    return House(
+        buyer, stranger, merchant, reviewer, colleague, senior, other_senior, finance, cashier, operator, buy, reveal,
+        apply, ends_as, simulator,
+    )  # fmt: skip
+
+
+def passes(refund: Any, **time: Any) -> Any:
+    """Time goes by, and the machine looks at what is due."""
+    import clock
+    from refunds import sweeping
+
+    clock.advance(timedelta(**time))
+    while sweeping.sweep(at=clock.now()):
+        pass
+    refund.refresh_from_db()
+    return refund
+
+
+def _offered_above_limit(house: House) -> Any:
+    refund = house.case(price_fen=LARGE)
+    return house.on(refund, "reviewer propose_offer", "senior confirm_offer", amount_fen=LARGE - 1)
+
+
+def _replacement_is_offered(house: House) -> Any:
+    return house.on(house.with_shop(), "merchant offer", amount_fen=None)
+
+
+def _not_delivered(house: House, **purchase: Any) -> Any:
+    """A case of what was never delivered, above the limit: a lane of rules has decided on it."""
+    return house.ask(house.buy(price_fen=LARGE, stock=0, **purchase), reason="undelivered")
+
+
+def _sent_by_machine_and_closed(house: House) -> Any:
+    return house.ends_as(house.sent(_not_delivered(house)), "CLOSED")
+
+
+def _canceled_meanwhile(house: House) -> Any:
+    """What it is about was canceled while people look at it."""
+    import clock
+    from orders import cancellation
+
+    refund = house.ask(house.buy(price_fen=8800, stock=0), reason="other", precheck=False)
+    house.on(refund, "system send_to_review")
+    cancellation.cancel(refund.order, cause=cancellation.Cause.BUYER, by=None, at=clock.now(), reason="测试")
+    return refund
+
+
+def _asked_again(house: House) -> Any:
+    refund = house.case("reviewer reject")
+    house.ask(type(refund.order).objects.get(pk=refund.order_id))
+    return refund
+
+
+def _missing(house: House) -> Any:
+    """Paid out, and not there after the last day on which it was expected."""
+    return passes(_paid_out(house), days=30)
+
+
+def _paid_out(house: House) -> Any:
+    return house.ends_as(house.sent(house.case("reviewer approve", funding=CARD)), "SUCCESS")
+
+
+def _credited(house: House) -> Any:
+    import clock
+    from refunds import disbursement
+
+    refund = house.case("reviewer approve", destination="balance")
+    disbursement.release([refund], by=house.finance, at=clock.now())
+    refund.refresh_from_db()
+    return refund
+
+
+def _returned(house: House, how: str) -> Any:
+    return house.ends_as(house.sent(house.case("reviewer approve")), how)
+
+
+# Every status (the words before the comma), each lived through; some in several ways.
+SITUATIONS: dict[str, Callable[[House], Any]] = {
+    "submitted": lambda house: house.ask(house.buy(), precheck=False),
+    "merchant_review": lambda house: house.with_shop(),
+    "merchant_review, above the limit": lambda house: house.with_shop(price_fen=LARGE),
+    "merchant_review, late": lambda house: late(house.with_shop()),
+    "offered": lambda house: house.with_shop("merchant offer"),
+    "offered, a replacement": _replacement_is_offered,
+    "offered, by the platform": lambda house: house.case("reviewer make_offer"),
+    "offered, above the limit": _offered_above_limit,
+    "first_review": lambda house: house.case(),
+    "first_review, above the limit": lambda house: house.case(price_fen=LARGE),
+    "first_review, contested": lambda house: house.with_shop("merchant contest"),
+    "first_review, agreed above the limit": lambda house: house.with_shop(
+        "merchant agree_above_limit", price_fen=LARGE
+    ),
+    "first_review, upheld once and sent back": lambda house: house.case(
+        "reviewer uphold", "senior send_back", price_fen=LARGE
+    ),
+    "first_review, claimed": lambda house: house.case("colleague claim"),
+    "first_review, consulted": lambda house: house.case("reviewer consult"),
+    "first_review, escalated": lambda house: passes(house.case(), days=14),
+    "first_review, halted": lambda house: house.case("reviewer approve", "finance halt"),
+    "first_review, canceled": _canceled_meanwhile,
+    "awaiting_evidence": lambda house: house.case("reviewer request_evidence"),
+    "awaiting_evidence, of the shop": lambda house: house.on(house.case(), "reviewer request_evidence", of="merchant"),
+    "awaiting_evidence, in the second review": lambda house: house.case("reviewer uphold", "senior request_more"),
+    "awaiting_evidence, in the appeal": lambda house: house.case(
+        "reviewer reject", "buyer appeal", "senior request_more"
+    ),
+    "second_review": lambda house: house.case("reviewer uphold", price_fen=LARGE),
+    "second_review, below the limit": lambda house: house.case("reviewer uphold"),
+    "second_review, of an offer": lambda house: house.case("reviewer propose_offer", price_fen=LARGE),
+    "second_review, reopened": lambda house: house.case("reviewer reject", "senior reopen", price_fen=LARGE),
+    "second_review, appeal upheld": lambda house: house.case(
+        "reviewer reject", "buyer appeal", "senior uphold_appeal", price_fen=LARGE
+    ),
+    "second_review, sent again": lambda house: house.on(
+        _sent_by_machine_and_closed(house), "finance reissue_above_limit"
+    ),
+    "appeal_review": lambda house: house.case("reviewer reject", "buyer appeal"),
+    "appeal_review, above the limit": lambda house: house.case("reviewer reject", "buyer appeal", price_fen=LARGE),
+    "appeal_review, of a senior's refusal": lambda house: house.case("senior reject", "buyer appeal"),
+    "approved": lambda house: house.case("reviewer approve"),
+    "approved, above the limit": lambda house: house.case("reviewer uphold", "senior approve_second", price_fen=LARGE),
+    "approved, by the shop": lambda house: house.with_shop("merchant agree"),
+    "approved, less by an offer": lambda house: house.with_shop("merchant offer", "buyer accept_offer"),
+    "approved, automatic": lambda house: _not_delivered(house),
+    "approved, to the balance": lambda house: house.case("reviewer approve", destination="balance"),
+    "processing": lambda house: house.sent(house.case("reviewer approve")),
+    "paid_out": _paid_out,
+    "paid_out, not there": _missing,
+    "paid_out, missing": lambda house: house.on(_missing(house), "buyer report_missing"),
+    "arrived": lambda house: house.ends_as(house.sent(house.case("reviewer approve")), "SUCCESS"),
+    "arrived, on the balance": _credited,
+    "replaced": lambda house: house.on(_replacement_is_offered(house), "buyer accept_replacement"),
+    "rejected": lambda house: house.case("reviewer reject"),
+    "rejected, appeal over": lambda house: passes(house.case("reviewer reject"), days=7),
+    "rejected, for good": lambda house: house.case("reviewer reject", "buyer appeal", "senior dismiss_appeal"),
+    "rejected, asked again": _asked_again,
+    "withdrawn": lambda house: house.case("buyer withdraw"),
+    "closed": lambda house: house.case("senior close"),
+    "returned": lambda house: _returned(house, "ABNORMAL"),
+    "returned, closed": lambda house: _returned(house, "CLOSED"),
+    "returned, sent by the machine above the limit": _sent_by_machine_and_closed,
+    "redirect_signed": lambda house: house.on(_returned(house, "CLOSED"), "buyer sign_redirect"),
+}
+
+
+def late(refund: Any) -> Any:
+    """At the very second at which its time is over, before the machine has looked."""
+    import clock
+
+    clock.advance(refund.promised_by - clock.now())
+    return refund
+
+
+def negotiated(house: House) -> dict[str, Any]:
+    """Rows in every table of what was offered, appealed, asked, objected and signed: {what: the case}, each open."""
+    import clock
+    from refunds import objections
+
+    consulted = house.case("reviewer consult", "reviewer record_answer", "reviewer consult")
+    against = house.with_shop("merchant contest", "reviewer approve")
+    objections.object(against, by=house.merchant, at=clock.now(), text="兑换记录在附件")
+    return {
+        "offered": house.with_shop("merchant offer"),
+        "accepted": house.case("reviewer make_offer", "buyer accept_offer"),
+        "proposed": house.case("reviewer propose_offer", "senior confirm_offer", price_fen=LARGE),
+        "appealed": house.case("reviewer reject", "buyer appeal"),
+        "consulted": consulted,
+        "objected": against,
+        "signed": SITUATIONS["redirect_signed"](house),
+        "confirmed": house.on(SITUATIONS["redirect_signed"](house), "finance confirm_redirect"),
+    }

@@ -21,14 +21,14 @@ from refunds.models import Lane
 from tests import attacks
 from tests.accounts.id_numbers import id_number
 from tests.attacks import another, refusal
-from tests.cases import attempt_of
+from tests.cases import attempt_of, negotiated
 
 pytestmark = pytest.mark.django_db
 APPS = ("payments", "refunds", "ledger", "records", "accounts", "notices")
 
 
 @pytest.fixture
-def books(approved, reviewed, senior, finance, operator, drain):
+def books(approved, reviewed, senior, finance, operator, drain, house):
     """Cases that have arrived, at a card and on the balance, one under way, one under review, and an order that nobody
     has paid: rows in every table."""
 
@@ -46,6 +46,7 @@ def books(approved, reviewed, senior, finance, operator, drain):
     webhooks.receive(account, a_notification(attempt_of(done)), at=clock.now())
     RefusedNotification.objects.create(account=account, code="bad_signature", hour=clock.now(), last_at=clock.now())
     rows_of_the_lanes(done.buyer, operator)
+    negotiated(house)
     line = done.order.lines.get()
     roots.publish(at=roots.now() + timedelta(days=1))
     PackDownload.objects.create(

@@ -1,6 +1,7 @@
 """SQL against the rules about lanes, shares and lookups afterwards: the database itself refuses, whoever asks.
 
-Rules about cases and their money stand with the rules about payments, those about trials of a policy by themselves.
+Rules about cases and their money stand with the rules about payments, those about trials of a policy, and about what
+is negotiated, by themselves.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from refunds.models import AuditSample, ExpressOptIn, Lane
 from tests import attacks
 from tests.attacks import another
 from tests.payments.test_constraints import ATTACKS as OF_CASES
+from tests.refunds.test_negotiation_constraints import ATTACKS as OF_NEGOTIATIONS
 from tests.refunds.test_simulation_constraints import ATTACKS as OF_TRIALS
 
 pytestmark = pytest.mark.django_db
@@ -81,4 +83,4 @@ def test_every_attack_is_refused_by_name(books):
 
 
 def test_every_rule_of_refunds_is_attacked_somewhere():
-    attacks.check_all_are_tried(ATTACKS | OF_CASES | OF_TRIALS, "refunds")
+    attacks.check_all_are_tried(ATTACKS | OF_CASES | OF_TRIALS | OF_NEGOTIATIONS, "refunds")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
@@ -200,6 +201,164 @@ def test_rights_taken_away_a_moment_ago_are_gone(reviewed, reviewer):
     result = while_open(dismissed, lambda: lifecycle.approve([refund], by=reviewer, at=clock.now()))
     assert isinstance(result, StepRefused)
     assert result.code == "no_such_user"
+
+
+# --- the case: reviewers, shop, buyer, machine ------------------------------------------------------------------------
+
+MANY = [pytest.param(20, id="some"), pytest.param(200, id="many", marks=pytest.mark.nightly)]
+EASY = {"price_fen": 8800, "working_time": [], "max_rejections": 10_000, "decide_within_days": 90}
+
+
+@pytest.fixture
+def again(house):
+    """One case after the other of the same order, each led on by the same steps: ``again("reviewer reject")``."""
+    orders: dict[str, Order] = {}
+
+    def build(*steps, **terms):
+        if "order" not in orders:
+            orders["order"] = house.buy(**EASY | terms)
+            house.reveal(orders["order"])
+        order = orders["order"] = Order.objects.get(pk=orders["order"].pk)
+        for refund in order.refunds.filter(status__in=Status.active()):
+            lifecycle.withdraw(refund, by=house.buyer, at=clock.now())
+        return house.on(house.ask(order), *steps)
+
+    return build
+
+
+def told(result, refund):
+    """Who comes second reads which case it is, what it is by now, and since when."""
+    refund.refresh_from_db()
+    last = refund.events.latest("sequence")
+    assert result.code == "wrong_status"
+    for words in (refund.refund_no, Status(last.to_status).label, f"{last.at:%m-%d %H:%M}"):
+        assert str(words) in str(result)
+
+
+@pytest.mark.parametrize("rounds", MANY)
+def test_two_reviewers_and_one_verdict(rounds, house, again):
+    """PM9, P2: one approves, one rejects."""
+    for number in range(rounds):
+        refund = again()
+        works = [
+            lambda refund=refund: lifecycle.approve([refund], by=house.reviewer, at=clock.now()),
+            lambda refund=refund: lifecycle.reject([refund], by=house.colleague, at=clock.now(), note="凭证不足"),
+        ]
+        (loser,) = one_won(at_once(*works[:: 1 - 2 * (number % 2)]))
+        told(loser, refund)
+        assert refund.events.filter(step__in=["approve", "reject"]).count() == 1
+    assert invariants.broken() == []
+
+
+@pytest.mark.parametrize("rounds", MANY)
+def test_a_reviewer_and_the_buyer_who_withdraws(rounds, house, again):
+    """Either the buyer took it back, or a verdict stands; a yes may still be withdrawn, a no is answered."""
+    for _ in range(rounds):
+        refund = again()
+        verdict, _withdrawn = at_once(
+            lambda refund=refund: lifecycle.reject([refund], by=house.reviewer, at=clock.now(), note="凭证不足"),
+            lambda refund=refund: lifecycle.withdraw(refund, by=house.buyer, at=clock.now()),
+        )
+        (loser,) = one_won([verdict, _withdrawn])
+        told(loser, refund)
+        assert refund.status == (Status.WITHDRAWN if loser is verdict else Status.REJECTED)
+    assert invariants.broken() == []
+
+
+@pytest.mark.parametrize("step", ["agree", "contest"])
+@pytest.mark.parametrize("rounds", MANY)
+def test_the_shops_answer_and_its_deadline(rounds, step, house, again):
+    """P4: the answer at the last moment and the machine at the deadline: one result, never both."""
+    for _ in range(rounds):
+        refund = again(merchant_hours=24)
+        end = refund.promised_by
+        words = {"by": house.merchant, "at": end - timedelta(milliseconds=1), "note": "记录显示正常"}
+        answer, swept = at_once(
+            lambda refund=refund, words=words: getattr(lifecycle, step)([refund], **words),
+            lambda end=end: sweeping.sweep(at=end),
+        )
+        assert isinstance(swept, int), swept
+        (event,) = refund.events.filter(from_status=Status.MERCHANT_REVIEW)
+        refund.refresh_from_db()
+        if answer is None:
+            assert (event.step, event.actor) == (step, house.merchant)
+        else:
+            told(answer, refund)
+            assert (event.step, event.role, refund.status) == ("agree", "system", Status.APPROVED)
+    assert invariants.broken() == []
+
+
+@pytest.mark.parametrize("rounds", MANY)
+def test_two_of_a_shop_answer_differently(rounds, house, again):
+    other = type(house.stranger).objects.get(pk=house.stranger.pk)
+    for _ in range(rounds):
+        refund = again(merchant_hours=24)
+        refund.order.shop.members.add(other)
+        (loser,) = one_won(at_once(
+            lambda refund=refund: lifecycle.agree([refund], by=house.merchant, at=clock.now()),
+            lambda refund=refund: lifecycle.contest([refund], by=other, at=clock.now(), note="记录显示正常"),
+        ))  # fmt: skip
+        told(loser, refund)
+        assert refund.events.filter(from_status=Status.MERCHANT_REVIEW).count() == 1
+    assert invariants.broken() == []
+
+
+@pytest.mark.parametrize("rounds", MANY)
+def test_a_yes_to_an_offer_and_its_deadline(rounds, house, again):
+    """Either it is accepted and the case is about that much, or it lapsed and nothing has shrunk."""
+    for _ in range(rounds):
+        refund = again("merchant offer", merchant_hours=24)
+        end, amount_fen = refund.promised_by, refund.amount_fen
+        accepted, swept = at_once(
+            lambda refund=refund, end=end: lifecycle.accept_offer(
+                refund, by=house.buyer, at=end - timedelta(milliseconds=1)
+            ),
+            lambda end=end: sweeping.sweep(at=end),
+        )
+        assert isinstance(swept, int), swept
+        refund.refresh_from_db()
+        offer = refund.offers.get()
+        if accepted is None:
+            assert (refund.status, refund.amount_fen, offer.answer) == (Status.APPROVED, amount_fen // 2, "accepted")
+        else:
+            told(accepted, refund)
+            assert (refund.status, refund.amount_fen, offer.answer) == (Status.FIRST_REVIEW, amount_fen, "lapsed")
+    assert invariants.broken() == []
+
+
+@pytest.mark.parametrize("rounds", MANY)
+def test_an_appeal_and_applying_again(rounds, house, again):
+    """One of them is the case now: applying again waives the appeal, and an appeal is a case under way."""
+    for _ in range(rounds):
+        refund = again("reviewer reject")
+        appealed, applied = at_once(
+            lambda refund=refund: lifecycle.appeal(refund, by=house.buyer, at=clock.now(), note="请看附件"),
+            lambda refund=refund: submit(refund.order, description="11月20日兑换，提示卡密已使用"),
+        )
+        refund.refresh_from_db()
+        if appealed is None:
+            assert isinstance(applied, AlreadyActive), applied
+            assert (applied.refund_no, refund.status) == (refund.refund_no, Status.APPEAL_REVIEW)
+        else:
+            assert isinstance(applied, Refund), applied
+            assert appealed.code in {"already_active", "asked_again"}
+            assert (refund.status, applied.status) == (Status.REJECTED, Status.SUBMITTED)
+        assert refund.order.refunds.filter(status__in=Status.active()).count() == 1
+    assert invariants.broken() == []
+
+
+@pytest.mark.parametrize("rounds", MANY)
+def test_two_claim_one_case(rounds, house, again):
+    for _ in range(rounds):
+        refund = again()
+        (loser,) = one_won(at_once(
+            lambda refund=refund: lifecycle.claim([refund], by=house.reviewer, at=clock.now()),
+            lambda refund=refund: lifecycle.claim([refund], by=house.colleague, at=clock.now()),
+        ))  # fmt: skip
+        refund.refresh_from_db()
+        assert (loser.code, refund.refund_no in str(loser)) == ("claimed", True)
+        (claim,) = refund.events.filter(step="claim")
+        assert refund.claimed_by == claim.actor
 
 
 # --- releasing --------------------------------------------------------------------------------------------------------

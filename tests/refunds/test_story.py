@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import clock
+from cardshop import invariants
 from ledger.models import Entry
 from orders.models import OrderStatus
 from payments.models import AttemptStatus
@@ -60,3 +61,20 @@ def test_after_the_window_the_case_is_turned_down_with_the_reason(buy, apply):
     refund = apply(buy(price_fen=3000, window_days=0))
     assert refund.status == Status.REJECTED
     assert "交付后不支持退款" in refund.decision_note
+
+
+def test_a_contested_refund_above_the_limit_arrives(house, drain, simulator):
+    """The shop says no, a reviewer says no, an appeal is heard, two seniors say yes, and finance pays."""
+    refund = house.with_shop(
+        "merchant contest", "reviewer claim", "reviewer request_evidence", "buyer provide_evidence", "reviewer reject",
+        "buyer appeal", "senior uphold_appeal", "other_senior approve_second", price_fen=66_600,
+    )  # fmt: skip
+    disbursement.release([refund], by=house.finance, at=clock.now())
+    drain()
+    refund.refresh_from_db()
+    assert (refund.status, refund.received_account) == (Status.ARRIVED, "支付用户零钱")
+    assert [event.step for event in refund.events.order_by("sequence")] == [
+        "submit", "ask_merchant", "contest", "claim", "request_evidence", "provide_evidence", "reject", "appeal",
+        "uphold_appeal", "approve_second", "disburse", "mark_paid_out", "confirm_arrival",
+    ]  # fmt: skip
+    assert invariants.broken(simulator.ledger()) == []
