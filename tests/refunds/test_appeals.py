@@ -1,5 +1,6 @@
-"""申诉与纠正: once, in the window, with something new or overlooked, before somebody else (P18, S1-17, S0-22, S2-27); and
-what a refusal may rest on: "used" needs proof from our side (S0-21, S2-2)."""
+"""申诉与纠正: once, in the window, with something new or overlooked, before somebody else (P18, S1-17, S0-22, S2-27).
+
+And what a refusal may rest on: "used" needs proof from our side (S0-21, S2-2)."""
 
 from __future__ import annotations
 
