@@ -63,9 +63,10 @@ def is_stale(computed_at: datetime | None, *, at: datetime) -> bool:
 
 def _owners() -> list[tuple[str, str, str]]:
     return [
-        ("us", _("我们的时间"), _("从申请到把钱交给支付渠道，由我们负责；等买家补充材料的时间不算在内。")),
+        ("us", _("我们的时间"), _("从申请到把钱交给支付渠道；商家的时间算在内，等补充材料、等买家答复方案的不算。")),
+        ("shop", _("商家的时间"), _("商家在审核时限之内先答复；逾期不答复，视为商家责任，不算按时。")),
         ("channel", _("支付渠道的时间"), _("渠道收到后退出。零钱、余额随即入账，银行卡另需 1–3 个工作日由银行清算。")),
-        ("buyer", _("买家的时间"), _("等买家补充材料，材料齐了审核接着走。")),
+        ("buyer", _("等对方的时间"), _("等买家或商家补充材料，等买家答复方案；有了答复，审核接着走。")),
         ("whole", _("全程"), _("从申请到渠道退出，三段时间都在内。")),
     ]  # fmt: skip
 
@@ -112,7 +113,11 @@ def _within(count: int | None) -> str:
 def _promise(code: str) -> str:
     promise = pace.PROMISES[code]
     if promise is None:
-        return _("承诺：按退款政策写明的审核时限")
+        return {
+            "decision_person": _("承诺：按退款政策写明的审核时限"),
+            "release_person": _("承诺：按退款政策写明的放款时限"),
+            "merchant": _("时限：按退款政策写明的商家处理时限"),
+        }[code]
     return _("承诺 %(time)s内") % {"time": minutes(int(promise.total_seconds()) // 60)}
 
 

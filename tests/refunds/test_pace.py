@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -13,6 +13,7 @@ from payments.models import Channel, RefundAttempt
 from refunds import disbursement, lifecycle, pace, sweeping
 from refunds.lifecycle import STEPS
 from refunds.models import RefundEvent, StageFigures, Status
+from refunds.workdays import SHANGHAI
 from tests.cases import attempt_of
 from tests.refunds.test_races import at_once
 
@@ -62,9 +63,95 @@ def test_what_the_buyer_takes_is_not_ours(reviewed, reviewer, buyer):
 
 def test_release_keeps_its_promise_or_not(approved, finance):
     for hours in (1, 25):
-        refund = approved()
+        refund = approved(working_time=[])
         disbursement.release([refund], by=finance, at=refund.decided_at + HOUR * hours)
     assert counted(clock.now() + HOUR * 26)["release_person"] == (2, 13 * 60, 1356, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("working_time", "hours", "kept"),
+    [(["approved"], 24 * 9, 1), (["approved"], 24 * 9 + 1, 0), ([], 24, 1), ([], 25, 0)],
+)
+def test_a_release_is_promised_in_the_policys_own_time(working_time, hours, kept, approved, finance):
+    """S2-11: from the noon before the nine days of Spring Festival on, 24 working hours are ten days."""
+    refund = approved(working_time=working_time)
+    at = datetime(2026, 2, 14, 12, tzinfo=SHANGHAI)  # a Saturday that is worked
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("UPDATE refunds_refundevent SET at = %s WHERE refund_id = %s", [at, refund.pk])
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+    disbursement.release([refund], by=finance, at=at + HOUR * (hours + 24 if working_time else hours))
+    assert counted(at + timedelta(days=12))["release_person"][3] == kept
+
+
+def test_shorter_terms_for_the_release_are_shorter_promises(approved, finance):
+    for hours in (7, 9):
+        refund = approved(release_hours=8, working_time=[])
+        disbursement.release([refund], by=finance, at=refund.decided_at + HOUR * hours)
+    assert counted(clock.now() + HOUR * 10)["release_person"][3] == 1
+
+
+def test_what_goes_to_the_balance_is_released_too(approved, finance):
+    refund = approved(destination="balance")
+    disbursement.release([refund], by=finance, at=refund.decided_at + HOUR)
+    assert counted(refund.decided_at + HOUR)["release_person"][:4] == (1, 60, 60, 1)
+
+
+# --- the shop, the second person, the appeal --------------------------------------------------------------------------
+
+
+def test_the_shops_time_is_its_own_and_within_ours(house):
+    """S4-9: two answer, one keeps silent; a buyer's urging in between starts nothing anew."""
+    for step in ("agree", "contest"):
+        refund = house.with_shop(urge_after_hours=1)
+        lifecycle.urge(refund, by=house.buyer, at=refund.entered_at + HOUR)
+        act = getattr(lifecycle, step)
+        act([refund], by=house.merchant, at=refund.entered_at + HOUR * 3, note="卡密正常")
+    silent = house.with_shop()
+    assert counted(silent.promised_by)["merchant"] == (2, 180, 180, 2, 1)
+    sweeping.sweep(at=silent.promised_by)
+    found = counted(silent.promised_by + HOUR)
+    assert found["merchant"] == (3, 180, 1188, 2, 0)  # between the second and the third: 3 h + 0.8 × 21 h
+    cases, half, most, kept, _overdue = found["decision_person"]  # a yes after 3 hours, one of silence after 24,
+    assert (cases, kept) == (2, 2)
+    assert 810 <= half <= 815  # and the pre-check's seconds
+    assert 1314 <= most <= 1319
+
+
+def test_an_answer_to_an_offer_is_the_buyers_time(house):
+    refund = house.with_shop()
+    begun = refund.entered_at
+    lifecycle.offer(refund, by=house.merchant, at=begun + HOUR, note="退一半", amount_fen=4000)
+    lifecycle.accept_offer(refund, by=house.buyer, at=begun + HOUR * 41)
+    found = counted(begun + HOUR * 42)
+    assert found["offer"] == (1, 2400, 2400, None, 0)
+    cases, half, _most, kept, _overdue = found["decision_person"]
+    assert (cases, kept) == (1, 1)
+    assert 60 <= half <= 65  # an hour, and the pre-check's seconds
+
+
+def test_an_appeal_is_counted_from_the_appeal(house):
+    """S1-17: the days in which a buyer thought about it are nobody's; what the first review broke is not its fault."""
+    refund = house.case()
+    late = refund.promised_by
+    sweeping.sweep(at=late)
+    lifecycle.reject([refund], by=house.reviewer, at=late + HOUR, note="凭证不足")
+    lifecycle.appeal(refund, by=house.buyer, at=late + HOUR * 100, note="审核遗漏了兑换记录")
+    lifecycle.grant_appeal([refund], by=house.senior, at=late + HOUR * 105)
+    found = counted(late + HOUR * 106)["decision_person"]
+    assert found[0] == 2
+    assert found[3] == 1
+    assert counted(late + pace.WINDOW + HOUR * 2)["decision_person"] == (1, 300, 300, 1, 0)
+
+
+@pytest.mark.parametrize("story", ["second_review", "appeal_review"])
+def test_every_review_can_be_overdue(story, house):
+    steps = {"second_review": ["reviewer uphold"], "appeal_review": ["reviewer reject", "buyer appeal"]}[story]
+    refund = house.case(*steps)
+    assert refund.status == story
+    assert counted(refund.promised_by)["decision_person"][4] == 1
+    sweeping.sweep(at=refund.promised_by)
+    assert counted(refund.promised_by + timedelta(minutes=1))["decision_person"][4] == 1
 
 
 def test_the_channels_time_is_the_channels(approved, finance, drain):
@@ -117,20 +204,43 @@ def test_only_thirty_days_count_by_the_shops_clock(reviewed, reviewer):
 
 
 def test_every_step_that_decides_is_counted():
-    ends = {name for name, step in STEPS.items() if step.target in {Status.APPROVED, Status.REJECTED}}
-    assert ends == {*pace.BY_MACHINE, *pace.BY_PEOPLE, "reissue"}  # reissue sends again what was decided
+    last = {Status.APPROVED, Status.REJECTED, Status.REPLACED, Status.CLOSED}
+    ends = {name for name, step in STEPS.items() if step.target in last}
+    again = {"reissue", "confirm_redirect"}  # send again what was decided
+    assert ends == {*pace.BY_MACHINE, *pace.BY_PEOPLE, *again}
+    leave = {name for name, step in STEPS.items() if Status.MERCHANT_REVIEW in step.sources and "merchant" in step.who}
+    assert leave == set(pace.SHOP_ANSWERS)
+    assert {name for name, step in STEPS.items() if step.sources == {Status.OFFERED}} == set(pace.BUYER_ANSWERS)
     assert set(pace.PROMISES) < set(pace.STAGES)
     assert {f"channel_{channel}" for channel in Channel.values} < set(pace.STAGES)
 
 
-def test_what_the_page_promises_is_what_each_case_is_promised(buy, apply, approved):
-    waiting, automatic, by_people = apply(buy(), precheck=False), apply(buy()), approved()
+def test_what_the_page_promises_is_what_each_case_is_promised(buy, apply):
+    waiting, automatic = apply(buy(), precheck=False), apply(buy())
     promised = {
         "decision_automatic": waiting.promised_by - waiting.submitted_at,
         "release_automatic": automatic.promised_by - automatic.decided_at,
-        "release_person": by_people.promised_by - by_people.decided_at,
     }
     assert promised == {stage: promise for stage, promise in pace.PROMISES.items() if promise}
+
+
+def test_shares_of_what_was_decided_appealed_refused_and_asked(house, buy, apply):
+    apply(buy())  # by the machine
+    house.with_shop("merchant agree")
+    silent = house.with_shop()
+    sweeping.sweep(at=silent.promised_by)
+    for steps in (["senior grant_appeal"], ["senior dismiss_appeal"]):
+        house.case("reviewer reject", "buyer appeal", *steps)
+    house.case("reviewer reject", "senior reopen")
+    pace.compute(at=silent.promised_by)
+    found = {row.stage: (row.case_count, row.kept_count) for row in pace.latest(with_shares=True).values()}
+    assert {share: found[share] for share in pace.SHARES} == {
+        "share_automatic": (8, 1),  # three refusals, two answers to appeals, two ways of a shop
+        "share_appeals_upheld": (2, 1),
+        "share_reopened": (4, 1),
+        "share_silent_shops": (2, 1),
+    }
+    assert not set(pace.latest()) & set(pace.SHARES)
 
 
 # --- when, and at what cost -------------------------------------------------------------------------------------------
@@ -146,7 +256,7 @@ def test_counted_once_an_hour_and_the_old_row_gives_way(reviewed, reviewer):
     assert pace.compute(at=at + HOUR) == len(pace.STAGES)
     row = pace.latest()["decision_person"]
     assert (row.case_count, row.computed_at, row.since) == (1, at + HOUR, at + HOUR - pace.WINDOW)
-    assert StageFigures.objects.count() == len(pace.STAGES)
+    assert StageFigures.objects.count() == len(pace.STAGES) + len(pace.SHARES)
 
 
 @pytest.mark.django_db(transaction=True)

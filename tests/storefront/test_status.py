@@ -52,7 +52,7 @@ def test_our_time_and_the_channels_stand_apart(client):
     pace.compute(at=clock.now())
     figures("release_automatic", case_count=400, median_minutes=1, p90_minutes=2, kept_count=399, overdue_count=1)
     figures("channel_alipay", case_count=30, median_minutes=3, p90_minutes=2881)
-    ours, channels, *_others = words(client.get("/status/")).split("<h2>")[1:]
+    ours, _shops, channels, *_others = words(client.get("/status/")).split("<h2>")[1:]
     assert "通过 → 系统放款" in ours
     assert "承诺 2 小时内，做到 99.5%" in re.sub(r"\s+", " ", ours)
     assert "1 分钟内" in ours
