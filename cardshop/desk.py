@@ -27,6 +27,7 @@ from payments import waiting
 from payments.models import AttemptStatus as A
 from payments.models import ChannelAccount, RefundAttempt
 from refunds import audits, lanes, worklist
+from refunds.admin import overview
 from refunds.models import AuditSample, Lane, Refund
 
 PREFIX = "/admin/"
@@ -202,7 +203,7 @@ class Tile:
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """The start page: what waits for whom. Plain numbers, each a link."""
+    """The start page: what waits for whom, each a link; then what will be late, and how long it takes."""
     at = clock.now()
     rows = [("退款单", "等谁处理", _cases(worklist.backlog_now(request)))]
     if rights.may(request.user, "see", "payments.refundattempt"):
@@ -222,6 +223,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "looked_at": at,
         "my_role": user.get_role_display() if isinstance(user, User) else "",
         "my_queue": list_url(Refund),
+        **overview.of(user, at=at),
     }
 
 
