@@ -40,7 +40,7 @@ def test_a_small_sum_goes_by_one_click_whoever_opted_in(express_buyer, buy, appl
 def test_a_refusal_counts_for_its_days(express_buyer, reviewed, reviewer, buy, apply, days):
     """S0-19: a good record is no refusal within 180 days."""
     refused = reviewed()
-    lifecycle.reject([refused], by=reviewer, at=clock.now(), note="已兑换")
+    lifecycle.reject([refused], by=reviewer, at=clock.now(), note="与记录不符")
     Refund.objects.filter(pk=refused.pk).update(decided_at=clock.now() - timedelta(days=days))
     assert apply(buy(price_fen=30_000)).lane == (Lane.STANDARD if days < 180 else Lane.EXPRESS)
 
@@ -79,7 +79,7 @@ def test_common_cases_need_nobody_and_take_moments(express_buyer, buy, apply):
 
 def test_the_check_looks_at_order_history_and_payment(express_buyer, buy, apply, reviewed, reviewer):
     """S2-5: what it looked at is kept beside its answer."""
-    lifecycle.reject([reviewed()], by=reviewer, at=clock.now(), note="已兑换")
+    lifecycle.reject([reviewed()], by=reviewer, at=clock.now(), note="与记录不符")
     apply(buy(price_fen=3_000))
     order = buy(price_fen=8_800)
     seen = PreCheck.objects.get(refund=apply(order)).facts

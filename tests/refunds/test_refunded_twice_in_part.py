@@ -48,7 +48,7 @@ def test_nor_does_a_refusal_by_a_person(small_part_came_back, senior):
     order, part = small_part_came_back
     lifecycle.halt([part], by=senior, at=clock.now(), note="再看一眼")
     with pytest.raises(StepRefused) as refusal:
-        lifecycle.reject([part], by=senior, at=clock.now(), note="卡密已兑换")
+        lifecycle.reject([part], by=senior, at=clock.now(), note="与记录不符")
     assert refusal.value.code == "code_is_taken"
     assert order.lines.get().delivery.code.state == CodeState.QUARANTINED
 
