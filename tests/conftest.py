@@ -20,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -29,6 +30,10 @@ from cardshop.supervisor import Child
 from tests.demo_stack import DemoStack, demo, demo_folder
 
 pytest_plugins = ["tests.cast", "tests.cases"]
+
+# How long an example takes says more of the machine, and of what else runs on it, than of our code.
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")
 
 
 def pytest_configure(config: pytest.Config) -> None:
