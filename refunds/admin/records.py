@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 
 from accounts.desk import Desk, badge, called, link, money
+from refunds.admin.chains import ChainDesk
 from refunds.casefile import step_words
 from refunds.models import Disbursement, RefundEvent
 from refunds.models import Status as S
@@ -13,9 +14,10 @@ from refunds.stages import TONE_OF
 
 
 @admin.register(RefundEvent)
-class RefundEventDesk(Desk):
+class RefundEventDesk(ChainDesk):
     """退款记录: every step of every case, for looking up. They never change."""
 
+    list_before_template = "admin/refunds/refundevent/above.html"
     list_display = ("at", "case", "what", "became", "who", "role", "note")
     list_display_links = ("at",)
     list_filter = ("role", "to_status")

@@ -333,6 +333,7 @@ GET  admin:refunds_refund_halt      @approved     login  login login    login   
 POST admin:refunds_refund_halt      @approved     login  login login    login    login 403      done   done    403
 GET  admin:refunds_refund_reissue   @returned     login  login login    login    login 403      403    200     403
 POST admin:refunds_refund_reissue   @returned     login  login login    login    login 403      403    done    403
+GET  admin:refunds_refundevent_chain              login  login login    login    login 200      200    200     200
 GET  admin:refunds_refund_check_codes             login  login login    login    login 200      200    403     403
 POST admin:refunds_refund_check_codes             login  login login    login    login done     done   403     403
 GET  admin:payments_refundattempt_ask_again       login  login login    login    login 403      403    200     403
