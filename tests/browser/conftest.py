@@ -98,7 +98,7 @@ def world(
     asked = case("awaiting")
     lifecycle.request_evidence([asked], by=reviewer, at=now(), note="请上传兑换时的报错截图，要看得清时间。")
     rejected = case("rejected")
-    lifecycle.reject([rejected], by=reviewer, at=now(), note="兑换记录显示该卡密已兑换到您的账号。")
+    lifecycle.reject([rejected], by=reviewer, at=now(), note="兑换记录与您的说明不符，该卡密仍可正常兑换。")
     paths |= stage.pages_of_an_application(buy(price_fen=12800), buy(price_fen=3000), late, rejected.order)
     lifecycle.withdraw(case("withdrawn"), by=buyer, at=now())
     approved("approved")

@@ -180,7 +180,7 @@ class Run:
         lifecycle.request_evidence([case], by=reviewer, at=clock.now(), note="请补充截图")
         lifecycle.provide_evidence(case, by=order.buyer, at=clock.now(), note=f"就是这个 {text}")
         if number % 3 == 0:
-            lifecycle.reject([case], by=reviewer, at=clock.now(), note="发卡方记录显示已兑换")
+            lifecycle.reject([case], by=reviewer, at=clock.now(), note="与发卡方记录不符")
         elif number % 3 == 1:
             lifecycle.withdraw(case, by=order.buyer, at=clock.now())
         else:

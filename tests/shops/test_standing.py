@@ -64,7 +64,7 @@ def test_what_buyers_lived_through_is_counted(shop, buyer, merchant, buy, reveal
     talk.say(talked, "马上", by=merchant, at=clock.now() + timedelta(minutes=10))
     apply(given_back)  # unseen: given back at once
     reveal(talked)
-    lifecycle.reject([apply(talked)], by=reviewer, at=clock.now(), note="已使用")
+    lifecycle.reject([apply(talked)], by=reviewer, at=clock.now(), note="与记录不符")
     cancellation.cancel(canceled, cause=Cause.OUT_OF_STOCK, by=merchant, at=clock.now())
     drain()
 

@@ -84,7 +84,7 @@ def test_the_page_says_what_the_rule_says(shopper, buyer, buy, apply, reviewed, 
     """A refusal within 180 days: the page, the pre-check and the reason agree; afterwards it is open again."""
     verified(buyer)
     express.turn_on(buyer, at=clock.now())
-    lifecycle.reject([reviewed()], by=reviewer, at=clock.now(), note="已兑换")
+    lifecycle.reject([reviewed()], by=reviewer, at=clock.now(), note="与记录不符")
     refused = "近期有未通过的退款"
     page = words(shopper.get(PAGE))
     assert refused in page

@@ -406,7 +406,7 @@ def test_after_three_refusals_support_is_who_can_help(shopper, buy, reveal, appl
     order = buy(price_fen=8800)
     reveal(order)
     for _ in range(3):
-        lifecycle.reject([apply(order)], by=reviewer, at=clock.now(), note="已兑换")
+        lifecycle.reject([apply(order)], by=reviewer, at=clock.now(), note="与记录不符")
     page = words(shopper.get(place_of(order)))
     assert "这张订单已有 3 次不通过，请<a" in page
     assert "仍要申请" in page
