@@ -159,10 +159,10 @@ def test_polling_says_nothing_until_something_changes(shopper, buy, apply, revie
     page = words(shopper.get(f"/refunds/{refund.refund_no}/"))
     poll = page.split('hx-get="')[1].split('"')[0]
     assert shopper.get(poll, headers={"HX-Request": "true"}).status_code == 204
-    lifecycle.reject([refund], by=reviewer, at=clock.now(), note="已兑换")
+    lifecycle.reject([refund], by=reviewer, at=clock.now(), note="与记录不符")
     news = shopper.get(poll, headers={"HX-Request": "true"})
     assert "退款未通过" in words(news)
-    assert "已兑换" in words(news)
+    assert "与记录不符" in words(news)
     assert "hx-get" not in words(news)  # at rest: no more asking
 
 
@@ -292,7 +292,7 @@ def test_where_the_rules_say_no_nothing_invites_to_ask_again(shopper, buy, apply
 
 def test_a_refusal_that_may_be_asked_again_invites_to(shopper, reviewed, reviewer):
     refund = reviewed()
-    lifecycle.reject([refund], by=reviewer, at=clock.now(), note="已兑换")
+    lifecycle.reject([refund], by=reviewer, at=clock.now(), note="与记录不符")
     page = words(shopper.get(f"/refunds/{refund.refund_no}/"))
     assert f'href="/orders/{refund.order.order_no}/refund/">重新申请' in page
     assert 'href="/help/#contact">联系客服</a>' in page
