@@ -65,7 +65,7 @@ class ClaimFilter(admin.SimpleListFilter):
 class CaseList(Desk):
     """退款单 by queue, the most urgent first."""
 
-    list_display = ("number", "buyers_name", "shop", "amount", "why", "state", "waits_for", "due", "at_once")
+    list_display = ("number", "buyers_name", "shops_name", "amount", "why", "state", "waits_for", "due", "at_once")
     list_display_links = ("number",)
     list_filter = (QueueFilter, ClaimFilter, "status", "lane", "is_complete")
     sortable_by = ("amount", "due")
@@ -88,7 +88,9 @@ class CaseList(Desk):
             "shop", "order__shop", "order__policy", "payment__account", "buyer", "asked_by", "claimed_by"
         )
         return rows.annotate(
-            looked_at=Value(clock.now(), output_field=DateTimeField()), looked_by=Value(me(request).role)
+            looked_at=Value(clock.now(), output_field=DateTimeField()),
+            looked_by=Value(me(request).pk),
+            role=Value(me(request).role),
         )
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
@@ -124,6 +126,10 @@ class CaseList(Desk):
     def buyers_name(self, refund: Refund) -> str:
         return refund.buyer.shown_name  # a guest's own name is forty characters that say nothing
 
+    @admin.display(description="店铺")
+    def shops_name(self, refund: Refund) -> SafeString:
+        return format_html('<span class="desk-clip desk-clip--short" title="{0}">{0}</span>', refund.shop.name)
+
     amount = money("amount_fen", "金额")
 
     @admin.display(description="原因")
@@ -157,8 +163,8 @@ class CaseList(Desk):
     @admin.display(description="处理")
     def at_once(self, refund: Refund) -> SafeString | str:
         """A clear case is decided from here: the dialog shows what it is about (two clicks)."""
-        name = first_step(refund, str(refund.looked_by))  # type: ignore[attr-defined]
-        if not name:
+        name = first_step(refund, refund.role)  # type: ignore[attr-defined]
+        if not name or guards.is_claimed_by_another(refund, refund.looked_by, _looked_at(refund)):  # type: ignore[attr-defined]
             return ""
         act = self.get_unfold_action(name)
         button = {
