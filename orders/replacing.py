@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from accounts.models import User
 from orders import history
@@ -33,9 +34,10 @@ def replace(order: Order, lines: Sequence[OrderLine], *, at: datetime, by: User 
     new = _fresh_codes(lines, at, by)
     old = stock.lock(CardCode.objects.filter(pk__in=[row.code_id for row in deliveries]))
     stock.retire(old, at=at, by=by)
+    taken_back: dict[UUID | None, CardCode] = {code.pk: code for code in old}
     for row in deliveries:
         code = new[row.line_id]
-        Replacement.objects.create(line_id=row.line_id, old_code_id=row.code_id, new_code=code, at=at)
+        Replacement.objects.create(line_id=row.line_id, old_code=taken_back[row.code_id], new_code=code, at=at)
         row.code, row.delivered_at = code, at
     Delivery.objects.bulk_update(deliveries, ["code", "delivered_at"])
     history.record([order], OrderStep.REPLACE, at=at, by=by)

@@ -67,7 +67,8 @@ def retire(reply: CannedReply, *, by: User, at: datetime) -> None:
 
 def versions(reply: CannedReply) -> list[CannedReply]:
     """What it said before, the latest first; at most fifty."""
-    found, row = [], reply
+    found: list[CannedReply] = []
+    row = reply
     while row.replaces_id and len(found) < 50:
         row = CannedReply.objects.select_related("written_by", "retired_by").get(pk=row.replaces_id)
         found.append(row)

@@ -58,8 +58,8 @@ def extend(refund: Refund, hours: float, *, at: datetime) -> None:
 
 
 def may_urge_from(refund: Refund) -> datetime:
-    """催办 (S0-18, conflict 10): after so long a wait or once a promise is past, also one that was put off since, and not
-    more often than the policy says. A moment that is past: now."""
+    """催办 (S0-18, conflict 10): after so long a wait or once a promise is past, also one that was put off since, and
+    not more often than the policy says. A moment that is past: now."""
     terms = refund.order.policy
     waited = (refund.entered_at or refund.submitted_at) + timedelta(hours=terms.urge_after_hours)
     first = min(waited, refund.promised_by or waited, refund.review_due_at or waited)
