@@ -162,9 +162,10 @@ class Backlog:
 
 
 def backlog(*, at: datetime) -> Backlog:
-    """How many cases wait in each queue, and how many of them are late; two queries."""
+    """How many cases wait in each queue, and how many of them are late; two queries. What moves is due (I4), and the
+    index of what is due leads past all that is at rest."""
     moving = Q(status__in=[*S.active(), S.PROCESSING, S.RETURNED, S.REDIRECT_SIGNED])
-    open_cases = Refund.objects.filter(moving | MISSING)
+    open_cases = Refund.objects.filter(moving | MISSING, next_due_at__isnull=False)
     sums = {name: Count("pk", filter=QUEUES[name].rows) for name in OF_CASES}
     late = {f"{name}_late": Count("pk", filter=QUEUES[name].rows & Q(promised_by__lt=at)) for name in OF_CASES}
     found = open_cases.aggregate(**sums, **late)

@@ -233,6 +233,21 @@ class Refund(WorkItem):
                 condition=Q(queue="merchant"),
             ),
             models.Index(name="refund_to_release", fields=["promised_by", "id"], condition=Q(status="approved")),
+            # The desk's other queues, by deadline
+            models.Index(
+                name="refund_asked_of_shop", fields=["promised_by", "id"], condition=Q(status="merchant_review")
+            ),
+            models.Index(
+                name="refund_awaits_answer",
+                fields=["promised_by", "id"],
+                condition=Q(status__in=["awaiting_evidence", "offered"]),
+            ),
+            models.Index(name="refund_at_channel", fields=["promised_by", "id"], condition=Q(status="processing")),
+            models.Index(
+                name="refund_returned",
+                fields=["promised_by", "id"],
+                condition=Q(status__in=["returned", "redirect_signed"]),
+            ),
             *(  # who else asks from one device, or with one payer: refunds/risk.py
                 models.Index(name=name, fields=[field, "submitted_at"], condition=Q(**{f"{field}__isnull": False}))
                 for name, field in {"refund_of_device": "device_key", "refund_of_payer": "payer_key"}.items()
