@@ -7,8 +7,8 @@ from django.db.models.functions import Cast, Coalesce, Concat
 
 from ledger.balances import OWED
 from ledger.models import AccountKind, Entry, Side
-from payments.models import Payment
-from refunds.models import BalanceCredit, Destination, Refund, Status
+from payments.models import AttemptStatus, Payment
+from refunds.models import BalanceCredit, Destination, Disbursement, RedirectAgreement, Refund, Status
 
 Broken = list[str]
 
@@ -43,7 +43,8 @@ def credits_are_posted() -> Broken:
 
 
 def only_the_buyers_choice_leads_to_the_balance() -> Broken:
-    """I13: an own account's, asked for by its buyer, in full and once; and it did not go by the channel as well."""
+    """I13: an own account's, asked for by its buyer, in full and once; and it did not go by the channel as well: what
+    was sent came back for good before its buyer signed for the balance."""
     to_balance = Refund.objects.filter(destination=Destination.BALANCE)
     odd = BalanceCredit.objects.exclude(
         refund__destination=Destination.BALANCE,
@@ -54,7 +55,10 @@ def only_the_buyers_choice_leads_to_the_balance() -> Broken:
         refund__status=Status.ARRIVED,
         amount_fen=F("refund__amount_fen"),
     )
-    both = to_balance.filter(disbursements__isnull=False).distinct()
+    sent = Disbursement.objects.filter(refund=OuterRef("pk"))
+    may_pay = sent.exclude(attempt__status__in=[AttemptStatus.CLOSED, AttemptStatus.BACK_WITH_MERCHANT])
+    signed = RedirectAgreement.objects.filter(refund=OuterRef("pk"), confirmed_at__isnull=False)
+    both = to_balance.filter(Exists(may_pay) | Exists(sent) & ~Exists(signed))
     without = to_balance.filter(status__in=[Status.PROCESSING, Status.PAID_OUT, Status.ARRIVED], balance_credit=None)
     return [
         *(f"{row.refund}: credited to the balance against the rules" for row in odd.select_related("refund")),

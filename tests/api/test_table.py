@@ -32,6 +32,7 @@ READY = {
     "sign_redirect": "returned, closed",
     "agree_above_limit": "merchant_review, above the limit",
 }
+NOT_ASKED = {("provide_evidence", "merchant")}  # the buyer was
 TRIED: dict[str, list[str]] = defaultdict(list)
 for _name in steps.OF_PERSONS:
     TRIED[READY.get(_name, min(STEPS[_name].sources))].append(_name)
@@ -49,7 +50,8 @@ def test_each_step_is_taken_by_whom_the_table_names(situation, api, house):
                 mark = transaction.savepoint()
                 answer = take(caller, refund, step)
                 now = Refund.objects.get(pk=refund.pk)
-                if lifecycle.roles_on(refund, house.people()[name]) & STEPS[step].who:
+                is_named = lifecycle.roles_on(refund, house.people()[name]) & STEPS[step].who
+                if is_named and (step, name) not in NOT_ASKED:
                     assert answer.status_code == 200, (step, name, answer.json())
                     assert now.status == (before[0] if STEPS[step].target == SAME else target_of(step)), (step, name)
                     assert now.events.latest("sequence").actor == house.people()[name]

@@ -82,5 +82,9 @@ def test_every_attack_is_refused_by_name(books):
     assert invariants.broken() == []
 
 
+OF_REPLIES = {name: ("", name) for name in ("canned_reply_says_something", "retired_canned_reply_says_when")}
+
+
 def test_every_rule_of_refunds_is_attacked_somewhere():
-    attacks.check_all_are_tried(ATTACKS | OF_CASES | OF_TRIALS | OF_NEGOTIATIONS, "refunds")
+    """Canned replies: ``tests/desk/test_canned.py``."""
+    attacks.check_all_are_tried(ATTACKS | OF_CASES | OF_TRIALS | OF_NEGOTIATIONS | OF_REPLIES, "refunds")

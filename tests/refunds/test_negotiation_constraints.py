@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from cardshop import invariants
-from refunds.models import Consultation, Offer, RedirectAgreement
+from refunds.models import Consultation, Objection, Offer, RedirectAgreement
 from tests import attacks
 from tests.attacks import another
 from tests.cases import negotiated
@@ -183,4 +183,4 @@ def test_every_attack_is_refused_by_name(books):
 
 def test_what_was_said_stays_and_only_what_was_open_is_filled_in(books):
     """I7."""
-    attacks.check_filled_in_later("refunds")
+    attacks.check_filled_in_later(Offer, Objection, Consultation, RedirectAgreement)

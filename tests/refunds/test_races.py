@@ -205,8 +205,8 @@ def test_rights_taken_away_a_moment_ago_are_gone(reviewed, reviewer):
 
 # --- the case: reviewers, shop, buyer, machine ------------------------------------------------------------------------
 
-MANY = [pytest.param(20, id="some"), pytest.param(200, id="many", marks=pytest.mark.nightly)]
-EASY = {"price_fen": 8800, "working_time": [], "max_rejections": 10_000, "decide_within_days": 90}
+MANY = [pytest.param(15, id="some"), pytest.param(200, id="many", marks=pytest.mark.nightly)]
+EASY = {"price_fen": 8800, "working_time": [], "max_rejections": 10_000, "silent_shop_after": 10_000}
 
 
 @pytest.fixture

@@ -275,7 +275,7 @@ def test_the_picture_shows_every_step_that_moves_a_case(monkeypatch):
     out = StringIO()
     call_command("lifecycle", stdout=out)
     for name, step in STEPS.items():
-        assert (f": {name} (" in out.getvalue()) == (step.target != SAME), name
+        assert (f" {name} (" in out.getvalue()) == (step.target != SAME), name
     for status in Status:
         assert f"as {status.value}" in out.getvalue()
     monkeypatch.setitem(STEPS, "one_more", STEPS["approve"])
