@@ -1,4 +1,4 @@
-"""/api/refunds/: ask for a refund, follow it, and take the steps that the table in ``refunds/lifecycle.py`` allows."""
+"""/api/refunds/: ask for a refund, follow it, and take the steps that the table in ``refunds/lifecycle/`` allows."""
 
 from __future__ import annotations
 
@@ -28,8 +28,18 @@ from api.parsing import BoundedForm
 from notices.wording import WORDING
 from orders.models import Order
 from payments.models import AttemptStatus, RefundAttempt
-from refunds import applying, evidence, lifecycle, stages
-from refunds.models import Destination, Evidence, Queue, Refund, RefundEvent, RefundLine, Status
+from refunds import applying, clocking, evidence, lifecycle, reading, stages, waiting
+from refunds.models import (
+    Answer,
+    Destination,
+    Evidence,
+    Offer,
+    Queue,
+    Refund,
+    RefundEvent,
+    RefundLine,
+    Status,
+)
 from refunds.reasons import REASONS
 from shops.policy_terms import SLOTS
 
@@ -91,9 +101,9 @@ class LineOfRefund(serializers.ModelSerializer):
 
 
 class StageOfTrack(serializers.Serializer):
-    code = serializers.ChoiceField([*stages.STAGES, *(status.value for status in stages.ENDINGS)])
+    code = serializers.ChoiceField([*stages.STAGES, *(status.value for status in [*stages.BRANCHES, *stages.ENDINGS])])
     title = serializers.CharField()
-    state = serializers.ChoiceField(["done", "current", "todo", "failed"])
+    state = serializers.ChoiceField(["done", "current", "paused", "todo", "failed"])
     reached_at = serializers.DateTimeField(allow_null=True)
     note = serializers.CharField(allow_blank=True)
 
@@ -105,6 +115,7 @@ class TrackOfRefund(serializers.Serializer):
     headline = serializers.CharField()
     who = serializers.CharField()
     next_step = serializers.CharField()
+    on_silence = serializers.CharField(allow_blank=True)
     by = serializers.DateTimeField(allow_null=True)
     by_label = serializers.CharField(allow_blank=True)
     is_late = serializers.BooleanField()
@@ -114,6 +125,41 @@ class TrackOfRefund(serializers.Serializer):
     arrival_until = serializers.DateField(allow_null=True)
     arrival_is_estimate = serializers.BooleanField()
     is_moving = serializers.BooleanField()
+
+
+class OfferOfRefund(serializers.ModelSerializer):
+    """协商方案, the latest one. `amount_fen` is null for a new code; `answer` is empty while it waits for the buyer."""
+
+    made_by = serializers.ChoiceField(["merchant", "reviewer", "senior"], source="role", read_only=True)
+    answer = serializers.ChoiceField([("", "等待答复"), *Answer.choices], read_only=True)
+
+    class Meta:
+        model = Offer
+        fields = ["amount_fen", "note", "made_by", "made_at", "answer", "answered_at"]
+
+
+class PlaceOfRefund(serializers.Serializer):
+    """排队: so many cases are ahead; `is_more`: at least so many; `is_read`: somebody looks at it already."""
+
+    ahead = serializers.IntegerField()
+    is_more = serializers.BooleanField()
+    is_read = serializers.BooleanField()
+
+
+class ClockOfRefund(serializers.Serializer):
+    """How much of the present promise is over, in its own minutes: of working days alone where `is_working`. Not
+    `is_official`: some of its days off are not published yet."""
+
+    percent = serializers.IntegerField()
+    gone_minutes = serializers.IntegerField()
+    whole_minutes = serializers.IntegerField()
+    is_working = serializers.BooleanField()
+    is_official = serializers.BooleanField()
+
+
+class TimeSpent(serializers.Serializer):
+    whose = serializers.ChoiceField(["platform", "merchant", "answer", "channel"])
+    minutes = serializers.IntegerField()
 
 
 class PreCheckOfRefund(serializers.Serializer):
@@ -191,6 +237,13 @@ class RefundInFull(RefundInList):
     attempts = serializers.SerializerMethodField()
     evidence = EvidenceOfRefund(many=True, read_only=True)
     missing_slots = serializers.SerializerMethodField()
+    offer = serializers.SerializerMethodField()
+    urge_from = serializers.SerializerMethodField()
+    is_paused = serializers.SerializerMethodField()
+    review_left_minutes = serializers.SerializerMethodField()
+    clock = serializers.SerializerMethodField()
+    queue_place = serializers.SerializerMethodField()
+    time_spent = serializers.SerializerMethodField()
 
     class Meta(RefundInList.Meta):
         fields = [
@@ -214,7 +267,52 @@ class RefundInFull(RefundInList):
             "attempts",
             "evidence",
             "missing_slots",
+            "offer",
+            "appeal_until",
+            "urge_from",
+            "urged_at",
+            "is_paused",
+            "review_left_minutes",
+            "clock",
+            "queue_place",
+            "time_spent",
         ]
+
+    @extend_schema_field(OfferOfRefund(allow_null=True))
+    def get_offer(self, refund: Refund) -> Any:
+        """The latest that was made."""
+        offer = reading.made_offer(refund, refund.offers.all())
+        return OfferOfRefund(offer).data if offer else None
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_urge_from(self, refund: Refund) -> Any:
+        """From when the buyer may urge; null: nothing to urge."""
+        can_be = refund.status in lifecycle.STEPS["urge"].sources
+        return serializers.DateTimeField().to_representation(clocking.may_urge_from(refund)) if can_be else None
+
+    def get_is_paused(self, refund: Refund) -> bool:
+        """The review's clock stands, while another side must answer."""
+        return refund.review_left is not None
+
+    @extend_schema_field(serializers.IntegerField(allow_null=True))
+    def get_review_left_minutes(self, refund: Refund) -> Any:
+        return waiting.left_of_review(refund)
+
+    @extend_schema_field(ClockOfRefund(allow_null=True))
+    def get_clock(self, refund: Refund) -> Any:
+        clocked = waiting.clock_of(refund, at=self.context["at"])
+        return ClockOfRefund(asdict(clocked)).data if clocked else None
+
+    @extend_schema_field(PlaceOfRefund(allow_null=True))
+    def get_queue_place(self, refund: Refund) -> Any:
+        place = waiting.place_of(refund, at=self.context["at"])
+        return PlaceOfRefund(asdict(place)).data if place else None
+
+    @extend_schema_field(TimeSpent(many=True))
+    def get_time_spent(self, refund: Refund) -> Any:
+        """Whose time it took so far; the channel's and the bank's apart."""
+        sums = waiting.spent(list(refund.events.all()), at=self.context["at"])
+        return [{"whose": whose, "minutes": minutes} for whose, minutes in sums]
 
     @extend_schema_field(SlotOfRefund(many=True))
     def get_missing_slots(self, refund: Refund) -> Any:
@@ -328,7 +426,11 @@ class RefundDoor(Door):
         events = RefundEvent.objects.order_by("sequence")
         rows = visible_to(self.caller).select_related("order__policy", "pre_check")
         rows = rows.prefetch_related(
-            Prefetch("events", events), "evidence", "lines__order_line", "disbursements__attempt"
+            Prefetch("events", events),
+            Prefetch("offers", Offer.objects.order_by("pk")),
+            "evidence",
+            "lines__order_line",
+            "disbursements__attempt",
         )
         refund = get_object_or_404(rows, refund_no=refund_no)
         context = {"request": self.request, "at": clock.now()}

@@ -23,7 +23,6 @@ from refunds import goods, lifecycle, objections
 from refunds.evidence import TooManyImages
 from refunds.lifecycle import StepRefused
 from refunds.models import Refund
-from refunds.models import Status as S
 from shops import rights
 
 PICTURES = _("最多 6 张，每张 8 MB 以内，JPG、PNG 或 WebP。买家和客服都能看到。")
@@ -102,6 +101,7 @@ class Answer:
 
     title: object
     points: Sequence[object]
+    link: object  # what leads here
     button: object
     done: object
     form: Callable[..., Any]
@@ -118,6 +118,7 @@ ANSWERS: dict[str, Answer] = {
             _("未查看的卡密进入隔离，核对后可重新上架。"),
         ],
         _("同意退款"),
+        _("同意退款"),
         _("已同意，买家会收到通知。"),
         AgreeForm,
         frozenset({"agree", "agree_above_limit"}),
@@ -129,6 +130,7 @@ ANSWERS: dict[str, Answer] = {
             _("说明和图片买家都会看到；请勿写卡密、密码或联系方式。"),
             _("以“已使用”为由的，须有发卡方或供应商的记录。"),
         ],
+        _("不同意，提交平台审核"),
         _("提交平台"),
         _("已提交平台审核。"),
         ContestForm,
@@ -141,6 +143,7 @@ ANSWERS: dict[str, Answer] = {
             _("每张退款单，店铺只能提出一次方案。"),
             _("补发须有库存，买家接受时从库存自动发出。"),
         ],
+        _("提出方案：部分退款或补发"),
         _("发给买家"),
         _("方案已发给买家。"),
         OfferForm,
@@ -149,6 +152,7 @@ ANSWERS: dict[str, Answer] = {
     "evidence": Answer(
         _("补充材料"),
         [_("到期未补充，平台按现有材料审核。")],
+        _("补充材料"),
         _("提交补充材料"),
         _("材料已收到，审核继续。"),
         EvidenceForm,
@@ -160,6 +164,7 @@ ANSWERS: dict[str, Answer] = {
             _("由没有审核过这张退款单的高级审核员处理，每张退款单一次。"),
             _("已退给买家的钱不会收回；异议成立的，记为店铺可追偿的款项。"),
         ],
+        _("提出异议"),
         _("提交异议"),
         _("异议已提交，结论会通知店铺。"),
         ObjectionForm,
@@ -168,7 +173,7 @@ ANSWERS: dict[str, Answer] = {
 }
 
 
-@for_members("orders")
+@for_members("refunds")
 @never_cache
 def answer(request: SignedIn, here: Here, refund_no: str, kind: str) -> HttpResponse:
     """The page says what comes of it, the button does it."""
@@ -201,7 +206,7 @@ def answer(request: SignedIn, here: Here, refund_no: str, kind: str) -> HttpResp
 def open_steps(case: Refund, user: User) -> set[str]:
     """What the shop may do on its case now, objections included."""
     steps = set(lifecycle.allowed_steps(case, user))
-    may_object = case.status in S.holding_money() and not objections.why_not(case, at=clock.now())
+    may_object = lifecycle.is_in_charge(case, user) and not objections.why_not(case, at=clock.now())
     return steps | ({"object"} if may_object else set())
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -21,15 +22,17 @@ from django.views.decorators.http import require_POST
 
 from accounts.visitors import SignedIn
 from orders.models import Order
+from refunds.models import Queue, Refund
 from shops import rights
 from shops.models import Shop, ShopMember
 
 CHOSEN = "portal_shop"
+MOST_COUNTED = 99  # of what waits; beyond, the tab says 99+
 
 #: The tabs: address, what it is called, the right that it needs, and the addresses that lie below it.
 TABS = [
     ("portal:orders", pgettext_lazy("标签", "店铺订单"), "orders", {"portal:order", "portal:cancel"}),
-    ("portal:refunds", pgettext_lazy("标签", "店铺退款"), "orders", {"portal:refund"}),
+    ("portal:refunds", pgettext_lazy("标签", "店铺退款"), "orders", {"portal:refund", "portal:answer"}),
     ("portal:products", gettext_lazy("店铺商品"), "products", {"portal:product", "portal:new_product"}),
     ("portal:stock", gettext_lazy("库存"), "stock", {"portal:product_stock", "portal:stock_import"}),
     ("portal:coupons", gettext_lazy("优惠券"), "coupons", {"portal:coupon", "portal:new_coupon"}),
@@ -102,11 +105,21 @@ def choose(request: SignedIn) -> HttpResponse:
 
 
 def show(request: HttpRequest, here: Here, template: str, facts: dict[str, Any]) -> HttpResponse:
-    """A page with the shop's tabs."""
+    """A page with the shop's tabs, and what waits for the shop's answer on theirs."""
     match = request.resolver_match
     at = match.view_name if match else ""
-    tabs = [(name, title, at == name or at in below) for name, title, act, below in TABS if act in here.may]
+    waiting = {"portal:refunds": waiting_refunds(here.shop)[: MOST_COUNTED + 1].count()}
+    tabs = [
+        (name, title, at == name or at in below, waiting.get(name, 0))
+        for name, title, act, below in TABS
+        if act in here.may
+    ]
     return render(request, f"portal/{template}", {"here": here, "tabs": tabs} | facts)
+
+
+def waiting_refunds(shop: Shop) -> QuerySet[Refund]:
+    """Claims, and questions of the platform, that wait for the shop: by the index ``refund_with_shop``."""
+    return Refund.objects.filter(shop=shop, queue=Queue.MERCHANT)
 
 
 def order_of(request: SignedIn, order_no: str) -> Order:

@@ -62,9 +62,11 @@ def store(
     draft_images: Sequence[DraftImage] = (),
 ) -> None:
     """In the caller's transaction, the case locked or new. ``draft_images`` come as the very files that they are."""
-    own = refund.evidence.filter(provided_by=by).exclude(image="")  # nobody uses up what the other side may show
-    if own.count() + len(images) + len(draft_images) > MOST_IMAGES:
-        raise TooManyImages(_("一张退款单最多 %(most)d 张图片。") % {"most": MOST_IMAGES})
+    there = refund.evidence.exclude(image="").only("provided_by_id")
+    own = [row for row in there if is_shops(refund, row.provided_by_id) == is_shops(refund, by.pk)]
+    if len(own) + len(images) + len(draft_images) > MOST_IMAGES:  # nobody uses up what the other side may show
+        words = _("每一方最多 %(most)d 张图片，这张退款单您这边已有 %(there)d 张。")
+        raise TooManyImages(words % {"most": MOST_IMAGES, "there": len(own)})
     provided: dict[str, Any] = {"refund": refund, "provided_by": by, "created_at": at}
     rows = [Evidence(**provided, slot=row.slot, image=row.image.name, **columns_of(row)) for row in draft_images]
     later = [image if isinstance(image, ForSlot) else ForSlot("", image) for image in images]
@@ -75,6 +77,12 @@ def store(
     Evidence.objects.bulk_create(rows)
     if any(each.slot for each in later):
         _take_as_complete(refund)
+
+
+def is_shops(refund: Refund, person: int) -> bool:
+    """Whose picture or sentence: the shop's, whoever of its people laid it down, else the buyer's (also a guest's, who
+    has an account by now, and what was asked for on their behalf)."""
+    return person not in {refund.buyer_id, refund.asked_by_id}
 
 
 def filed(picture: Repainted, number: str) -> dict[str, Any]:
@@ -195,6 +203,6 @@ def _differences(one: int, other: int) -> int:
 
 
 __all__ = [
-    "ForSlot", "Image", "Sighting", "TooManyImages", "columns_of", "completeness", "filed", "missing", "review_hours",
-    "seen_before", "store",
+    "ForSlot", "Image", "Sighting", "TooManyImages", "columns_of", "completeness", "filed", "is_shops", "missing",
+    "review_hours", "seen_before", "store",
 ]  # fmt: skip

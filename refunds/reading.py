@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.utils.translation import get_language
 
 from money import yuan
 from notices import wording
 from payments.models import RefundAttempt
-from refunds import followups, policy, stages
-from refunds.models import Disbursement, Evidence, PreCheck, Refund, RefundEvent
+from refunds import evidence as laid_down
+from refunds import followups, policy, stages, waiting
+from refunds.models import Answer, Disbursement, Evidence, Offer, PreCheck, Refund, RefundEvent, Status
 from refunds.policy import Verdict
 from refunds.reasons import REASONS
 
@@ -31,6 +33,11 @@ class Progress:
     evidence: list[Evidence]
     reason: str
     version: str
+    clock: waiting.Clock | None
+    place: waiting.Place | None
+    left_minutes: int | None  # of the review, while its clock stands
+    spent: list[tuple[str, int]]  # [(whose, minutes)]: waiting.spent
+    shops: set[UUID]  # of ``evidence``: what the shop laid down
 
 
 def progress(refund: Refund, *, at: datetime) -> Progress:
@@ -51,7 +58,20 @@ def progress(refund: Refund, *, at: datetime) -> Progress:
         evidence=evidence,
         reason=reason_title(refund.reason),
         version="-".join(str(mark) for mark in marks),
+        clock=waiting.clock_of(refund, at=at),
+        place=waiting.place_of(refund, at=at),
+        left_minutes=waiting.left_of_review(refund),
+        spent=waiting.spent(events, at=at),
+        shops={row.pk for row in evidence if laid_down.is_shops(refund, row.provided_by_id)},
     )
+
+
+def made_offer(refund: Refund, offers: Iterable[Offer]) -> Offer | None:
+    """The latest of these (oldest first) that its buyer was told of: neither what two people still think about, nor
+    what the second of them refused."""
+    told = [offer for offer in offers if offer.answer != Answer.DROPPED]
+    is_draft = bool(told) and refund.status == Status.SECOND_REVIEW and not told[-1].answer
+    return told[-1] if told and not is_draft else None
 
 
 def reason_title(code: str) -> str:

@@ -51,6 +51,13 @@ STAGE_OF: dict[S, str] = {
 #: Ends with a row of its own, after the stages it went through.
 ENDINGS = (S.REJECTED, S.WITHDRAWN, S.CLOSED, S.REPLACED)
 
+#: Branches: the stage that they leave stands still, and they stand beside it while they last.
+BRANCHES: dict[S, object] = {
+    S.OFFERED: gettext_lazy("协商中"),
+    S.AWAITING_EVIDENCE: gettext_lazy("待补充材料"),
+    S.APPEAL_REVIEW: gettext_lazy("申诉中"),
+}
+
 TONE_OF: dict[S, str] = {
     S.OFFERED: "attention",
     S.AWAITING_EVIDENCE: "attention",
@@ -86,7 +93,8 @@ TO_BALANCE_MONEY: dict[S, object] = {
 
 @dataclass(frozen=True)
 class Stage:
-    """One row of the timeline. ``state`` is done, current, todo or failed; ``reached_at`` when it was reached."""
+    """One row of the timeline. ``state`` is done, current, paused (its clock stands, while a branch is current), todo
+    or failed; ``reached_at`` when it was reached. ``code`` of a branch: its status."""
 
     code: str
     title: str
@@ -98,12 +106,14 @@ class Stage:
 @dataclass(frozen=True)
 class Track:
     """Where the case stands. ``tone`` is progress, attention, good, bad or quiet; ``by`` the promised time, and
-    ``by_label`` what is promised for then; ``money`` says where the money is now."""
+    ``by_label`` what is promised for then, ``on_silence`` what happens if nothing has by then; ``money`` says where the
+    money is now."""
 
     stages: Sequence[Stage]
     headline: str
     who: str
     next_step: str
+    on_silence: str
     by: datetime | None
     by_label: str
     is_late: bool
@@ -145,6 +155,7 @@ def track(refund: Refund, events: Sequence[RefundEvent], *, at: datetime) -> Tra
         headline=headline(refund),
         who=str(_who(refund)),
         next_step=next_step(refund),
+        on_silence=on_silence(refund),
         by=refund.promised_by,
         by_label=by_label(refund, is_late=is_late),
         is_late=is_late,
@@ -159,6 +170,8 @@ def track(refund: Refund, events: Sequence[RefundEvent], *, at: datetime) -> Tra
 
 def headline(refund: Refund) -> str:
     """One sentence: where it stands."""
+    if is_reported_missing(refund):
+        return _("客服正在向渠道核实这笔退款")
     if _goes_to_balance(refund) and refund.status in {S.ARRIVED, S.RETURNED}:
         return _("已退至余额") if refund.status == S.ARRIVED else _("退款异常：未能退至余额")
     return {
@@ -184,6 +197,8 @@ def headline(refund: Refund) -> str:
 
 def next_step(refund: Refund) -> str:
     """One sentence: what happens next."""
+    if is_reported_missing(refund):
+        return _("核实后给您渠道凭证，可拿给银行查询；款项不会丢失。")
     if _goes_to_balance(refund) and refund.status in TO_BALANCE_NEXT:
         if refund.status == S.APPROVED and refund.lane != Lane.STANDARD:
             return _("系统将自动退至您的余额。")
@@ -207,12 +222,31 @@ def next_step(refund: Refund) -> str:
         S.PROCESSING: str(BACK_TO[_channel(refund)]),
         S.PAID_OUT: _("%(channel)s已退款成功，银行清算中；到账以银行入账为准。") % {"channel": _channel(refund).label},
         S.ARRIVED: _("已完成，无需操作。"),
-        S.REJECTED: _("您可以申诉，或补充新的凭证后重新申请。")
+        S.REJECTED: _("申诉期内可以申诉；也可以补充新的凭证后重新申请。")
         if refund.appeal_until
         else _("您可以补充新的凭证后重新申请，或走平台外的途径。"),
         S.WITHDRAWN: _("商品已恢复原状；仍在售后期内可重新申请。"),
         S.RETURNED: _("财务正在与渠道核对；有结果会在本页更新并发站内通知，款项不会丢失。"),
     }[S(refund.status)]
+
+
+def on_silence(refund: Refund) -> str:
+    """What happens if the promise passes and nothing has: empty where ``next_step`` says it, or nothing is promised."""
+    if refund.queue in {Queue.NOBODY, Queue.MACHINE} or refund.promised_by is None:
+        return ""
+    late = _("到时没有结论，自动升级给上一级处理，您也可以催办；不会因为超时被拒绝。")
+    return {
+        S.FIRST_REVIEW: late,
+        S.SECOND_REVIEW: late,
+        S.APPEAL_REVIEW: late,
+        S.APPROVED: _("到时没有放款，这里会标为超时，您可以催办。"),
+        S.RETURNED: _("到时没有答复，这里会标为超时，您可以催办。"),
+    }.get(S(refund.status), "")
+
+
+def is_reported_missing(refund: Refund) -> bool:
+    """没有收到: the channel has paid it out, the buyer says that it is not there, and support looks."""
+    return refund.status == S.PAID_OUT and refund.queue == Queue.REVIEWER
 
 
 def where_the_money_is(refund: Refund) -> str:
@@ -249,11 +283,14 @@ def by_label(refund: Refund, *, is_late: bool) -> str:
         S.REDIRECT_SIGNED: _("最迟确认"),
         S.APPROVED: _("最迟放款"),
         S.PROCESSING: _("渠道最迟退出"),
+        S.PAID_OUT: _("最迟答复您") if is_reported_missing(refund) else "",
         S.RETURNED: _("最迟答复您"),
     }.get(S(refund.status), "")
 
 
 def _who(refund: Refund) -> object:
+    if is_reported_missing(refund):
+        return Queue(refund.queue).label
     if _is_at_the_bank(refund):
         return _("发卡银行")
     if refund.status in {S.PROCESSING, S.PAID_OUT}:
@@ -274,7 +311,7 @@ def _channel(refund: Refund) -> Channel:
 
 def _is_late(refund: Refund, at: datetime) -> bool:
     """Beyond the promised time, or paid out and beyond the last day on which it was expected."""
-    if refund.status == S.PAID_OUT and refund.arrival_expected_until:
+    if refund.status == S.PAID_OUT and refund.arrival_expected_until and not is_reported_missing(refund):
         return localdate(at) > refund.arrival_expected_until
     return bool(refund.promised_by and refund.promised_by < at)
 
@@ -286,16 +323,41 @@ def _stages(refund: Refund, events: Sequence[RefundEvent]) -> list[Stage]:
     if status in ENDINGS:
         return _ended(refund, events, reached)
     codes = [code for code in STAGES if code not in _left_out(refund, reached)]
-    position = codes.index(STAGE_OF[status])
+    position = codes.index(_stage_of(refund, events))
     stages = []
     for index, code in enumerate(codes):
         state = "done" if index < position or status == S.ARRIVED else "todo"
         if index == position and status != S.ARRIVED:
-            state = "failed" if status == S.RETURNED else "current"
-        note = headline(refund) if index == position else ""
+            state = _state_here(status)
+        note = headline(refund) if index == position and status not in BRANCHES else ""
         reached_at = reached.get(code) if index <= position else None  # halted or sent again: what is ahead is ahead
         stages.append(Stage(code, str(STAGES[code]), state, reached_at, note))
+        if index == position and status in BRANCHES:
+            stages.append(
+                Stage(status, str(BRANCHES[status]), "current", _entered(events, status).at, headline(refund))
+            )
     return stages
+
+
+def _state_here(status: S) -> str:
+    if status == S.RETURNED:
+        return "failed"
+    if status == S.APPEAL_REVIEW:  # the review that it is about is over
+        return "done"
+    return "paused" if status in BRANCHES else "current"
+
+
+def _stage_of(refund: Refund, events: Sequence[RefundEvent]) -> str:
+    """Where it stands; an offer, where it was made."""
+    status = S(refund.status)
+    if status == S.OFFERED:
+        return "merchant" if _entered(events, status).from_status == S.MERCHANT_REVIEW else "review"
+    return STAGE_OF[status]
+
+
+def _entered(events: Sequence[RefundEvent], status: S) -> RefundEvent:
+    """The event that led into the present status, not what was done in it since."""
+    return next(event for event in reversed(events) if event.to_status == status != event.from_status)
 
 
 def _left_out(refund: Refund, reached: Mapping[str, datetime]) -> set[str]:
@@ -318,10 +380,8 @@ def _ended(refund: Refund, events: Sequence[RefundEvent], reached: dict[str, dat
 
 
 def _will_be_reviewed(refund: Refund) -> bool:
-    """What the shop agrees to is not looked at again; nothing else leaves the standard lane unseen."""
-    if refund.status in {S.SUBMITTED, *S.reviews(), S.OFFERED, S.AWAITING_EVIDENCE}:
-        return True
-    return refund.lane == Lane.STANDARD
+    """As long as nobody has decided. What the shop agreed to, or an offer settled, is not looked at again."""
+    return refund.status in S.undecided()
 
 
 def _reached(events: Sequence[RefundEvent]) -> dict[str, datetime]:
@@ -331,7 +391,7 @@ def _reached(events: Sequence[RefundEvent]) -> dict[str, datetime]:
         code = "submitted" if event.step == "submit" else STAGE_OF[S(event.to_status)]
         if event.step == "submit":
             reached["pre_check"] = event.at
-        if event.to_status in S.at_rest() and event.to_status != S.ARRIVED:
+        if event.to_status == S.OFFERED or (event.to_status in S.at_rest() and event.to_status != S.ARRIVED):
             continue
         if code not in reached or code == "approved":
             reached[code] = event.at

@@ -1,4 +1,4 @@
-"""买家的答复 (B8, B10): an offer, an appeal, an urge, money that did not come. Each on a page that says what it means."""
+"""买家的答复 (B8, B10): to an offer, an appeal, an urge, money that did not come. Each page says what it means."""
 
 from __future__ import annotations
 
@@ -93,7 +93,6 @@ ANSWERS: dict[str, Answer] = {
         _("接受这个方案？"),
         [
             _("接受后按方案办理，这张退款单就此了结，不能撤回。"),
-            _("方案之外的部分不再退；补发的新卡密仍有问题，可以再申请。"),
         ],
         _("接受方案"),
         _("已接受，正在办理。"),
@@ -125,7 +124,7 @@ ANSWERS: dict[str, Answer] = {
         _("催办这张退款单？"),
         [
             _("催办后它排到待办最前，处理人会看到催办时间。"),
-            _("不会改变审核标准；两次催办之间有间隔。"),
+            _("不会改变审核标准。"),
         ],
         _("催办"),
         _("已催办，已排到最前。"),
@@ -181,12 +180,14 @@ def answer(request: SignedIn, refund_no: str, kind: str) -> HttpResponse:
     facts = {
         "refund": case,
         "answer": chosen,
+        "kind": kind,
         "form": form,
         "offer": Offer.objects.filter(refund=case, answer="").first() if kind in {"accept", "decline"} else None,
         "agreement": REDIRECT_TERMS % {"no": case.refund_no, "amount": yuan(case.amount_fen)}
         if kind == "redirect"
         else "",
         "pictures_lost": bool(request.FILES),
+        "urged_every": case.order.policy.urge_every_hours if kind == "urge" else None,
     }
     return render(request, "storefront/answer.html", facts)
 

@@ -165,6 +165,8 @@ def _stands(refund: Refund, at: datetime) -> str:
     facts = {"headline": headline, "label": due.by_label, "at": deadline(refund.promised_by)}
     if due.is_late or not (due.by_label and refund.promised_by):
         return headline
+    if refund.status == Status.OFFERED:
+        return _("%(headline)s：请在 %(at)s 前答复。") % facts
     if due.is_buyers_turn:
         return _("%(headline)s：轮到您，请在 %(at)s 前提交。") % facts
     return _("%(headline)s。%(label)s：%(at)s 前。") % facts

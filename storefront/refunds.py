@@ -134,6 +134,7 @@ def _progress(request: SignedIn, refund: Refund, form: EvidenceForm | None = Non
         "again": again,
         "offer": Offer.objects.filter(refund=refund, answer="").first() if refund.status == Status.OFFERED else None,
         "appeal": Appeal.objects.filter(refund=refund).first(),
+        "redirect": refund.redirects.order_by("-pk").first(),
         "urge_from": clocking.may_urge_from(refund) if refund.status in lifecycle.STEPS["urge"].sources else None,
     }
 

@@ -8,6 +8,7 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 from storefront import (
+    answering,
     applying,
     checkout,
     express,
@@ -109,6 +110,7 @@ urlpatterns = [
     path("refunds/<no:refund_no>/next-steps/", packs.next_steps, name="next_steps"),
     path("receipts/", receipts.check, name="receipt_check"),
     path("receipts/<no:refund_no>/<receipt_code:code>/", receipts.checked, name="receipt_checked"),
+    path("refunds/<no:refund_no>/answer/<slug:kind>/", answering.answer, name="refund_answer"),
     path("services/<uuid:report_id>/", orders.report_image, name="report_image"),
     path("evidence/<uuid:evidence_id>/", refunds.evidence_image, name="evidence"),
     path("me/express/", express.show, name="express"),

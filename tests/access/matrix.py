@@ -120,6 +120,8 @@ GET  storefront:withdraw                          login  200   404      404     
 POST storefront:withdraw                          login  go    404      404      404   404      404    404     404
 GET  storefront:confirm_arrival     @paid_out     login  200   404      404      404   404      404    404     404
 POST storefront:confirm_arrival     @paid_out     login  go    404      404      404   404      404    404     404
+GET  storefront:refund_answer       @returned redirect login 200 404    404      404   404      404    404     404
+POST storefront:refund_answer       @returned redirect login go  404    404      404   404      404    404     404
 GET  storefront:evidence                          login  200   404      200      404   200      200    200     200
 GET  storefront:receipt             @paid_out     login  200   404      404      404   200      200    200     200
 GET  storefront:pack                              login  200   404      200      404   200      200    200     200
@@ -227,6 +229,8 @@ POST portal:apply                                 login  200   200      200     
 GET  portal:document                              login  200   404      404      404   404      404    404     200
 GET  portal:refunds                               login  403   403      200      200   403      403    403     403
 GET  portal:refund                                login  403   403      200      404   403      403    403     403
+GET  portal:answer                  @approved object   login 403 403    200      404   403      403    403     403
+POST portal:answer                  @approved object   login 403 403    go       404   403      403    403     403
 
 # --- accounts: one's own, whoever one is ---
 GET  account_login                                200    go    go       go       go    go       go     go      go

@@ -82,6 +82,7 @@ class World:
             "storefront:new_ticket": {"topic": "other", "text": "您好"},
             "storefront:ticket_say": {"text": "您好"},
             "storefront:complain": {"causes": "broken", "text": "说好的没有兑现"},
+            "portal:answer": {"note": "说明"},
             "portal:answer_complaint": {"text": "情况如下"},
         }
         if name.startswith("admin:") and name.rsplit("_", 1)[-1] not in {"changelist", "add", "change", "delete"}:
@@ -155,6 +156,8 @@ class World:
             "content_type_id": 1,
             "object_id": 1,
         }
+        if address.name in {"storefront:refund_answer", "portal:answer"}:
+            known["kind"] = about["step"]
         if address.name == "storefront:receipt_checked":
             known["code"] = receipt.of(case).code
         if "object_id" in address.parameters and address.name != "admin:view_on_site":

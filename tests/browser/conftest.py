@@ -36,7 +36,7 @@ def world(
     paths: dict[str, str] = {}
 
     def case(name: str, **how: Any) -> Any:
-        order = buy(price_fen=how.pop("price_fen", 8800), quantity=how.pop("quantity", 1))
+        order = buy(price_fen=how.pop("price_fen", 8800), quantity=how.pop("quantity", 1), **how.pop("terms", {}))
         reveal(order)
         refund = apply(order, **how)
         paths[f"refund_{name}"] = f"/refunds/{refund.refund_no}/"
@@ -144,6 +144,7 @@ def world(
     paths |= stage.pages_of_papers(arrived, rejected)
     paths |= stage.pages_of_pace()
     paths |= {"login": "/accounts/login/", "signup": "/accounts/signup/", "reset": "/accounts/password/reset/"}
+    paths |= stage.pages_of_answers(case, merchant, reviewer)
     people = {"buyer": buyer, "shop": merchant, "guest": guests_order.buyer, "applicant": stranger}
     return {"paths": paths, "people": people, "url": live_server.url, "guests_order": guests_order.order_no}
 

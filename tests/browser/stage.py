@@ -37,6 +37,42 @@ def pages_of_goods(goods: Any, operator: Any) -> dict[str, str]:
     }  # fmt: skip
 
 
+def pages_of_answers(make_case: Any, merchant: Any, reviewer: Any) -> dict[str, str]:
+    """A case at each point at which its buyer or its shop says something, and the page on which they say it.
+
+    ``make_case(name)``: a claim that people of the platform look at; its ``terms`` may ask the shop first.
+    """
+    from clock import now
+    from refunds import lifecycle
+
+    asks_the_shop = {"merchant_hours": 24}
+    claimed, offered = make_case("claimed", terms=asks_the_shop), make_case("offered", terms=asks_the_shop)
+    lifecycle.offer(
+        offered, by=merchant, at=now(), note="只有一张不能用，退一半可以吗？", amount_fen=offered.amount_fen // 2
+    )
+    refused, asked = make_case("refused"), make_case("asked")
+    lifecycle.reject([refused], by=reviewer, at=now(), note="兑换记录显示该卡密已兑换到您的账号。")
+    lifecycle.request_evidence([asked], by=reviewer, at=now(), note="请提供供货记录。", of="merchant")
+    appealed = make_case("appealed")
+    lifecycle.reject([appealed], by=reviewer, at=now(), note="兑换记录显示该卡密已兑换到您的账号。")
+    lifecycle.appeal(appealed, by=appealed.buyer, at=now(), note="发卡方答复未兑换。")
+    pages = {f"answer_{kind}": f"/refunds/{offered.refund_no}/answer/{kind}/" for kind in ("accept", "decline")}
+    shops = {
+        f"shop_answer_{kind}": f"/shop/refunds/{claimed.refund_no}/{kind}/" for kind in ("agree", "contest", "offer")
+    }
+    return (
+        pages
+        | shops
+        | {
+            "answer_appeal": f"/refunds/{refused.refund_no}/answer/appeal/",
+            "shop_refund_claimed": place,
+            "shop_refund_offered": f"/shop/refunds/{offered.refund_no}/",
+            "shop_refund_asked": f"/shop/refunds/{asked.refund_no}/",
+            "shop_answer_evidence": f"/shop/refunds/{asked.refund_no}/evidence/",
+        }
+    )
+
+
 def pages_of_an_application(dear: Any, small: Any, late: Any, refused: Any) -> dict[str, str]:
     """Each step of one that is being written, one tap, what the rules refuse, and asking again after a refusal."""
     from clock import now

@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from tests.storefront.conftest import picture
+
+__all__ = ["browser", "picture", "text"]
+
 
 def browser(user: Any) -> Client:
     client = Client()

@@ -395,7 +395,7 @@ def test_what_is_late_is_said_with_what_to_do(shopper, reviewed, buy_by_card, re
     shopper.force_login(paid_out.buyer)
     assert f"请凭渠道退款单号 {number} 在付款账单中查询或咨询银行" in words(shopper.get(page))
     page = words(shopper.get(f"/refunds/{waiting.refund_no}/"))
-    assert "已超过承诺时间，已排在待办最前并标为超时" in page
+    assert "已标为超时并逐级上报" in page
     assert "原定时间（已过）" in page
     assert "最迟给出结果" not in page  # what has passed is promised no more
     assert "现在没有新的确切时间" in page
