@@ -28,7 +28,7 @@ from shops import rights
 PICTURES = _("最多 6 张，每张 8 MB 以内，JPG、PNG 或 WebP。买家和客服都能看到。")
 
 
-def _words(label: object, *, required: bool = True, help_text: object = "", most: int = 500) -> forms.CharField:
+def _words(label: Any, *, required: bool = True, help_text: Any = "", most: int = 500) -> forms.CharField:
     return forms.CharField(
         label=label, max_length=most, required=required, help_text=help_text,
         widget=forms.Textarea(attrs={"rows": 4}), error_messages={"required": _("请填写，买家和客服会看到这段话。")},
@@ -103,7 +103,7 @@ class Answer:
     points: Sequence[object]
     link: object  # what leads here
     button: object
-    done: object
+    done: Any
     form: Callable[..., Any]
     steps: frozenset[str]
     is_danger: bool = False

@@ -55,7 +55,7 @@ class Answer:
     title: object
     points: Sequence[object]
     button: object
-    done: object
+    done: Any
     steps: frozenset[str]
     take: Callable[[Refund, User, datetime, dict[str, Any]], None]
     form: type[forms.Form] = NothingToSay

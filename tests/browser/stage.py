@@ -57,9 +57,8 @@ def pages_of_answers(make_case: Any, merchant: Any, reviewer: Any) -> dict[str, 
     lifecycle.reject([appealed], by=reviewer, at=now(), note="兑换记录显示该卡密已兑换到您的账号。")
     lifecycle.appeal(appealed, by=appealed.buyer, at=now(), note="发卡方答复未兑换。")
     pages = {f"answer_{kind}": f"/refunds/{offered.refund_no}/answer/{kind}/" for kind in ("accept", "decline")}
-    shops = {
-        f"shop_answer_{kind}": f"/shop/refunds/{claimed.refund_no}/{kind}/" for kind in ("agree", "contest", "offer")
-    }
+    place = f"/shop/refunds/{claimed.refund_no}/"
+    shops = {f"shop_answer_{kind}": f"{place}{kind}/" for kind in ("agree", "contest", "offer")}
     return (
         pages
         | shops
