@@ -179,6 +179,8 @@ KINDS: dict[str, Kind] = {
     "decided_before": Kind(403, "须由另一人处理", "You have decided this refund before: another senior handles it."),
     "too_late": Kind(409, "时限已过", "The time for this answer is over: the case goes on by the rules."),
     "too_early": Kind(409, "时间未到", "It is too early for this step: see the message for when."),
+    "reported": Kind(409, "已在核实", "Support is asking the channel about it already: wait for its answer."),
+    "not_in_charge": Kind(403, "须由店主或店长答复", "An owner or a manager of the shop answers for its refunds."),
     "asked_again": Kind(409, "已另行申请", "The order was asked about again since: go on there."),
     "appealed": Kind(409, "已申诉过", "A refund can be appealed once; that decision was final."),
     "appeal_is_over": Kind(409, "申诉期已过", "The time for an appeal is over."),
