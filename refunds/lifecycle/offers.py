@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import cast
 
 from django.utils.translation import gettext_lazy as _
 
@@ -105,7 +106,7 @@ def _write(taken: Taken, amount_fen: int | None, note: str) -> None:
         amount_fen=amount_fen,
         note=note,
         role=taken.roles[case.pk],
-        made_by_id=taken.by.pk if taken.by else None,
+        made_by=cast(User, taken.by),  # the machine makes none
         made_at=taken.at,
     )
 
