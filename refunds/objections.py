@@ -30,6 +30,7 @@ WITHIN = timedelta(days=7)
 #: By these people of the platform decided against the shop. What the shop agreed to, and what the rules of its own
 #: policy gave back, is no verdict.
 VERDICTS = {"approve", "approve_second", "grant_appeal"}
+AGREED = {"agree", "agree_above_limit"}  # by its word or its silence: what people add above the limit is no verdict
 STANDING = {S.APPROVED, S.PROCESSING, S.PAID_OUT, S.ARRIVED, S.RETURNED, S.REDIRECT_SIGNED}  # the verdict is in force
 UPHELD, DISMISSED = "upheld", "dismissed"
 
@@ -48,8 +49,9 @@ def open_until(refund: Refund) -> datetime | None:
     """Until when the shop may object; None where there is no verdict against it that stands."""
     if S(refund.status) not in STANDING:
         return None
-    verdict = RefundEvent.objects.filter(refund=refund, step__in=VERDICTS).order_by("-sequence").first()
-    return verdict.at + WITHIN if verdict else None
+    events = RefundEvent.objects.filter(refund=refund)
+    verdict = events.filter(step__in=VERDICTS).order_by("-sequence").first()
+    return verdict.at + WITHIN if verdict and not events.filter(step__in=AGREED).exists() else None
 
 
 def why_not(refund: Refund, *, at: datetime) -> str:
@@ -96,7 +98,7 @@ def judge(objection: Objection, *, by: User, at: datetime, verdict: str, note: s
         row.verdict, row.decided_by, row.decided_at = verdict, by, at
         row.verdict_note = guards.without_codes([case], note.strip())[:500]
         row.save(update_fields=["verdict", "verdict_note", "decided_by", "decided_at"])
-        _tell(case, row)
+        _tell(case, row, at)
 
 
 def why_not_judge(refund: Refund, by: User | None) -> str:
@@ -114,8 +116,9 @@ def waiting() -> QuerySet[Objection]:
 
 
 def recoveries(objections: QuerySet[Objection]) -> list[Recovery]:
-    """What of these is upheld, as causes for the ledger. A case's amount stands from its verdict on."""
-    rows = objections.filter(verdict=UPHELD).select_related("refund").order_by("pk")
+    """What of these is upheld, as causes for the ledger. A case's amount stands from its verdict on; of what was
+    withdrawn, stopped or refused since, there is nothing to recover."""
+    rows = objections.filter(verdict=UPHELD, refund__status__in=STANDING).select_related("refund").order_by("pk")
     return [Recovery(row, row.refund.shop_id, row.refund.amount_fen) for row in rows]
 
 
@@ -130,7 +133,7 @@ def _due(case: Refund, at: datetime) -> datetime:
     return clocks.add(at, hours, working=clocking.is_working(case, S.APPEAL_REVIEW))
 
 
-def _tell(case: Refund, judged: Objection) -> None:
+def _tell(case: Refund, judged: Objection, at: datetime) -> None:
     params = {"refund_no": case.refund_no, "amount": yuan(case.amount_fen), "note": judged.verdict_note}
     readers = followups.answering_for(case.order.shop_id)
     telling.tell(
@@ -140,7 +143,7 @@ def _tell(case: Refund, judged: Objection) -> None:
             params=params,
             path=f"/shop/refunds/{case.refund_no}/",
             source=f"objection:{judged.pk}",
-            created_at=judged.decided_at,
+            created_at=at,
         )
         for reader in readers
     )

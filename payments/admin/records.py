@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from accounts.desk import Desk, badge, link, money, tone_badge, yuan
 from payments.admin.pages import when
-from payments.models import ChannelNotification, Payment, PaymentStatus, RefusedNotification
+from payments.models import ChannelAccount, ChannelNotification, Payment, PaymentStatus, RefusedNotification
 
 PAYMENT_TONES: dict[str, str] = {PaymentStatus.PAID: "good", PaymentStatus.OPEN: "progress"}
 
@@ -98,12 +98,26 @@ class FromChannel(Desk):
         return row.account.name
 
 
+class AccountFilter(admin.SimpleListFilter):
+    title = "渠道账户"
+    parameter_name = "account"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(str(pk), name) for pk, name in ChannelAccount.objects.order_by("pk").values_list("pk", "name")[:100]]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.value() or ""
+        return (
+            queryset.filter(account=int(chosen)) if chosen in {value for value, _ in self.lookup_choices} else queryset
+        )
+
+
 @admin.register(ChannelNotification)
 class ChannelNotificationDesk(FromChannel):
     """渠道通知 that passed every check. What they say is a hint; a query decided (I14)."""
 
     list_display = ("received", "channel", "about", "payment_no", "request_no", "complaint_id", "notification_id")
-    list_filter = ("kind", "account")
+    list_filter = ("kind", AccountFilter)
     exact_search = ("payment_no", "request_no", "complaint_id", "notification_id")
     search_help_text = "收款单号 / 商户退款单号 / 投诉单号 / 通知编号"
     ordering = ("-pk",)
@@ -124,7 +138,7 @@ class ChannelNotificationDesk(FromChannel):
 @admin.register(RefusedNotification)
 class RefusedNotificationDesk(FromChannel):
     list_display = ("hour", "channel", "code", "times", "last_at")
-    list_filter = ("account",)
+    list_filter = (AccountFilter,)
     ordering = ("-hour", "-pk")
     sortable_by = ()
     list_select_related = ("account",)

@@ -222,7 +222,7 @@ class HandOverForm(NotedForm):
         super().__init__(*args, **kwargs)
         self._people = {str(person.pk): person for person in colleagues(self.case, cast(User, self.request.user))}
         people = [(code, f"{called(who)}（{who.get_role_display()}）") for code, who in self._people.items()]
-        self.fields["to"].choices = [("", "放回队列，谁都可以认领"), *people]  # type: ignore[attr-defined]
+        self.fields["to"].choices = [("", "放回队列，谁都可以认领"), *people]
         self.fields["to"].required = False
 
     def arguments(self) -> dict[str, Any]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from accounts.desk import Desk, badge, called, link, money
@@ -13,6 +17,19 @@ from refunds.models import Status as S
 from refunds.stages import TONE_OF
 
 
+class BecameFilter(admin.SimpleListFilter):
+    """By what the case became."""
+
+    title = "变为"
+    parameter_name = "became"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(value, str(label)) for value, label in S.choices]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[RefundEvent]) -> QuerySet[RefundEvent]:
+        return queryset.filter(to_status=self.value()) if self.value() in S.values else queryset
+
+
 @admin.register(RefundEvent)
 class RefundEventDesk(ChainDesk):
     """退款记录: every step of every case, for looking up. They never change."""
@@ -20,7 +37,7 @@ class RefundEventDesk(ChainDesk):
     list_before_template = "admin/refunds/refundevent/above.html"
     list_display = ("at", "case", "what", "became", "who", "role", "note")
     list_display_links = ("at",)
-    list_filter = ("role", "to_status")
+    list_filter = ("role", BecameFilter)
     exact_search = ("refund__refund_no", "actor__username")
     search_help_text = "退款单号 / 同事账号"
     ordering = ("-pk",)

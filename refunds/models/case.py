@@ -428,7 +428,7 @@ class RefundEvent(Link):
         triggers = append_only("refund_events_are_append_only")
 
     def __str__(self) -> str:
-        return f"{self.sequence} {self.step}"
+        return f"第 {self.sequence} 步"
 
 
 class PreCheck(models.Model):
