@@ -2,7 +2,8 @@
 
 python -m bench.scale [--orders 1000000] [--json scale.json]
 
-Writes two marketplaces, one with a tenth of the other's orders, and asks both for every list, turn by turn. A list
+Writes two marketplaces, one with a tenth of the other's orders, with one case at rest for each, and both with the same
+backlog of open cases, a tenth of the larger one's orders; and asks both for every list, turn by turn. A list
 fails if its plan scans a big table, or if its median database time is more than half as much again in the larger one.
 Times below ``FLOOR_MS`` count as it: down there one measures the machine, not the plan. The databases stand on
 an embedded PostgreSQL of their own, or on the server that BENCH_DATABASE_URL names, as scale_small and scale_large.
@@ -64,7 +65,7 @@ def run(server_url: str, orders: int, written_to: Path | None) -> int:
     with contextlib.ExitStack() as stack:
         places = []
         for name, size in (("scale_small", orders // 10), ("scale_large", orders)):
-            lists = _world(name, size)
+            lists = _world(name, size, open_cases=orders // 10)
             there = stack.enter_context(contextlib.closing(psycopg2.connect(_url(server_url, name))))
             there.autocommit = True
             places.append((there.cursor(), lists))
@@ -90,8 +91,8 @@ def _measured(places: Sequence[tuple[Any, list[Asked]]]) -> Iterator[tuple[Cost,
         yield min(found, key=lambda pair: growth(*pair))
 
 
-def _world(name: str, orders: int) -> list[Asked]:
-    """A database of this name with so many orders; gives what every list asks of it."""
+def _world(name: str, orders: int, *, open_cases: int) -> list[Asked]:
+    """A database of this name with so many orders and open cases; gives what every list asks of it."""
     from django.core.management import call_command
     from django.db import connection
 
@@ -107,8 +108,9 @@ def _world(name: str, orders: int) -> list[Asked]:
     begun = time.monotonic()
     call_command("migrate", verbosity=0)
     call_command("createcachetable", verbosity=0)
-    scale_rows.write(orders=orders)
-    print(f"{orders:,} 张订单 / orders, {orders // scale_rows.ORDERS_A_PRODUCT:,} 件商品 / products: "
+    scale_rows.write(orders=orders, open_cases=open_cases)
+    print(f"{orders:,} 张订单 / orders, {orders // scale_rows.ORDERS_A_PRODUCT:,} 件商品 / products, "
+          f"{open_cases:,} + {orders:,} 张退款单 / cases open and at rest: "
           f"{time.monotonic() - begun:.0f} s", flush=True)  # fmt: skip
     return scale_lists.asked()
 

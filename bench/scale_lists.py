@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -19,10 +20,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 import workqueue
+from accounts.desk import MOST_COUNTED, Desk
 from accounts.models import User
-from bench.scale_rows import BIG, BUYER, FIRST, MEMBER
+from bench.scale_rows import BIG, BUYER, FINANCE, FIRST, MEMBER, OPERATOR, REVIEWER, SENIOR
 from orders.models import Cancellation, Order, Review, TopUp
 from payments.models import Payment
+from refunds import forecast, pace, worklist
 from refunds.models import Refund
 from shops.models import Product, StockImport
 
@@ -58,11 +61,37 @@ PAGES = [
     ("店铺退款 / shop's refunds", MEMBER, "/shop/refunds/"),
     ("店铺商品 / shop's products", MEMBER, "/shop/products/"),
     ("店铺回评 / shop's reviews to answer", MEMBER, "/shop/reviews/"),
+    ("客服台：首页 / desk: start page", OPERATOR, "/admin/"),
+    ("客服台：待审核 / desk: to review", REVIEWER, "/admin/refunds/refund/?queue=review"),
+    (
+        "客服台：待审核末页 / desk: to review, last page",
+        REVIEWER,
+        "/admin/refunds/refund/?queue=review&p={last_review}",
+    ),
+    ("客服台：我的待办 / desk: mine", SENIOR, "/admin/refunds/refund/"),
+    ("客服台：待复核 / desk: second review", SENIOR, "/admin/refunds/refund/?queue=second"),
+    ("客服台：申诉 / desk: appeals", SENIOR, "/admin/refunds/refund/?queue=appeals"),
+    ("客服台：已升级 / desk: went up", SENIOR, "/admin/refunds/refund/?queue=escalated"),
+    ("客服台：商家处理中 / desk: with shops", OPERATOR, "/admin/refunds/refund/?queue=merchant"),
+    ("客服台：等待答复 / desk: waiting for answers", OPERATOR, "/admin/refunds/refund/?queue=evidence"),
+    ("客服台：待放款 / desk: to release", FINANCE, "/admin/refunds/refund/?queue=release"),
+    (
+        "客服台：待放款末页 / desk: to release, last page",
+        FINANCE,
+        "/admin/refunds/refund/?queue=release&p={last_release}",
+    ),
+    ("客服台：退款异常 / desk: returned", FINANCE, "/admin/refunds/refund/?queue=returned"),
+    ("客服台：渠道处理中 / desk: at the channel", FINANCE, "/admin/refunds/refund/?queue=processing"),
+    ("客服台：全部 / desk: all", OPERATOR, "/admin/refunds/refund/?queue=all"),
     ("接口：商品 / API: products", None, "/api/products/"),
     ("接口：搜索 / API: search", None, "/api/products/?q=点卡"),
 ]
 SWEEPS = {"订单 / orders": Order, "直充 / top-ups": TopUp, "取消 / cancellations": Cancellation,
           "退款 / refunds": Refund, "收款 / payments": Payment, "入库 / imports": StockImport}  # fmt: skip
+FIGURES: dict[str, Callable[[datetime], object]] = {
+    "预测 / forecast": forecast.forecast,
+    "各环节用时 / how long stages take": pace.count,
+}
 ROUNDS = 31
 WHOLE_TABLE = 1000  # rows: whoever reads so many, and nearly all there are, scans the table, by whatever index
 
@@ -92,11 +121,13 @@ def measure(*, rounds: int = ROUNDS, may_scan: bool = True) -> list[Cost]:
     """Every list of the database that Django is connected to.
 
     ``may_scan`` False: a plan scans only what no index serves, however small it is. And it takes what an index holds
-    one after the other, as from a large table: all of it at once is cheaper of a small one, and reads more as it grows.
+    one after the other, as from a large table, and joins row by row: all of it at once is cheaper of a small one, and
+    reads more as it grows.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         if not may_scan:
-            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+            for way in ("seqscan", "bitmapscan", "mergejoin", "hashjoin"):
+                cursor.execute(f"SET LOCAL enable_{way} = off")
         found = [cost for (cost,) in side_by_side([(cursor, asked())], rounds=rounds)]
         transaction.set_rollback(True)
     return found
@@ -139,9 +170,12 @@ def asked() -> list[Asked]:
         "products": _deep(Product, "created_at"),
         "orders": _deep(Order, "placed_at"),
         "reviews": _deep(Review, "at"),
+        "last_review": _last_page("review"),
+        "last_release": _last_page("release"),
     }
     lists = [Asked(name, _sent(_visit(who, address.format(**marks)))) for name, who, address in PAGES]
-    return lists + [Asked(f"待办：{name} due", _sent(_claim(model))) for name, model in SWEEPS.items()]
+    lists += [Asked(f"待办：{name} due", _sent(_claim(model))) for name, model in SWEEPS.items()]
+    return lists + [Asked(name, _sent(partial(figures, timezone.now()))) for name, figures in FIGURES.items()]
 
 
 def _visit(who: int | None, address: str) -> Callable[[], None]:
@@ -166,11 +200,11 @@ def _claim(model: Any) -> Callable[[], None]:
     return run
 
 
-def _sent(act: Callable[[], None]) -> list[str]:
+def _sent(act: Callable[[], object]) -> list[str]:
     with CaptureQueriesContext(connection) as queries:
         act()
     sent = [str(query["sql"]) for query in queries.captured_queries]
-    return [sql for sql in sent if sql.lstrip().startswith("SELECT") and " FROM " in sql]
+    return [sql for sql in sent if sql.lstrip().startswith(("SELECT", "WITH")) and " FROM " in sql]
 
 
 def _deep(model: Any, column: str) -> str:
@@ -178,6 +212,12 @@ def _deep(model: Any, column: str) -> str:
     row = model.objects.filter(pk=max(model.objects.count() // 10, 1)).get()
     moment: datetime = getattr(row, column)
     return f"{(moment - datetime(1970, 1, 1, tzinfo=moment.tzinfo)) // timedelta(microseconds=1)}-{row.pk}"
+
+
+def _last_page(queue: str) -> int:
+    """Of this queue of the desk, which counts no further than it leafs."""
+    count = Refund.objects.filter(worklist.QUEUES[queue].rows).count()
+    return max(1, -(-min(count, MOST_COUNTED) // Desk.list_per_page))
 
 
 def _explain(cursor: Any, sql: str) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""A marketplace of any size, written by set-based SQL: shops, goods, a year of orders, 98 % of them at rest.
+"""A marketplace of any size, written by set-based SQL: shops, goods, a year of orders, 98 % of them at rest, and a
+refund of each; and beside them so many open cases, as many in every size: a backlog does not grow with the years.
 
 Triggers are off while it is written: the rows are for reading alone. Row ``i`` of a table is made the same way in every
 size, so that a larger world is a smaller one continued.
@@ -15,7 +16,7 @@ from django.db import connection, models
 from accounts.models import User
 from orders.models import Cancellation, Delivery, Order, OrderLine, Review, TopUp
 from payments.models import ChannelAccount, Payment
-from refunds.models import Refund
+from refunds.models import Refund, RefundEvent
 from shops.models import (
     CardCode,
     Category,
@@ -33,9 +34,12 @@ SHOPS, CATEGORIES = 50, 12
 ORDERS_A_PRODUCT, ORDERS_A_BUYER = 5, 20
 FIRST = 900_000_001  # key of the first row of what does not grow
 MEMBER, BUYER = 800_000_000, 1  # who looks: the owner of the first shop, and a buyer with a thousandth of all orders
+REVIEWER, SENIOR, FINANCE, OPERATOR = 800_000_001, 800_000_002, 800_000_003, 800_000_004  # … and the desk
+CLOSED = 100_000_000  # key of the first case at rest, and of its events: the open ones begin with 1
 BIG = [User, Product, ProductTerm, StockImport, CardCode, Order, OrderLine, Payment, Delivery, TopUp, Cancellation,
-       Review, Refund]  # fmt: skip
+       Review, Refund, RefundEvent]  # fmt: skip
 
+NOT_SEALED = dict.fromkeys(["salt", "personal_digest", "previous_hash", "hash"], "''::bytea")
 NO_LOGIN = {"password": "'!'"}
 BEGAN = "timestamptz '2025-12-01 00:00:00+08'"
 AT = f"{BEGAN} + i * interval '25 seconds'"
@@ -46,12 +50,22 @@ NAME = """CASE WHEN i IN (77, 177) THEN '孤舟' ELSE '' END || CASE WHEN mod(i,
  chr((19968 + mod(i::bigint * 7919, 5000))::int) || chr((19968 + mod(i::bigint * 104729, 6000))::int)"""
 STATUS = """CASE WHEN mod(i, 200) = 0 THEN 'placed' WHEN mod(i, 200) < 3 THEN 'paid' WHEN mod(i, 200) = 3 THEN
  'delivered' WHEN mod(i, 200) < 14 THEN 'canceled' ELSE 'completed' END"""
-CASE = "CASE WHEN mod(i, 100) = 0 THEN 'first_review' WHEN mod(i, 100) = 1 THEN 'approved' ELSE 'arrived' END"
+#: Of twenty open cases: (how many, status, with whom).
+OPEN = [
+    (6, "first_review", "reviewer"), (1, "first_review", "senior"), (2, "second_review", "senior"),
+    (1, "appeal_review", "senior"), (4, "merchant_review", "merchant"), (1, "offered", "buyer"),
+    (1, "awaiting_evidence", "buyer"), (3, "approved", "finance"), (1, "processing", "machine"),
+]  # fmt: skip
+RETURNED = 500  # one open case in so many waits for finance to send it anew
+AT_REST = """CASE WHEN mod(i, 10) = 3 THEN 'rejected' WHEN mod(i, 20) = 7 THEN 'withdrawn'
+ WHEN mod(i, 20) = 9 THEN 'paid_out' ELSE 'arrived' END"""
+DUE = "now() - interval '12 hours' + mod(i * 37, 5760) * interval '1 minute'"  # four days, an eighth of it past
 NOW_AND_THEN = f"CASE WHEN mod(i, 100) = 0 THEN {AT} END"
 
 
-def write(*, orders: int, after: int = 0) -> None:
-    """Grow the world from ``after`` to ``orders`` orders, with the goods, buyers, codes and cases that go with them."""
+def write(*, orders: int, after: int = 0, open_cases: int = 400) -> None:
+    """Grow the world from ``after`` to ``orders`` orders, with the goods, buyers, codes and cases that go with them.
+    ``open_cases``: of the first orders, one each; at most as many as there are orders."""
     _execute("SET statement_timeout = 0")
     with without_triggers():
         if not after:
@@ -61,6 +75,9 @@ def write(*, orders: int, after: int = 0) -> None:
         _write_codes(world)
         _write_orders(world)
         _write_what_follows(world)
+        if not after:
+            _write_open_cases(world, open_cases)
+        _write_cases_at_rest(world)
     # What autovacuum does on a running system.
     for model in BIG:
         _execute(f"{'' if connection.in_atomic_block else 'VACUUM'} ANALYZE {model._meta.db_table}")
@@ -68,10 +85,10 @@ def write(*, orders: int, after: int = 0) -> None:
 
 
 def write_cases(count: int) -> None:
-    """So many cases more, from ``FIRST`` on, over the first hundred orders that have one."""
+    """So many cases more, from ``FIRST`` on, over the first hundred orders."""
     order = "20 * (1 + mod(i, 100))"
     with without_triggers():
-        _insert(Refund, (0, count - 1), id=f"{FIRST} + i", refund_no=_number("S"), order_id=order, payment_id=order,
+        _insert(Refund, (0, count - 1), id=f"{FIRST} + i", refund_no=_number("W"), order_id=order, payment_id=order,
                 buyer_id=str(BUYER), reason="'changed_mind'", amount_fen="3000", status="'withdrawn'", queue="'nobody'",
                 submitted_at=AT, shop_id=str(FIRST))  # fmt: skip
 
@@ -122,6 +139,9 @@ def _write_the_house() -> None:
     _insert(ChannelAccount, (1, 1), id=key, code="'scale'", name="'规模'", channel="'wechat'")
     _insert(User, (1, 1), id=str(MEMBER), username="'scale-member'", **NO_LOGIN, role="'merchant'",
             is_active="TRUE", date_joined=BEGAN)  # fmt: skip
+    for person, role in ((REVIEWER, "reviewer"), (SENIOR, "senior"), (FINANCE, "finance"), (OPERATOR, "operator")):
+        _insert(User, (1, 1), id=str(person), username=f"'scale-{role}'", **NO_LOGIN, role=f"'{role}'",
+                is_active="TRUE", is_staff="TRUE", date_joined=BEGAN)  # fmt: skip
     _insert(ShopMember, (1, 1), id=key, shop_id=key, user_id=str(MEMBER), role="'owner'")
 
 
@@ -172,7 +192,7 @@ def _write_orders(world: World) -> None:
 
 
 def _write_what_follows(world: World) -> None:
-    """Deliveries, top-ups, cancellations, reviews and refunds."""
+    """Deliveries, top-ups, cancellations and reviews."""
     _insert(Delivery, world.one_in(2), id="i", line_id="i * 2", code_id=_uuid("c"), delivered_at=AT)
     _insert(TopUp, world.one_in(20), id="i", line_id="i * 20 - 1", supplier_id=str(FIRST), topup_no=_number("T"),
             status="CASE WHEN mod(i, 100) = 0 THEN 'prepared' ELSE 'stopped' END", created_at=AT,
@@ -183,11 +203,54 @@ def _write_what_follows(world: World) -> None:
             shop_id=world.shop("(i * 10)"), author_id=f"1 + mod(i, {world.buyers})", stars="1 + mod(i, 5)",
             text="'很好'", about_refund="mod(i, 700) = 5", is_hidden="mod(i, 500) = 1",
             hidden_reason="'广告'", hidden_by_id=str(MEMBER), at=AT)  # fmt: skip
-    extra = {"shop_id": world.shop("(i * 20)")} if _has(Refund, "shop_id") else {}
-    _insert(Refund, world.one_in(20), id="i", refund_no=_number("R"), order_id="i * 20", payment_id="i * 20",
-            buyer_id=world.buyer("(i * 20)"), reason="'changed_mind'", amount_fen="3000", status=CASE,
-            queue="CASE WHEN mod(i, 100) < 2 THEN 'reviewer' ELSE 'nobody' END", submitted_at=AT, arrived_at=AT,
-            promised_by=AT, next_due_at=f"CASE WHEN mod(i, 100) < 2 THEN {AT} END", **extra)  # fmt: skip
+
+
+def _write_open_cases(world: World, count: int) -> None:
+    """With everybody who may have one, each due within days; and what was decided of late, for the desk's figures."""
+    shares = [state for how_many, *state in OPEN for _ in range(how_many)]
+    status, queue = (_by_twentieth([state[column] for state in shares]) for column in (0, 1))
+    is_returned = f"mod(i, {RETURNED}) = 0"
+    _insert(Refund, (1, count), id="i", refund_no=_number("R"), order_id="i", payment_id="i", buyer_id=world.buyer(),
+            reason="'invalid_code'", amount_fen="3000",
+            status=f"CASE WHEN {is_returned} THEN 'returned' ELSE {status} END",
+            queue=f"CASE WHEN {is_returned} THEN 'finance' ELSE {queue} END", lane="'standard'", shop_id=world.shop(),
+            submitted_at="now() - interval '2 days'", entered_at="now() - interval '1 day'", promised_by=DUE,
+            next_due_at=DUE, is_complete="mod(i, 3) = 0", is_frequent="mod(i, 7) = 0",
+            urged_at="CASE WHEN mod(i, 40) = 1 THEN now() - interval '1 hour' END")  # fmt: skip
+    for sequence, step, before, became, role in (
+        (1, "submit", "", "submitted", "buyer"), (2, "send_to_review", "submitted", "first_review", "system"),
+        (3, "approve", "first_review", "approved", "reviewer"),
+    ):  # fmt: skip
+        _write_events((1, count), f"i * 4 + {sequence}", "i", sequence, (step, before, became, role),
+                      f"now() - interval '{4 - sequence} days'")  # fmt: skip
+
+
+def _write_cases_at_rest(world: World) -> None:
+    """One of every order, long ago; a second one of the orders that have an open one."""
+    rows = world.one_in(1)
+    key = f"i + {CLOSED}"
+    _insert(Refund, rows, id=key, refund_no=_number("S"), order_id="i", payment_id="i", buyer_id=world.buyer(),
+            reason="'changed_mind'", amount_fen="3000", status=AT_REST, queue="'nobody'", submitted_at=AT,
+            lane="'standard'", arrived_at=AT, decided_at=AT, promised_by=AT, shop_id=world.shop())  # fmt: skip
+    for sequence, event in enumerate([("submit", "", "submitted", "buyer"),
+                                      ("approve", "first_review", "approved", "reviewer")], start=1):  # fmt: skip
+        _write_events(rows, f"(i + {CLOSED})::bigint * 4 + {sequence}", key, sequence, event,
+                      "now() - interval '60 days' - mod(i, 9999) * interval '1 minute'")  # fmt: skip
+
+
+def _write_events(
+    rows: tuple[int, int], key: str, refund: str, sequence: int, event: tuple[str, str, str, str], at: str
+) -> None:
+    step, before, became, role = event
+    actor = {"system": "NULL", "buyer": str(BUYER)}.get(role, str(REVIEWER))
+    _insert(RefundEvent, rows, id=key, refund_id=refund, sequence=str(sequence), step=f"'{step}'",
+            from_status=f"'{before}'", to_status=f"'{became}'", role=f"'{role}'", actor_id=actor, at=at,
+            recorded_at=at, **NOT_SEALED)  # fmt: skip
+
+
+def _by_twentieth(words: list[str]) -> str:
+    listed = ",".join(f"'{word}'" for word in words)
+    return f"(ARRAY[{listed}])[1 + mod(i, {len(words)})]"
 
 
 def _insert(model: type[models.Model], rows: tuple[int, int], **columns: str) -> None:
@@ -210,10 +273,6 @@ def _default(field: Any) -> Any:
     if field.has_default():
         return field.get_db_prep_save(field.get_default(), connection)
     return None if field.null else ""
-
-
-def _has(model: type[models.Model], column: str) -> bool:
-    return any(field.attname == column for field in model._meta.concrete_fields)
 
 
 def _uuid(kind: str) -> str:

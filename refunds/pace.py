@@ -85,11 +85,16 @@ def compute(*, at: datetime) -> int:
     with transaction.atomic():
         if not _is_mine() or StageFigures.objects.filter(computed_at__gt=at - EVERY).exists():
             return 0
-        ended, overdue = _ask(ENDED, at), _ask(OVERDUE, at)
+        ended, overdue, shares = count(at)
         rows = [_row(stage, ended.get(stage), overdue.get(stage), at) for stage in STAGES]
-        rows += [_share(share, *counts, at) for share, counts in _ask(SHARED, at).items()]
+        rows += [_share(share, of, this, at) for share, (of, this) in shares.items()]
         StageFigures.objects.bulk_create(rows, update_conflicts=True, unique_fields=["stage"], update_fields=COUNTED)
     return len(STAGES)
+
+
+def count(at: datetime) -> tuple[dict[str, tuple[Any, ...]], dict[str, tuple[Any, ...]], dict[str, tuple[Any, ...]]]:
+    """What ended, what is overdue, and the shares: three statements, whatever there is."""
+    return _ask(ENDED, at), _ask(OVERDUE, at), _ask(SHARED, at)
 
 
 def latest(*, with_shares: bool = False) -> dict[str, StageFigures]:
