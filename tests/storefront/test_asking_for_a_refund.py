@@ -295,7 +295,8 @@ def test_a_refusal_that_may_be_asked_again_invites_to(shopper, reviewed, reviewe
     lifecycle.reject([refund], by=reviewer, at=clock.now(), note="与记录不符")
     page = words(shopper.get(f"/refunds/{refund.refund_no}/"))
     assert f'href="/orders/{refund.order.order_no}/refund/">重新申请' in page
-    assert 'href="/help/#contact">联系客服</a>' in page
+    assert "重新申请会放弃申诉" in page
+    assert f'href="/refunds/{refund.refund_no}/answer/appeal/">申诉</a>' in page
 
 
 def test_the_decisions_note_is_there_for_an_approval_too(shopper, reviewed, reviewer, drain):
@@ -398,8 +399,8 @@ def test_what_is_late_is_said_with_what_to_do(shopper, reviewed, buy_by_card, re
     assert "已标为超时并逐级上报" in page
     assert "原定时间（已过）" in page
     assert "最迟给出结果" not in page  # what has passed is promised no more
-    assert "现在没有新的确切时间" in page
-    assert f'<a href="/help/#contact">联系客服</a>催办，请报退款单号 {waiting.refund_no}' in page
+    assert "一有进展会更新本页并发通知" in page
+    assert f'href="/refunds/{waiting.refund_no}/answer/urge/">催办</a>' in page
 
 
 def test_money_on_its_way_to_a_card_lies_with_the_bank(shopper, buy_by_card, released, ends_as):
