@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from django.conf import settings
 
-from orders.models import Delivery, Order, Reservation
+from orders.models import Delivery, Order, Replacement, Reservation
 from shops import vault
 from shops.models import CardCode
 
@@ -92,7 +92,10 @@ def _known_codes(order_ids: Collection[int]) -> IsMine | None:
     """Knows the codes of these orders by their fingerprints; None where they have none."""
     delivered = Delivery.objects.filter(line__order__in=order_ids, code__isnull=False)
     kept = Reservation.objects.filter(line__order__in=order_ids)
-    marks = delivered.values_list("code__fingerprint").union(kept.values_list("code__fingerprint"))
+    replaced = Replacement.objects.filter(line__order__in=order_ids)
+    marks = delivered.values_list("code__fingerprint").union(
+        kept.values_list("code__fingerprint"), replaced.values_list("old_code__fingerprint")
+    )
     mine = {bytes(mark) for (mark,) in marks}
     if not mine:
         return None

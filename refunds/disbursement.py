@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import OperationalError, transaction
+from django.db.models import Max
 
 import workqueue
 from accounts.models import User
@@ -134,9 +135,10 @@ def _surplus_news() -> list[RefundAttempt]:
 def _move_cases(attempts: Sequence[RefundAttempt], at: datetime) -> None:
     """Each case goes where its attempt's status leads from where the case stands; in groups, a step for many."""
     todo: dict[str, list[Refund]] = defaultdict(list)
+    latest = _latest(attempts)
     for attempt in attempts:
         disbursement = getattr(attempt, "disbursement", None)
-        if disbursement is not None:
+        if disbursement is not None and latest[disbursement.refund_id] == disbursement.pk:
             for step in _steps_for(A(attempt.status), S(disbursement.refund.status), attempt):
                 todo[step].append(disbursement.refund)
     Refund.objects.filter(pk__in=workqueue.pks(todo["held"])).update(queue=Queue.FINANCE)  # no machine goes on (I4)
@@ -148,6 +150,14 @@ def _move_cases(attempts: Sequence[RefundAttempt], at: datetime) -> None:
         lifecycle.confirm_arrival(todo["confirm_arrival"], by=None, at=at)
     if todo["mark_returned"]:
         lifecycle.mark_returned(todo["mark_returned"], at=at, note="渠道未能退到原支付账户")
+
+
+def _latest(attempts: Sequence[RefundAttempt]) -> dict[int, int]:
+    """{case: its latest disbursement}. An earlier one was closed before the next was opened: what is still heard of it
+    says nothing about the one that is under way."""
+    cases = [row.disbursement.refund_id for row in attempts if getattr(row, "disbursement", None) is not None]
+    rows = Disbursement.objects.filter(refund__in=cases).order_by().values_list("refund").annotate(Max("pk"))
+    return dict(rows)
 
 
 def _steps_for(attempt_status: A, status: S, attempt: RefundAttempt) -> list[str]:

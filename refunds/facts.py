@@ -8,13 +8,13 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F, Max, Q
+from django.db.models import Count, Exists, F, Max, OuterRef, Q
 from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.roles import Role
-from orders.models import Order, OrderLine, ServiceStatus, TopUpStatus
+from orders.models import Order, OrderLine, Replacement, ServiceStatus, TopUpStatus
 from payments.models import Payment
 from refunds import lanes
 from refunds.lanes import Purses
@@ -176,7 +176,10 @@ def terms_of(terms: RefundPolicy, reason: str, kind: str, *, is_cross_border: bo
 def facts_of(line_ids: Collection[int]) -> dict[int, LineFacts]:
     """What became of each of these lines, by their deliveries, top-ups and services, and by what issuers have said."""
     rows = OrderLine.objects.filter(pk__in=line_ids).select_related("delivery__code", "topup", "service")
-    rows = rows.annotate(sold_kind=KT("product_page__kind"), sold_abroad=F("product_page__is_cross_border"))
+    seen = Replacement.objects.filter(line=OuterRef("pk"), old_code__revealed_at__isnull=False)
+    rows = rows.annotate(
+        sold_kind=KT("product_page__kind"), sold_abroad=F("product_page__is_cross_border"), was_seen=Exists(seen)
+    )
     lines = list(rows.defer("delivery__code__sealed", "product_page"))
     said = checking.latest([code.pk for line in lines if (code := _code_of(line)) and code.revealed_at])
     return {line.pk: _line_facts(line, said) for line in lines}
@@ -195,7 +198,7 @@ def _code_of(line: OrderLine) -> CardCode | None:
 
 
 def _line_facts(line: Any, said: Mapping[UUID, SupplierAnswer]) -> LineFacts:
-    """``line`` with ``sold_kind`` and ``sold_abroad``, as ``facts_of`` reads it."""
+    """``line`` with ``sold_kind``, ``sold_abroad`` and ``was_seen``, as ``facts_of`` reads it."""
     sold = LineFacts(kind=line.sold_kind or "", is_cross_border=bool(line.sold_abroad))
     delivery = getattr(line, "delivery", None)
     if delivery is None:
@@ -204,8 +207,8 @@ def _line_facts(line: Any, said: Mapping[UUID, SupplierAnswer]) -> LineFacts:
     code = delivery.code
     if code is None:
         return replace(handed_over, is_used_or_seen=True, has_no_code=True, is_used=_is_consumed(line))
-    if code.revealed_at is None:
-        return replace(handed_over, valid_until=code.valid_until)
+    if code.revealed_at is None:  # 补发: the code that it took the place of may have been looked at, and used
+        return replace(handed_over, valid_until=code.valid_until, is_used_or_seen=line.was_seen)
     answer = said.get(code.pk)
     redeemed_at = answer.effective_at if answer and answer.state == CodeFact.REDEEMED else None
     return replace(
@@ -213,7 +216,7 @@ def _line_facts(line: Any, said: Mapping[UUID, SupplierAnswer]) -> LineFacts:
         valid_until=code.valid_until,
         is_used_or_seen=True,
         is_used=redeemed_at is not None and redeemed_at >= code.revealed_at,
-        is_cleared=redeemed_at is not None and redeemed_at < code.revealed_at,
+        is_cleared=redeemed_at is not None and redeemed_at < code.revealed_at and not line.was_seen,
     )
 
 

@@ -140,8 +140,18 @@ def not_by_who_decided(taken: Taken) -> None:
             raise StepRefused("not_automatic", _("只有自动通道的退款由系统放款。"))
         return
     decided = RefundEvent.objects.filter(refund__in=taken.refunds, step__in=FAVORABLE, actor=taken.by)
-    if decided.exists():
+    if decided.exists() or _was_second_person(taken):
         raise StepRefused("same_person", _("审核人不能放款，请由另一位同事放款。"))
+
+
+def _was_second_person(taken: Taken) -> bool:
+    """Whose word on money that came back made two of one, above the limit: they were for it, too."""
+    me = taken.by.pk if taken.by else None
+    for pk in above_limit(taken.refunds):
+        spoke = any(e.actor_id == me and e.step in {"reissue", "confirm_redirect"} for e in taken.events[pk])
+        if spoke and len(in_favor(taken.events[pk]) - {me}) < 2:
+            return True
+    return False
 
 
 # --- in time ----------------------------------------------------------------------------------------------------------

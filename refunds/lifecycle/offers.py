@@ -26,11 +26,11 @@ def offer(refund: Refund, *, by: User, at: datetime, note: str, amount_fen: int 
 
 
 def make_offer(refund: Refund, *, by: User, at: datetime, note: str, amount_fen: int | None = None) -> None:
-    """平台提出方案: within the limit one person may."""
+    """平台提出方案: within the limit one person may. A new code is worth what was asked for: it is the shop's."""
     note = _said(refund, note)
     with take("make_offer", [refund], by=by, at=at, note=note) as taken:
         guards.not_claimed_by_another(taken)
-        guards.within_limit(taken, offered_fen=amount_fen or 0)
+        guards.within_limit(taken, offered_fen=amount_fen)
         _write(taken, amount_fen, note)
 
 
