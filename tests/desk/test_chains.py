@@ -69,7 +69,7 @@ def test_a_chain_that_was_written_anew_is_not_what_was_published(told: Any, sits
     [
         ("refund R1: event 3 (approve, 2026-01-01 10:00) is not the next one: event 2 is missing",
          "缺少第 2 条，其后是第 3 条", {2, 3}),
-        ("order D1: event 3 (pay, …) does not follow event 2: one of them was changed",
+        ("order DX: event 3 (pay, …) does not follow event 2: one of them was changed",
          "第 2 条与第 3 条接不上，其中一条被改过", {2, 3}),
         ("code c: event 4 (reveal, …) was changed after it was written", "第 4 条写入后被改过", {4}),
         ("refund R1: has no record at all", "整条记录都不在了", set()),
