@@ -26,6 +26,7 @@ OF_PERSONS = {name: step for name, step in STEPS.items() if step.who - {Role.SYS
 FIELDS: dict[str, Callable[..., serializers.Field]] = {
     "note": lambda **options: serializers.CharField(max_length=500, allow_blank=not options["required"], **options),
     "amount_fen": lambda **options: serializers.IntegerField(min_value=1, **options),
+    "offer_id": lambda **options: serializers.IntegerField(min_value=1, **options),
     "ground": lambda **options: serializers.CharField(max_length=20, **options),
     "of": lambda **options: serializers.ChoiceField(["buyer", "merchant"], **options),
     "whom": lambda **options: serializers.ChoiceField(["supplier", "technician"], **options),
@@ -34,10 +35,11 @@ FIELDS: dict[str, Callable[..., serializers.Field]] = {
 
 class AnyWords(serializers.Serializer):
     """Which step takes which of these stands above. `note`: what people read; `amount_fen`: of a part offer, left out
-    to offer a new code; `ground`: of a refusal or an appeal."""
+    to offer a new code; `offer_id`: the offer that was read; `ground`: of a refusal or an appeal."""
 
     note = serializers.CharField(max_length=500, required=False, allow_blank=True)
     amount_fen = serializers.IntegerField(min_value=1, required=False)
+    offer_id = serializers.IntegerField(min_value=1, required=False)
     ground = serializers.CharField(max_length=20, required=False)
     of = serializers.ChoiceField(["buyer", "merchant"], required=False)
     whom = serializers.ChoiceField(["supplier", "technician"], required=False)

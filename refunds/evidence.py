@@ -25,7 +25,7 @@ from orders import masking
 from orders.models import OrderLine
 from refunds import guides, policy
 from refunds.guides import SlotGuide
-from refunds.models import DraftImage, Evidence, Refund
+from refunds.models import DraftImage, Evidence, Refund, Status
 from refunds.models.evidence import BANDS, band_of
 from shops.models import RefundPolicy
 
@@ -63,6 +63,8 @@ def store(
 ) -> None:
     """In the caller's transaction, the case locked or new. ``draft_images`` come as the very files that they are."""
     there = refund.evidence.exclude(image="").only("provided_by_id")
+    if since := _occasion(refund):
+        there = there.filter(created_at__gt=since)
     own = [row for row in there if is_shops(refund, row.provided_by_id) == is_shops(refund, by.pk)]
     if len(own) + len(images) + len(draft_images) > MOST_IMAGES:  # nobody uses up what the other side may show
         words = _("每一方最多 %(most)d 张图片，这张退款单您这边已有 %(there)d 张。")
@@ -77,6 +79,12 @@ def store(
     Evidence.objects.bulk_create(rows)
     if any(each.slot for each in later):
         _take_as_complete(refund)
+
+
+def _occasion(refund: Refund) -> datetime | None:
+    """Since when pictures count together: what was laid down with the application leaves room for what is asked for
+    later, and for an appeal."""
+    return refund.entered_at if refund.status == Status.AWAITING_EVIDENCE else refund.decided_at
 
 
 def is_shops(refund: Refund, person: int) -> bool:

@@ -34,6 +34,12 @@ class NothingToSay(forms.Form):
     """A button alone."""
 
 
+class AcceptForm(forms.Form):
+    """Which offer was read: another one may have come since."""
+
+    offer_id = forms.IntegerField(widget=forms.HiddenInput)
+
+
 class AppealForm(forms.Form):
     ground = forms.ChoiceField(
         label=_("申诉的理由"), choices=Ground.choices, widget=forms.RadioSelect, initial=Ground.OVERLOOKED
@@ -65,7 +71,7 @@ class Answer:
 def _accept(case: Refund, by: User, at: datetime, said: dict[str, Any]) -> None:
     steps = lifecycle.allowed_steps(case, by)
     take = lifecycle.accept_replacement if "accept_replacement" in steps else lifecycle.accept_offer
-    take(case, by=by, at=at)
+    take(case, by=by, at=at, offer_id=said["offer_id"])
 
 
 def _decline(case: Refund, by: User, at: datetime, said: dict[str, Any]) -> None:
@@ -98,6 +104,7 @@ ANSWERS: dict[str, Answer] = {
         _("已接受，正在办理。"),
         frozenset({"accept_offer", "accept_replacement"}),
         _accept,
+        AcceptForm,
     ),
     "decline": Answer(
         _("不接受这个方案？"),
@@ -167,12 +174,16 @@ def answer(request: SignedIn, refund_no: str, kind: str) -> HttpResponse:
     if not chosen.steps & set(lifecycle.allowed_steps(case, request.user)):
         messages.info(request, _("这张退款单现在不能这样做。"))
         return redirect("storefront:refund", refund_no)
+    offer = Offer.objects.filter(refund=case, answer="").first() if kind in {"accept", "decline"} else None
     bound = (request.POST, request.FILES) if request.method == "POST" else ()
-    form = chosen.form(*bound)
+    form = chosen.form(*bound, initial={"offer_id": offer.pk if offer else None})
     if request.method == "POST" and form.is_valid():
         try:
             chosen.take(case, request.user, clock.now(), form.cleaned_data)
         except (StepRefused, TooManyImages) as refusal:
+            if getattr(refusal, "code", "") == "offer_changed":  # the page anew, with what is offered now
+                messages.error(request, str(refusal))
+                return redirect("storefront:refund_answer", refund_no, kind)
             form.add_error(None, str(refusal))
         else:
             messages.success(request, chosen.done)
@@ -182,7 +193,7 @@ def answer(request: SignedIn, refund_no: str, kind: str) -> HttpResponse:
         "answer": chosen,
         "kind": kind,
         "form": form,
-        "offer": Offer.objects.filter(refund=case, answer="").first() if kind in {"accept", "decline"} else None,
+        "offer": offer,
         "agreement": REDIRECT_TERMS % {"no": case.refund_no, "amount": yuan(case.amount_fen)}
         if kind == "redirect"
         else "",

@@ -10,7 +10,7 @@ The steps stand by phase, in the order in which a case lives: ``prechecking``, `
 ``clocking``.
 """
 
-from refunds.lifecycle.allowed import above_limit, allowed_steps, demand_right
+from refunds.lifecycle.allowed import above_limit, allowed_each, allowed_steps, demand_right
 from refunds.lifecycle.appeals import appeal, dismiss_appeal, grant_appeal, reopen, uphold_appeal
 from refunds.lifecycle.arrival import (
     confirm_arrival,
@@ -65,13 +65,13 @@ from refunds.lifecycle.taking import SWEEP, StepRefused, is_automatic, is_in_cha
 
 __all__ = [
     "AT_REST", "BACK", "PLATFORM", "QUEUE_OF", "REVIEWS", "SAME", "STEPS", "SWEEP", "Step", "StepRefused",
-    "above_limit", "accept_offer", "accept_replacement", "agree", "agree_above_limit", "allowed_steps", "appeal",
-    "approve", "approve_canceled", "approve_second", "ask_merchant", "auto_approve", "cannot_send", "claim",
-    "close", "confirm_arrival", "confirm_offer", "confirm_redirect", "consult", "contest", "credit_balance",
-    "decline_offer", "demand_right", "disburse", "dismiss_appeal", "escalate", "explain_missing", "grant_appeal",
-    "halt", "hand_over", "is_automatic", "is_in_charge", "lapse_evidence", "lapse_offer", "lapse_redirect",
-    "make_offer", "mark_paid_out", "mark_returned", "offer", "open_attempts", "open_cases", "propose_offer",
-    "provide_evidence", "record_answer", "reissue", "reissue_above_limit", "reject", "reject_second", "reopen",
-    "report_missing", "request_evidence", "request_more", "resume", "roles_on", "send_back", "send_to_review",
-    "sign_redirect", "take", "turn_down", "uphold", "uphold_appeal", "urge", "withdraw",
+    "above_limit", "accept_offer", "accept_replacement", "agree", "agree_above_limit", "allowed_each",
+    "allowed_steps", "appeal", "approve", "approve_canceled", "approve_second", "ask_merchant", "auto_approve",
+    "cannot_send", "claim", "close", "confirm_arrival", "confirm_offer", "confirm_redirect", "consult", "contest",
+    "credit_balance", "decline_offer", "demand_right", "disburse", "dismiss_appeal", "escalate", "explain_missing",
+    "grant_appeal", "halt", "hand_over", "is_automatic", "is_in_charge", "lapse_evidence", "lapse_offer",
+    "lapse_redirect", "make_offer", "mark_paid_out", "mark_returned", "offer", "open_attempts", "open_cases",
+    "propose_offer", "provide_evidence", "record_answer", "reissue", "reissue_above_limit", "reject", "reject_second",
+    "reopen", "report_missing", "request_evidence", "request_more", "resume", "roles_on", "send_back",
+    "send_to_review", "sign_redirect", "take", "turn_down", "uphold", "uphold_appeal", "urge", "withdraw",
 ]  # fmt: skip

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Max
 
 import clock
 from accounts.models import User
@@ -10,7 +15,7 @@ from accounts.roles import Role as R
 from refunds import clocking
 from refunds.lifecycle import guards
 from refunds.lifecycle.guards import above_limit
-from refunds.lifecycle.table import STEPS
+from refunds.lifecycle.table import PLATFORM, STEPS
 from refunds.lifecycle.taking import demand_role, is_in_charge, reread, roles_on
 from refunds.models import Consultation, Destination, Offer, OfferKind, Queue, Refund, RefundEvent
 from refunds.models import Status as S
@@ -19,11 +24,27 @@ from refunds.models import Status as S
 def allowed_steps(refund: Refund, by: User) -> list[str]:
     """The steps that this person may take on this case now, in the order of the table. Each is decided again under
     its lock; what a guard is sure to refuse is not offered."""
-    roles = roles_on(refund, by)
+    return allowed_each([refund], by)[refund.pk]
+
+
+def allowed_each(refunds: Sequence[Refund], by: User) -> dict[int, list[str]]:
+    """``allowed_steps`` of many, by key: what is asked of the database does not grow with them."""
+    listed = {refund.pk: _listed(refund, by) for refund in refunds}
+    known = _look_up([refund for refund in refunds if listed[refund.pk]])
+    return {
+        refund.pk: [name for name in listed[refund.pk] if name not in _shut(refund, by, known)]
+        if listed[refund.pk]
+        else []
+        for refund in refunds
+    }
+
+
+def _listed(refund: Refund, by: User) -> list[str]:
+    """By the table alone."""
     if not is_in_charge(refund, by):
         return []
-    steps = [name for name, step in STEPS.items() if S(refund.status) in step.sources and step.who & roles]
-    return [name for name in steps if name not in _shut(refund, by, roles)] if steps else []
+    roles = roles_on(refund, by)
+    return [name for name, step in STEPS.items() if S(refund.status) in step.sources and step.who & roles]
 
 
 def demand_right(name: str, refunds: Sequence[Refund], *, by: User | None) -> None:
@@ -42,20 +63,71 @@ _ANSWERS = {
 _AFTER_AN_APPEAL = {"grant_appeal", "uphold_appeal", "dismiss_appeal", "reject", "reject_second", "close"}
 
 
-def _shut(refund: Refund, by: User, roles: frozenset[R]) -> set[str]:
+@dataclass(frozen=True)
+class _Known:
+    """What the guards look at, of all these cases at once, by their keys."""
+
+    at: datetime
+    large: set[int]
+    events: Mapping[int, list[RefundEvent]]
+    offered: Mapping[int, str]  # the kind of the open offer
+    consulted: set[int]
+    asked_again: set[int]
+    still_open: set[int]  # at the channel
+
+
+def _look_up(refunds: Sequence[Refund]) -> _Known:
+    """As few questions as these cases need."""
+    weighed = [refund for refund in refunds if refund.status in WEIGHED]
+    events: dict[int, list[RefundEvent]] = defaultdict(list)
+    if weighed:
+        for event in RefundEvent.objects.filter(refund__in=weighed).order_by("refund_id", "sequence"):
+            events[event.refund_id].append(event)
+    negotiated = [refund for refund in refunds if refund.status in {S.OFFERED, S.SECOND_REVIEW}]
+    reviewed = [refund for refund in refunds if refund.status in PLATFORM]
+    rejected = [refund for refund in refunds if refund.status == S.REJECTED]
+    returned = [refund for refund in refunds if refund.status == S.RETURNED]
+    still_open = guards.open_attempts(returned) if returned else []
+    return _Known(
+        at=clock.now(),
+        large=above_limit(weighed) if weighed else set(),
+        events=events,
+        offered=dict(Offer.objects.filter(refund__in=negotiated, answer="").values_list("refund", "kind"))
+        if negotiated
+        else {},
+        consulted=set(Consultation.objects.filter(refund__in=reviewed, answer="").values_list("refund", flat=True))
+        if reviewed
+        else set(),
+        asked_again=_asked_again(rejected) if rejected else set(),
+        still_open={refund.pk for refund, attempt in zip(returned, still_open, strict=True) if attempt},
+    )
+
+
+#: Where who is for it, and on how much, decides what is offered.
+WEIGHED = {S.MERCHANT_REVIEW, *PLATFORM, S.RETURNED}
+
+
+def _asked_again(refunds: Sequence[Refund]) -> set[int]:
+    latest = Refund.objects.filter(order__in=[refund.order_id for refund in refunds]).order_by()
+    last = dict(latest.values_list("order").annotate(Max("pk")))
+    return {refund.pk for refund in refunds if last[refund.order_id] > refund.pk}
+
+
+def _shut(refund: Refund, by: User, known: _Known) -> set[str]:
     """Steps of the table that this case is not for."""
     shut = {"disburse" if refund.destination == Destination.BALANCE else "credit_balance"}
     shut |= {"withdraw"} if refund.cancellation_id else set()
-    status, at = S(refund.status), clock.now()
+    status, at, roles = S(refund.status), known.at, roles_on(refund, by)
     if status == S.AWAITING_EVIDENCE and roles != {R.MERCHANT if refund.queue == Queue.MERCHANT else R.BUYER}:
         shut.add("provide_evidence")
-    if status == S.OFFERED and R.BUYER in roles:
-        shut.add("accept_offer" if _offered(refund) == OfferKind.REPLACEMENT else "accept_replacement")
+    if status == S.OFFERED:
+        is_code = known.offered.get(refund.pk) == OfferKind.REPLACEMENT
+        shut.add("accept_offer" if is_code else "accept_replacement")
     if status in _ANSWERS and refund.promised_by and at >= refund.promised_by:
         shut |= _ANSWERS[status]
     if at < clocking.may_urge_from(refund):
         shut.add("urge")
-    if status == S.REJECTED and _was_asked_again(refund):
+    if status == S.REJECTED and refund.pk in known.asked_again:
         shut |= {"appeal", "reopen"}
     if status == S.REJECTED and (refund.appeal_until is None or at >= refund.appeal_until):
         shut.add("appeal")
@@ -63,45 +135,30 @@ def _shut(refund: Refund, by: User, roles: frozenset[R]) -> set[str]:
         shut.add("report_missing")
     if status == S.PAID_OUT and refund.queue in {Queue.MACHINE, Queue.NOBODY}:
         shut.add("explain_missing")
-    if status in {S.FIRST_REVIEW, S.SECOND_REVIEW, S.APPEAL_REVIEW}:
-        shut.add("consult" if _is_consulted(refund) else "record_answer")
-    return shut | _by_limit(refund, by)
+    if status in PLATFORM:
+        shut.add("consult" if refund.pk in known.consulted else "record_answer")
+    return shut | (_by_limit(refund, by, known) if status in WEIGHED else set())
 
 
-def _by_limit(refund: Refund, by: User) -> set[str]:
+def _by_limit(refund: Refund, by: User, known: _Known) -> set[str]:
     """Of each pair the one that the limit leaves."""
-    status = S(refund.status)
-    if status not in {S.MERCHANT_REVIEW, S.FIRST_REVIEW, S.SECOND_REVIEW, S.APPEAL_REVIEW, S.RETURNED}:
-        return set()
-    is_large = bool(above_limit([refund]))
+    status, is_large = S(refund.status), refund.pk in known.large
     if status == S.MERCHANT_REVIEW:
         return {"agree"} if is_large else {"agree_above_limit"}
-    events = list(RefundEvent.objects.filter(refund=refund).order_by("sequence"))
+    events = known.events[refund.pk]
     people = guards.in_favor(events)
     suffices = not is_large or len(people | {by.pk}) >= 2
     if status == S.RETURNED:
         shut = {"reissue_above_limit"} if suffices else {"reissue"}
-        may_be_signed = (people or not is_large) and not any(guards.open_attempts([refund]))
+        may_be_signed = (people or not is_large) and refund.pk not in known.still_open
         return shut | (set() if may_be_signed else {"sign_redirect"})
     shut = set() if suffices else {"approve", "grant_appeal", "approve_second"}
     shut |= {"uphold_appeal"} if suffices else set()
     shut |= _AFTER_AN_APPEAL if by.pk in guards.decided_before_appeal(events) else set()
     shut |= {"approve_second", "confirm_offer"} if by.pk in people else set()
     if status == S.SECOND_REVIEW:
-        shut |= {"approve_second"} if _offered(refund) else {"confirm_offer"}
+        shut |= {"approve_second"} if known.offered.get(refund.pk) else {"confirm_offer"}
     return shut | (set() if is_large else {"propose_offer"})
 
 
-def _offered(refund: Refund) -> str:
-    return Offer.objects.filter(refund=refund, answer="").values_list("kind", flat=True).first() or ""
-
-
-def _was_asked_again(refund: Refund) -> bool:
-    return Refund.objects.filter(order=refund.order_id, pk__gt=refund.pk).exists()
-
-
-def _is_consulted(refund: Refund) -> bool:
-    return Consultation.objects.filter(refund=refund, answer="").exists()
-
-
-__all__ = ["above_limit", "allowed_steps", "demand_right"]
+__all__ = ["above_limit", "allowed_each", "allowed_steps", "demand_right"]

@@ -51,21 +51,25 @@ def confirm_offer(refund: Refund, *, by: User, at: datetime) -> None:
         proposed.save(update_fields=["confirmed_by", "confirmed_at"])
 
 
-def accept_offer(refund: Refund, *, by: User, at: datetime) -> None:
-    """接受方案: the case is about that much from now on, and it is decided."""
+def accept_offer(refund: Refund, *, by: User, at: datetime, offer_id: int | None = None) -> None:
+    """接受方案: the case is about that much from now on, and it is decided.
+
+    ``offer_id``: the one that was read, so that an old page does not accept a later one.
+    """
     with take("accept_offer", [refund], by=by, at=at) as taken:
         guards.in_time(taken)
-        accepted = _answer(taken, OfferKind.PART, Answer.ACCEPTED)
+        accepted = _answer(taken, OfferKind.PART, Answer.ACCEPTED, offer_id)
         _shrink(taken.refunds[0], accepted.amount_fen or 0)
         guards.two_people(taken)
         guards.decide(taken, accepted.note)
 
 
-def accept_replacement(refund: Refund, *, by: User, at: datetime) -> None:
-    """接受补发: a new code from stock for each one asked about; the old ones are the shop's again."""
+def accept_replacement(refund: Refund, *, by: User, at: datetime, offer_id: int | None = None) -> None:
+    """接受补发: a new code from stock for each one asked about; the old ones are the shop's again. ``offer_id`` as in
+    ``accept_offer``."""
     with take("accept_replacement", [refund], by=by, at=at) as taken:
         guards.in_time(taken)
-        _answer(taken, OfferKind.REPLACEMENT, Answer.ACCEPTED)
+        _answer(taken, OfferKind.REPLACEMENT, Answer.ACCEPTED, offer_id)
         try:
             goods.replace(taken.refunds[0], at=at, by=taken.by)
         except goods.CannotReplace as error:
@@ -119,9 +123,11 @@ def _demand_less(case: Refund, amount_fen: int) -> None:
         raise StepRefused("amount_out_of_range", _("方案金额须在 ¥%(least)s 与 ¥%(most)s 之间。") % limits)
 
 
-def _answer(taken: Taken, kind: OfferKind, answer: Answer) -> Offer:
-    """The open offer with its answer; it must be of this kind."""
+def _answer(taken: Taken, kind: OfferKind, answer: Answer, offer_id: int | None) -> Offer:
+    """The open offer with its answer; it must be of this kind, and the one that was read."""
     found = guards.open_offer(taken.refunds[0])
+    if offer_id is not None and found.pk != offer_id:
+        raise StepRefused("offer_changed", _("方案已经变了，请看过新的方案再答复。"))
     if found.kind != kind:
         raise StepRefused("other_offer", _("等待答复的方案是“%(kind)s”。") % {"kind": OfferKind(found.kind).label})
     found.answer, found.answered_at = answer, taken.at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from refunds.models import Appeal, RedirectAgreement, RefundEvent
+from refunds.models import Appeal, Offer, RedirectAgreement, RefundEvent
 from tests.cases import SITUATIONS, late, passes
 from tests.storefront.conftest import words
 
@@ -16,7 +16,9 @@ def page_of(refund, kind=""):
 
 
 def says(browser, refund, kind, **form):
-    answer = browser.post(page_of(refund, kind), form)
+    """What the page's own form holds, and what is typed into it."""
+    hidden = {"offer_id": offer.pk for offer in Offer.objects.filter(refund=refund, answer="")}
+    answer = browser.post(page_of(refund, kind), hidden | form)
     refund.refresh_from_db()
     return answer
 
@@ -52,6 +54,14 @@ def test_an_offer_is_accepted_once_by_its_buyer_alone(house, shopper, other):
     assert is_sent_back(again, refund)
     assert "现在不能这样做" in told(shopper, refund)
     assert steps(refund, "accept_offer") == 1
+
+
+def test_an_old_page_does_not_accept_a_later_offer(house, shopper):
+    refund = SITUATIONS["offered"](house)
+    answer = says(shopper, refund, "accept", offer_id=Offer.objects.get(refund=refund).pk + 1)
+    assert answer.headers["Location"] == page_of(refund, "accept")
+    assert "方案已经变了" in words(shopper.get(page_of(refund, "accept")))
+    assert refund.status == "offered"
 
 
 def test_after_its_time_an_offer_can_only_be_declined(house, shopper):
