@@ -24,7 +24,6 @@ from shops import checking
 from shops.models import CardCode, RefundPolicy, Shop, ShopStatus, SupplierAnswer
 from shops.suppliers.base import CodeFact
 
-
 SILENT_WITHIN = timedelta(days=30)
 
 

@@ -17,8 +17,8 @@ def page_of(refund, kind=""):
 
 def says(browser, refund, kind, **form):
     """What the page's own form holds, and what is typed into it."""
-    hidden = {"offer_id": offer.pk for offer in Offer.objects.filter(refund=refund, answer="")}
-    answer = browser.post(page_of(refund, kind), hidden | form)
+    offer = Offer.objects.filter(refund=refund, answer="").first()
+    answer = browser.post(page_of(refund, kind), {"offer_id": offer.pk if offer else ""} | form)
     refund.refresh_from_db()
     return answer
 
