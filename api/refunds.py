@@ -458,7 +458,7 @@ class Refunds(RefundDoor, ListAPIView):
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
         """Of a page of refunds, what the caller may do with them is looked up at once."""
-        reader = super().get_serializer(*args, **kwargs)
+        reader: Any = super().get_serializer(*args, **kwargs)
         if kwargs.get("many"):
             reader.context["allowed"] = lifecycle.allowed_each(list(args[0]), self.caller)
         return reader

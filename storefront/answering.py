@@ -175,9 +175,10 @@ def answer(request: SignedIn, refund_no: str, kind: str) -> HttpResponse:
         messages.info(request, _("这张退款单现在不能这样做。"))
         return redirect("storefront:refund", refund_no)
     offer = Offer.objects.filter(refund=case, answer="").first() if kind in {"accept", "decline"} else None
-    bound = (request.POST, request.FILES) if request.method == "POST" else ()
-    form = chosen.form(*bound, initial={"offer_id": offer.pk if offer else None})
-    if request.method == "POST" and form.is_valid():
+    read = {"offer_id": offer.pk if offer else None}
+    is_posted = request.method == "POST"
+    form = chosen.form(request.POST, request.FILES) if is_posted else chosen.form(initial=read)
+    if is_posted and form.is_valid():
         try:
             chosen.take(case, request.user, clock.now(), form.cleaned_data)
         except (StepRefused, TooManyImages) as refusal:
