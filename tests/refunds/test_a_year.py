@@ -525,7 +525,7 @@ def make_year(make_product: Any, supplier: Any) -> Callable[[int, int], Year]:
         for product in products:
             add(product, [f"CODE-{uuid.uuid4()}" for _ in range(cases)], at=BEGINS - 10 * DAY)
         people = {role: [person(f"{role}{n}", role) for n in range(count)]
-                  for role, count in {"buyer": 6, "reviewer": 2, "senior": 6, "finance": 1}.items()}  # fmt: skip
+                  for role, count in {"buyer": 6, "reviewer": 4, "senior": 12, "finance": 1}.items()}  # fmt: skip
         year = Year(dice, products, merchants, people["buyer"], people["reviewer"], people["senior"],
                     people["finance"][0], supplier)  # fmt: skip
         for _ in range(cases):
