@@ -183,3 +183,18 @@ MANY = """
         (random() * 4294967295)::bigint << 31 # (random() * 4294967295)::bigint
     FROM generate_series(1, 20000)
 """
+
+
+@pytest.mark.django_db
+def test_each_side_lays_down_six_pictures_and_uses_up_none_of_the_other_s(reviewed, merchant, stranger, shop):
+    """Whoever of the shop laid it down, it is the shop's."""
+    refund, at, pictures = reviewed(), clock.now(), [painted(good_picture(1))] * 6
+    evidence.store(refund, by=refund.buyer, at=at, images=pictures)
+    evidence.store(refund, by=merchant, at=at, images=pictures[:4])
+    shop.members.add(stranger)
+    for person, more in ((refund.buyer, 1), (stranger, 3)):
+        with pytest.raises(evidence.TooManyImages):
+            evidence.store(refund, by=person, at=at, images=pictures[:more])
+    evidence.store(refund, by=stranger, at=at, images=pictures[:2])
+    sides = [evidence.is_shops(refund, row.provided_by_id) for row in refund.evidence.all()]
+    assert (sides.count(False), sides.count(True)) == (6, 6)
