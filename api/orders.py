@@ -123,7 +123,7 @@ class Eligibility(serializers.Serializer):
     """What the pre-check would say now. `active_refund_no`: the refund that the order has already, else null."""
 
     eligible = serializers.BooleanField()
-    next_step = serializers.ChoiceField(["auto_approve", "send_to_review", "turn_down"])
+    next_step = serializers.ChoiceField(["auto_approve", "ask_merchant", "send_to_review", "turn_down"])
     lane = serializers.ChoiceField(Lane.choices)
     sentence = serializers.CharField()
     asked_fen = serializers.IntegerField()

@@ -134,6 +134,10 @@ class RuleResult:
         return asdict(self)
 
 
+#: Verdicts after which people answer, of the shop or of the platform.
+TO_PEOPLE = frozenset({"ask_merchant", "send_to_review"})
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the pre-check decides: the step to take, the lane, and the sentence that tells why."""

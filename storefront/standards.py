@@ -78,6 +78,7 @@ def _example(case: tuple[str, Facts]) -> Example:
     verdict = policy.decide(facts)
     outcome, tone = {
         "auto_approve": (_("自动通过"), "good"),
+        "ask_merchant": (_("先由商家答复"), "attention"),
         "send_to_review": (_("转人工审核"), "attention"),
         "turn_down": (_("不能退"), "bad"),
     }[verdict.step]

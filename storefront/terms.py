@@ -297,7 +297,9 @@ def _times(terms: RefundPolicy) -> list[str]:
         _counted(terms),
         _("超时自动升级给高级审核员，再晚由运营跟进；最迟 %(days)d 天有结论。") % {"days": terms.decide_within_days},
         _("合计超过 %(amount)s 的，由两位同事先后通过，最迟 %(hours)d 小时。")
-        % {"amount": yuan(terms.senior_above_fen), "hours": max(terms.review_hours, terms.high_value_review_hours)},
+        % {"amount": yuan(terms.senior_above_fen), "hours": _hours_of_two(terms)},
+        _("协商：对提出的方案，您有 %(hours)d 小时答复；不接受或没有答复的，按原申请审核。")
+        % {"hours": terms.offer_hours},
         _("补充材料：您有 %(hours)d 小时，审核计时暂停；到期按现有材料审核，不会因此直接拒绝。")
         % {"hours": terms.evidence_hours},
         _("超过 %(hours)d 小时没有结果，或承诺时间已过，可以催办，每 %(every)d 小时一次。")
@@ -315,6 +317,11 @@ def _merchant(terms: RefundPolicy) -> list[str]:
         return []
     hours = {"hours": f"{clocking.merchant_hours(terms, terms.review_hours):g}"}
     return [_("商家处理：须由商家答复的，商家有 %(hours)s 小时（含在审核时限内）；逾期不答，视为商家责任。") % hours]
+
+
+def _hours_of_two(terms: RefundPolicy) -> int:
+    """S2-8: the second look has its own time, after the first."""
+    return max(terms.review_hours, terms.high_value_review_hours) + terms.second_review_hours
 
 
 def _counted(terms: RefundPolicy) -> str:

@@ -47,7 +47,9 @@ from shops.policy_terms import KINDS
 
 PAGE = 50
 SHOWN_RUNS = 10
-COMES_TO = {"auto_approve": "自动通过", "send_to_review": "转人工审核", "turn_down": "初审拒绝"}
+COMES_TO = {
+    "auto_approve": "自动通过", "ask_merchant": "转商家处理", "send_to_review": "转人工审核", "turn_down": "初审拒绝",
+}  # fmt: skip
 TONES: dict[str, str] = {S.RUNNING: "progress", S.DONE: "good", S.STOPPED: "quiet"}
 
 

@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from accounts.visitors import SignedIn
-from refunds import applying, drafts, guides
+from refunds import applying, drafts, guides, policy
 from refunds import reading as case
 from refunds.applying import AlreadyActive
 from refunds.evidence import TooManyImages
@@ -39,7 +39,7 @@ def check_answers(request: SignedIn, writing: Writing) -> HttpResponse:
         "payment": applying.paid_payment(writing.order),
         "verdict": weighed(seen.verdict, seen),
         "hint": hint(writing),
-        "missing": guides.slot_guides(seen.facts.missing_slots) if seen.verdict.step == "send_to_review" else [],
+        "missing": guides.slot_guides(seen.facts.missing_slots) if seen.verdict.step in policy.TO_PEOPLE else [],
         "decided_by": writing.at + timedelta(hours=applying.review_hours(writing.order.policy, seen.facts)),
         "review_hours": applying.review_hours(writing.order.policy, seen.facts),
         "seen": writing.draft.updated_at.isoformat() if writing.draft else "",

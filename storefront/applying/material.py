@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 import private_pictures
 from accounts.visitors import SignedIn
 from form_fields import PictureField
-from refunds import applying, drafts, guides
+from refunds import applying, drafts, guides, policy
 from refunds.applying import Preview
 from refunds.evidence import MOST_IMAGES, TooManyImages
 from refunds.lifecycle import StepRefused
@@ -118,7 +118,7 @@ def _material_page(request: SignedIn, writing: Writing, form: MaterialForm, wron
 def _material(writing: Writing, form: MaterialForm, wrong: dict[str, str], seen: Preview) -> dict[str, Any]:
     """The slots, what lies in each, and what is wrong with what was sent."""
     wanted, images = seen.facts.terms.slots, writing.asked.draft_images
-    is_asked_for = seen.verdict.step == "send_to_review"
+    is_asked_for = seen.verdict.step in policy.TO_PEOPLE
     slots = [
         {
             "guide": guide,

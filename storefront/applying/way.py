@@ -176,7 +176,7 @@ def weighed(verdict: policy.Verdict, seen: Preview | None = None) -> dict[str, A
         "sentence": case.in_language(verdict),
         "rules": rules,
         "is_about_reason": bool(unmet & {"reason", "not_used"}),
-        "is_incomplete": bool(seen and seen.verdict.step == "send_to_review" and seen.facts.missing_slots),
+        "is_incomplete": bool(seen and seen.verdict.step in policy.TO_PEOPLE and seen.facts.missing_slots),
     }
 
 

@@ -28,7 +28,8 @@ LANGUAGES = ["zh-hans", "en"]
 SAID_ELSEWHERE = {
     "version": "its title",
     "step_up_from_fen": "the page that shows the code",
-    "merchant_hours": "nowhere yet: no case waits for a shop",
+    "consult_hours": "the case's page, as its new promise, once a third party is asked",
+    "silent_shop_after": "the shop's own pages: no buyer waits longer by it",
 }
 READABLE = {"zh-hans": 1500, "en": 900}  # characters and words that are read in three minutes
 
@@ -129,6 +130,7 @@ def test_every_number_of_the_data_is_said(made):
     is_open = any(made.window_of(kind) for kind in KINDS)
     wanted = [made.window_of(kind) for kind in KINDS if made.window_of(kind)]
     wanted += [terms.cooling_off(made, kind) for kind in KINDS if terms.cooling_off(made, kind)]
+    wanted += [made.offer_hours, max(made.review_hours, made.high_value_review_hours) + made.second_review_hours]
     wanted += [made.complete_after_days, made.max_rejections, made.evidence_hours, made.review_hours]
     wanted += [min(made.complete_review_hours, made.review_hours), made.cross_border_extra_hours]
     wanted += [made.evidence_after_hours] if made.evidence_after_hours else []
@@ -158,9 +160,10 @@ def test_no_term_is_forgotten():
 
 
 def _changes_the_text(name: str) -> bool:
-    usual = a_policy(complete_review_hours=5)
+    small = {"complete_review_hours": 5, "merchant_hours": 5}  # below what the page would say instead
+    usual = a_policy(**small)
     value = getattr(usual, name)
-    other = a_policy(**{"complete_review_hours": 5, name: (not value) if isinstance(value, bool) else value + 1})
+    other = a_policy(**small | {name: (not value) if isinstance(value, bool) else value + 1})
     with translation.override("zh-hans"):
         return terms.sections(usual) != terms.sections(other)
 
@@ -272,7 +275,7 @@ def test_a_draft_says_that_it_is_one_and_is_not_published(client, db):
 OUTCOMES = [
     ("auto_approve", Lane.UNDELIVERED, "全额原路退回"),
     ("auto_approve", Lane.ONE_CLICK, "从未被查看"),
-    ("send_to_review", Lane.STANDARD, "需人工核对"),
+    ("ask_merchant", Lane.STANDARD, "需人工核对"),
     ("auto_approve", Lane.ONE_CLICK, "发卡方记录证明"),
     ("turn_down", Lane.STANDARD, "已超过 15 天售后期"),  # S3-23: day 20
     ("turn_down", Lane.STANDARD, "已兑换"),  # S4-13: the used one of three

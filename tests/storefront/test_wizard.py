@@ -210,6 +210,20 @@ def test_what_is_needed_is_said_with_a_sample_before_it_is_asked_for(shopper, bu
     assert "capture" not in page  # the album too
 
 
+def test_where_the_shop_answers_first_that_is_said_and_no_less_is_asked_for(shopper, merchant, buy, reveal):
+    """S4-9: its answer is by people, as the platform's is; what is not shown yet is missing there too."""
+    order = buy(price_fen=8800, merchant_hours=24)
+    reveal(order)
+    shopper.post(place_of(order), {"reason": "invalid_code"})
+    page = shopper.get(place_of(order, "material/")).content.decode()
+    assert "预审：先由商家答复，再由平台审核" in page
+    assert '<details class="more" open><summary>要拍到什么' in page
+    shopper.post(place_of(order, "material/"), {"description": "昨晚兑换，提示无效", "next": "1"})
+    shopper.post(place_of(order, "money/"), {"amount": "88"})
+    check = shopper.get(place_of(order, "check/"))
+    assert [str(guide.slot) for guide in check.context["missing"]] == ["redeem_error"]
+
+
 def test_a_vague_description_is_met_with_a_template_and_a_hint(shopper, buy, reveal):
     """S3-18: never with a refusal."""
     order = buy(price_fen=8800)
