@@ -51,10 +51,10 @@ def pages_of_answers(make_case: Any, merchant: Any, reviewer: Any) -> dict[str, 
         offered, by=merchant, at=now(), note="只有一张不能用，退一半可以吗？", amount_fen=offered.amount_fen // 2
     )
     refused, asked = make_case("refused"), make_case("asked")
-    lifecycle.reject([refused], by=reviewer, at=now(), note="兑换记录显示该卡密已兑换到您的账号。")
+    lifecycle.reject([refused], by=reviewer, at=now(), note="兑换记录与您的说明不符，该卡密仍可正常兑换。")
     lifecycle.request_evidence([asked], by=reviewer, at=now(), note="请提供供货记录。", of="merchant")
     appealed = make_case("appealed")
-    lifecycle.reject([appealed], by=reviewer, at=now(), note="兑换记录显示该卡密已兑换到您的账号。")
+    lifecycle.reject([appealed], by=reviewer, at=now(), note="兑换记录与您的说明不符，该卡密仍可正常兑换。")
     lifecycle.appeal(appealed, by=appealed.buyer, at=now(), note="发卡方答复未兑换。")
     pages = {f"answer_{kind}": f"/refunds/{offered.refund_no}/answer/{kind}/" for kind in ("accept", "decline")}
     place = f"/shop/refunds/{claimed.refund_no}/"
