@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import Max
 
 import clock
 from integrations import feed
@@ -13,6 +14,7 @@ from integrations.models import Reading, WebhookDelivery, WebhookEndpoint
 from refunds import lifecycle
 from refunds.models import RefundEvent
 from shops.models import Shop
+from tests.demo_stack import eventually
 
 
 @pytest.mark.django_db(transaction=True)
@@ -97,9 +99,13 @@ def test_more_than_a_batch_is_made_in_turns(listen, buy, apply, monkeypatch):
 
 
 def settle() -> None:
-    """Read until there is nothing more to find out."""
-    for _ in range(10):
-        feed.read(at=clock.now())
+    """Read until there is nothing more to find out. What other tests have under way on this server counts, too."""
+    eventually(is_settled, 60)
+
+
+def is_settled() -> bool:
+    feed.read(at=clock.now())
+    return Reading.objects.get().settled_id == (RefundEvent.objects.aggregate(last=Max("pk"))["last"] or 0)
 
 
 def told() -> list[str]:
