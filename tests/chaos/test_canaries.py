@@ -175,8 +175,9 @@ class Run:
         text = self.text_of(order)
         case = self.tools["apply"](order, description=f"{text} 提示已使用", contact="13800000000")
         reviewer, finance = self.tools["reviewer"], self.tools["finance"]
-        if case.status != Status.FIRST_REVIEW:
+        if case.status != Status.MERCHANT_REVIEW:
             return
+        lifecycle.contest([case], by=self.tools["merchant"], at=clock.now(), note=f"{text} 在我们这里查不到问题")
         lifecycle.request_evidence([case], by=reviewer, at=clock.now(), note="请补充截图")
         lifecycle.provide_evidence(case, by=order.buyer, at=clock.now(), note=f"就是这个 {text}")
         if number % 3 == 0:
