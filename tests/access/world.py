@@ -159,7 +159,7 @@ class World:
         if address.name in {"storefront:refund_answer", "portal:answer"}:
             known["kind"] = about["step"]
         if address.name == "storefront:receipt_checked":
-            known["code"] = receipt.of(case).code
+            known["code"] = receipt.of(case).code or "AAAA-AAAA-AAAA-AAAA"  # no receipt yet: nobody's
         if "object_id" in address.parameters and address.name != "admin:view_on_site":
             known["object_id"] = self.row(".".join(address.route.split("/")[1:3]), about.get("case", "reviewed")).pk
         return known
