@@ -20,8 +20,11 @@ demo: venv ## 一键演示：商城、后台、Celery、模拟器 / run the whol
 doctor: venv ## 体检正在运行的演示 / check the running demo and say what to do
 	@$(BIN)/python -m cardshop.demo doctor
 
+# Images often forbid Python to keep what it compiled. Every process of a stack that a test starts would compile it all.
+test nightly: export PYTHONDONTWRITEBYTECODE :=
+
 test: venv ## 全部测试（真实 PostgreSQL、Valkey、模拟器、浏览器）/ all tests, on real parts
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not stack and not browser and not nightly"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not stack and not browser and not nightly"
 	$(BIN)/python -m pytest -m "(stack or browser) and not nightly"
 
 nightly: venv ## 耗时的测试 / the long tests
