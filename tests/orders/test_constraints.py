@@ -8,7 +8,7 @@ import pytest
 
 import clock
 from cardshop import invariants
-from orders import cancellation
+from orders import cancellation, replacing
 from orders.models import (
     Announcement,
     BulkCancellation,
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def books(buy, buyer, operator, merchant, make_product):
+def books(buy, buyer, reveal, operator, merchant, make_product):
     """An order delivered, one placed, one with work to do, one canceled, a top-up on its way: rows in every table."""
     at = clock.now()
     done, paid, off = buy(quantity=2), buy(stock=0), buy(stock=0)
@@ -51,6 +51,9 @@ def books(buy, buyer, operator, merchant, make_product):
     bulk = BulkCancellation.objects.create(
         shop=done.shop, cause=Cause.SHOP_LEAVING, reason="x", created_by=operator, created_at=at
     )
+    reveal(swapped := buy())
+    swapped.refresh_from_db()
+    replacing.replace(swapped, list(swapped.lines.all()), at=clock.now(), by=merchant)
     ServiceReport.objects.create(job=work.service, author=merchant, by_shop=True, text="开始", at=at)
     return {
         "done": done.pk,
@@ -104,6 +107,10 @@ ATTACKS = {
     "paid at no time": ("UPDATE orders_order SET paid_at = NULL WHERE id = {done}", "paid_order_has_its_time"),
     "one page, two orders (P1)": (another("orders.Order", "id = {done}", order_no="'Z'"), "orders_order_checkout_key"),
     "two events with one number": (another("orders.OrderEvent"), "order_events_are_numbered"),
+    "a code replaced by itself": (
+        another("orders.Replacement", new_code_id="old_code_id"),
+        "replacement_is_another_code",
+    ),
     "a line twice": (another("orders.OrderLine"), "order_line_position_is_unique"),
     "a line for nothing": (
         another("orders.OrderLine", position="99", price_fen="0"),

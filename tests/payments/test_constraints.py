@@ -17,7 +17,7 @@ from payments.models import RefusedNotification
 from records import roots
 from records.models import PackDownload
 from refunds import disbursement, lanes, lifecycle
-from refunds.models import Lane
+from refunds.models import CannedReply, Lane
 from tests import attacks
 from tests.accounts.id_numbers import id_number
 from tests.attacks import another, refusal
@@ -47,6 +47,7 @@ def books(approved, reviewed, senior, finance, operator, drain, house):
     RefusedNotification.objects.create(account=account, code="bad_signature", hour=clock.now(), last_at=clock.now())
     rows_of_the_lanes(done.buyer, operator)
     negotiated(house)
+    CannedReply.objects.create(step="reject", title="超期", text="已超过售后期。", written_at=clock.now())
     line = done.order.lines.get()
     roots.publish(at=roots.now() + timedelta(days=1))
     PackDownload.objects.create(
