@@ -47,11 +47,11 @@ class AnyWords(serializers.Serializer):
 
 def words_of(step: str) -> type[Strict]:
     """What this step's body may hold, read from the parameters of its function."""
-    fields = {name: FIELDS[name](required=is_needed) for name, is_needed in _parameters(step)}
+    fields = {name: FIELDS[name](required=is_needed) for name, is_needed in parameters_of(step)}
     return type(f"WordsOf_{step}", (Strict,), fields)
 
 
-def _parameters(step: str) -> list[tuple[str, bool]]:
+def parameters_of(step: str) -> list[tuple[str, bool]]:
     """[(name, whether it is needed)] of what a program says with this step."""
     found = inspect.signature(_function(step)).parameters
     return [(name, found[name].default is inspect.Parameter.empty) for name in FIELDS if name in found]
@@ -90,7 +90,7 @@ def described() -> str:
     """The table for the reader of the schema: who may take which step from where, and what its body holds."""
     rows = ["| step | 名称 | 状态 | 谁 | 内容（* 必填） |", "|---|---|---|---|---|"]
     for name, step in sorted(OF_PERSONS.items()):
-        words = ", ".join(f"{field}{'*' * is_needed}" for field, is_needed in _parameters(name)) or "–"
+        words = ", ".join(f"{field}{'*' * is_needed}" for field, is_needed in parameters_of(name)) or "–"
         sources, who = (", ".join(sorted(values)) for values in (step.sources, step.who - {Role.SYSTEM}))
         rows.append(f"| `{name}` | {step.title} | {sources} | {who} | {words} |")
     grounds = "、".join(f"`{code}` {ground.title}" for code, ground in GROUNDS.items())

@@ -300,6 +300,38 @@ POST api:step   disburse           @approved      401    403   404      403     
 POST api:step   credit_balance     @to_balance    401    403   404      403      404   403      403    200     403
 POST api:step   confirm_arrival    @paid_out      401    200   404      403      404   403      403    403     403
 POST api:step   reissue            @returned      401    403   404      403      404   403      403    200     403
+# those that need another status are refused by the table, not by who asks
+POST api:step   agree                             401    403   404      409      404   403      403    403     403
+POST api:step   agree_above_limit                 401    403   404      409      404   403      403    403     403
+POST api:step   contest                           401    403   404      409      404   403      403    403     403
+POST api:step   offer                             401    403   404      409      404   403      403    403     403
+POST api:step   accept_offer                      401    409   404      403      404   403      403    403     403
+POST api:step   accept_replacement                401    409   404      403      404   403      403    403     403
+POST api:step   decline_offer                     401    409   404      403      404   403      403    403     403
+POST api:step   claim                             401    403   404      403      404   200      200    403     403
+POST api:step   hand_over                         401    403   404      403      404   200      200    403     403
+POST api:step   request_more                      401    403   404      403      404   403      409    403     403
+POST api:step   consult                           401    403   404      403      404   200      200    403     403
+POST api:step   record_answer                     401    403   404      403      404   409      409    403     403
+POST api:step   uphold                            401    403   404      403      404   200      200    403     403
+POST api:step   make_offer                        401    403   404      403      404   200      200    403     403
+POST api:step   propose_offer                     401    403   404      403      404   200      200    403     403
+POST api:step   approve_second                    401    403   404      403      404   403      409    403     403
+POST api:step   reject_second                     401    403   404      403      404   403      409    403     403
+POST api:step   confirm_offer                     401    403   404      403      404   403      409    403     403
+POST api:step   send_back                         401    403   404      403      404   403      409    403     403
+POST api:step   appeal                            401    409   404      403      404   403      403    403     403
+POST api:step   grant_appeal                      401    403   404      403      404   403      409    403     403
+POST api:step   uphold_appeal                     401    403   404      403      404   403      409    403     403
+POST api:step   dismiss_appeal                    401    403   404      403      404   403      409    403     403
+POST api:step   reopen                            401    403   404      403      404   403      409    403     403
+POST api:step   urge                              401    409   404      403      404   403      403    403     403
+POST api:step   close                             401    403   404      403      404   403      200    403     403
+POST api:step   report_missing                    401    409   404      403      404   403      403    403     403
+POST api:step   explain_missing                   401    403   404      403      404   409      409    409     403
+POST api:step   reissue_above_limit               401    403   404      403      404   403      403    409     403
+POST api:step   sign_redirect                     401    409   404      403      404   403      403    403     403
+POST api:step   confirm_redirect                  401    403   404      403      404   403      403    409     403
 # the machine's steps have no address
 POST api:step   auto_approve                      401    404   404      404      404   404      404    404     404
 POST api:step   mark_paid_out      @approved      401    404   404      404      404   404      404    404     404
@@ -337,6 +369,37 @@ GET  admin:refunds_refund_halt      @approved     login  login login    login   
 POST admin:refunds_refund_halt      @approved     login  login login    login    login 403      done   done    403
 GET  admin:refunds_refund_reissue   @returned     login  login login    login    login 403      403    200     403
 POST admin:refunds_refund_reissue   @returned     login  login login    login    login 403      403    done    403
+GET  admin:refunds_refund_uphold                  login  login login    login    login 200      200    403     403
+POST admin:refunds_refund_uphold                  login  login login    login    login done     done   403     403
+GET  admin:refunds_refund_approve_second          login  login login    login    login 403      200    403     403
+GET  admin:refunds_refund_confirm_offer           login  login login    login    login 403      200    403     403
+GET  admin:refunds_refund_grant_appeal            login  login login    login    login 403      200    403     403
+GET  admin:refunds_refund_uphold_appeal           login  login login    login    login 403      200    403     403
+GET  admin:refunds_refund_confirm_redirect        login  login login    login    login 403      403    200     403
+GET  admin:refunds_refund_reissue_above_limit     login  login login    login    login 403      403    200     403
+GET  admin:refunds_refund_explain_missing         login  login login    login    login 200      200    200     403
+GET  admin:refunds_refund_reject_second           login  login login    login    login 403      200    403     403
+GET  admin:refunds_refund_dismiss_appeal          login  login login    login    login 403      200    403     403
+GET  admin:refunds_refund_request_more            login  login login    login    login 403      200    403     403
+GET  admin:refunds_refund_make_offer              login  login login    login    login 200      200    403     403
+GET  admin:refunds_refund_propose_offer           login  login login    login    login 200      200    403     403
+GET  admin:refunds_refund_record_answer           login  login login    login    login 200      200    403     403
+GET  admin:refunds_refund_claim                   login  login login    login    login 200      200    403     403
+POST admin:refunds_refund_claim                   login  login login    login    login done     done   403     403
+GET  admin:refunds_refund_consult                 login  login login    login    login 200      200    403     403
+GET  admin:refunds_refund_hand_over               login  login login    login    login 200      200    403     403
+POST admin:refunds_refund_hand_over               login  login login    login    login done     done   403     403
+GET  admin:refunds_refund_send_back               login  login login    login    login 403      200    403     403
+GET  admin:refunds_refund_reopen                  login  login login    login    login 403      200    403     403
+GET  admin:refunds_refund_close                   login  login login    login    login 403      200    403     403
+GET  admin:refunds_refund_claim_next              login  login login    login    login 405      405    405     405
+POST admin:refunds_refund_claim_next              login  login login    login    login go       go     403     403
+GET  admin:refunds_refund_judge_objection         login  login login    login    login 403      200    403     403
+GET  admin:refunds_refund_buyer                   login  login login    login    login 200      200    200     200
+GET  admin:refunds_refund_shop                    login  login login    login    login 200      200    200     200
+GET  admin:refunds_cannedreply_rewrite            login  login login    login    login 403      403    403     200
+GET  admin:refunds_cannedreply_retire             login  login login    login    login 403      403    403     200
+POST admin:refunds_cannedreply_retire             login  login login    login    login 403      403    403     done
 GET  admin:refunds_refundevent_chain              login  login login    login    login 200      200    200     200
 GET  admin:refunds_refund_check_codes             login  login login    login    login 200      200    403     403
 POST admin:refunds_refund_check_codes             login  login login    login    login done     done   403     403
@@ -444,6 +507,7 @@ TABLES = """
 #                               reviewer senior finance operator
 refunds.refund                  see      see    see     see
 refunds.refundevent             see      see    see     see
+refunds.cannedreply             see      see    -       add
 refunds.auditsample             see      see    see     see
 refunds.lanelimits              see      see    see     see
 workcalendar.calendarplan       see      see    see     see

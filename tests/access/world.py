@@ -56,7 +56,9 @@ class World:
         """What somebody sends who means it."""
         case, order = self.cases[about.get("case", "reviewed")], self.orders[about.get("order", "paid")]
         if name == "api:step":
-            return {"note": "说明"} if about["step"] in NEEDS_NOTE else {}
+            from api.steps import parameters_of
+
+            return {word: MEANT[word] for word, needed in parameters_of(about["step"]) if needed or word == "note"}
         bodies: dict[str, dict[str, Any]] = {
             "api:refunds": {"order_no": order.order_no, "reason": "late"},
             "api:release": {"refund_nos": [case.refund_no]},
@@ -158,14 +160,21 @@ class World:
         }
         if address.name in {"storefront:refund_answer", "portal:answer"}:
             known["kind"] = about["step"]
+        if address.name == "admin:refunds_refund_buyer":
+            known["object_id"] = case.buyer_id
+        if address.name == "admin:refunds_refund_shop":
+            known["object_id"] = case.shop_id
         if address.name == "storefront:receipt_checked":
             known["code"] = receipt.of(case).code or "AAAA-AAAA-AAAA-AAAA"  # no receipt yet: nobody's
-        if "object_id" in address.parameters and address.name != "admin:view_on_site":
-            known["object_id"] = self.row(".".join(address.route.split("/")[1:3]), about.get("case", "reviewed")).pk
+        if "object_id" in address.parameters and address.name not in OF_THEIR_OWN:
+            label = ".".join(address.route.split("/")[1:3])
+            known["object_id"] = self.row(label, about.get("case", "reviewed")).pk
         return known
 
 
-NEEDS_NOTE = {"reject", "request_evidence", "halt", "provide_evidence"}
+#: Addresses below a table's that are not about a row of it.
+OF_THEIR_OWN = {"admin:view_on_site", "admin:refunds_refund_buyer", "admin:refunds_refund_shop"}
+MEANT = {"note": "说明", "amount_fen": 1000}  # what a step cannot be taken without
 
 
 @pytest.fixture
