@@ -190,7 +190,7 @@ GET  portal:coupon                                login  403   403      200     
 POST portal:coupon                                login  403   403      200      404   403      403    403     403
 GET  portal:reviews                               login  403   403      200      200   403      403    403     403
 GET  portal:reply                                 login  403   403      405      405   403      403    403     403
-POST portal:reply                                 login  403   403      404      404   403      403    403     403
+POST portal:reply                                 login  403   403      go       404   403      403    403     403
 GET  portal:complaints                            login  403   403      200      200   403      403    403     403
 GET  portal:complaint                             login  403   403      200      404   403      403    403     403
 GET  portal:answer_complaint                      login  403   403      405      405   403      403    403     403

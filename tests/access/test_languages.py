@@ -26,7 +26,8 @@ READERS = ["nobody", "owner", "merchant"]
 #: What people and channels of the story wrote: it stays in their language.
 WRITTEN = [
     "测试点卡店", "点卡 3000", "点卡 8800", "新店", "点卡", "营业执照", "星海发卡", "招商银行借记卡0403",
-    "11月20日兑换，提示卡密已使用", "请补充", "风控拦截", "风控", "好", "查",
+    "11月20日兑换，提示卡密已使用", "请补充", "风控拦截", "风控", "您好", "好", "查",
+    "简体中文",  # a language is called by its own name
 ]  # fmt: skip
 
 
