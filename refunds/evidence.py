@@ -146,7 +146,7 @@ def review_hours(terms: RefundPolicy, asked_fen: int, *, is_complete: bool, is_c
     return policy.hours_to_review(
         usual=terms.review_hours,
         complete=terms.complete_review_hours,
-        high_value=terms.high_value_review_hours,
+        high_value=terms.first_of_two_hours,
         extra=terms.cross_border_extra_hours,
         is_complete=is_complete,
         is_large=asked_fen > terms.senior_above_fen,

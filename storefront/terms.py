@@ -284,7 +284,7 @@ def _times(terms: RefundPolicy) -> list[str]:
     """S0-17, S2-11, S3-10, S3-14, as the rules count them."""
     usual, complete, abroad = (
         policy.hours_to_review(
-            usual=terms.review_hours, complete=terms.complete_review_hours, high_value=terms.high_value_review_hours,
+            usual=terms.review_hours, complete=terms.complete_review_hours, high_value=terms.first_of_two_hours,
             extra=terms.cross_border_extra_hours, is_complete=is_complete, is_large=False, is_cross_border=is_abroad,
         )
         for is_complete, is_abroad in [(False, False), (True, False), (False, True)]
@@ -321,7 +321,7 @@ def _merchant(terms: RefundPolicy) -> list[str]:
 
 def _hours_of_two(terms: RefundPolicy) -> int:
     """S2-8: the second look has its own time, after the first."""
-    return max(terms.review_hours, terms.high_value_review_hours) + terms.second_review_hours
+    return max(terms.review_hours, terms.first_of_two_hours) + terms.second_review_hours
 
 
 def _counted(terms: RefundPolicy) -> str:

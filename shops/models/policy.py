@@ -155,6 +155,11 @@ class RefundPolicy(models.Model):
         """冷静期 in hours for goods of this kind."""
         return int(self._of_kind(kind, "cooling_off_hours", self.cooling_off_hours))
 
+    @property
+    def first_of_two_hours(self) -> int:
+        """S2-8: of the time for two people, what the second needs is kept from the first."""
+        return max(0, self.high_value_review_hours - self.second_review_hours)
+
     def reason(self, code: str) -> policy_terms.ReasonTerms | None:
         """What this version says about one reason; None if it does not take it."""
         return next((policy_terms.ReasonTerms.of(row) for row in self.reasons if row["reason"] == code), None)

@@ -130,7 +130,7 @@ def test_every_number_of_the_data_is_said(made):
     is_open = any(made.window_of(kind) for kind in KINDS)
     wanted = [made.window_of(kind) for kind in KINDS if made.window_of(kind)]
     wanted += [terms.cooling_off(made, kind) for kind in KINDS if terms.cooling_off(made, kind)]
-    wanted += [made.offer_hours, max(made.review_hours, made.high_value_review_hours) + made.second_review_hours]
+    wanted += [made.offer_hours, max(made.review_hours + made.second_review_hours, made.high_value_review_hours)]
     wanted += [made.complete_after_days, made.max_rejections, made.evidence_hours, made.review_hours]
     wanted += [min(made.complete_review_hours, made.review_hours), made.cross_border_extra_hours]
     wanted += [made.evidence_after_hours] if made.evidence_after_hours else []
