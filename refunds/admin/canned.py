@@ -9,6 +9,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 import clock
@@ -93,12 +94,16 @@ class CannedReplyDesk(ActsDesk):
     ordering = ("step", "pk")
     sortable_by = ()
     list_select_related = ("written_by",)
-    fields = readonly_fields = ("title", "used_for", "ground_words", "text", "text_en", "state", "who", "written")
+    fields = readonly_fields = ("title", "used_for", "ground_words", "text", "in_english", "state", "who", "written")
     form = ReplyForm
     change_form_after_template = "admin/refunds/cannedreply/versions.html"
     actions_detail = ("rewrite", "retire")
 
     written = when("written_at", "撰写时间")
+
+    @admin.display(description="英文正文")
+    def in_english(self, row: CannedReply) -> SafeString | str:
+        return format_html('<span lang="en">{}</span>', row.text_en) if row.text_en else "–"
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fields if obj else ReplyForm.Meta.fields

@@ -48,7 +48,8 @@ class Page(HTMLParser):
         about = dict(attrs)
         self.said += [about[name] or "" for name in SPOKEN if name in about]
         if tag not in VOID:
-            self.unread.append(tag in UNREAD or ICON in (about.get("class") or ""))
+            is_english = tag != "html" and about.get("lang") == "en"  # and says so
+            self.unread.append(tag in UNREAD or is_english or ICON in (about.get("class") or ""))
 
     def handle_endtag(self, tag: str) -> None:
         if tag not in VOID and self.unread:
