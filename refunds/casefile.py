@@ -128,11 +128,11 @@ class CaseFile:
 
     @property
     def own_statements(self) -> list[Evidence]:
-        return [row for row in self.statements if not is_shops(self.refund, row)]
+        return [row for row in self.statements if not evidence.is_shops(self.refund, row.provided_by_id)]
 
     @property
     def shop_statements(self) -> list[Evidence]:
-        return [row for row in self.statements if is_shops(self.refund, row)]
+        return [row for row in self.statements if evidence.is_shops(self.refund, row.provided_by_id)]
 
     @property
     def missing(self) -> list[SlotGuide]:
@@ -199,14 +199,11 @@ def _pictures(refund: Refund, rows: Sequence[Evidence], at: datetime) -> list[Pi
     seen = evidence.seen_before(refund, rows, at=at)
     titles = {guide.slot: guide.title for guide in guides.slot_guides(sorted({row.slot for row in rows}))}
     return [
-        PictureOnFile(row, titles.get(row.slot, "其他图片"), seen.get(row.pk, []), is_shops(refund, row))
+        PictureOnFile(
+            row, titles.get(row.slot, "其他图片"), seen.get(row.pk, []), evidence.is_shops(refund, row.provided_by_id)
+        )
         for row in rows
     ]
-
-
-def is_shops(refund: Refund, row: Evidence) -> bool:
-    """Laid down by the shop: neither by the buyer nor by who asked for the buyer."""
-    return row.provided_by_id not in {refund.buyer_id, refund.asked_by_id}
 
 
 def _lines(refund: Refund) -> list[LineOnFile]:

@@ -198,3 +198,21 @@ def test_each_side_lays_down_six_pictures_and_uses_up_none_of_the_other_s(review
     evidence.store(refund, by=stranger, at=at, images=pictures[:2])
     sides = [evidence.is_shops(refund, row.provided_by_id) for row in refund.evidence.all()]
     assert (sides.count(False), sides.count(True)) == (6, 6)
+
+
+@pytest.mark.django_db
+def test_what_is_asked_for_later_and_an_appeal_have_room_of_their_own(reviewed, reviewer):
+    """S1-12, S1-17: whoever showed six pictures with the application can still show what is asked for."""
+    from refunds import lifecycle
+
+    six = [painted(good_picture(1))] * 6
+    refund = reviewed()
+    evidence.store(refund, by=refund.buyer, at=clock.now(), images=six)
+    lifecycle.request_evidence([refund], by=reviewer, at=clock.now(), note="请补兑换页")
+    lifecycle.provide_evidence(refund, by=refund.buyer, at=clock.now(), images=six)
+    refund.refresh_from_db()
+    with pytest.raises(evidence.TooManyImages):  # nobody asked
+        evidence.store(refund, by=refund.buyer, at=clock.now(), images=six[:1])
+    lifecycle.reject([refund], by=reviewer, at=clock.now(), note="图片看不出时间", ground="not_shown")
+    lifecycle.appeal(refund, by=refund.buyer, at=clock.now(), note="新的截图", ground="new_evidence", images=six)
+    assert refund.evidence.exclude(image="").count() == 18
