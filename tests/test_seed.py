@@ -14,8 +14,9 @@ from cardshop import invariants, seeding
 from cardshop.seeding import goods, people
 from orders import announcements
 from orders.models import Announcement, Cancellation, Cause, CouponUse, Order, OrderMessage, Review, ServiceJob
-from refunds.models import Refund, Status
+from refunds.models import Objection, Refund, Status
 from shops.models import GuaranteeTerms, Shop
+from support.models import ShopComplaint, Ticket
 from tests.cast import person
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +57,7 @@ def test_the_seed_shows_what_can_last_and_its_books_agree(seeded, simulator):
     _talk_before_a_refund()
     _work_with_its_proof()
     _what_buyers_say()
+    _questions_and_complaints()
     _a_guest_finds_the_order(seeded)
     assert CouponUse.objects.get().order.discount_fen == 500
     assert Announcement.objects.get().ends_at > clock.now()
@@ -105,6 +107,12 @@ def _what_buyers_say() -> None:
     assert {review.stars for review in Review.objects.all()} >= {2, 3, 4, 5}
     assert {review.about_refund for review in Review.objects.all()} == {True, False}
     assert Review.objects.exclude(reply="").exists()
+
+
+def _questions_and_complaints() -> None:
+    assert set(Ticket.objects.values_list("status", flat=True)) == {"answered", "waiting"}
+    assert set(ShopComplaint.objects.values_list("status", flat=True)) == {"upheld", "investigating", "open"}
+    assert Objection.objects.get().verdict == ""  # a senior has yet to answer
 
 
 def _a_guest_finds_the_order(said: str) -> None:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import User
-from cardshop.seeding import books, goods, living, people, stories
+from cardshop.seeding import books, goods, living, people, questions, stories
 from notices.models import Notice
 from orders.models import Order
 
@@ -36,6 +36,7 @@ def seed(*, at: datetime) -> str:
     control = books.address()
     told = stories.all_of_them() if control else []
     living.live_through(told, cast, products, control, at)
+    questions.ask(told, cast, at)
     Notice.objects.filter(created_at__lt=at - timedelta(days=2)).update(read_at=at)
     with transaction.atomic():
         admin = people.make([people.LAST])["admin"]  # says that all the rest is there

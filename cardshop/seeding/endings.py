@@ -10,7 +10,7 @@ from django.db import transaction
 from accounts.models import User
 from cardshop.seeding import pictures
 from cardshop.seeding.stories import Story
-from refunds import applying, disbursement, lifecycle, precheck, sweeping
+from refunds import applying, disbursement, lifecycle, objections, precheck, sweeping
 from refunds.models import Ground, Refund, Status
 
 People = dict[str, User]
@@ -122,6 +122,19 @@ def _request_evidence(story: Story, refund: Refund, people: People) -> None:
     lifecycle.request_evidence([refund], by=people["support"], at=_later(refund, 2), note=note)
 
 
+def _ask_the_shop(story: Story, refund: Refund, people: People) -> None:
+    note = "请提供这张卡密的进货记录，和发卡方对兑换情况的答复。"
+    lifecycle.request_evidence([refund], by=people["support2"], at=_later(refund, 2), note=note, of="merchant")
+
+
+def _object(story: Story, refund: Refund, people: People) -> None:
+    """After the verdict the shop lays new evidence before a senior, who has yet to answer."""
+    _release(story, refund, people)
+    words = "发卡方今天补发了记录：这张卡密是在买家查看之后兑换的，记录见图。"
+    image = pictures.supplier_record(story.order.order_no)
+    objections.object(refund, by=_of_shop(story, people), at=_later(refund, 20), text=words, images=[image])
+
+
 def _withdraw(story: Story, refund: Refund, people: People) -> None:
     lifecycle.withdraw(refund, by=refund.buyer, at=_later(refund, 1))
 
@@ -146,6 +159,8 @@ PATHS: dict[str, Callable[[Story, Refund, People], None]] = {
     "approved": _approve,
     "rejected": _reject,
     "evidence": _request_evidence,
+    "shop_asked": _ask_the_shop,
+    "objected": _object,
     "withdrawn": _withdraw,
     "review": _leave,
     "review_late": _leave,

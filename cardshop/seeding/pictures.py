@@ -16,6 +16,11 @@ def error_page(order_no: str) -> Repainted:
     return _painted(_page("ERROR: this code was already redeemed", "#c0392b", f"order {order_no}", "error code E-1003"))
 
 
+def supplier_record(order_no: str) -> Repainted:
+    """A shop's paper: what its supplier says of a code."""
+    return _painted(_page("Redemption record", "#1456a0", f"order {order_no}", "redeemed once, after delivery"))
+
+
 def score_board(percent: int) -> Repainted:
     """A booster's screenshot: how far the work is."""
     picture = _page("Season ranking", "#1f6f43", "Gold to Platinum", f"progress {percent} %")
