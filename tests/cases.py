@@ -381,6 +381,9 @@ SITUATIONS: dict[str, Callable[[House], Any]] = {
     "second_review": lambda house: house.case("reviewer uphold", price_fen=LARGE),
     "second_review, below the limit": lambda house: house.case("reviewer uphold"),
     "second_review, of an offer": lambda house: house.case("reviewer propose_offer", price_fen=LARGE),
+    "second_review, of a replacement": lambda house: house.on(
+        house.case(price_fen=LARGE), "reviewer propose_offer", amount_fen=None
+    ),
     "second_review, reopened": lambda house: house.case("reviewer reject", "senior reopen", price_fen=LARGE),
     "second_review, appeal upheld": lambda house: house.case(
         "reviewer reject", "buyer appeal", "senior uphold_appeal", price_fen=LARGE

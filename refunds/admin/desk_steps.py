@@ -18,7 +18,6 @@ from refunds.admin.dialogs import (
     HandOverForm,
     NotedForm,
     OfferForm,
-    PartForm,
     RedirectForm,
     RefuseForm,
     ReleaseForm,
@@ -103,7 +102,7 @@ DESK: dict[str, DeskStep] = {
         "买家接受才生效；不接受或逾期未答，退款单回到审核。",
     ),
     "propose_offer": DeskStep(
-        "拟定方案，提交复核", "提交复核", "handshake", "方案已提交复核，确认后才发给买家", PartForm, PLAIN
+        "拟定方案，提交复核", "提交复核", "handshake", "方案已提交复核，确认后才发给买家", OfferForm, PLAIN
     ),
     "record_answer": DeskStep("记录核实结果", "记下", "edit_note", "核实结果已记下", AnswerForm, PLAIN, stays=True),
     # 台面

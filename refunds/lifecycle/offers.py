@@ -34,8 +34,9 @@ def make_offer(refund: Refund, *, by: User, at: datetime, note: str, amount_fen:
         _write(taken, amount_fen, note)
 
 
-def propose_offer(refund: Refund, *, by: User, at: datetime, note: str, amount_fen: int) -> None:
-    """拟定方案, above the limit: it is made once a second person confirms it."""
+def propose_offer(refund: Refund, *, by: User, at: datetime, note: str, amount_fen: int | None = None) -> None:
+    """拟定方案, above the limit: it is made once a second person confirms it. A part, or a new code where
+    ``amount_fen`` is empty."""
     note = _said(refund, note)
     with take("propose_offer", [refund], by=by, at=at, note=note) as taken:
         guards.not_claimed_by_another(taken)
@@ -47,6 +48,8 @@ def confirm_offer(refund: Refund, *, by: User, at: datetime) -> None:
     with take("confirm_offer", [refund], by=by, at=at) as taken:
         guards.another_person(taken)
         proposed = guards.open_offer(taken.refunds[0])
+        if proposed.kind == OfferKind.REPLACEMENT:
+            _demand_a_code(taken.refunds[0])  # the last one may be sold since it was drafted
         proposed.confirmed_by, proposed.confirmed_at = by, at
         proposed.save(update_fields=["confirmed_by", "confirmed_at"])
 
@@ -102,8 +105,8 @@ def _write(taken: Taken, amount_fen: int | None, note: str) -> None:
     guards.not_all_canceled(taken, _("订单已取消，款项须全额退回，不能协商。"))
     if amount_fen is not None:
         _demand_less(case, amount_fen)
-    elif why_not := goods.why_not_replaceable(case):
-        raise StepRefused("cannot_replace", why_not)
+    else:
+        _demand_a_code(case)
     Offer.objects.create(
         refund=case,
         kind=OfferKind.REPLACEMENT if amount_fen is None else OfferKind.PART,
@@ -113,6 +116,11 @@ def _write(taken: Taken, amount_fen: int | None, note: str) -> None:
         made_by=cast(User, taken.by),  # the machine makes none
         made_at=taken.at,
     )
+
+
+def _demand_a_code(case: Refund) -> None:
+    if why_not := goods.why_not_replaceable(case):
+        raise StepRefused("cannot_replace", why_not)
 
 
 def _demand_less(case: Refund, amount_fen: int) -> None:

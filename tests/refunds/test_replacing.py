@@ -11,7 +11,9 @@ from orders.models import Delivery, Replacement
 from refunds import lifecycle
 from refunds.lifecycle import StepRefused
 from refunds.models import Answer, Offer, Status
+from shops import stock
 from shops.models import CardCode, CodeState
+from tests.cases import LARGE, take
 
 pytestmark = pytest.mark.django_db
 
@@ -65,8 +67,6 @@ def test_sold_out_meanwhile_nothing_changes_and_the_platform_decides(offered, bu
     refund = offered(stock=2)
     product = refund.order.lines.get().product
     CardCode.objects.filter(product=product, state=CodeState.IN_STOCK)
-    from shops import stock
-
     with transaction.atomic():
         stock.deliver(stock.reserve(product.pk, 1, at=clock.now()), at=clock.now())
     with pytest.raises(StepRefused) as refused:
@@ -86,6 +86,46 @@ def test_no_replacement_is_offered_where_none_is_left(buy, reveal, apply, mercha
     with pytest.raises(StepRefused) as refused:
         lifecycle.offer(refund, by=merchant, at=clock.now(), note="给您换一张")
     assert refused.value.code == "cannot_replace"
+
+
+def refused_with(code):
+    return pytest.raises(StepRefused, check=lambda error: error.code == code)
+
+
+def test_above_the_limit_two_people_of_the_platform_offer_a_new_code(house):
+    """What no one person may approve, no one person settles with another code either."""
+    refund = house.case(price_fen=LARGE)
+    with refused_with("above_limit"):
+        take("make_offer", refund, house.senior, amount_fen=None)
+    house.on(refund, "senior propose_offer", amount_fen=None)
+    assert refund.status == Status.SECOND_REVIEW
+    assert "confirm_offer" not in lifecycle.allowed_steps(refund, house.senior)
+    with refused_with("same_person"):
+        take("confirm_offer", refund, house.senior)
+    take("confirm_offer", refund, house.other_senior)
+    offer = Offer.objects.get()
+    assert (refund.status, offer.kind, offer.amount_fen) == (Status.OFFERED, "replacement", None)
+    assert (offer.made_by, offer.confirmed_by) == (house.senior, house.other_senior)
+    with refused_with("other_offer"):
+        take("accept_offer", refund, house.buyer)
+    take("accept_replacement", refund, house.buyer)
+    assert (refund.status, Replacement.objects.count()) == (Status.REPLACED, 1)
+    assert invariants.broken() == []
+
+
+def test_a_code_that_was_sold_since_it_was_drafted_is_not_offered(house):
+    refund = house.case(price_fen=LARGE, stock=1)
+    with refused_with("cannot_replace"):
+        take("propose_offer", refund, house.reviewer, amount_fen=None)
+    refund = house.on(house.case(price_fen=LARGE, stock=2), "reviewer propose_offer", amount_fen=None)
+    product = refund.order.lines.get().product_id
+    with transaction.atomic():
+        stock.deliver(stock.reserve(product, 1, at=clock.now()), at=clock.now())
+    with refused_with("cannot_replace"):
+        take("confirm_offer", refund, house.senior)
+    assert (refund.status, Offer.objects.get().confirmed_by) == (Status.SECOND_REVIEW, None)
+    house.on(refund, "senior send_back", "reviewer uphold", "senior approve_second")
+    assert Offer.objects.get().answer == Answer.DROPPED
 
 
 @pytest.mark.parametrize(

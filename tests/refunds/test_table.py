@@ -59,6 +59,7 @@ GUARDED: dict[str, dict[object, str]] = {
     "first_review, canceled": CANCELED | {"approve_canceled": DONE},
     "awaiting_evidence, of the shop": {("provide_evidence", "merchant"): DONE, "provide_evidence": "not_yours"},
     "second_review, of an offer": {"confirm_offer": DONE, "approve_second": "needs_second_person"},
+    "second_review, of a replacement": {"confirm_offer": DONE, "approve_second": "needs_second_person"},
     "second_review, reopened": {
         ("approve_second", "senior"): "same_person", ("confirm_offer", "senior"): "same_person",
     },

@@ -137,7 +137,7 @@ class Walk:
             "of": dice.choice(["buyer", "merchant"]), "to": dice.choice([None, *self.people.values()]),
         }  # fmt: skip
         if step == "propose_offer":
-            words["amount_fen"] = refund.amount_fen - 1
+            words["amount_fen"] = dice.choice([None, refund.amount_fen - 1])
         take(step, refund, by, **words)
 
     def ends(self, attempts, how: str) -> None:
