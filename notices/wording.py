@@ -106,6 +106,8 @@ WORDING = {
     "refund_uphold_appeal": _("退款 %(refund_no)s 申诉成立，金额较大，正在复核。"),
     "refund_dismiss_appeal": _("退款 %(refund_no)s 申诉后维持原结论：%(note)s"),
     "refund_reopen": _("退款 %(refund_no)s 的结论有误，已重新复核。"),
+    "refund_extend": _("平台正在调查店铺，退款 %(refund_no)s 的审核延长：%(note)s"),
+    "refund_extend_until": _("平台正在调查店铺，退款 %(refund_no)s 的审核延长，最迟 %(by)s 给出结果：%(note)s"),
     "refund_urge": _("已收到您对退款 %(refund_no)s 的催办，已排到最前。"),
     "refund_close": _("退款 %(refund_no)s 已关闭：%(note)s"),
     "refund_report_missing": _("已收到：退款 %(refund_no)s 尚未到账。客服正在向渠道核实。"),

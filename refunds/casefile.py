@@ -47,6 +47,7 @@ STEP_WORDS = {
     "lapse_offer": "方案逾期未答",
     "lapse_redirect": "变更协议失效",
     "escalate": "超时升级",
+    "extend": "因投诉调查延长审核",
     "cannot_send": "无法原路退回",
     "mark_paid_out": "渠道退款成功",
     "mark_returned": "渠道退回",

@@ -53,6 +53,25 @@ def extend(refund: Refund, hours: float, *, at: datetime) -> None:
     """A later promise, never an earlier one: what third parties must answer, or who took over, takes this long."""
     later = clocks.add(at, hours, working=is_working(refund, S(refund.status)))
     refund.promised_by = max(refund.promised_by or later, later)
+    _count_marks_anew(refund, at)
+
+
+def put_off(refund: Refund, hours: float, *, at: datetime) -> None:
+    """The review has so many hours more, of its own kind, from when it would have ended, or from now if it is late:
+    its promise moves with it. While another side must answer it stands, and has them left afterwards; the shop's own
+    time to answer stays as it is."""
+    status = S(refund.status)
+    working = _review_is_working(refund, status)
+    if refund.review_left is not None:
+        refund.review_left += timedelta(hours=hours)
+    if refund.review_due_at is not None:
+        refund.review_due_at = clocks.add(max(refund.review_due_at, at), hours, working=working)
+    if status in REVIEWED:
+        refund.promised_by = clocks.add(max(refund.promised_by or at, at), hours, working=working)
+        _count_marks_anew(refund, at)
+
+
+def _count_marks_anew(refund: Refund, at: datetime) -> None:
     gone = percent_gone(refund, at=at)  # how long the buyer waits already does not change with it
     refund.reminded_percent = max((mark for mark in REMINDERS if mark <= gone), default=0)
 

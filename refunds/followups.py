@@ -93,10 +93,12 @@ def _members(shops: Collection[int]) -> dict[int, list[int]]:
 
 def _to_buyer(event: RefundEvent) -> Notice:
     refund = event.refund
+    is_put_off = event.step == "extend" and refund.review_due_at is not None  # its clock may stand
+    kind = "refund_extend_until" if is_put_off else kind_of(refund, event.step)
     return Notice(
         recipient_id=refund.buyer_id,
-        kind=kind_of(refund, event.step),
-        params=_params(refund) | {"note": event.note},
+        kind=kind,
+        params=_params(refund) | {"note": event.note} | ({"by": _moment(refund.review_due_at)} if is_put_off else {}),
         path=_case_page(refund),
         source=f"refund-event:{event.pk}",
         created_at=event.at,
@@ -119,15 +121,15 @@ def _reminder(refund: Refund, reader: int, kind: str, page: str, at: datetime) -
     return Notice(
         recipient_id=reader,
         kind=kind,
-        params=_params(refund) | {"by": _by(refund), "percent": refund.reminded_percent},
+        params=_params(refund) | {"by": _moment(refund.promised_by), "percent": refund.reminded_percent},
         path=page,
         source=f"refund-remind:{refund.pk}:{entered:.0f}:{refund.reminded_percent}",
         created_at=at,
     )
 
 
-def _by(refund: Refund) -> str:
-    return f"{refund.promised_by.astimezone(SHANGHAI):%m-%d %H:%M}" if refund.promised_by else ""
+def _moment(at: datetime | None) -> str:
+    return f"{at.astimezone(SHANGHAI):%m-%d %H:%M}" if at else ""
 
 
 def _params(refund: Refund) -> dict[str, object]:

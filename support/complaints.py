@@ -24,7 +24,9 @@ import workqueue
 from accounts.models import User
 from images import Repainted
 from orders.models import Order
-from refunds.models import Refund, Status
+from refunds import lifecycle
+from refunds.lifecycle import StepRefused
+from refunds.models import Refund
 from shops import rights
 from shops.models import Shop, ShopMember
 from support import people, pictures, words
@@ -151,7 +153,7 @@ def extend_review(complaint: ShopComplaint, *, hours: int, reason: str, by: User
     """延长审核 of the order's case that is under way, with the reason on record (S2-17)."""
     with _step("extend", complaint, by=by) as row:
         _demand_investigator(row, by)
-        refund = Refund.objects.filter(order=row.order_id, status__in=Status.active()).order_by("-pk").first()
+        refund = Refund.objects.filter(order=row.order_id, status__in=lifecycle.STEPS["extend"].sources).first()
         if refund is None:
             raise CannotComplain("no_case", _("这张订单没有进行中的退款单，无需延长。"))
         if row.extends_review_hours:
@@ -159,7 +161,16 @@ def extend_review(complaint: ShopComplaint, *, hours: int, reason: str, by: User
         if not 0 < hours <= LONGEST_EXTENSION_HOURS:
             raise CannotComplain("hours", _("请填 1 到 %(most)d 小时。") % {"most": LONGEST_EXTENSION_HOURS})
         row.refund, row.extends_review_hours, row.extended_by, row.extended_at = refund, hours, by, at
-        row.extends_review_reason = _reason(row, reason)
+        row.extends_review_reason = said = _reason(row, reason)
+        _put_off(refund, hours, f"{row.complaint_no} +{hours} h：{said}"[:LONGEST_REASON], at)
+
+
+def _put_off(refund: Refund, hours: int, why: str, at: datetime) -> None:
+    """The case itself: its clock, its record, and the notice to the buyer."""
+    try:
+        lifecycle.extend(refund, hours=hours, note=why, at=at)
+    except StepRefused as refusal:  # it was decided just now
+        raise CannotComplain(refusal.code, str(refusal)) from None
 
 
 def uphold(complaint: ShopComplaint, *, reason: str, by: User, at: datetime) -> None:

@@ -166,7 +166,7 @@ def scripted_channel(credentials: Any, settings: Any) -> Iterator[None]:
 # --- steps, and every situation that they are tried in ---------------------------------------------------------------
 
 # What a step says where it has to say something, whatever the step: by the names of its parameters.
-WORDS: dict[str, Any] = {"note": "按记录处理", "ground": "overlooked"}
+WORDS: dict[str, Any] = {"note": "按记录处理", "ground": "overlooked", "hours": 24}
 
 
 def take(step: str, refund: Any, by: Any, **words: Any) -> None:

@@ -203,6 +203,14 @@ def escalate(refunds: Sequence[Refund], *, at: datetime) -> None:
             clocking.extend(refund, clocking.ESCALATED_HOURS, at=at)
 
 
+def extend(refund: Refund, *, at: datetime, note: str, hours: float) -> None:
+    """延长审核 by so many hours of its own clock, never less, while somebody investigates the shop; the buyer reads why
+    and until when (S2-17). ``support.complaints`` asks for it, once a complaint, and keeps whose decision it was."""
+    note = guards.without_codes([refund], note)
+    with take("extend", [refund], by=None, at=at, note=note) as taken:
+        clocking.put_off(taken.refunds[0], hours, at=at)
+
+
 def urge(refund: Refund, *, by: User, at: datetime) -> None:
     """催办 (S0-18, conflict 10): it goes first in its queue; when, and how often, is the policy's."""
     with take("urge", [refund], by=by, at=at) as taken:

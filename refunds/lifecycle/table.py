@@ -88,6 +88,7 @@ STEPS: dict[str, Step] = {
     "reopen": _row(S.REJECTED, S.SECOND_REVIEW, {R.SENIOR}, _("纠正，重新复核")),
     # 任何审核
     "escalate": _row(PLATFORM, SAME, {R.SYSTEM}),
+    "extend": _row({*REVIEWS, *WAITING}, SAME, {R.SYSTEM}),
     "urge": _row({*REVIEWS, S.APPROVED, S.RETURNED}, SAME, {R.BUYER}, _("催办")),
     "approve_canceled": _row({*REVIEWS, *WAITING}, S.APPROVED, {R.SYSTEM}),
     "withdraw": _row({S.SUBMITTED, *REVIEWS, *WAITING, S.APPROVED}, S.WITHDRAWN, {R.BUYER}, _("撤销申请")),

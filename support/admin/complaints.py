@@ -57,7 +57,10 @@ class InvestigateForm(ComplaintForm):
 class ExtendForm(ComplaintForm):
     step = "extend"
     hours = number_field(
-        least=1, most=LONGEST_EXTENSION_HOURS, label="延长（小时）", help_text="只延长这张订单进行中的退款审核，一次。"
+        least=1,
+        most=LONGEST_EXTENSION_HOURS,
+        label="延长（小时）",
+        help_text="只延长这张订单正在审核的退款单，一次；买家的承诺时间随之推后。",
     )
     reason = note_field(required=True, label="理由", help_text="买家会看到：查什么，为什么要等。")
 
@@ -136,7 +139,9 @@ class ComplaintDesk(ActsDesk):
         complaints.extend_review(
             _row(form), hours=said["hours"] or 0, reason=said["reason"], by=me(request), at=clock.now()
         )
-        return self._done(request, form, f"因调查延长退款审核 {said['hours']} 小时", "已记录，买家看得到理由。")
+        return self._done(
+            request, form, f"因调查延长退款审核 {said['hours']} 小时", "已延长，买家会收到新的时间和理由。"
+        )
 
     @staff_act(UpholdForm, title="投诉成立", submit="确认成立", icon="gavel", danger=True, refused_by=REFUSED_BY)
     def uphold(self, request: HttpRequest, form: UpholdForm, object_id: str) -> str:

@@ -8,10 +8,12 @@ import pytest
 
 import clock
 from notices.models import Notice
+from refunds import clocking, clocks, lifecycle
 from shops.models import Shop
 from support import complaints
 from support.complaints import CannotComplain
 from support.models import ComplaintStatus, ShopComplaint, Tier
+from tests.cases import passes
 from tests.cast import person
 from tests.support.conftest import text
 
@@ -120,6 +122,72 @@ def test_a_refund_waits_longer_only_for_a_reason_on_record(buy, complain, review
     with pytest.raises(CannotComplain) as refusal:
         complaints.extend_review(complaint, hours=24, reason="再等", by=senior, at=at)
     assert code_of(refusal) == "extended"
+    assert refund.events.filter(step="extend").count() == 1
+
+
+def extended(complain, refund, senior, *, hours=48, at=None):
+    """Its shop is looked into, and the case waits so much longer."""
+    complaint = complain(refund.order, investigator=senior)
+    complaints.extend_review(complaint, hours=hours, reason="向发卡方核实流水", by=senior, at=at or clock.now())
+    refund.refresh_from_db()
+    return complaint
+
+
+def test_the_case_itself_has_that_much_longer_and_its_buyer_reads_why_and_until_when(complain, house):
+    """S2-17: its clock and its promise move, by hours that count as its review's do; on record, and told."""
+    refund = house.case()
+    before = refund.review_due_at
+    assert refund.promised_by == before
+    complaint = extended(complain, refund, house.senior)
+    assert refund.promised_by == refund.review_due_at == clocks.add(before, 48, working=True) > before
+    assert (refund.status, refund.queue) == ("first_review", "reviewer")
+    event = refund.events.latest("sequence")
+    assert (event.step, event.role, event.actor) == ("extend", "system", None)
+    assert event.note == f"{complaint.complaint_no} +48 h：向发卡方核实流水"
+    told = house.buyer.notices.get(kind="refund_extend_until")
+    assert told.params["by"] == f"{clocking.local(refund.promised_by):%m-%d %H:%M}"
+    assert "向发卡方核实流水" in told.params["note"]
+    passes(refund, seconds=(before - clock.now()).total_seconds() + 60)
+    assert not refund.events.filter(step="escalate").exists(), "the old promise is none any more"
+    passes(refund, seconds=(refund.promised_by - clock.now()).total_seconds() + 60)
+    assert refund.events.filter(step="escalate").exists()
+
+
+def test_a_clock_that_stands_has_it_left_afterwards(complain, house):
+    refund = house.case("reviewer request_evidence", working_time=[])
+    left, promised = refund.review_left, refund.promised_by
+    extended(complain, refund, house.senior, hours=30)
+    assert (refund.review_left, refund.promised_by) == (left + timedelta(hours=30), promised)
+    assert house.buyer.notices.filter(kind="refund_extend").exists()
+    at = clock.now()
+    lifecycle.provide_evidence(refund, by=house.buyer, at=at, note="补好了")
+    refund.refresh_from_db()
+    assert refund.promised_by == at + left + timedelta(hours=30)
+
+
+def test_the_shop_that_is_looked_into_has_no_longer_to_answer(complain, house):
+    refund = house.with_shop(working_time=[])
+    review, promised = refund.review_due_at, refund.promised_by
+    extended(complain, refund, house.senior)
+    assert (refund.review_due_at, refund.promised_by) == (review + timedelta(hours=48), promised)
+    house.on(refund, "merchant contest")
+    assert refund.promised_by == review + timedelta(hours=48)
+
+
+def test_a_late_review_is_never_promised_for_what_is_over(complain, house):
+    refund = house.case(working_time=[])
+    at = refund.promised_by + timedelta(hours=5)
+    extended(complain, refund, house.senior, hours=1, at=at)
+    assert refund.promised_by == at + timedelta(hours=1)
+
+
+def test_what_is_decided_waits_for_no_investigation(complain, house):
+    refund = house.case("reviewer approve")
+    promised = refund.promised_by
+    with pytest.raises(CannotComplain) as refusal:
+        extended(complain, refund, house.senior)
+    assert code_of(refusal) == "no_case"
+    assert type(refund).objects.get(pk=refund.pk).promised_by == promised
 
 
 def test_what_is_late_is_told_to_seniors_then_operators_again_and_again(buy, complain, senior, operator):
