@@ -142,7 +142,21 @@ WORDING = {
         "对退款 %(refund_no)s 的异议成立：%(note)s 这笔 %(amount)s 不由店铺承担，买家的退款不变。"
     ),
     "shop_objection_dismissed": _("对退款 %(refund_no)s 的异议不成立：%(note)s"),
+    "shop_refund_remind_evidence": _("退款 %(refund_no)s 在等店铺补充材料，请在 %(by)s 前补充；到期按现有材料审核。"),
+    "shop_refund_evidence_over": _("退款 %(refund_no)s 店铺补充材料的期限已过，将按现有材料审核。"),
     "desk_refund_remind": _("您认领的退款 %(refund_no)s 请在 %(by)s 前处理。"),
+    "desk_refund_due": _("您认领的退款 %(refund_no)s 已过期限（%(by)s）。"),
+    "desk_refund_last_day": _("退款 %(refund_no)s 已到最迟结论日（%(by)s），仍在等对方答复，请跟进。"),
+    "desk_queue_remind": _("您队列里有退款单快到期，最早 %(by)s，请处理。"),
+    "desk_queue_due": _("您队列里有退款单已过期限（%(by)s），请先处理。"),
+    "desk_queue_went_up": _("有退款单超时升级到您这里，请处理。"),
+    "refund_remind_buyer_many": _("有 %(count)s 张退款单在等您答复，最早的请在 %(by)s 前处理。"),
+    "shop_refund_remind_many": _("有 %(count)s 张退款单在等店铺答复，最早的请在 %(by)s 前处理；逾期视为商家责任。"),
+    "shop_refund_remind_evidence_many": _("有 %(count)s 张退款单在等店铺补充材料，最早的请在 %(by)s 前补充。"),
+    "shop_refund_evidence_over_many": _("有 %(count)s 张退款单店铺补充材料的期限已过，将按现有材料审核。"),
+    "desk_refund_remind_many": _("您认领的退款单有 %(count)s 张快到期，最早的请在 %(by)s 前处理。"),
+    "desk_refund_due_many": _("您认领的退款单有 %(count)s 张已过期限，最早 %(by)s。"),
+    "desk_refund_last_day_many": _("有 %(count)s 张退款单已到最迟结论日，仍在等对方答复，请跟进。"),
 }
 
 #: What also goes by SMS and WeChat, and what it says there: at most 12 characters, as providers' templates take. Only
@@ -178,6 +192,7 @@ BRIEF = {
     "refund_remind_buyer": _("等您答复，快到期"),
     "shop_refund_ask_merchant": _("新申请，等店铺答复"),
     "shop_refund_remind": _("等店铺答复，快到期"),
+    "shop_refund_remind_evidence": _("等店铺补充材料"),
     "shop_refund_request_evidence": _("等店铺补充材料"),
     "shop_refund_request_more": _("等店铺补充材料"),
 }
@@ -185,8 +200,9 @@ BRIEF = {
 #: Somebody must answer by a deadline: these may come in quiet hours, if their reader lets them.
 URGENT = {
     "refund_request_evidence", "refund_request_more", "refund_offer", "refund_make_offer", "refund_confirm_offer",
-    "refund_remind_buyer", "shop_refund_ask_merchant", "shop_refund_remind", "shop_refund_request_evidence",
-    "shop_refund_request_more", "shop_order_overdue",
+    "refund_remind_buyer", "refund_remind_buyer_many", "shop_refund_ask_merchant", "shop_refund_remind",
+    "shop_refund_remind_many", "shop_refund_remind_evidence", "shop_refund_remind_evidence_many",
+    "shop_refund_request_evidence", "shop_refund_request_more", "shop_order_overdue",
 }  # fmt: skip
 
 

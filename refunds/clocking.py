@@ -26,7 +26,7 @@ ESCALATED_HOURS = 24
 MISSING_HOURS = 24
 OPEN_ENDED = {S.OFFERED, S.AWAITING_EVIDENCE}
 REVIEWED = {S.FIRST_REVIEW, S.SECOND_REVIEW, S.APPEAL_REVIEW}
-REMINDED = {Queue.BUYER, Queue.MERCHANT, Queue.REVIEWER, Queue.SENIOR, Queue.FINANCE}
+REMINDED = set(Queue) - {Queue.MACHINE, Queue.NOBODY}
 
 
 def enter(refund: Refund, *, came_from: S | None, at: datetime) -> None:

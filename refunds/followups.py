@@ -37,26 +37,8 @@ def tell(events: Sequence[RefundEvent]) -> None:
     however often this runs."""
     news = [_to_buyer(event) for event in events if event.step not in SILENT]
     shops = [event for event in events if _is_shops_business(event)]
-    staff = _members({event.refund.order.shop_id for event in shops}) if shops else {}
+    staff = members({event.refund.order.shop_id for event in shops}) if shops else {}
     news += [_to_shop(event, reader) for event in shops for reader in staff.get(event.refund.order.shop_id, [])]
-    telling.tell(news)
-
-
-def remind(refunds: Sequence[Refund], *, at: datetime) -> None:
-    """提醒 whoever must act, of how much of the time is over: ``reminded_percent`` of each case is 50, 80 or 100."""
-    asked = [refund for refund in refunds if refund.queue == Queue.MERCHANT]
-    staff = _members({refund.order.shop_id for refund in asked}) if asked else {}
-    news = []
-    for refund in refunds:
-        if refund.queue == Queue.BUYER:
-            news.append(_reminder(refund, refund.buyer_id, "refund_remind_buyer", _case_page(refund), at))
-        elif refund.queue == Queue.MERCHANT:
-            page = _shop_page(refund)
-            readers = staff.get(refund.order.shop_id, [])
-            news += [_reminder(refund, reader, "shop_refund_remind", page, at) for reader in readers]
-        elif refund.claimed_by_id:
-            page = f"/admin/refunds/refund/{refund.pk}/change/"
-            news.append(_reminder(refund, refund.claimed_by_id, "desk_refund_remind", page, at))
     telling.tell(news)
 
 
@@ -79,10 +61,10 @@ def _is_shops_business(event: RefundEvent) -> bool:
 
 def answering_for(shop_id: int) -> list[int]:
     """Keys of those who may answer for this shop."""
-    return _members({shop_id}).get(shop_id, [])
+    return members({shop_id}).get(shop_id, [])
 
 
-def _members(shops: Collection[int]) -> dict[int, list[int]]:
+def members(shops: Collection[int]) -> dict[int, list[int]]:
     """{shop: those who may answer for it}."""
     found: dict[int, list[int]] = defaultdict(list)
     roles = rights.TABLE["refunds"]
@@ -98,8 +80,8 @@ def _to_buyer(event: RefundEvent) -> Notice:
     return Notice(
         recipient_id=refund.buyer_id,
         kind=kind,
-        params=_params(refund) | {"note": event.note} | ({"by": _moment(refund.review_due_at)} if is_put_off else {}),
-        path=_case_page(refund),
+        params=params(refund) | {"note": event.note} | ({"by": moment(refund.review_due_at)} if is_put_off else {}),
+        path=case_page(refund),
         source=f"refund-event:{event.pk}",
         created_at=event.at,
     )
@@ -109,39 +91,31 @@ def _to_shop(event: RefundEvent, reader: int) -> Notice:
     return Notice(
         recipient_id=reader,
         kind=f"shop_refund_{event.step}",
-        params=_params(event.refund) | {"note": event.note},
-        path=_shop_page(event.refund),
+        params=params(event.refund) | {"note": event.note},
+        path=shop_page(event.refund),
         source=f"refund-event:{event.pk}",
         created_at=event.at,
     )
 
 
-def _reminder(refund: Refund, reader: int, kind: str, page: str, at: datetime) -> Notice:
-    entered = refund.entered_at.timestamp() if refund.entered_at else 0
-    return Notice(
-        recipient_id=reader,
-        kind=kind,
-        params=_params(refund) | {"by": _moment(refund.promised_by), "percent": refund.reminded_percent},
-        path=page,
-        source=f"refund-remind:{refund.pk}:{entered:.0f}:{refund.reminded_percent}",
-        created_at=at,
-    )
-
-
-def _moment(at: datetime | None) -> str:
+def moment(at: datetime | None) -> str:
     return f"{at.astimezone(SHANGHAI):%m-%d %H:%M}" if at else ""
 
 
-def _params(refund: Refund) -> dict[str, object]:
+def params(refund: Refund) -> dict[str, object]:
     return {"refund_no": refund.refund_no, "amount": yuan(refund.amount_fen)}
 
 
-def _case_page(refund: Refund) -> str:
+def case_page(refund: Refund) -> str:
     return f"/refunds/{refund.refund_no}/"
 
 
-def _shop_page(refund: Refund) -> str:
+def shop_page(refund: Refund) -> str:
     return f"/shop/refunds/{refund.refund_no}/"
+
+
+def desk_page(refund: Refund) -> str:
+    return f"/admin/refunds/refund/{refund.pk}/change/"
 
 
 def after_arrival_window(refund: Refund) -> datetime | None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 import workqueue
-from refunds import clocking, disbursement, followups, lifecycle, precheck, silence
+from refunds import clocking, disbursement, lifecycle, precheck, reminding, silence
 from refunds.models import Queue, Refund
 from refunds.models import Status as S
 
@@ -44,9 +44,11 @@ def _work(due: Sequence[Refund], at: datetime) -> None:
     if offered := _in(late, S.OFFERED):
         lifecycle.lapse_offer(offered, at=at)
     if awaiting := _in(late, S.AWAITING_EVIDENCE):
+        of_shop = [refund for refund in awaiting if refund.queue == Queue.MERCHANT]
+        reminding.remind(_over(of_shop), at=at)  # the step tells the buyer alone
         lifecycle.lapse_evidence(awaiting, at=at)
     if overdue := [refund for refund in due if _goes_up(refund, at)]:
-        lifecycle.escalate(overdue, at=at)
+        _send_up(overdue, at)
     done = {r.pk for r in [*_in(due, S.SUBMITTED), *automatic, *unanswered, *offered, *awaiting, *overdue]}
     _look_again([refund for refund in due if refund.pk not in done], at)
 
@@ -62,23 +64,43 @@ def _goes_up(refund: Refund, at: datetime) -> bool:
     return refund.status in lifecycle.PLATFORM and refund.queue != Queue.OPERATOR and is_over
 
 
+def _send_up(overdue: Sequence[Refund], at: datetime) -> None:
+    """Who had it reads that its time is over, who has it now that it went up."""
+    reminding.remind(_over(overdue), at=at)
+    lifecycle.escalate(overdue, at=at)
+    reminding.went_up(list(Refund.objects.filter(pk__in=workqueue.pks(overdue))), at=at)
+
+
+def _over(refunds: Sequence[Refund]) -> Sequence[Refund]:
+    for refund in refunds:
+        refund.reminded_percent = reminding.OVER
+    return refunds
+
+
+def _is_past_last_day(refund: Refund, at: datetime) -> bool:
+    over = refund.decide_by is not None and refund.decide_by <= at
+    return over and refund.status in S.undecided() and refund.queue != Queue.OPERATOR
+
+
 def _look_again(waiting: Sequence[Refund], at: datetime) -> None:
-    """Whoever's turn it is, is reminded; late with the channel or the operator: shown as late, looked at daily.
+    """Whoever's turn it is, is reminded; late with the channel, finance or the operator: shown as late, looked at and
+    told of daily. The last day of what waits for another side is the operators' alarm.
 
     Paid-out cases whose arrival window is over come to rest here."""
-    reminded = []
+    told = []
     for refund in waiting:
         refund.leased_until = None
         if refund.status == S.PAID_OUT and refund.queue == Queue.MACHINE:
             refund.queue, refund.next_due_at = Queue.NOBODY, None
             continue
         percent = clocking.percent_gone(refund, at=at)
-        reached = max((mark for mark in (*clocking.REMINDERS, 100) if mark <= percent), default=0)
-        if reached > refund.reminded_percent:
+        reached = max((mark for mark in (*clocking.REMINDERS, reminding.OVER) if mark <= percent), default=0)
+        if reached > refund.reminded_percent or (reached == reminding.OVER and refund.queue in reminding.ROLE_OF):
             refund.reminded_percent = reached
-            reminded.append(refund)
+            told.append(refund)
         refund.next_due_at = clocking.next_look(refund, at=at)
-    followups.remind(reminded, at=at)
+    reminding.remind(told, at=at)
+    reminding.last_day([refund for refund in waiting if _is_past_last_day(refund, at)], at=at)
     Refund.objects.bulk_update(waiting, ["queue", "next_due_at", "leased_until", "reminded_percent"])
 
 

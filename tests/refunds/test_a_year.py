@@ -222,7 +222,7 @@ def _marks_until(oracle: Slow, until: datetime, case: Refund) -> set[datetime]:
 
 
 def _reminders(case: Refund) -> set[datetime]:
-    kinds = ["refund_remind_buyer", "shop_refund_remind"]
+    kinds = ["refund_remind_buyer", "shop_refund_remind", "shop_refund_remind_evidence"]
     found = Notice.objects.filter(kind__in=kinds, source__startswith=f"refund-remind:{case.pk}:")
     return set(found.values_list("created_at", flat=True))
 
