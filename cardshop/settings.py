@@ -154,10 +154,17 @@ WECHAT_MESSAGES = {
 }
 if SMS_PROVIDER == "tencent" and not all(SMS_TENCENT[name] for name in SMS_TENCENT if name != "gateway"):
     raise ImproperlyConfigured("SMS_PROVIDER=tencent needs every SMS_TENCENT_… variable (see README).")
-if WECHAT_MESSAGES_PROVIDER == "mini_program" and not all(
+if WECHAT_MESSAGES_PROVIDER == "official_account":  # an openid is good in the app that learned it: where buyers pay
+    if WECHAT_MESSAGES["appid"] or WECHAT_MESSAGES["secret"]:
+        raise ImproperlyConfigured("WECHAT_MESSAGES_PROVIDER=official_account is WECHAT_APPID: it has no other keys.")
+    WECHAT_MESSAGES |= {"appid": WECHAT["appid"], "secret": WECHAT["app_secret"]}
+if WECHAT_MESSAGES_PROVIDER in {"mini_program", "official_account"} and not all(
     WECHAT_MESSAGES[name] for name in WECHAT_MESSAGES if name != "gateway"
 ):
-    raise ImproperlyConfigured("WECHAT_MESSAGES_PROVIDER=mini_program needs every WECHAT_MESSAGES_… variable.")
+    raise ImproperlyConfigured(
+        "WECHAT_MESSAGES_PROVIDER needs WECHAT_MESSAGES_TEMPLATES and _FIELDS; mini_program also _APPID, _SECRET_FILE;"
+        " official_account WECHAT_APPID, WECHAT_APP_SECRET_FILE."
+    )
 if CHANNELS == "live":
     if any(name.endswith(("console", "ConsoleSender")) for name in (SMS_PROVIDER, WECHAT_MESSAGES_PROVIDER)):
         raise ImproperlyConfigured("CHANNELS=live forbids SMS_PROVIDER and WECHAT_MESSAGES_PROVIDER=console.")

@@ -23,7 +23,7 @@ from accounts.visitors import SignedIn
 from notices import channels, phones, preferences, reading, wording
 from notices.models import Channel, DeliveryStatus, Group, NoticeDelivery, NoticeSettings, choice
 from notices.safety import LINK
-from storefront import noticed
+from storefront import connecting, noticed
 
 
 class SettingsForm(forms.ModelForm):
@@ -187,6 +187,8 @@ def _facts(request: SignedIn, form: SettingsForm, known: NoticeSettings) -> dict
         "known": known,
         "offers_sms": Channel.SMS in offered,
         "offers_wechat": Channel.WECHAT in offered,
+        "wants_payers_openid": channels.wants_payers_openid(),
+        "connects_wechat": connecting.is_offered(request),
     }
 
 

@@ -67,6 +67,8 @@ def test_what_may_stand_together(keys, changes):
         ({"WEBHOOKS_MAY_STAY_HERE": "1"}, "forbids WEBHOOKS_MAY_STAY_HERE"),
         ({"REALNAME_PROVIDER": "console"}, "forbids REALNAME_PROVIDER"),
         ({"REALNAME_PROVIDER": "accounts.realname.console.ConsoleProvider"}, "forbids REALNAME_PROVIDER"),
+        ({"WECHAT_MESSAGES_PROVIDER": "official_account"}, "needs WECHAT_MESSAGES_TEMPLATES"),
+        ({"WECHAT_MESSAGES_PROVIDER": "official_account", "WECHAT_MESSAGES_APPID": "wx1"}, "no other keys"),
         ({"TIME_SCALE": "0.05"}, "TIME_SCALE"),
         ({"CLOCK_OFFSET_SECONDS": "60"}, "CLOCK_OFFSET_SECONDS"),
         ({"SITE_URL": "http://shop.example"}, "SITE_URL=https://"),

@@ -10,18 +10,24 @@ from django.utils.module_loading import import_string
 from notices.channels.base import Message, Sender, SendFailed
 from notices.models import Channel
 
-__all__ = ["Message", "SendFailed", "Sender", "is_offered", "sender_of"]
+__all__ = ["Message", "SendFailed", "Sender", "is_offered", "sender_of", "wants_payers_openid"]
 
 KNOWN = {
     ("sms", "console"): "notices.channels.console.ConsoleSender",
     ("sms", "tencent"): "notices.channels.tencent_sms.TencentSms",
     ("wechat", "console"): "notices.channels.console.ConsoleSender",
     ("wechat", "mini_program"): "notices.channels.wechat.SubscriptionMessages",
+    ("wechat", "official_account"): "notices.channels.wechat.AccountNotices",
 }
 
 
 def is_offered(channel: str) -> bool:
     return bool(_named(channel))
+
+
+def wants_payers_openid() -> bool:
+    """Whether WeChat messages leave by the app that buyers pay in: only then may its openid be kept for them."""
+    return _named(Channel.WECHAT) in {"official_account", "console"}
 
 
 def sender_of(channel: str) -> Sender:

@@ -1,7 +1,8 @@
-"""微信订阅消息 of a mini program: ``message/subscribe/send``, with a token from ``stable_token``.
+"""微信: 订阅消息 of a mini program (``message/subscribe/send``), 订阅通知 of an official account (``…/bizsend``).
 
-After the published documents: developers.weixin.qq.com, 小程序 · 发送订阅消息 and 获取稳定版接口调用凭据. Its reader
-agrees to each message inside the mini program; without that WeChat answers 43101. Never run against the real service.
+After the documents at developers.weixin.qq.com: 小程序 · 发送订阅消息, 服务号 · 发送订阅通知, 获取稳定版接口调用凭据.
+Its reader agrees to the messages inside the app that sends them; without that WeChat answers 43101. An openid is good
+in the app that learned it, and in no other. Never run against the real service.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ FINAL = {40003, 43101}  # no such reader; does not want it, or does not want it 
 
 
 class SubscriptionMessages:
-    """One for a process: its threads share the token."""
+    """Of a mini program. One for a process: its threads share the token."""
+
+    path = "/cgi-bin/message/subscribe/send"
 
     def __init__(self) -> None:
         self._token, self._until, self._lock = "", 0.0, threading.Lock()
@@ -48,11 +51,12 @@ class SubscriptionMessages:
             "touser": message.to,
             "template_id": template,
             "data": _data(message, keys["fields"]),
-            "miniprogram_state": "formal",
-            "lang": LANGUAGES[message.language],
         }
-        said = _ask("/cgi-bin/message/subscribe/send", body, {"access_token": self._current()})
+        said = _ask(self.path, body | self._more(message), {"access_token": self._current()})
         return str(said.get("msgid", ""))
+
+    def _more(self, message: Message) -> dict[str, str]:
+        return {"miniprogram_state": "formal", "lang": LANGUAGES[message.language]}
 
     def _current(self) -> str:
         with self._lock:
@@ -66,6 +70,15 @@ class SubscriptionMessages:
                 except (KeyError, TypeError, ValueError):
                     raise SendFailed("odd_answer") from None
             return self._token
+
+
+class AccountNotices(SubscriptionMessages):
+    """Of an official account: the app that buyers pay in, so that the openid it learned there is good here."""
+
+    path = "/cgi-bin/message/subscribe/bizsend"
+
+    def _more(self, message: Message) -> dict[str, str]:
+        return {}
 
 
 def _data(message: Message, fields: dict[str, str]) -> dict[str, dict[str, str]]:

@@ -140,6 +140,11 @@ GET  storefront:notice_settings                   login  200   200      200     
 POST storefront:notice_settings                   login  200   200      200      200   200      200    200     200
 GET  storefront:notice_phone                      login  go    go       go       go    go       go     go      go
 POST storefront:notice_phone                      login  go    go       go       go    go       go     go      go
+GET  storefront:notice_wechat                     login  go    go       go       go    go       go     go      go
+POST storefront:notice_wechat                     login  go    go       go       go    go       go     go      go
+GET  storefront:notice_wechat_back                login  go    go       go       go    go       go     go      go
+GET  storefront:notice_wechat_forget              login  go    go       go       go    go       go     go      go
+POST storefront:notice_wechat_forget              login  go    go       go       go    go       go     go      go
 GET  storefront:notices_sent                      login  200   200      200      200   200      200    200     200
 
 # --- a shop's pages: to its members, to read ---

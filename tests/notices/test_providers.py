@@ -13,7 +13,7 @@ import asking
 from notices import channels, sending
 from notices.channels import Message, SendFailed
 from notices.channels.tencent_sms import TencentSms
-from notices.channels.wechat import SubscriptionMessages
+from notices.channels.wechat import AccountNotices, SubscriptionMessages
 from notices.models import NoticeDelivery
 from tests.notices.conftest import NOON, PHONE
 
@@ -150,13 +150,14 @@ def wechat(provider, settings):
         "fields": {"tail": "character_string1", "brief": "thing2"},
     }
     provider.good, provider.says = "token-1", {"errcode": 0, "errmsg": "ok", "msgid": 42}
+    provider.door = "send"
 
     def answer(asked):
         if asked.path == "/cgi-bin/stable_token":
             keys = {"grant_type": "client_credential", "appid": "wx-mini", "secret": "mini-secret"}
             good = asked.said == keys
             return 200, {"access_token": provider.good, "expires_in": 7200} if good else {"errcode": 40125}
-        if asked.path != f"/cgi-bin/message/subscribe/send?access_token={provider.good}":
+        if asked.path != f"/cgi-bin/message/subscribe/{provider.door}?access_token={provider.good}":
             return 200, {"errcode": 40001, "errmsg": "invalid credential"}
         return 200, provider.says
 
@@ -183,6 +184,17 @@ def test_a_subscription_message_takes_one_token_for_many(wechat):
             "lang": "zh_CN",
         }
     )
+
+
+def test_an_official_account_has_a_door_of_its_own(wechat):
+    """订阅通知 names no mini program, and leads nowhere: links stand in letters alone."""
+    wechat.door = "bizsend"
+    assert AccountNotices().send(WORD) == "42"
+    assert wechat.asked[-1].said == {
+        "touser": "o-reader",
+        "template_id": "tpl-1",
+        "data": {"character_string1": {"value": "001234"}, "thing2": {"value": "未通过"}},
+    }
 
 
 def test_a_token_that_is_no_longer_good_is_fetched_anew(wechat):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.test import Client
@@ -100,3 +103,19 @@ def seen_on(page: Any) -> str:
 
 def words(answer: Any) -> str:
     return answer.content.decode()
+
+
+class DoNotFollow(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def agrees_at(address: str) -> str:
+    """WeChat's own page, which asks for nothing (snsapi_base): the path and query that it sends the browser back to."""
+    opener = urllib.request.build_opener(DoNotFollow)
+    try:
+        answer = opener.open(address.split("#", maxsplit=1)[0], timeout=10)
+        raise AssertionError(answer.read()[:500])
+    except urllib.error.HTTPError as redirect:
+        back = urlsplit(redirect.headers["Location"])
+    return f"{back.path}?{back.query}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from orders.recipients import Recipient
 from payments import charging
 from payments.models import Payment, PaymentStatus
 from storefront.paying import PAGES_THAT_ASK
-from tests.storefront.conftest import words
+from tests.storefront.conftest import agrees_at, words
 from tests.user_agents import USER_AGENTS
 
 pytestmark = pytest.mark.django_db
@@ -237,22 +236,6 @@ def test_a_till_that_has_closed_is_opened_again(order_in):
 
 
 # --- inside WeChat ----------------------------------------------------------------------------------------------------
-
-
-class DoNotFollow(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-def agrees_at(address: str) -> str:
-    """WeChat's own page, which asks for nothing (snsapi_base): the path and query that it sends the browser back to."""
-    opener = urllib.request.build_opener(DoNotFollow)
-    try:
-        answer = opener.open(address.split("#", maxsplit=1)[0], timeout=10)
-        raise AssertionError(answer.read()[:500])
-    except urllib.error.HTTPError as redirect:
-        back = urlsplit(redirect.headers["Location"])
-    return f"{back.path}?{back.query}"
 
 
 def to_wechat(client: Client, order: Order) -> str:
