@@ -8,7 +8,7 @@ attempt's status, and with it the payment's reserve and the ledger, in one trans
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic
@@ -97,6 +97,14 @@ def hint(account: ChannelAccount, request_no: str, *, at: datetime, payment_no: 
         keys = list(mine.select_for_update(no_key=True, of=("self",)).order_by("pk").values_list("pk", flat=True))
         RefundAttempt.objects.filter(pk__in=keys).update(next_due_at=at)
     workqueue.ring(SWEEP)
+
+
+def hear_again(attempts: Iterable[RefundAttempt], *, at: datetime) -> None:
+    """The app above could not act on what it heard of these: it is news once more."""
+    keys = [attempt.pk for attempt in attempts]
+    if keys:
+        RefundAttempt.objects.filter(pk__in=keys).update(news_at=at)
+        workqueue.ring("refunds.sweep")
 
 
 def acknowledge(attempts: Sequence[RefundAttempt]) -> None:

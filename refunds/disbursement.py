@@ -26,6 +26,8 @@ from refunds.models import Status as S
 
 log = logging.getLogger(__name__)
 BATCH = 100
+#: Why nothing more is sent: what was given up as closed is not (any more), and may still pay the buyer.
+ALIVE = "上一笔渠道退款又有了结果，不再另发，以免重复退款"
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ def release(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Rele
         rows = Refund.objects.select_for_update(no_key=True, of=("self",)).select_related("payment__account", "order")
         locked = list(rows.filter(pk__in=workqueue.pks(refunds)).order_by("pk"))
         lifecycle.demand_right("disburse", locked, by=by)  # setting aside moves a case too
-        reasons = {refund.pk: why_not(refund, at=at) for refund in locked}
+        alive = _alive(locked)
+        reasons = {refund.pk: ALIVE if refund.pk in alive else why_not(refund, at=at) for refund in locked}
         sent = [refund for refund in locked if not reasons[refund.pk]]
         set_aside = [(refund, reasons[refund.pk]) for refund in locked if reasons[refund.pk]]
         if to_balance := [refund for refund in sent if refund.destination == Destination.BALANCE]:
@@ -54,7 +57,23 @@ def release(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Rele
         lifecycle.disburse([refund for refund in sent if refund.destination == Destination.ORIGINAL], by=by, at=at)
         for reason in sorted({reason for _, reason in set_aside}):
             lifecycle.cannot_send([refund for refund, why in set_aside if why == reason], at=at, note=reason)
+        refunding.hear_again(alive.values(), at=at)  # what was said of it while the case was elsewhere
     return Released(sent, set_aside, [])
+
+
+def lapse_revived(signed: Sequence[Refund], *, at: datetime) -> list[Refund]:
+    """变更协议失效 where the old attempt is not closed any more, though nothing is heard of it yet. Returns which."""
+    alive = _alive(signed) if signed else {}
+    found = [refund for refund in signed if refund.pk in alive]
+    if found:
+        lifecycle.lapse_redirect(found, at=at)
+    return found
+
+
+def _alive(refunds: Sequence[Refund]) -> dict[int, RefundAttempt]:
+    """{case: what was last sent for it, where that is not closed}. Nothing was sent for most."""
+    attempts = lifecycle.open_attempts(refunds)
+    return {refund.pk: attempt for refund, attempt in zip(refunds, attempts, strict=True) if attempt}
 
 
 def why_not(refund: Refund, *, at: datetime) -> str:
@@ -142,6 +161,10 @@ def _move_cases(attempts: Sequence[RefundAttempt], at: datetime) -> None:
             for step in _steps_for(A(attempt.status), S(disbursement.refund.status), attempt):
                 todo[step].append(disbursement.refund)
     Refund.objects.filter(pk__in=workqueue.pks(todo["held"])).update(queue=Queue.FINANCE)  # no machine goes on (I4)
+    if todo["lapse_redirect"]:
+        lifecycle.lapse_redirect(todo["lapse_redirect"], at=at)
+    if todo["cannot_send"]:
+        lifecycle.cannot_send(todo["cannot_send"], at=at, note=ALIVE)
     if todo["resume"]:
         lifecycle.resume(todo["resume"], at=at)
     if todo["mark_paid_out"]:
@@ -160,9 +183,15 @@ def _latest(attempts: Sequence[RefundAttempt]) -> dict[int, int]:
     return dict(rows)
 
 
+#: Where another way was taken because the old attempt was closed: it comes to nothing if that is not so after all.
+ALIVE_AGAIN = {S.REDIRECT_SIGNED: "lapse_redirect", S.APPROVED: "cannot_send"}
+
+
 def _steps_for(attempt_status: A, status: S, attempt: RefundAttempt) -> list[str]:
     """News that the case has heard already leads to no step; neither does what a person should see to (HELD, or too
     slow), but a person owns the case then."""
+    if status in ALIVE_AGAIN and attempt_status not in hearing.FINAL:
+        return [ALIVE_AGAIN[status], *_steps_for(attempt_status, S.RETURNED, attempt)]
     if status == S.PROCESSING and (attempt_status == A.HELD or attempt.attention):
         return ["held"]
     if attempt_status == A.SUCCEEDED and status in {S.PROCESSING, S.RETURNED}:

@@ -47,9 +47,10 @@ def _work(due: Sequence[Refund], at: datetime) -> None:
         of_shop = [refund for refund in awaiting if refund.queue == Queue.MERCHANT]
         reminding.remind(_over(of_shop), at=at)  # the step tells the buyer alone
         lifecycle.lapse_evidence(awaiting, at=at)
+    lapsed = disbursement.lapse_revived(_in(due, S.REDIRECT_SIGNED), at=at)
     if overdue := [refund for refund in due if _goes_up(refund, at)]:
         _send_up(overdue, at)
-    done = {r.pk for r in [*_in(due, S.SUBMITTED), *automatic, *unanswered, *offered, *awaiting, *overdue]}
+    done = {r.pk for r in [*_in(due, S.SUBMITTED), *automatic, *unanswered, *offered, *awaiting, *lapsed, *overdue]}
     _look_again([refund for refund in due if refund.pk not in done], at)
 
 

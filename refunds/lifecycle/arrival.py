@@ -70,9 +70,10 @@ def mark_returned(refunds: Sequence[Refund], *, at: datetime, note: str) -> None
 
 
 def resume(refunds: Sequence[Refund], *, at: datetime) -> None:
-    """The same attempt has succeeded after all."""
-    with take("resume", refunds, by=None, at=at):
-        pass
+    """The same attempt has succeeded after all, the original way, whatever was confirmed since."""
+    with take("resume", refunds, by=None, at=at) as taken:
+        for refund in taken.refunds:
+            refund.destination = Destination.ORIGINAL
 
 
 def reissue(refunds: Sequence[Refund], *, by: User, at: datetime) -> None:

@@ -36,6 +36,7 @@ def disburse(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Non
             [refunding.Instruction(r.payment, r.amount_fen, f"订单 {r.order.order_no} 退款") for r in taken.refunds],
             at=at,
         )
+        guards.attempts_are_closed(taken)  # asked now: their payments are locked, nothing comes alive meanwhile
         Disbursement.objects.bulk_create(
             Disbursement(refund=refund, attempt=attempt, released_by=by, created_at=at)
             for refund, attempt in zip(taken.refunds, attempts, strict=True)
@@ -53,6 +54,7 @@ def credit_balance(refunds: Sequence[Refund], *, by: User | None, at: datetime) 
             crediting.credit(credits, at=at)
         except crediting.ExceedsPayment as error:
             raise StepRefused("exceeds_payment", error) from None
+        guards.attempts_are_closed(taken)  # asked now: their payments are locked, nothing comes alive meanwhile
         BalanceCredit.objects.bulk_create(
             BalanceCredit(refund=r, user_id=r.buyer_id, amount_fen=r.amount_fen, released_by=by, created_at=at)
             for r in taken.refunds

@@ -307,6 +307,15 @@ class Refund(WorkItem):
                                AND destination = NEW.destination AND confirmed_at IS NOT NULL) THEN
                     RETURN NEW;
                 END IF;
+                -- 恢复: the original route had not failed after all, and has paid
+                IF NEW.destination = 'original' AND OLD.status = 'returned'
+                   AND (NEW.order_id, NEW.payment_id, NEW.buyer_id, NEW.asked_by_id, NEW.amount_fen, NEW.fee_fen)
+                       IS NOT DISTINCT FROM
+                       (OLD.order_id, OLD.payment_id, OLD.buyer_id, OLD.asked_by_id, OLD.amount_fen, OLD.fee_fen)
+                   AND EXISTS (SELECT FROM refunds_disbursement d JOIN payments_refundattempt a ON a.id = d.attempt_id
+                               WHERE d.refund_id = OLD.id AND a.status = 'succeeded') THEN
+                    RETURN NEW;
+                END IF;
                 IF NEW.order_id IS NOT DISTINCT FROM OLD.order_id AND NEW.payment_id IS NOT DISTINCT FROM OLD.payment_id
                    AND NEW.asked_by_id IS NOT DISTINCT FROM OLD.asked_by_id AND NEW.amount_fen = OLD.amount_fen
                    AND NEW.fee_fen = OLD.fee_fen AND NEW.destination = OLD.destination

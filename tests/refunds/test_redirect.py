@@ -1,0 +1,127 @@
+"""变更去向 and an old refund that comes alive after all: what was signed is void, nobody is paid twice (S2-28, I13, G7).
+
+No channel of ours does it (closed is its final word); the books are led there by the very code that writes outcomes
+down, with closed taken for something that may still end otherwise.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+import clock
+from cardshop import invariants
+from ledger import balances
+from payments import hearing, refunding
+from payments.gateways.base import ReceivedAccountKind, RefundOutcome, RefundState
+from payments.models import AttemptStatus, RefundAttempt
+from refunds import disbursement, lifecycle, sweeping
+from refunds.lifecycle import StepRefused
+from refunds.models import BalanceCredit, Destination, Queue, RedirectAgreement, Refund, Status
+from tests.cases import SITUATIONS, attempt_of
+
+pytestmark = pytest.mark.django_db
+A, S = AttemptStatus, Status
+
+
+def refused_with(code):
+    return pytest.raises(StepRefused, check=lambda error: error.code == code)
+
+
+@pytest.fixture
+def comes_alive(monkeypatch):
+    """``comes_alive(refund, RefundState.SUCCEEDED)``: the channel takes its word back about what it had closed."""
+    may_follow = {A.SUCCEEDED, A.ACCEPTED, A.HELD}
+    monkeypatch.setitem(hearing.ATTEMPT_STEPS, A.CLOSED, may_follow)
+
+    def run(refund, state):
+        at, attempt = clock.now(), attempt_of(refund)
+        assert attempt.status == A.CLOSED
+        answer = RefundOutcome(
+            state, attempt.request_no, amount_fen=attempt.amount_fen, channel_refund_id=attempt.channel_refund_id,
+            received_account="支付用户零钱", received_account_kind=ReceivedAccountKind.WALLET, succeeded_at=at,
+        )  # fmt: skip
+        refunding.record([(attempt, answer)], at=at)
+        return attempt_of(refund)
+
+    return run
+
+
+def hears(refund):
+    disbursement.hear(at=clock.now())
+    refund.refresh_from_db()
+    return refund
+
+
+def paid_once_the_original_way(refund):
+    refund.refresh_from_db()
+    payment = type(refund.payment).objects.get(pk=refund.payment_id)
+    assert (payment.refunded_fen, payment.balance_fen, payment.reserved_fen) == (refund.amount_fen, 0, 0)
+    assert not BalanceCredit.objects.exists()
+    assert balances.of_buyer(refund.buyer_id) == 0
+    assert RefundAttempt.objects.count() == 1
+    assert invariants.broken() == []
+    return (refund.status, refund.destination) == (S.ARRIVED, Destination.ORIGINAL)
+
+
+def test_what_was_signed_lapses_when_the_old_refund_has_paid_after_all(house, comes_alive):
+    refund = SITUATIONS["redirect_signed"](house)
+    assert comes_alive(refund, RefundState.SUCCEEDED).news_at is not None
+    with refused_with("attempt_not_closed"):  # before the case has heard of it
+        lifecycle.confirm_redirect(refund, by=house.finance, at=clock.now())
+    hears(refund)
+    assert [event.step for event in refund.events.order_by("-sequence")[:4]][::-1] == [
+        "lapse_redirect", "resume", "mark_paid_out", "confirm_arrival",
+    ]  # fmt: skip
+    signed = RedirectAgreement.objects.get()
+    assert (signed.lapsed_at is not None, signed.confirmed_at) == (True, None)
+    with refused_with("wrong_status"):
+        lifecycle.confirm_redirect(refund, by=house.finance, at=clock.now())
+    assert paid_once_the_original_way(refund)
+
+
+@pytest.mark.parametrize("heard_first", [True, False])
+def test_what_was_confirmed_comes_to_nothing_when_the_old_refund_has_paid(heard_first, house, comes_alive):
+    """A part of the money: there is enough left of the payment to pay the balance as well, and it is not."""
+    refund = house.case("reviewer make_offer", "buyer accept_offer")
+    house.ends_as(house.sent(refund), "CLOSED")
+    house.on(refund, "buyer sign_redirect", "finance confirm_redirect")
+    assert (refund.status, refund.destination) == (S.APPROVED, Destination.BALANCE)
+    assert refund.payment.amount_fen >= 2 * refund.amount_fen
+    comes_alive(refund, RefundState.SUCCEEDED)
+    if not heard_first:
+        with refused_with("attempt_not_closed"):
+            lifecycle.credit_balance([refund], by=house.cashier, at=clock.now())
+        released = disbursement.release([refund], by=house.cashier, at=clock.now())
+        assert ([case.pk for case, _why in released.set_aside], released.sent) == ([refund.pk], [])
+    hears(refund)
+    assert refund.events.filter(step="cannot_send", note=disbursement.ALIVE).count() == 1
+    assert paid_once_the_original_way(refund)
+
+
+def test_what_was_to_be_sent_again_is_not_when_the_old_refund_has_paid(house, comes_alive):
+    refund = house.case("reviewer make_offer", "buyer accept_offer")
+    house.on(house.ends_as(house.sent(refund), "CLOSED"), "finance reissue")
+    comes_alive(refund, RefundState.SUCCEEDED)
+    with refused_with("attempt_not_closed"):
+        lifecycle.disburse([refund], by=house.cashier, at=clock.now())
+    hears(refund)
+    assert paid_once_the_original_way(refund)
+
+
+@pytest.mark.parametrize("state", [RefundState.REFUSED, RefundState.ACCEPTED])
+def test_an_old_refund_that_may_still_pay_is_waited_for(state, house, comes_alive):
+    """Held: told at once. Under way again: no news yet, so the machine looks when the case is due."""
+    refund = SITUATIONS["redirect_signed"](house)
+    attempt = comes_alive(refund, state)
+    with refused_with("attempt_not_closed"):
+        lifecycle.confirm_redirect(refund, by=house.finance, at=clock.now())
+    if attempt.news_at is None:
+        Refund.objects.filter(pk=refund.pk).update(next_due_at=clock.now())
+        sweeping.sweep(at=clock.now())
+    hears(refund)
+    assert (refund.status, refund.queue) == (S.RETURNED, Queue.FINANCE)
+    assert RedirectAgreement.objects.get().lapsed_at is not None
+    with refused_with("attempt_not_closed"):
+        lifecycle.sign_redirect(refund, by=house.buyer, at=clock.now())
+    with refused_with("attempt_not_closed"):
+        lifecycle.reissue([refund], by=house.finance, at=clock.now())
