@@ -15,7 +15,7 @@ from datetime import datetime
 from django.db import connection, transaction
 from django.db.models import Max
 
-from integrations.models import Reading, WebhookDelivery
+from integrations.models import FeedMark, WebhookDelivery
 from refunds.models import RefundEvent
 
 BATCH = 500
@@ -42,22 +42,22 @@ def read(*, at: datetime) -> int:
     if not _is_anything_new():
         return 0
     with transaction.atomic():
-        reading = Reading.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=1).first()
-        if reading is None:
+        mark = FeedMark.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=1).first()
+        if mark is None:
             return 0  # somebody else reads
-        may_settle = _number("pg_snapshot_xmin") >= reading.seen_xid
-        made = _make(reading.settled_id, at)
+        may_settle = _number("pg_snapshot_xmin") >= mark.seen_xid
+        made = _make(mark.settled_id, at)
         if may_settle and made < BATCH:
-            reading.settled_id = reading.seen_id
-            reading.seen_id = _last_event()  # first the event, …
-            reading.seen_xid = _number("pg_snapshot_xmax")  # … then the transactions that may write a lower one
-            reading.save()
+            mark.settled_id = mark.seen_id
+            mark.seen_id = _last_event()  # first the event, …
+            mark.seen_xid = _number("pg_snapshot_xmax")  # … then the transactions that may write a lower one
+            mark.save()
     return made
 
 
 def _is_anything_new() -> bool:
-    reading, _made = Reading.objects.get_or_create(pk=1)
-    return reading.settled_id < _last_event()
+    mark, _made = FeedMark.objects.get_or_create(pk=1)
+    return mark.settled_id < _last_event()
 
 
 def _make(settled_id: int, at: datetime) -> int:

@@ -196,7 +196,7 @@ class WebhookDelivery(WorkItem):
         return f"msg_{self.pk.hex}"
 
 
-class Reading(models.Model):
+class FeedMark(models.Model):
     """How far ``feed.py`` has read the refunds' events; one row.
 
     ``settled_id``: no event up to here can appear any more. ``seen_id`` was the last one there was when no transaction

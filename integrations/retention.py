@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 
-from integrations.models import DeliveryStatus, Reading, WebhookDelivery
+from integrations.models import DeliveryStatus, FeedMark, WebhookDelivery
 
 KEPT = timedelta(days=90)
 BATCH = 500
@@ -21,7 +21,7 @@ BATCH = 500
 
 def prune(*, at: datetime) -> int:
     """Delete what was delivered longer ago, up to a batch. Returns how many; call until there are none."""
-    settled_id = Reading.objects.filter(pk=1).values_list("settled_id", flat=True).first() or 0
+    settled_id = FeedMark.objects.filter(pk=1).values_list("settled_id", flat=True).first() or 0
     with transaction.atomic():
         old = WebhookDelivery.objects.filter(
             Q(event=None) | Q(event__lte=settled_id),

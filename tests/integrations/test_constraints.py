@@ -6,7 +6,7 @@ import pytest
 
 import clock
 from integrations import feed, keys
-from integrations.models import Reading, WebhookDelivery
+from integrations.models import FeedMark, WebhookDelivery
 from tests import attacks
 from tests.attacks import another
 
@@ -84,12 +84,12 @@ ATTACKS = {
         "only_pings_are_about_nothing",
     ),
     "another event in its place": (f"{TOLD} kind = 'refund.arrived' WHERE id = {{delivery}}", "Cannot update of"),
-    "two readings": ("INSERT INTO integrations_reading VALUES (2, 0, 0, 0)", "one_reading"),
+    "two readings": ("INSERT INTO integrations_feedmark VALUES (2, 0, 0, 0)", "one_reading"),
 }
 
 
 def test_the_database_refuses_every_attack(books):
-    assert Reading.objects.count() == 1
+    assert FeedMark.objects.count() == 1
     attacks.check(ATTACKS, books)
 
 

@@ -10,7 +10,7 @@ from django.db.models import Max
 
 import clock
 from integrations import feed
-from integrations.models import Reading, WebhookDelivery, WebhookEndpoint
+from integrations.models import FeedMark, WebhookDelivery, WebhookEndpoint
 from refunds import lifecycle
 from refunds.models import RefundEvent
 from shops.models import Shop
@@ -47,7 +47,7 @@ def test_an_event_that_is_committed_late_is_told(listen, reviewed, buyer):
     assert late.pk < RefundEvent.objects.get(refund=second, to_status="withdrawn").pk
     settle()
     assert told() == [second.refund_no, first.refund_no]
-    assert Reading.objects.get().settled_id == RefundEvent.objects.latest("pk").pk
+    assert FeedMark.objects.get().settled_id == RefundEvent.objects.latest("pk").pk
 
 
 @pytest.mark.django_db(transaction=True)
@@ -55,11 +55,11 @@ def test_when_all_is_settled_reading_writes_nothing(listen, buy, apply, django_a
     listen()
     apply(buy())
     settle()
-    before = Reading.objects.values().get()
+    before = FeedMark.objects.values().get()
     at = clock.now()
     with django_assert_num_queries(2):  # where we are, and the last there is
         assert feed.read(at=at) == 0
-    assert Reading.objects.values().get() == before
+    assert FeedMark.objects.values().get() == before
 
 
 @pytest.mark.django_db(transaction=True)
@@ -105,7 +105,7 @@ def settle() -> None:
 
 def is_settled() -> bool:
     feed.read(at=clock.now())
-    return Reading.objects.get().settled_id == (RefundEvent.objects.aggregate(last=Max("pk"))["last"] or 0)
+    return FeedMark.objects.get().settled_id == (RefundEvent.objects.aggregate(last=Max("pk"))["last"] or 0)
 
 
 def told() -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 import clock
 from integrations import feed, retention, sending
-from integrations.models import DeliveryStatus, Reading, WebhookDelivery
+from integrations.models import DeliveryStatus, FeedMark, WebhookDelivery
 from integrations.tasks import prune
 from refunds.models import RefundEvent
 from tests.demo_stack import eventually
@@ -24,7 +24,7 @@ def tell() -> None:
 def is_all_settled() -> bool:
     """What other tests have under way on this server counts, too."""
     feed.read(at=clock.now())
-    return Reading.objects.get().settled_id == RefundEvent.objects.latest("pk").pk
+    return FeedMark.objects.get().settled_id == RefundEvent.objects.latest("pk").pk
 
 
 @pytest.mark.django_db(transaction=True)
