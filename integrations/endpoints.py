@@ -21,14 +21,11 @@ from notices import telling
 from notices.models import Notice
 from shops import life, rights
 from shops.models import Shop
+from shops.rights import CannotChange
 
 SWEEP = "integrations.sweep"
 MOST_ENDPOINTS = 5
 MOST_PINGS_WAITING = 3
-
-
-class CannotChange(Exception):
-    """An address that may not be called, is there already, or one too many. The message is for the owner."""
 
 
 def add(shop: Shop, url: str, events: Sequence[str], *, by: User, at: datetime) -> tuple[WebhookEndpoint, str]:

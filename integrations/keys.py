@@ -20,16 +20,13 @@ from accounts.models import User
 from integrations.models import Scope, ShopKey
 from shops import life, rights
 from shops.models import Shop
+from shops.rights import CannotChange
 
 MOST_LIVE = 10
 MOST_SHOWN = 50
 PREFIX_LENGTH = 12  # of the text: "csk_" and eight characters more, of 43
 USED_AT_MOST_EVERY = timedelta(minutes=1)
 _SHAPE = re.compile(r"csk_[0-9A-Za-z_-]{43}")
-
-
-class CannotChange(Exception):
-    """Too many keys, or one that says nothing. The message is for the owner."""
 
 
 def make(shop: Shop, name: str, scopes: Sequence[str], *, by: User, at: datetime) -> tuple[ShopKey, str]:

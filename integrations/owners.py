@@ -20,7 +20,7 @@ SHOWN_AT = ("add_webhook", "webhook_secret")  # steps on record by which somebod
 
 
 def remove(member: ShopMember, *, by: User, at: datetime) -> None:
-    """移除店员. Raises people.CannotChange, rights.NotAllowed."""
+    """移除店员. Raises rights.CannotChange, rights.NotAllowed."""
     shop, gone = member.shop, member.user
     with transaction.atomic():
         people.remove(member, by=by, at=at)
@@ -28,7 +28,7 @@ def remove(member: ShopMember, *, by: User, at: datetime) -> None:
 
 
 def set_role(member: ShopMember, role: ShopRole, *, by: User, at: datetime) -> None:
-    """更改身份. Raises people.CannotChange, rights.NotAllowed."""
+    """更改身份. Raises rights.CannotChange, rights.NotAllowed."""
     with transaction.atomic():
         people.set_role(member, role, by=by, at=at)
         if role not in rights.TABLE["integrations"]:

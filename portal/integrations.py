@@ -28,7 +28,7 @@ from integrations.models import DeliveryStatus, Scope, ShopKey, WebhookDelivery,
 from integrations.words import trouble
 from portal.door import Here, for_members, posted, show
 from refunds.models import Status
-from shops import vault
+from shops import rights, vault
 
 KEPT = "shown_once"  # in the session: the secret that was just made, sealed
 TONES = {DeliveryStatus.DELIVERED: "good", DeliveryStatus.GIVEN_UP: "bad", DeliveryStatus.WAITING: "attention"}
@@ -71,7 +71,7 @@ def key_list(request: SignedIn, here: Here) -> HttpResponse:
         said = form.cleaned_data
         try:
             key, text = keys.make(here.shop, said["name"], said["scopes"], by=request.user, at=clock.now())
-        except keys.CannotChange as refusal:
+        except rights.CannotChange as refusal:
             form.add_error(None, str(refusal))
         else:
             return _show_once(request, here.shop.pk, text, _("接口密钥：%(name)s") % {"name": key.name}, "/shop/keys/")
@@ -106,7 +106,7 @@ def webhook_list(request: SignedIn, here: Here) -> HttpResponse:
         said = form.cleaned_data
         try:
             row, secret = endpoints.add(here.shop, said["url"], said["events"], by=request.user, at=clock.now())
-        except endpoints.CannotChange as refusal:
+        except rights.CannotChange as refusal:
             form.add_error("url", str(refusal))
         else:
             return _show_once(request, here.shop.pk, secret, _secret_of(row), _address(row))
@@ -124,7 +124,7 @@ def webhook_page(request: SignedIn, here: Here, webhook_id: UUID) -> HttpRespons
         said = form.cleaned_data
         try:
             endpoints.change(webhook, said["url"], said["events"], by=request.user, at=clock.now())
-        except endpoints.CannotChange as refusal:
+        except rights.CannotChange as refusal:
             form.add_error("url", str(refusal))
         else:
             messages.success(request, _("已保存，下一个事件起生效。"))
@@ -213,7 +213,7 @@ def _place(request: SignedIn) -> str:
 def _tried(request: SignedIn, webhook: WebhookEndpoint, act: Callable[[], Any], said: str) -> HttpResponse:
     try:
         act()
-    except endpoints.CannotChange as refusal:
+    except rights.CannotChange as refusal:
         messages.error(request, str(refusal))
     else:
         messages.success(request, said)

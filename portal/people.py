@@ -48,7 +48,7 @@ def set_role(request: SignedIn, here: Here, member_id: int) -> HttpResponse:
         return redirect("portal:people")
     try:
         owners.set_role(member, ShopRole(role), by=request.user, at=clock.now())
-    except people.CannotChange as refusal:
+    except rights.CannotChange as refusal:
         messages.error(request, str(refusal))
     else:
         messages.success(request, _("身份已更改。"))
@@ -60,7 +60,7 @@ def set_role(request: SignedIn, here: Here, member_id: int) -> HttpResponse:
 def remove(request: SignedIn, here: Here, member_id: int) -> HttpResponse:
     try:
         owners.remove(_member(here, member_id), by=request.user, at=clock.now())
-    except people.CannotChange as refusal:
+    except rights.CannotChange as refusal:
         messages.error(request, str(refusal))
     else:
         messages.success(request, _("店员已移除，其操作记录保留。"))
@@ -87,7 +87,7 @@ def _add(request: SignedIn, here: Here, form: MemberForm) -> bool:
     said = form.cleaned_data
     try:
         people.add(here.shop, said["username"], ShopRole(said["role"]), by=request.user, at=clock.now())
-    except people.CannotChange as refusal:
+    except rights.CannotChange as refusal:
         form.add_error("username", str(refusal))
         return False
     messages.success(request, _("店员已添加。"))

@@ -15,12 +15,9 @@ from notices import telling
 from notices.models import Notice
 from shops import life, rights
 from shops.models import Shop, ShopMember, ShopRole
+from shops.rights import CannotChange
 
 MOST_MEMBERS = 50
-
-
-class CannotChange(Exception):
-    """No such account, a member already, the last owner, or too many. The message is for the owner."""
 
 
 def add(shop: Shop, username: str, role: ShopRole, *, by: User, at: datetime) -> ShopMember:

@@ -39,6 +39,11 @@ class NotAllowed(Exception):
     """This person may not do this in this shop. The message is for them."""
 
 
+class CannotChange(Exception):
+    """They may, but it cannot be done so: it is there already, one too many, the last, or no such thing. The message is
+    for them."""
+
+
 def may(user: User, shop: Shop, act: str) -> bool:
     """May this person do ``act`` (a key of ``TABLE``) in this shop, as the database says it now?"""
     return user.is_active and ShopMember.objects.filter(shop=shop, user=user, role__in=TABLE[act]).exists()

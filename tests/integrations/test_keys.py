@@ -12,6 +12,7 @@ from django.db import connection
 import clock
 from integrations import keys
 from integrations.models import ShopKey
+from shops import rights
 from shops.models import ShopMember
 from shops.rights import NotAllowed
 from tests.cast import person
@@ -36,7 +37,7 @@ def test_nothing_else_is_a_key(make_key, change):
 
 def test_nobody_makes_the_eleventh(make_key, merchant):
     rows = [make_key(name=f"k{number}")[0] for number in range(keys.MOST_LIVE)]
-    with pytest.raises(keys.CannotChange, match="最多 10 个"):
+    with pytest.raises(rights.CannotChange, match="最多 10 个"):
         make_key()
     keys.revoke(rows[0], by=merchant, at=clock.now())
     make_key()
@@ -44,7 +45,7 @@ def test_nobody_makes_the_eleventh(make_key, merchant):
 
 @pytest.mark.parametrize(("name", "scopes"), [("", ("orders:read",)), ("ERP", ("orders:write",)), ("   ", ())])
 def test_a_key_says_what_it_is_for(shop, merchant, name, scopes):
-    with pytest.raises(keys.CannotChange):
+    with pytest.raises(rights.CannotChange):
         keys.make(shop, name, scopes, by=merchant, at=clock.now())
 
 
@@ -94,7 +95,7 @@ def test_two_owners_at_once_do_not_make_the_eleventh(make_key, shop, merchant):
         try:
             gate.wait(30)
             keys.make(shop, "ERP", ["orders:read"], by=merchant, at=clock.now())
-        except keys.CannotChange as refusal:
+        except rights.CannotChange as refusal:
             refused.append(refusal)
         finally:
             connection.close()

@@ -16,6 +16,7 @@ from integrations import endpoints, feed, letters, sending
 from integrations.models import DeliveryStatus, WebhookDelivery, WebhookEndpoint
 from notices.models import Notice
 from refunds import lifecycle
+from shops import rights
 from shops.models import ShopMember
 from shops.rights import NotAllowed
 from tests.cast import person
@@ -216,7 +217,7 @@ def test_what_waits_when_it_is_switched_off_can_be_sent_again(listen, receiver, 
     apply(buy())
     tell()
     assert receiver.heard == []
-    with pytest.raises(endpoints.CannotChange, match="请先启用"):
+    with pytest.raises(rights.CannotChange, match="请先启用"):
         endpoints.send_again(row, by=merchant, at=clock.now())
     endpoints.switch(endpoint, is_on=True, by=merchant, at=clock.now())
     endpoints.send_again(row, by=merchant, at=clock.now())
@@ -231,7 +232,7 @@ def test_a_ping_goes_out_also_while_it_is_off(listen, receiver, merchant):
     endpoints.switch(endpoint, is_on=False, by=merchant, at=clock.now())
     for _ in range(endpoints.MOST_PINGS_WAITING):
         endpoints.ping(endpoint, by=merchant, at=clock.now())
-    with pytest.raises(endpoints.CannotChange):
+    with pytest.raises(rights.CannotChange):
         endpoints.ping(endpoint, by=merchant, at=clock.now())
     tell()
     assert [Webhook(secret).verify(one.body, one.headers)["type"] for one in receiver.heard] == ["ping"] * 3
@@ -286,12 +287,12 @@ def test_five_addresses_at_most_and_each_once(shop, merchant):
     words = {"by": merchant, "at": clock.now()}
     for number in range(endpoints.MOST_ENDPOINTS):
         endpoints.add(shop, f"https://example.com/{number}", ["refund.approved"], **words)
-    with pytest.raises(endpoints.CannotChange, match="最多 5 个"):
+    with pytest.raises(rights.CannotChange, match="最多 5 个"):
         endpoints.add(shop, "https://example.com/6", ["refund.approved"], **words)
     first = shop.webhooks.earliest("created_at")
-    with pytest.raises(endpoints.CannotChange, match="已经添加过"):
+    with pytest.raises(rights.CannotChange, match="已经添加过"):
         endpoints.change(first, "HTTPS://Example.com/1", ["refund.approved"], **words)
-    with pytest.raises(endpoints.CannotChange, match="至少选一种"):
+    with pytest.raises(rights.CannotChange, match="至少选一种"):
         endpoints.change(first, "https://example.com/0", ["refund.gone"], **words)
 
 

@@ -21,8 +21,7 @@ from refunds import closing
 from shops import life, people
 from shops.life import STEPS, CannotApply, CannotDecide, Papers, StepRefused
 from shops.models import Shop, ShopApplication, ShopEvent, ShopMember, ShopRole, ShopStatus
-from shops.people import CannotChange
-from shops.rights import NotAllowed
+from shops.rights import CannotChange, NotAllowed
 from tests.cast import person
 
 pytestmark = pytest.mark.django_db
