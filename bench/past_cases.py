@@ -19,7 +19,7 @@ ORDERS = 2_000
 
 def drawn(chance: random.Random, terms: RefundPolicy) -> Facts:
     """The facts of one case under these terms."""
-    at, reason, kind = clock.now(), chance.choice(USUAL)[0], chance.choice(KINDS)
+    at, reason, kind = clock.now(), chance.choice(USUAL).reason, chance.choice(KINDS)
     delivered, amount, abroad = chance.choice([0, 1, 1, 1, 2]), chance.choice(AMOUNTS), chance.random() < 0.2
     delivered_at = at - timedelta(hours=chance.choice([1, 30, 24 * 8, 24 * 20])) if delivered else None
     share = amount // delivered if delivered else 0

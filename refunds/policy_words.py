@@ -197,7 +197,7 @@ def _kinds(policy: RefundPolicy) -> Iterator[Term]:
 
 
 def _reasons(policy: RefundPolicy) -> Iterator[Term]:
-    for code, *_rest in USUAL:
+    for code in (usual.reason for usual in USUAL):
         row = policy.reason(code)
         group = gettext("原因“%(reason)s”") % {"reason": reason_name(code)}
         yield Term(f"{code}.taken", group, gettext("可以选择"), _yes_or_no(row is not None))

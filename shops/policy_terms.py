@@ -8,7 +8,7 @@ is not in it cannot be given. The words for reasons and slots stand in ``refunds
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -26,26 +26,6 @@ CLOCKED = (
     "merchant_review", "first_review", "second_review", "appeal_review", "offered", "awaiting_evidence", "approved",
     "returned",
 )  # fmt: skip
-#: (reason, at fault, kinds, only, slots, skips the merchant)
-USUAL: list[tuple[str, str, list[str], str, list[str], bool]] = [
-    ("undelivered", "shop", [], "undelivered", [], True),
-    ("late", "shop", [], "", ["not_arrived"], False),
-    ("not_as_described", "shop", [], "", ["wrong_goods"], False),
-    ("invalid_code", "shop", ["card_code", "activation_code", "membership"], "delivered", ["redeem_error"], False),
-    ("cannot_log_in", "shop", ["account", "membership"], "delivered", ["login_error"], False),
-    (
-        "malfunction", "shop", ["card_code", "activation_code", "membership", "account", "service"], "",
-        ["fault_screen"], False,
-    ),
-    ("wrong_top_up", "buyer", ["top_up"], "", ["wrong_number"], False),
-    ("not_activated", "shop", ["activation_code", "membership"], "delivered", ["not_active"], False),
-    ("duplicate", "buyer", [], "", [], True),
-    ("payment_trouble", "platform", [], "", ["channel_bill"], True),
-    ("platform_fault", "platform", [], "", ["error_page"], True),
-    ("out_of_stock", "shop", [], "undelivered", [], True),
-    ("changed_mind", "buyer", [], "unseen", [], False),
-    ("other", "nobody", [], "", ["situation"], False),
-]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,10 +34,10 @@ class ReasonTerms:
 
     reason: str
     at_fault: str
-    kinds: tuple[str, ...]
-    only: str
-    slots: tuple[str, ...]
-    skips_merchant: bool
+    kinds: tuple[str, ...] = ()
+    only: str = ""
+    slots: tuple[str, ...] = ()
+    skips_merchant: bool = False
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> ReasonTerms:
@@ -66,11 +46,35 @@ class ReasonTerms:
             row["skips_merchant"],
         )  # fmt: skip
 
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"kinds": list(self.kinds), "slots": list(self.slots)}
+
+
+CODES = ("card_code", "activation_code", "membership")
+#: The list of the requirements.
+USUAL = (
+    ReasonTerms("undelivered", "shop", only="undelivered", skips_merchant=True),
+    ReasonTerms("late", "shop", slots=("not_arrived",)),
+    ReasonTerms("not_as_described", "shop", slots=("wrong_goods",)),
+    ReasonTerms("invalid_code", "shop", kinds=CODES, only="delivered", slots=("redeem_error",)),
+    ReasonTerms("cannot_log_in", "shop", kinds=("account", "membership"), only="delivered", slots=("login_error",)),
+    ReasonTerms("malfunction", "shop", kinds=(*CODES, "account", "service"), slots=("fault_screen",)),
+    ReasonTerms("wrong_top_up", "buyer", kinds=("top_up",), slots=("wrong_number",)),
+    ReasonTerms(
+        "not_activated", "shop", kinds=("activation_code", "membership"), only="delivered", slots=("not_active",)
+    ),
+    ReasonTerms("duplicate", "buyer", skips_merchant=True),
+    ReasonTerms("payment_trouble", "platform", slots=("channel_bill",), skips_merchant=True),
+    ReasonTerms("platform_fault", "platform", slots=("error_page",), skips_merchant=True),
+    ReasonTerms("out_of_stock", "shop", only="undelivered", skips_merchant=True),
+    ReasonTerms("changed_mind", "buyer", only="unseen"),
+    ReasonTerms("other", "nobody", slots=("situation",)),
+)
+
 
 def usual_reasons() -> list[dict[str, Any]]:
-    """The list of the requirements, as a new policy has it."""
-    names = ("reason", "at_fault", "kinds", "only", "slots", "skips_merchant")
-    return [dict(zip(names, row, strict=True)) for row in USUAL]
+    """``USUAL`` as a new policy has it."""
+    return [row.as_json() for row in USUAL]
 
 
 def usual_kinds() -> dict[str, dict[str, Any]]:
@@ -107,7 +111,7 @@ def wrong_kinds(kinds: Any) -> str:
 
 def wrong_reasons(reasons: Any) -> str:
     """What is wrong with ``reasons``, for whoever edits it; empty if nothing is."""
-    known = [row[0] for row in USUAL]
+    known = [row.reason for row in USUAL]
     if not isinstance(reasons, list) or not all(isinstance(row, dict) for row in reasons):
         return _("须是一个列表，每行一个原因。")
     for row in reasons:

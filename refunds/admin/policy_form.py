@@ -78,8 +78,8 @@ class TermsForm(forms.Form):
         self.fields["working_time"] = _several("按工作日计时", CLOCKED, clocked_name)
         for kind in KINDS:
             self._add_kind(kind)
-        for reason, *_rest in USUAL:
-            self._add_reason(reason)
+        for row in USUAL:
+            self._add_reason(row.reason)
 
     # --- for the page
 
@@ -95,7 +95,7 @@ class TermsForm(forms.Form):
             yield KindRow(kind_name(kind), window, cooling, _folded(slots, "无"))
 
     def reason_rows(self) -> Iterator[ReasonRow]:
-        for reason, *_rest in USUAL:
+        for reason in (row.reason for row in USUAL):
             yield ReasonRow(
                 name=reason_name(reason),
                 taken=self[f"{reason}-taken"],
@@ -152,7 +152,7 @@ class TermsForm(forms.Form):
         names = ("at_fault", "kinds", "only", "slots", "skips_merchant")
         return [
             {"reason": reason} | {name: self.cleaned_data[f"{reason}-{name}"] for name in names}
-            for reason, *_rest in USUAL
+            for reason in (row.reason for row in USUAL)
             if self.cleaned_data[f"{reason}-taken"]
         ]
 
@@ -233,15 +233,8 @@ def _initial(draft: RefundPolicy) -> dict[str, Any]:
     found: dict[str, Any] = {name: getattr(draft, name) for name in COLUMNS if name not in {"kinds", "reasons"}}
     for kind in KINDS:
         found |= {f"{kind}-{name}": value for name, value in draft.kinds.get(kind, {}).items()}
-    for reason, at_fault, kinds, only, slots, skips_merchant in USUAL:
-        row = draft.reason(reason)
-        said = {
-            "at_fault": row.at_fault if row else at_fault,
-            "kinds": list(row.kinds if row else kinds),
-            "only": row.only if row else only,
-            "slots": list(row.slots if row else slots),
-            "skips_merchant": row.skips_merchant if row else skips_merchant,
-            "taken": row is not None,
-        }
-        found |= {f"{reason}-{name}": value for name, value in said.items()}
+    for usual in USUAL:
+        taken = draft.reason(usual.reason)
+        said = (taken or usual).as_json() | {"taken": taken is not None}
+        found |= {f"{usual.reason}-{name}": value for name, value in said.items() if name != "reason"}
     return found

@@ -51,7 +51,7 @@ def test_what_is_needed_is_said_in_one_sentence():
 @pytest.mark.parametrize("reason", REASONS)
 def test_a_filled_in_template_says_enough_and_an_empty_one_does_not(reason, language):
     """S1-8: time, event and result."""
-    slots = next(row[4] for row in USUAL if row[0] == reason)
+    slots = next(row.slots for row in USUAL if row.reason == reason)
     with translation.override(language):
         words = guides.template(reason)
         assert bool(words) or not slots  # whatever takes pictures has a template
