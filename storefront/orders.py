@@ -22,7 +22,7 @@ from accounts.visitors import SignedIn
 from orders import cancellation, delivery, service_jobs, talk, transcript
 from orders.models import Cause, Order, OrderStatus, ServiceJob
 from payments import charging
-from refunds import applying
+from refunds import applying, one_tap
 from refunds.applying import AlreadyActive, Application
 from refunds.lifecycle import StepRefused
 from storefront import guests, policies, reading
@@ -66,7 +66,7 @@ def _facts(request: SignedIn, order: Order, report: ReportForm | None = None) ->
         "payment": applying.paid_payment(order),
         "surpluses": reading.surplus_of(order),
         "entry": entry,
-        "one_tap": reading.one_tap(order, entry),
+        "one_tap": one_tap.offer(order.policy, entry.seen),
         "late": late_offer(order, lines, at=at),
         "is_payable": payable,
         "can_cancel": bool(cancellation.offer(order)),

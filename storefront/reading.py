@@ -15,10 +15,8 @@ from money import share_out, yuan
 from orders.models import Order, OrderLine
 from payments.models import Payment, PaymentStatus
 from refunds import applying, policy, stages
-from refunds import one_tap as one_taps
 from refunds.applying import Application, Preview, Refundable
 from refunds.models import Destination, Refund, Status
-from refunds.one_tap import OneTap
 from refunds.policy import Verdict
 from refunds.reading import in_language
 from storefront.lines import MOVING, PAID_BACK
@@ -77,10 +75,6 @@ def refund_entry(order: Order, *, at: datetime) -> RefundEntry:
         return RefundEntry(False, _("这张订单的款项已全部退回或正在退回"))
     seen = applying.preview(order, Application(reason=""), at=at)
     return RefundEntry(seen.verdict.step != "turn_down", in_language(seen.verdict), seen=seen)
-
-
-def one_tap(order: Order, entry: RefundEntry) -> OneTap | None:
-    return None if entry.running else one_taps.offer(order.policy, entry.seen)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
 from accounts.visitors import SignedIn
-from refunds import applying
+from refunds import applying, one_tap
 from refunds import reading as case
 from refunds.applying import AlreadyActive, Application
 from refunds.lifecycle import StepRefused
-from storefront import reading
 from storefront.applying.check import sent
 from storefront.applying.way import PLACES, Writing, step, weighed
 from storefront.device import key_of
@@ -23,7 +22,7 @@ from storefront.reading import sums
 def take_one_tap(request: SignedIn, writing: Writing) -> HttpResponse:
     """一键退款: what our own records prove needs no form. GET says what it means, POST does it (S3-25, S3-27)."""
     order = writing.order
-    offer = reading.one_tap(order, writing.entry)
+    offer = one_tap.offer(order.policy, writing.entry.seen)
     if offer is None:
         messages.info(request, _("这张订单现在不能一键退款，请按步骤申请。"))
         return redirect(PLACES["reason"], order.order_no)

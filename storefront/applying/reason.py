@@ -12,12 +12,11 @@ from django.utils.translation import gettext as _
 
 from accounts.visitors import SignedIn
 from orders.models import Order
-from refunds import applying, drafts, guides
+from refunds import applying, drafts, guides, one_tap
 from refunds import reading as case
 from refunds.applying import Refundable
 from refunds.lifecycle import StepRefused
 from refunds.reasons import REASONS, obstacle
-from storefront import reading
 from storefront.application_forms import ReasonForm
 from storefront.applying.again import refused_before
 from storefront.applying.way import Writing, go_on, page, step, weighed
@@ -43,7 +42,7 @@ def choose_reason(request: SignedIn, writing: Writing) -> HttpResponse:
         "reasons": _reasons(order, refundable, form),
         "chosen": [(item, str(item.line.position) in _positions(form)) for item in refundable],
         "refused": refused_before(order),
-        "one_tap": reading.one_tap(order, writing.entry),
+        "one_tap": one_tap.offer(order.policy, writing.entry.seen),
         "verdict": weighed(seen.verdict) if (seen := writing.entry.seen) and not writing.entry.is_open else None,
     }
     return page(request, writing, "reason", facts)
