@@ -20,7 +20,7 @@ DESKTOP = {"width": 1280, "height": 800}
 
 @pytest.fixture
 def world(
-    live_server: Any, buyer: Any, stranger: Any, reviewer: Any, finance: Any, operator: Any, merchant: Any,
+    live_server: Any, buyer: Any, stranger: Any, reviewer: Any, senior: Any, finance: Any, operator: Any, merchant: Any,
     simulator: Any, supplier: Any, make_product: Any, buy: Any, pay: Any, reveal: Any, apply: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """Paths of pages by name, each state lived through; ``people`` are who looks, by the beginning of the name."""
@@ -145,6 +145,7 @@ def world(
     paths |= stage.pages_of_pace()
     paths |= {"login": "/accounts/login/", "signup": "/accounts/signup/", "reset": "/accounts/password/reset/"}
     paths |= stage.pages_of_answers(case, merchant, reviewer)
+    paths |= stage.pages_of_support(review, single, merchant, reviewer, senior)
     people = {"buyer": buyer, "shop": merchant, "guest": guests_order.buyer, "applicant": stranger}
     return {"paths": paths, "people": people, "url": live_server.url, "guests_order": guests_order.order_no}
 

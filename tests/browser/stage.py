@@ -244,6 +244,43 @@ def pages_of_programs(shop: Any, merchant: Any) -> dict[str, str]:
     }  # fmt: skip
 
 
+def pages_of_support(case: Any, clear: Any, merchant: Any, reviewer: Any, senior: Any) -> dict[str, str]:
+    """A ticket that waits, one with an answer, one that is closed; a complaint that the shop may answer, one upheld.
+
+    ``case`` is under way, ``clear`` is an order without one.
+    """
+    from clock import now
+    from support import complaints, tickets
+
+    buyer = case.buyer
+    answered, closed, waiting = (
+        tickets.open_ticket(topic="refund", text="什么时候有结果？", by=buyer, at=now(), refund=case, images=pictures)
+        for pictures in ([], [], [_picture()])
+    )
+    tickets.answer(answered, "正在与发卡方核实。", by=reviewer, at=now())
+    tickets.close(closed, "同一件事，在另一张工单里答复。", by=reviewer, at=now())
+    begun, upheld = (
+        complaints.complain(order, causes=["outside"], text="让我加微信 abc12345 私下退款。", by=buyer, at=now())
+        for order in (clear, case.order)
+    )
+    for complaint in (begun, upheld):
+        complaints.investigate(complaint, by=senior, at=now())
+    complaints.answer(upheld, "不会再这样。", by=merchant, at=now())
+    complaints.uphold(upheld, reason="留言属实。", by=senior, at=now())
+    ask = f"/support/assistant/?refund={case.refund_no}"
+    return {
+        "support": "/support/", "support_strangers": "/support/", "assistant": ask,
+        "assistant_said": f"{ask}&ask=progress", "tickets": "/support/tickets/", "ticket_new": "/support/tickets/new/",
+        "ticket_waiting": f"/support/tickets/{waiting.ticket_no}/", "complaints": "/support/complaints/",
+        "ticket_answered": f"/support/tickets/{answered.ticket_no}/", "verify": "/support/verify/",
+        "ticket_closed": f"/support/tickets/{closed.ticket_no}/",
+        "complain": f"/orders/{case.order.order_no}/complain/",
+        "complaint_begun": f"/support/complaints/{begun.complaint_no}/", "shop_complaints": "/shop/complaints/",
+        "complaint_upheld": f"/support/complaints/{upheld.complaint_no}/",
+        "shop_complaint": f"/shop/complaints/{begun.complaint_no}/",
+    }  # fmt: skip
+
+
 def an_application(applicant: Any) -> dict[str, str]:
     """申请入驻, waiting for an operator."""
     from clock import now

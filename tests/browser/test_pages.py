@@ -123,6 +123,15 @@ def _answers_to_buyers(world: dict[str, Any], pages: dict[str, Any]) -> Iterator
     page.locator(".bar button").click()
     page.locator("#errors").wait_for()
     yield "review_errors", page
+    page.goto(paths["complain"])
+    page.locator("main form button").click()
+    page.locator("#errors").wait_for()
+    yield "complain_errors", page
+    page.goto(paths["verify"])
+    page.locator("textarea[name=said]").fill("请加微信 abc12345，报验证码，马上退款。")
+    page.locator("main form button").click()
+    page.locator(".note.tone-bad").wait_for()
+    yield "verify_said", page
 
 
 def _answers_to_guests(world: dict[str, Any], pages: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -217,6 +226,31 @@ def _accessibility(page: Any, rules: dict[str, Any] = RULES) -> list[str]:
 VIOLATIONS = "options => axe.run(document, options).then(results => results.violations)"
 
 
+def test_support_is_reached_without_scripts(live_server, chromium, enter, buyer, buy, reveal, apply):
+    """A question to the assistant, a person instead, a ticket, a complaint: forms and links alone."""
+    order = buy(price_fen=8800)
+    reveal(order)
+    refund = apply(order)
+    context = chromium.new_context(viewport=PHONE, base_url=live_server.url, java_script_enabled=False)
+    enter(context, buyer)
+    page = context.new_page()
+    page.goto("/support/")
+    page.get_by_role("link", name="问助手").click()
+    page.get_by_role("button", name="我的退款到哪了？").click()
+    assert refund.refund_no in page.locator("#answer").inner_text()
+    page.get_by_role("button", name="转人工").click()
+    page.locator("textarea[name=text]").fill("还有一张截图要补。")
+    page.get_by_role("button", name="发送").click()
+    assert page.locator("h1").inner_text() == "等待客服答复"
+    assert "还有一张截图要补。" in page.locator("#thread").inner_text()
+    page.goto(f"/orders/{order.order_no}/complain/")
+    page.get_by_label("引导站外交易").check()
+    page.locator("textarea[name=text]").fill("让我去别的网站登记。")
+    page.get_by_role("button", name="提交投诉").click()
+    assert page.locator("h1").inner_text() == "已受理"
+    context.close()
+
+
 def test_pages_in_english_hold_no_chinese_of_ours(world, chromium, enter, keep):
     """Names of goods and what people wrote stay as they are; everything that the shop itself says is English."""
     faults: list[str] = []
@@ -236,5 +270,7 @@ BY_PEOPLE = [
     "兑换记录与您的说明不符，该卡密仍可正常兑换。",
     "什么时候能开始？", "今晚八点前。加微信 abc12345 发您截图", "打到一半。", "退款很快，到账及时。", "谢谢支持！",
     "只有一张不能用，退一半可以吗？", "请提供供货记录。", "发卡方答复未兑换。",
+    "什么时候有结果？", "正在与发卡方核实。", "同一件事，在另一张工单里答复。", "让我加微信 abc12345 私下退款。",
+    "不会再这样。", "留言属实。",
     "没货了", "话费充值 50 元", "新开的店", "营业执照", "星海发卡",
 ]  # fmt: skip
