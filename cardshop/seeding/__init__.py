@@ -31,7 +31,8 @@ def seed(*, at: datetime) -> str:
         return f"演示数据已存在 / demo data is there already{_for_guests()}"
     if User.objects.exists():
         raise SeedRefused("上次生成中断 / the last seeding was interrupted: make demo RESET=1")
-    cast = people.make(people.LOGINS)
+    opened = at - timedelta(days=people.DAYS_OPEN)
+    cast = people.make(people.LOGINS, joined=opened)
     products = goods.make(cast, at)
     control = books.address()
     told = stories.all_of_them() if control else []
@@ -39,7 +40,7 @@ def seed(*, at: datetime) -> str:
     questions.ask(told, cast, at)
     Notice.objects.filter(created_at__lt=at - timedelta(days=2)).update(read_at=at)
     with transaction.atomic():
-        admin = people.make([people.LAST])["admin"]  # says that all the rest is there
+        admin = people.make([people.LAST], joined=opened)["admin"]  # says that all the rest is there
         goods.announce(admin, at)
     return f"{len(products)} 件商品 / products, {len(told)} 张订单 / orders{_for_guests()}"
 

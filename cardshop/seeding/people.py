@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from functools import cache
 
 from django.contrib.auth.hashers import make_password
@@ -25,13 +26,16 @@ LOGINS: list[tuple[str, Role]] = [
     ("finance2", Role.FINANCE),
 ]
 LAST = ("admin", Role.OPERATOR)
+DAYS_OPEN = 120
 QUERY_PASSWORD = "guest-of-the-demo"  # noqa: S105 - a guest's order, by its number and this
 
 
-def make(logins: Iterable[tuple[str, Role]]) -> dict[str, User]:
+def make(logins: Iterable[tuple[str, Role]], *, joined: datetime) -> dict[str, User]:
+    """``joined``: when they signed up, long before what they live through."""
     people = {}
     for username, role in logins:
-        user = User(username=username, role=role, email=f"{username}@example.com", is_staff=role in Role.staff())
+        user = User(username=username, role=role, email=f"{username}@example.com", is_staff=role in Role.staff(),
+                    date_joined=joined)  # fmt: skip
         user.password = _hashed()
         user.save()
         people[username] = user
