@@ -248,6 +248,12 @@ class Refund(WorkItem):
                 fields=["promised_by", "id"],
                 condition=Q(status__in=["returned", "redirect_signed"]),
             ),
+            models.Index(  # how many wait on the desk in each status, and how many of them are late
+                name="refund_by_status_on_desk",
+                fields=["status", "queue", "promised_by"],
+                condition=Q(queue__in=["reviewer", "senior", "operator"]),
+            ),
+            models.Index(name="refund_with_finance", fields=["promised_by", "id"], condition=Q(queue="finance")),
             *(  # who else asks from one device, or with one payer: refunds/risk.py
                 models.Index(name=name, fields=[field, "submitted_at"], condition=Q(**{f"{field}__isnull": False}))
                 for name, field in {"refund_of_device": "device_key", "refund_of_payer": "payer_key"}.items()
