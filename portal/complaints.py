@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -15,18 +13,16 @@ import clock
 import paging
 from accounts.visitors import SignedIn
 from portal.door import Here, for_members, show
-from shops import rights
+from shops import figures, rights
 from support import complaints, showing, words
 from support.models import ShopComplaint
-
-COUNTED = timedelta(days=90)
 
 
 @for_members("talk")
 def complaint_list(request: SignedIn, here: Here) -> HttpResponse:
     rows = complaints.told_to(here.shop)
     page = paging.newest_first(rows, by="opened_at", after=request.GET.get("after", ""))
-    upheld = complaints.upheld_of(here.shop, since=clock.now() - COUNTED)
+    upheld = figures.upheld_complaints(here.shop.pk, at=clock.now())
     return show(request, here, "complaints.html", {"page": page, "rows": page.rows, "upheld": upheld})
 
 

@@ -39,7 +39,8 @@ class Bar:
 def figures_page(request: SignedIn, here: Here) -> HttpResponse:
     """店铺数据 of the last 30 days (S1-21). Buyers read the same shares, but none of fewer than ten orders."""
     row = counted.of(here.shop)
-    return show(request, here, "figures.html", {"figures": row, "bars": _bars(row) if row else []})
+    upheld = counted.upheld_complaints(here.shop.pk, at=clock.now())
+    return show(request, here, "figures.html", {"figures": row, "bars": _bars(row) if row else [], "upheld": upheld})
 
 
 def _bars(row: ShopFigures) -> list[Bar]:

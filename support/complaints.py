@@ -27,7 +27,7 @@ from orders.models import Order
 from refunds import lifecycle
 from refunds.lifecycle import StepRefused
 from refunds.models import Refund
-from shops import rights
+from shops import figures, rights
 from shops.models import Shop, ShopMember
 from support import people, pictures, words
 from support.models import ComplaintStatus as S
@@ -132,11 +132,6 @@ def answer(complaint: ShopComplaint, text: str, *, by: User, at: datetime) -> No
         )  # fmt: skip
 
 
-def upheld_of(shop: Shop, *, since: datetime) -> int:
-    """投诉成立 in a span of time: a figure of the shop."""
-    return ShopComplaint.objects.filter(shop=shop, status=S.UPHELD, decided_at__gte=since).count()
-
-
 # --- the platform -----------------------------------------------------------------------------------------------------
 
 
@@ -177,6 +172,7 @@ def uphold(complaint: ShopComplaint, *, reason: str, by: User, at: datetime) -> 
     """投诉成立: on record for the shop's figures, and before the operators."""
     with _step("uphold", complaint, by=by) as row:
         _decide(row, reason, by, at, "complaint_upheld")
+        figures.note_upheld_complaint(row.shop_id, complaint_no=row.complaint_no, by=by, at=at)
         path, source = desk_path(row), f"complaint:{row.pk}:upheld"
         people.tell_tier(
             Tier.OPERATOR, "complaint_for_operators", path=path, source=source, at=at, shop=row.shop.name, **_of(row)

@@ -53,6 +53,7 @@ STEP_WORDS = {
     "close": "关店",
     "earn_badge": "获得保障标识",
     "lose_badge": "失去保障标识",
+    "complaint_upheld": "投诉成立",
     "add_member": "添加店员",
     "set_role": "更改店员身份",
     "remove_member": "移除店员",

@@ -1,4 +1,4 @@
-"""变更去向 and an old refund that comes alive after all: what was signed is void, nobody is paid twice (S2-28, I13, G7).
+"""变更去向 and an old refund that comes alive after all: what was signed is void, and nobody is paid twice (S2-28, G7).
 
 No channel of ours does it (closed is its final word); the books are led there by the very code that writes outcomes
 down, with closed taken for something that may still end otherwise.

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.db import connection
 
 import clock
 from notices.models import Notice
 from refunds import clocking, clocks, lifecycle
+from refunds import figures as shop_figures
+from shops import figures
 from shops.models import Shop
 from support import complaints
 from support.complaints import CannotComplain
@@ -38,8 +43,12 @@ def test_a_complaint_is_looked_into_answered_once_and_upheld(buy, complain, buye
     assert code_of(refusal) == "answered"
     complaints.uphold(complaint, reason="聊天记录可证", by=senior, at=at)
     assert (complaint.status, complaint.next_due_at) == (ComplaintStatus.UPHELD, None)
-    assert complaints.upheld_of(order.shop, since=at) == 1
-    assert complaints.upheld_of(order.shop, since=at + timedelta(seconds=1)) == 0
+    assert figures.upheld_complaints(order.shop_id, at=at) == 1
+    assert figures.upheld_complaints(order.shop_id, at=at + timedelta(days=90)) == 0
+    event = order.shop.events.get(step="complaint_upheld")
+    assert (event.actor, event.reason, event.from_status, event.to_status) == (
+        senior, complaint.complaint_no, "open", "open",
+    )  # fmt: skip
     told = {(notice.recipient.username, notice.kind) for notice in Notice.objects.exclude(kind="order_delivered")}
     assert {
         ("buyer", "complaint_begun"), ("buyer", "complaint_upheld"), ("merchant", "shop_complaint_begun"),
@@ -217,6 +226,41 @@ def test_a_buyer_complains_and_the_shop_sees_it_once_it_is_looked_into(buy, brow
     keeper.post(f"{page}answer/", {"text": "已发货，见记录"})
     assert "已发货，见记录" in text(browser.get(answer["Location"]))
     assert "id_answer" not in text(keeper.get(page))
+
+
+def test_what_was_upheld_stands_in_the_shops_figures_and_before_reviewers(
+    complain, house, browse, senior, merchant, reviewer
+):
+    """S0-34: the shop reads it beside its other figures, reviewers beside the case and in the shop's profile."""
+    refund = house.case()
+    shop, pages = refund.order.shop, [f"/admin/refunds/refund/{refund.pk}/change/", "/admin/refunds/refund/shop/"]
+    shop_figures.compute(at=clock.now())
+
+    def shown():
+        desk = text(browse(reviewer).get(pages[0])), text(browse(reviewer).get(f"{pages[1]}{shop.pk}/"))
+        return [
+            re.search(r"<dd>(\d+)</dd><dt>投诉成立", desk[0])[1], re.search(r"<dd>(\d+)</dd><dt>投诉成立", desk[1])[1],
+            re.search(r"近 90 天投诉成立</dt><dd>(\d+)", text(browse(merchant).get("/shop/figures/")))[1],
+        ]  # fmt: skip
+
+    dismissed = complain(refund.order, investigator=senior)
+    complaints.dismiss(dismissed, reason="没有证据", by=senior, at=clock.now())
+    assert shown() == ["0", "0", "0"]
+    complaints.uphold(complain(refund.order, investigator=senior), reason="聊天记录可证", by=senior, at=clock.now())
+    assert shown() == ["1", "1", "1"]
+
+
+def test_what_was_upheld_before_it_stood_in_the_record_is_counted_once(buy, complain, senior):
+    """The migration, over a complaint of that time; run again it adds nothing."""
+    complaint, at = complain(buy(), investigator=senior), clock.now()
+    rows = ShopComplaint.objects.filter(pk=complaint.pk)
+    rows.update(status=ComplaintStatus.UPHELD, reason="聊天记录可证", decided_at=at, next_due_at=None, promised_by=None)
+    migration = import_module("support.migrations.0002_upheld_complaints_on_record")
+    for _ in range(2):
+        with connection.cursor() as cursor:
+            cursor.execute(migration.FORWARD)
+        assert figures.upheld_complaints(complaint.shop_id, at=at) == 1
+    assert complaint.shop.events.get(step="complaint_upheld").reason == complaint.complaint_no
 
 
 def test_others_complaints_are_not_there(buy, complain, senior, browse, stranger, image):
