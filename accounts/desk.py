@@ -17,6 +17,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import get_fields_from_path
+from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import OperationalError
@@ -43,6 +44,7 @@ from unfold.widgets import (
 from accounts import rights
 from accounts.models import User
 from money import yuan
+from paging import LAST, leaf
 
 MOST_COUNTED = 1000
 MOST_CHOSEN = 200
@@ -80,7 +82,9 @@ class StaffDesk(UnfoldAdminSite):
 
 
 class CappedPaginator(Paginator):
-    """Counts no further than ``MOST_COUNTED`` and pages no further: a long table is narrowed, not leafed through."""
+    """Counts no further than ``MOST_COUNTED``; of more it says so. Rows beyond are reached by ``DeskList``'s leaves."""
+
+    template_name = "admin/desk/leaves.html"
 
     @cached_property
     def count(self) -> int:
@@ -97,21 +101,44 @@ class CappedPaginator(Paginator):
 
 
 class DeskList(ChangeList):
-    """Knows one count, the capped one: there is no second, of the whole table, to tell beside it."""
+    """Leafs by key, both ways and from the end (``paging.leaf``), in the one order that the table has an index for.
+    Knows one count, the capped one: there is no second, of the whole table, to tell beside it."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        """No column is sorted by, neither from its head nor from an address: that would sort the whole table."""
+        for known in (self.params, self.filter_params):
+            known.pop(ORDER_VAR, None)
+        return super().get_ordering(request, queryset)
 
     def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        self.full_result_count = self.result_count
+        order = list(self.queryset.query.order_by)
+        self.leaf = leaf(self.queryset, order, asked=request.GET.get(PAGE_VAR, ""), size=self.list_per_page)
+        self.result_list = self.leaf.rows
+        self.multi_page = self.can_show_all = False  # Django's numbers are for pages that are counted
+        self.paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
+        self.result_count = self.full_result_count = self.paginator.count
+        self.show_full_result_count = False
+        self.show_admin_actions = True
+
+    @property
+    def leaves(self) -> list[tuple[str, str]]:
+        """Where one may leaf to: what it is called, its address; an empty one from where it makes no sense."""
+        first = self.get_query_string() if self.leaf.earlier else ""
+        last = self.get_query_string({PAGE_VAR: LAST}) if self.leaf.later else ""
+        earlier, later = (
+            self.get_query_string({PAGE_VAR: mark}) if mark else "" for mark in (self.leaf.earlier, self.leaf.later)
+        )
+        return [("首页", first), ("上一页", earlier), ("下一页", later), ("末页", last)] if first or last else []
 
 
 class Desk(ModelAdmin):
     """One table on the desk: seen by those whom ``rights.TABLE`` names, changed by nearly nobody, never deleted."""
 
     list_per_page = 30
-    list_max_show_all = 30
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = CappedPaginator
+    sortable_by: ClassVar[tuple[str, ...]] = ()
     actions = None
     view_on_site = False
     compressed_fields = True

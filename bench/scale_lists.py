@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -19,8 +20,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+import paging
 import workqueue
-from accounts.desk import MOST_COUNTED, Desk
 from accounts.models import User
 from bench.scale_rows import BIG, BUYER, FINANCE, FIRST, MEMBER, OPERATOR, REVIEWER, SENIOR
 from orders.models import Cancellation, Order, Review, TopUp
@@ -29,6 +30,7 @@ from refunds import forecast, pace, worklist
 from refunds.models import Refund
 from shops.models import Product, StockImport
 
+CASES = "/admin/refunds/refund/"  # the desk's queues: an urgent end, a tail, and every page between them by its mark
 #: Name, who looks, address. ``{deep}`` is a mark nine tenths down the list.
 PAGES = [
     ("首页 / home", None, "/"),
@@ -62,27 +64,27 @@ PAGES = [
     ("店铺商品 / shop's products", MEMBER, "/shop/products/"),
     ("店铺回评 / shop's reviews to answer", MEMBER, "/shop/reviews/"),
     ("客服台：首页 / desk: start page", OPERATOR, "/admin/"),
-    ("客服台：待审核 / desk: to review", REVIEWER, "/admin/refunds/refund/?queue=review"),
-    (
-        "客服台：待审核末页 / desk: to review, last page",
-        REVIEWER,
-        "/admin/refunds/refund/?queue=review&p={last_review}",
-    ),
-    ("客服台：我的待办 / desk: mine", SENIOR, "/admin/refunds/refund/"),
-    ("客服台：待复核 / desk: second review", SENIOR, "/admin/refunds/refund/?queue=second"),
-    ("客服台：申诉 / desk: appeals", SENIOR, "/admin/refunds/refund/?queue=appeals"),
-    ("客服台：已升级 / desk: went up", SENIOR, "/admin/refunds/refund/?queue=escalated"),
-    ("客服台：商家处理中 / desk: with shops", OPERATOR, "/admin/refunds/refund/?queue=merchant"),
-    ("客服台：等待答复 / desk: waiting for answers", OPERATOR, "/admin/refunds/refund/?queue=evidence"),
-    ("客服台：待放款 / desk: to release", FINANCE, "/admin/refunds/refund/?queue=release"),
-    (
-        "客服台：待放款末页 / desk: to release, last page",
-        FINANCE,
-        "/admin/refunds/refund/?queue=release&p={last_release}",
-    ),
-    ("客服台：退款异常 / desk: returned", FINANCE, "/admin/refunds/refund/?queue=returned"),
-    ("客服台：渠道处理中 / desk: at the channel", FINANCE, "/admin/refunds/refund/?queue=processing"),
-    ("客服台：全部 / desk: all", OPERATOR, "/admin/refunds/refund/?queue=all"),
+    ("客服台：待审核 / desk: to review", REVIEWER, f"{CASES}?queue=review"),
+    ("客服台：待审核深页 / desk: to review, deep", REVIEWER, f"{CASES}?queue=review&p={{deep_review}}"),
+    ("客服台：待审核末页 / desk: to review, last page", REVIEWER, f"{CASES}?queue=review&p=last"),
+    ("客服台：审核员待办 / desk: a reviewer's", REVIEWER, CASES),
+    ("客服台：审核员待办末页 / desk: a reviewer's, last page", REVIEWER, f"{CASES}?p=last"),
+    ("客服台：高级审核员待办 / desk: a senior's", SENIOR, CASES),
+    ("客服台：高级审核员待办末页 / desk: a senior's, last page", SENIOR, f"{CASES}?p=last"),
+    ("客服台：财务待办 / desk: finance's", FINANCE, CASES),
+    ("客服台：财务待办末页 / desk: finance's, last page", FINANCE, f"{CASES}?p=last"),
+    ("客服台：待复核 / desk: second review", SENIOR, f"{CASES}?queue=second"),
+    ("客服台：申诉 / desk: appeals", SENIOR, f"{CASES}?queue=appeals"),
+    ("客服台：已升级 / desk: went up", SENIOR, f"{CASES}?queue=escalated"),
+    ("客服台：商家处理中 / desk: with shops", OPERATOR, f"{CASES}?queue=merchant"),
+    ("客服台：等待答复 / desk: waiting for answers", OPERATOR, f"{CASES}?queue=evidence"),
+    ("客服台：待放款 / desk: to release", FINANCE, f"{CASES}?queue=release"),
+    ("客服台：待放款深页 / desk: to release, deep", FINANCE, f"{CASES}?queue=release&p={{deep_release}}"),
+    ("客服台：待放款末页 / desk: to release, last page", FINANCE, f"{CASES}?queue=release&p=last"),
+    ("客服台：退款异常 / desk: returned", FINANCE, f"{CASES}?queue=returned"),
+    ("客服台：渠道处理中 / desk: at the channel", FINANCE, f"{CASES}?queue=processing"),
+    ("客服台：全部 / desk: all", OPERATOR, f"{CASES}?queue=all"),
+    ("客服台：全部末页 / desk: all, last page", OPERATOR, f"{CASES}?queue=all&p=last"),
     ("接口：商品 / API: products", None, "/api/products/"),
     ("接口：搜索 / API: search", None, "/api/products/?q=点卡"),
 ]
@@ -170,8 +172,8 @@ def asked() -> list[Asked]:
         "products": _deep(Product, "created_at"),
         "orders": _deep(Order, "placed_at"),
         "reviews": _deep(Review, "at"),
-        "last_review": _last_page("review"),
-        "last_release": _last_page("release"),
+        "deep_review": _deep_in("review"),
+        "deep_release": _deep_in("release"),
     }
     lists = [Asked(name, _sent(_visit(who, address.format(**marks)))) for name, who, address in PAGES]
     lists += [Asked(f"待办：{name} due", _sent(_claim(model))) for name, model in SWEEPS.items()]
@@ -204,7 +206,7 @@ def _sent(act: Callable[[], object]) -> list[str]:
     with CaptureQueriesContext(connection) as queries:
         act()
     sent = [str(query["sql"]) for query in queries.captured_queries]
-    return [sql for sql in sent if sql.lstrip().startswith(("SELECT", "WITH")) and " FROM " in sql]
+    return [sql for sql in sent if sql.lstrip(" (\n").startswith(("SELECT", "WITH")) and " FROM " in sql]
 
 
 def _deep(model: Any, column: str) -> str:
@@ -214,10 +216,11 @@ def _deep(model: Any, column: str) -> str:
     return f"{(moment - datetime(1970, 1, 1, tzinfo=moment.tzinfo)) // timedelta(microseconds=1)}-{row.pk}"
 
 
-def _last_page(queue: str) -> int:
-    """Of this queue of the desk, which counts no further than it leafs."""
-    count = Refund.objects.filter(worklist.QUEUES[queue].rows).count()
-    return max(1, -(-min(count, MOST_COUNTED) // Desk.list_per_page))
+def _deep_in(queue: str) -> str:
+    """The mark nine tenths down this queue of the desk."""
+    rows = Refund.objects.filter(worklist.QUEUES[queue].rows)
+    tail = paging.leaf(rows, worklist.QUEUES[queue].order, asked=paging.LAST, size=max(rows.count() // 10, 1))
+    return quote(tail.earlier)
 
 
 def _explain(cursor: Any, sql: str) -> dict[str, Any]:

@@ -154,7 +154,7 @@ class AccountList(DeskList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        listed: list[ChannelAccount] = list(self.result_list)  # type: ignore[has-type]
+        listed: list[ChannelAccount] = list(self.result_list)
         sums = waiting.for_funds([account.pk for account in listed])
         for account in listed:
             account.waits = sums.get(account.pk, Waiting())  # type: ignore[attr-defined]

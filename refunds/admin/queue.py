@@ -68,7 +68,6 @@ class CaseList(Desk):
     list_display = ("number", "buyers_name", "shops_name", "amount", "why", "state", "waits_for", "due", "at_once")
     list_display_links = ("number",)
     list_filter = (QueueFilter, ClaimFilter, "status", "lane", "is_complete")
-    sortable_by = ("amount", "due")
     exact_search = (
         "refund_no",
         "order__order_no",
@@ -118,7 +117,7 @@ class CaseList(Desk):
 
     # --- columns
 
-    @admin.display(description="单号", ordering="pk")
+    @admin.display(description="单号")
     def number(self, refund: Refund) -> str:
         return refund.refund_no
 
@@ -156,7 +155,7 @@ class CaseList(Desk):
             '{}<br><small class="desk-quiet">{} {} 认领</small>', who, called(refund.claimed_by), f"{since:%H:%M}"
         )
 
-    @admin.display(description="期限", ordering="promised_by")
+    @admin.display(description="期限")
     def due(self, refund: Refund) -> SafeString | str:
         return deadline(refund.promised_by, _looked_at(refund))
 
