@@ -171,8 +171,9 @@ def _item(
     model = apps.get_model(label)
     address = list_url(model, queue=queue) if queue not in {"", "mine"} else list_url(model)
     item: dict[str, Any] = {"title": title, "icon": icon, "link": address, "active": _is_here(request, address, queue)}
-    if waiting := backlog.of(queue).count if queue in worklist.COUNTED else 0:
-        item |= {"badge": str(waiting), "badge_variant": "danger" if backlog.of(queue).late else "info"}
+    waiting = backlog.of(queue) if queue in worklist.COUNTED else worklist.Waiting()
+    if waiting.count:
+        item |= {"badge": waiting.said, "badge_variant": "danger" if waiting.late else "info"}
     return item
 
 
@@ -196,6 +197,14 @@ class Tile:
     url: str
     hint: str
     share: int  # of the longest tile of its row, in percent
+
+    @property
+    def said(self) -> str:
+        return worklist.said(self.count)
+
+    @property
+    def late_said(self) -> str:
+        return worklist.said(self.late)
 
     @property
     def late_share(self) -> int:

@@ -14,7 +14,7 @@ from django.utils import timezone
 import clock
 from accounts import desk
 from accounts.models import User
-from refunds import lifecycle
+from refunds import lifecycle, worklist
 from tests.desk.conftest import text
 
 pytestmark = pytest.mark.django_db
@@ -111,16 +111,32 @@ def queries(seat, path: str) -> int:
     return len(captured)
 
 
-def test_a_long_table_is_counted_and_leafed_through_only_so_far(sits, operator, reviewed, monkeypatch):
+def test_a_long_table_is_counted_only_so_far(sits, operator, reviewed, monkeypatch):
     for _ in range(3):
         reviewed()
     monkeypatch.setattr(desk, "MOST_COUNTED", 2)
     with CaptureQueriesContext(connection) as captured:
         page = text(sits(operator).get("/admin/refunds/refundevent/"))
-    assert "只列出前 2 条" in page
+    assert "超过 2 条" in page
     counting = [query["sql"] for query in captured if "COUNT(" in query["sql"] and "refundevent" in query["sql"]]
     assert counting
     assert all("LIMIT 3" in sql for sql in counting)
+
+
+def test_what_waits_is_counted_only_so_far(sits, operator, reviewed, monkeypatch):
+    """The sidebar, the tabs and the start page say 2+ of three, and nobody counted the third."""
+    for _ in range(3):
+        reviewed()
+    monkeypatch.setattr(worklist, "MOST_COUNTED", 3)
+    seat = sits(operator)
+    with CaptureQueriesContext(connection) as captured:
+        page = text(seat.get(f"{QUEUE}?queue=review"))
+    (counting,) = [query["sql"] for query in captured if query["sql"].startswith("SELECT (SELECT COUNT(*)")]
+    assert counting.count("LIMIT 3") == counting.count("COUNT(*)") == 2 * len(worklist.COUNTED)
+    assert 'class="desk-count">2+<' in page
+    assert page.count("2+") > 1, "and the sidebar"
+    assert "2+" in text(seat.get("/admin/"))
+    assert worklist.backlog(at=clock.now()).of("review").count == 3
 
 
 def test_the_review_page_shows_claim_and_facts(sits, reviewer, buy, reveal, apply, stranger, client, tmp_path):
