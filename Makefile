@@ -5,7 +5,7 @@ BIN := .venv/bin
 IN_PRODUCTION := $(BIN)/python tests/production.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo doctor test bench bench-scale lighthouse check nightly requirements messages secrets lock clean
+.PHONY: help venv demo doctor test bench bench-scale lighthouse screenshots check nightly requirements messages secrets lock clean
 
 help: ## 列出全部命令 / list all commands
 	@echo "make …"
@@ -38,6 +38,9 @@ bench-scale: venv ## 百万订单时每个列表的数据库时间与查询计�
 
 lighthouse: venv ## 申请退款各页的 Lighthouse 得分，写入 docs/lighthouse.md（需 Node 20）/ Lighthouse on an application's pages
 	$(BIN)/python -m tests.lighthouse
+
+screenshots: venv ## 按角色拍下退款的每一页，写入 docs/screens.md / pictures of every page of a refund, by role
+	$(BIN)/python -m tests.screenshots
 
 check: venv ## 风格、类型、导入方向、迁移、部署检查 / style, types, imports, migrations, deployment
 	$(BIN)/ruff check .
