@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -18,12 +18,12 @@ from accounts.desk import (
     link,
     note_field,
     number_field,
-    page_url,
     staff_act,
     tone_badge,
 )
-from accounts.desk_acts import ActsDesk, key, log, me, when
+from accounts.desk_acts import key, me, when
 from support import complaints, showing
+from support.admin.acts import SupportDesk, found
 from support.models import ComplaintStatus as S
 from support.models import ShopComplaint
 from support.models.complaint import LONGEST_EXTENSION_HOURS
@@ -78,7 +78,7 @@ class DismissForm(ComplaintForm):
 
 
 @admin.register(ShopComplaint)
-class ComplaintDesk(ActsDesk):
+class ComplaintDesk(SupportDesk):
     list_display = ("complaint_no", "shop_link", "state", "due", "causes_shown", "investigator_shown", "opened")
     list_display_links = ("complaint_no",)
     list_filter = ("status",)
@@ -130,33 +130,27 @@ class ComplaintDesk(ActsDesk):
         description="商家会收到通知，并可答复一次；7 天内作结论。",
     )  # fmt: skip
     def investigate(self, request: HttpRequest, form: InvestigateForm, object_id: str) -> str:
-        complaints.investigate(_row(form), by=me(request), at=clock.now())
-        return self._done(request, form, "开始调查投诉", "已开始调查，买家和商家会收到通知。")
+        complaints.investigate(found(form.row), by=me(request), at=clock.now())
+        return self.done(request, found(form.row), "开始调查投诉", "已开始调查，买家和商家会收到通知。")
 
     @staff_act(ExtendForm, title="延长退款审核", submit="延长", icon="more_time", refused_by=REFUSED_BY)
     def extend_review(self, request: HttpRequest, form: ExtendForm, object_id: str) -> str:
         said = form.cleaned_data
         complaints.extend_review(
-            _row(form), hours=said["hours"] or 0, reason=said["reason"], by=me(request), at=clock.now()
+            found(form.row), hours=said["hours"] or 0, reason=said["reason"], by=me(request), at=clock.now()
         )
-        return self._done(
-            request, form, f"因调查延长退款审核 {said['hours']} 小时", "已延长，买家会收到新的时间和理由。"
-        )
+        told = "已延长，买家会收到新的时间和理由。"
+        return self.done(request, found(form.row), f"因调查延长退款审核 {said['hours']} 小时", told)
 
     @staff_act(UpholdForm, title="投诉成立", submit="确认成立", icon="gavel", danger=True, refused_by=REFUSED_BY)
     def uphold(self, request: HttpRequest, form: UpholdForm, object_id: str) -> str:
-        complaints.uphold(_row(form), reason=form.cleaned_data["reason"], by=me(request), at=clock.now())
-        return self._done(request, form, "投诉成立", "已记录，运营管理员会收到通知。")
+        complaints.uphold(found(form.row), reason=form.cleaned_data["reason"], by=me(request), at=clock.now())
+        return self.done(request, found(form.row), "投诉成立", "已记录，运营管理员会收到通知。")
 
     @staff_act(DismissForm, title="投诉不成立", submit="确认不成立", icon="block", refused_by=REFUSED_BY)
     def dismiss(self, request: HttpRequest, form: DismissForm, object_id: str) -> str:
-        complaints.dismiss(_row(form), reason=form.cleaned_data["reason"], by=me(request), at=clock.now())
-        return self._done(request, form, "投诉不成立", "已记录，买家和商家会收到通知。")
-
-    def _done(self, request: HttpRequest, form: ComplaintForm, logged: str, told: str) -> str:
-        log(request, [_row(form)], logged)
-        messages.success(request, told)
-        return page_url(_row(form))
+        complaints.dismiss(found(form.row), reason=form.cleaned_data["reason"], by=me(request), at=clock.now())
+        return self.done(request, found(form.row), "投诉不成立", "已记录，买家和商家会收到通知。")
 
     # --- columns
 
@@ -168,27 +162,10 @@ class ComplaintDesk(ActsDesk):
     def shop_link(self, row: ShopComplaint) -> SafeString | str:
         return link(row.shop)
 
-    @admin.display(description="订单")
-    def order_link(self, row: ShopComplaint) -> SafeString | str:
-        return link(row.order)
-
-    @admin.display(description="退款单")
-    def refund_link(self, row: ShopComplaint) -> SafeString | str:
-        return link(row.refund)
-
     @admin.display(description="事由")
     def causes_shown(self, row: ShopComplaint) -> str:
         return "、".join(showing.complaint(row).causes)
 
-    @admin.display(description="买家")
-    def who(self, row: ShopComplaint) -> str:
-        return row.buyer.shown_name
-
     @admin.display(description="调查人")
     def investigator_shown(self, row: ShopComplaint) -> str:
         return called(row.investigator) if row.investigator else "–"
-
-
-def _row(form: ComplaintForm) -> ShopComplaint:
-    assert form.row  # noqa: S101 - a form without a complaint has refused already
-    return form.row

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -14,10 +14,11 @@ from unfold.widgets import UnfoldAdminSplitDateTimeWidget
 
 import clock
 from accounts import rights
-from accounts.desk import DialogForm, choice_field, link, note_field, page_url, staff_act
-from accounts.desk_acts import ActsDesk, key, log, me, when
+from accounts.desk import DialogForm, choice_field, link, note_field, staff_act
+from accounts.desk_acts import key, me, when
 from orders import talk
 from orders.models import Call, Order
+from support.admin.acts import SupportDesk, found
 from support.models import Talk
 
 
@@ -57,7 +58,7 @@ class CallForm(TalkForm):
 
 
 @admin.register(Talk)
-class TalkDesk(ActsDesk):
+class TalkDesk(SupportDesk):
     """An order looked at for what was said. Whoever sees the order reads it; support speaks."""
 
     list_display = ("order_no", "shop", "placed")
@@ -92,26 +93,18 @@ class TalkDesk(ActsDesk):
         AnswerForm, title="以客服身份留言", submit="发送", icon="chat", refused_by=(talk.CannotSpeak,)
     )  # fmt: skip
     def answer_as_support(self, request: HttpRequest, form: AnswerForm, object_id: str) -> str:
-        return self._done(
-            request, form, talk.answer(_row(form), form.cleaned_data["text"], by=me(request), at=clock.now())
-        )
+        message = talk.answer(found(form.row), form.cleaned_data["text"], by=me(request), at=clock.now())
+        return self._noted(request, form, message)
 
     @staff_act(CallForm, title="记录电话", submit="记入沟通", icon="call", refused_by=(talk.CannotSpeak,))
     def log_call(self, request: HttpRequest, form: CallForm, object_id: str) -> str:
         said = form.cleaned_data
         message = talk.log_call(
-            _row(form), said["text"], call=Call(said["call"]), called_at=said["called_at"], by=me(request),
+            found(form.row), said["text"], call=Call(said["call"]), called_at=said["called_at"], by=me(request),
             at=clock.now(),
         )  # fmt: skip
-        return self._done(request, form, message)
+        return self._noted(request, form, message)
 
-    def _done(self, request: HttpRequest, form: TalkForm, message: Any) -> str:
-        row = _row(form)
-        log(request, [row], f"沟通：{talk.number_of(message)}")
-        messages.success(request, "已记入沟通，买卖双方会收到通知。")
-        return page_url(row)
-
-
-def _row(form: TalkForm) -> Talk:
-    assert form.row  # noqa: S101 - a form without an order has refused already
-    return form.row
+    def _noted(self, request: HttpRequest, form: TalkForm, message: Any) -> str:
+        logged = f"沟通：{talk.number_of(message)}"
+        return self.done(request, found(form.row), logged, "已记入沟通，买卖双方会收到通知。")

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -14,10 +14,11 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 import clock
 from accounts import agents
-from accounts.desk import DialogForm, badge, deadline, link, note_field, page_url, staff_act, tone_badge
-from accounts.desk_acts import ActsDesk, key, log, me, when
+from accounts.desk import DialogForm, badge, deadline, note_field, staff_act, tone_badge
+from accounts.desk_acts import key, me, when
 from orders.talk import CannotSpeak
 from support import people, showing, tickets
+from support.admin.acts import SupportDesk, found
 from support.models import Ticket, Tier
 from support.models import TicketStatus as S
 from support.words import CannotWrite
@@ -106,7 +107,7 @@ class QueueFilter(admin.SimpleListFilter):
 
 
 @admin.register(Ticket)
-class TicketDesk(ActsDesk):
+class TicketDesk(SupportDesk):
     list_display = ("ticket_no", "topic", "state", "due", "with_whom", "agent_no", "order_link", "opened")
     list_display_links = ("ticket_no",)
     list_filter = (QueueFilter, "topic")
@@ -162,29 +163,24 @@ class TicketDesk(ActsDesk):
 
     @staff_act(ClaimForm, title="认领", submit="由我处理", icon="front_hand", refused_by=REFUSED_BY)
     def claim(self, request: HttpRequest, form: ClaimForm, object_id: str) -> str:
-        tickets.claim(_row(form), by=me(request), at=clock.now())
-        return self._done(request, form, "认领工单", "已认领。")
+        tickets.claim(found(form.row), by=me(request), at=clock.now())
+        return self.done(request, found(form.row), "认领工单", "已认领。")
 
     @staff_act(AnswerForm, title="答复", submit="发送答复", icon="chat", refused_by=REFUSED_BY)
     def answer(self, request: HttpRequest, form: AnswerForm, object_id: str) -> str:
-        tickets.answer(_row(form), form.cleaned_data["text"], by=me(request), at=clock.now())
-        return self._done(request, form, "答复工单", "已答复，买家会收到通知。")
+        tickets.answer(found(form.row), form.cleaned_data["text"], by=me(request), at=clock.now())
+        return self.done(request, found(form.row), "答复工单", "已答复，买家会收到通知。")
 
     @staff_act(HandOverForm, title="转交", submit="转交", icon="swap_horiz", refused_by=REFUSED_BY)
     def hand_over(self, request: HttpRequest, form: HandOverForm, object_id: str) -> str:
         said = form.cleaned_data
-        tickets.hand_over(_row(form), to=said["agent"], note=said["note"], by=me(request), at=clock.now())
-        return self._done(request, form, f"转交工单给工号 {said['agent']}", "已转交，对方会收到通知。")
+        tickets.hand_over(found(form.row), to=said["agent"], note=said["note"], by=me(request), at=clock.now())
+        return self.done(request, found(form.row), f"转交工单给工号 {said['agent']}", "已转交，对方会收到通知。")
 
     @staff_act(CloseForm, title="关闭", submit="关闭工单", icon="task_alt", refused_by=REFUSED_BY)
     def close_with_words(self, request: HttpRequest, form: CloseForm, object_id: str) -> str:
-        tickets.close(_row(form), form.cleaned_data["words"], by=me(request), at=clock.now())
-        return self._done(request, form, "关闭工单", "已关闭，买家会收到通知。")
-
-    def _done(self, request: HttpRequest, form: TicketForm, logged: str, told: str) -> str:
-        log(request, [_row(form)], logged)
-        messages.success(request, told)
-        return page_url(_row(form))
+        tickets.close(found(form.row), form.cleaned_data["words"], by=me(request), at=clock.now())
+        return self.done(request, found(form.row), "关闭工单", "已关闭，买家会收到通知。")
 
     # --- columns
 
@@ -200,20 +196,3 @@ class TicketDesk(ActsDesk):
     @admin.display(description="经手工号")
     def agent_no(self, row: Ticket) -> str:
         return str(agents.number_of(row.agent_id)) if row.agent_id else "–"
-
-    @admin.display(description="订单")
-    def order_link(self, row: Ticket) -> SafeString | str:
-        return link(row.order)
-
-    @admin.display(description="退款单")
-    def refund_link(self, row: Ticket) -> SafeString | str:
-        return link(row.refund)
-
-    @admin.display(description="买家")
-    def who(self, row: Ticket) -> str:
-        return row.buyer.shown_name
-
-
-def _row(form: TicketForm) -> Ticket:
-    assert form.row  # noqa: S101 - a form without a ticket has refused already
-    return form.row
