@@ -132,10 +132,13 @@ def left_of(rows: Sequence[Cancellation]) -> dict[int, list[Refundable]]:
     return left
 
 
-def preview(order: Order, application: Application, *, at: datetime) -> Preview:
+def preview(
+    order: Order, application: Application, *, at: datetime, refundable: Sequence[Refundable] | None = None
+) -> Preview:
     """What the pre-check would say now, before anything is submitted: same rules, same sentences. Raises StepRefused
-    where submitting would: a reason that does not fit, or a balance that there is not, is refused here too."""
-    refundable = chosen_of(refundable_lines(order), application)
+    where submitting would: a reason that does not fit, or a balance that there is not, is refused here too.
+    ``refundable``: what is left of the order, where it was looked up already."""
+    refundable = chosen_of(refundable_lines(order) if refundable is None else refundable, application)
     check_reason(order.policy, application.reason, refundable)
     check_destination(order, application)
     left_fen = sum(item.amount_fen for item in refundable)

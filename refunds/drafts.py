@@ -6,7 +6,7 @@ Whoever changes one holds its row, which is locked before anything else is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -150,17 +150,17 @@ def application(draft: RefundDraft, *, device_key: bytes | None = None) -> Appli
     )
 
 
-def gap(order: Order, draft: RefundDraft | None) -> Gap | None:
-    """The first thing that is missing, or no longer true of the order; None: it can be sent."""
-    refundable = applying.refundable_lines(order)
+def gap(order: Order, asked: Application | None, refundable: Sequence[Refundable]) -> Gap | None:
+    """The first thing that is missing, or no longer true of the order; None: it can be sent. ``asked``: what the draft
+    asks for, if there is one; ``refundable``: what is left of the order."""
     payment = applying.paid_payment(order)
     most_fen = min(sum(item.amount_fen for item in refundable), payment.refundable_fen if payment else 0)
     if most_fen <= 0:
         return Gap("", _("这张订单的款项已全部退回或正在退回。"), is_news=True)
-    if draft is None or not draft.answers.get("reason"):
+    if asked is None or not asked.reason:
         return Gap("reason", _("请选择退款原因。"))
     try:
-        _check(order, application(draft), refundable, most_fen)
+        _check(order, asked, refundable, most_fen)
     except StepRefused as refusal:
         return Gap(MENDED_AT[refusal.code], str(refusal), is_news=refusal.code != "description_missing")
     return None
@@ -230,7 +230,7 @@ def _line_ids(draft: RefundDraft) -> list[int] | None:
     return [by_position.get(position, 0) for position in positions]
 
 
-def _check(order: Order, asked: Application, refundable: list[Refundable], most_fen: int) -> None:
+def _check(order: Order, asked: Application, refundable: Sequence[Refundable], most_fen: int) -> None:
     """As submitting will, in the order of the steps. Raises StepRefused."""
     applying.check_listed(asked.reason)
     chosen = applying.chosen_of(refundable, asked)

@@ -62,6 +62,11 @@ class RefundEntry:
 
 
 def refund_entry(order: Order, *, at: datetime) -> RefundEntry:
+    return shut(order, applying.refundable_lines(order)) or unnamed(order, at=at)
+
+
+def shut(order: Order, refundable: Sequence[Refundable]) -> RefundEntry | None:
+    """Why there is nothing to ask for, whatever the reason would be; None: there is. ``refundable``: what is left."""
     running = next((refund for refund in order.refunds.all() if refund.status in Status.active()), None)
     if running:
         return RefundEntry(False, _("已有进行中的退款，请在那里继续"), running)
@@ -71,8 +76,13 @@ def refund_entry(order: Order, *, at: datetime) -> RefundEntry:
         return RefundEntry(False, _("订单没有成功的付款，无款可退"))
     if order.cancellations.filter(heard_at=None).exists():  # S4-3: seconds, as a rule
         return RefundEntry(False, _("取消部分的退款正在自动发起，无需申请"))
-    if not applying.refundable_lines(order):
+    if not refundable:
         return RefundEntry(False, _("这张订单的款项已全部退回或正在退回"))
+    return None
+
+
+def unnamed(order: Order, *, at: datetime) -> RefundEntry:
+    """What the pre-check says of the goods before a reason is named."""
     seen = applying.preview(order, Application(reason=""), at=at)
     return RefundEntry(seen.verdict.step != "turn_down", in_language(seen.verdict), seen=seen)
 

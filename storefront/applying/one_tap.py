@@ -42,7 +42,7 @@ def take_one_tap(request: SignedIn, writing: Writing) -> HttpResponse:
     facts = {
         "order": order,
         "reason": case.reason_title(offer.reason),
-        "sums": sums(offer.seen, applying.refundable_lines(order)),
+        "sums": sums(offer.seen, writing.refundable),
         "verdict": weighed(offer.seen.verdict, offer.seen),
         "payment": applying.paid_payment(order),
         "amount": offer.seen.amounts.refund_fen,

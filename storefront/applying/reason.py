@@ -24,7 +24,7 @@ from storefront.applying.way import Writing, go_on, page, step, weighed
 
 @step
 def choose_reason(request: SignedIn, writing: Writing) -> HttpResponse:
-    order, refundable = writing.order, applying.refundable_lines(writing.order)
+    order, refundable = writing.order, writing.refundable
     form = ReasonForm(
         request.POST if request.method == "POST" else None,
         policy=order.policy, refundable=refundable, initial=_said_before(writing),

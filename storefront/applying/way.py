@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any
 
 from django.contrib import messages
@@ -41,24 +41,38 @@ Step = Callable[..., HttpResponseBase]
 
 @dataclass
 class Writing:
-    """An order whose application is being written."""
+    """An order whose application is being written. ``refundable``: what is left of it; what was seen once is seen."""
 
     order: Order
     at: datetime
-    entry: RefundEntry
+    refundable: Sequence[Refundable]
     draft: RefundDraft | None
     device_key: bytes | None
+    _asked: tuple[RefundDraft, Application] | None = None
+    _seen: list[tuple[Application, Preview]] = field(default_factory=list)
 
     @property
     def answers(self) -> dict[str, Any]:
         return self.draft.answers if self.draft else {}
 
+    @cached_property
+    def entry(self) -> RefundEntry:
+        return reading.unnamed(self.order, at=self.at)
+
     @property
     def asked(self) -> Application:
-        return drafts.application(self.draft, device_key=self.device_key) if self.draft else Application(reason="")
+        """Read again when the draft was."""
+        if self.draft is None:
+            return Application(reason="")
+        if self._asked is None or self._asked[0] is not self.draft:
+            self._asked = (self.draft, drafts.application(self.draft, device_key=self.device_key))
+        return self._asked[1]
 
     def keep(self, answers: dict[str, Any]) -> None:
         self.draft = drafts.keep(self.order, answers, at=self.at)
+
+    def gap(self) -> drafts.Gap | None:
+        return drafts.gap(self.order, self.asked if self.draft else None, self.refundable)
 
     def preview(self, **otherwise: Any) -> Preview:
         """What the pre-check would say of what is asked so far, or of all that is left where the amount is wrong."""
@@ -66,13 +80,17 @@ class Writing:
         left_fen = sum(item.amount_fen for item in self.chosen())
         if asked.amount_fen is not None and not 0 < asked.amount_fen <= left_fen:
             asked = replace(asked, amount_fen=None)
-        return applying.preview(self.order, asked, at=self.at)
+        for before, seen in self._seen:
+            if before == asked:
+                return seen
+        seen = applying.preview(self.order, asked, at=self.at, refundable=self.refundable)
+        self._seen.append((asked, seen))
+        return seen
 
     def chosen(self) -> list[Refundable]:
         """What is asked about, of what is still to be had."""
         positions = self.answers.get("lines")
-        refundable = applying.refundable_lines(self.order)
-        return [item for item in refundable if positions is None or item.line.position in positions]
+        return [item for item in self.refundable if positions is None or item.line.position in positions]
 
 
 def step(view: Step) -> Step:
@@ -84,15 +102,13 @@ def step(view: Step) -> Step:
     def opened(request: SignedIn, order_no: str, **named: Any) -> HttpResponseBase:
         order = reading.order_of(request.user, order_no)
         at = clock.now()
-        entry = reading.refund_entry(order, at=at)
-        if entry.running:
-            messages.info(request, entry.reason)
-            return redirect("storefront:refund", entry.running.refund_no)
-        if entry.verdict is None:  # unpaid, or nothing left of it
-            messages.info(request, entry.reason)
-            return redirect("storefront:order", order_no)
+        refundable = applying.refundable_lines(order)
+        if shut := reading.shut(order, refundable):  # a case is running, unpaid, or nothing left of it
+            messages.info(request, shut.reason)
+            place, number = ("refund", shut.running.refund_no) if shut.running else ("order", order_no)
+            return redirect(f"storefront:{place}", number)
         try:
-            return view(request, Writing(order, at, entry, drafts.of(order), key_of(request)), **named)
+            return view(request, Writing(order, at, refundable, drafts.of(order), key_of(request)), **named)
         except StepRefused as refusal:  # the order changed between two looks at it
             messages.error(request, str(refusal))
             return redirect("storefront:order", order_no)
@@ -102,7 +118,7 @@ def step(view: Step) -> Step:
 
 def go_on(request: SignedIn, writing: Writing, here: str) -> HttpResponse:
     """To the next step that has something to ask; from a change, back to the answers."""
-    gap = drafts.gap(writing.order, writing.draft)
+    gap = writing.gap()
     if gap and gap.step == "reason":
         return redirect(PLACES["reason"], writing.order.order_no)
     way = _way(writing)
@@ -127,7 +143,7 @@ def _way(writing: Writing) -> list[str]:
 
 def led_back(request: SignedIn, writing: Writing, here: str) -> HttpResponse | None:
     """Where something before this step is missing, or is no longer true of the order: there, with a clear word."""
-    gap = drafts.gap(writing.order, writing.draft)
+    gap = writing.gap()
     if gap is None:
         return None
     if not gap.step:

@@ -42,6 +42,11 @@ def add(order: Any, slot: str = "redeem_error", number: int = 0) -> DraftImage:
     return drafts.add_image(order, slot=slot, image=painted(number), at=clock.now())
 
 
+def gap_of(order: Any) -> drafts.Gap | None:
+    draft = drafts.of(order)
+    return drafts.gap(order, drafts.application(draft) if draft else None, applying.refundable_lines(order))
+
+
 def send(order: Any, **how: Any) -> Refund:
     return drafts.submit(order, by=order.buyer, at=clock.now(), **how)
 
@@ -52,7 +57,7 @@ def test_a_draft_is_written_step_by_step_and_becomes_a_refund(buy):
     keep(order, **SAID)
     image = add(order)
     keep(order, amount_fen=5000, contact="138", destination="original")
-    assert drafts.gap(order, drafts.of(order)) is None
+    assert gap_of(order) is None
     refund = send(order, device_key=b"k" * 32)
     assert (refund.amount_fen, refund.reason, refund.contact) == (5000, "invalid_code", "138")
     assert bytes(refund.device_key) == b"k" * 32
@@ -67,7 +72,7 @@ def test_what_the_steps_lack_is_named_in_their_order(buy):
     order = buy(price_fen=8800)
 
     def missing() -> str:
-        gap = drafts.gap(order, drafts.of(order))
+        gap = gap_of(order)
         return gap.step if gap else "nothing"
 
     assert missing() == "reason"
@@ -112,7 +117,7 @@ def test_units_that_went_back_meanwhile_are_said_and_nothing_is_lost(buy, drain)
     first = order.lines.get(position=1)
     applying.submit(order, applying.Application("changed_mind", line_ids=[first.pk]), by=order.buyer, at=clock.now())
     drain()
-    gap = drafts.gap(order, drafts.of(order))
+    gap = gap_of(order)
     assert (gap.step, gap.is_news) == ("reason", True)
     assert "已退款或正在退款" in gap.sentence
     with pytest.raises(StepRefused):
@@ -127,9 +132,9 @@ def test_units_that_went_back_meanwhile_are_said_and_nothing_is_lost(buy, drain)
 def test_a_reason_that_no_longer_fits_leads_back_to_the_reasons(buy):
     order = buy(price_fen=3000)
     keep(order, reason="changed_mind")
-    assert drafts.gap(order, drafts.of(order)) is None
+    assert gap_of(order) is None
     delivery.reveal(order.lines.get(), viewer=Viewer(order.buyer, None, ""), at=clock.now())
-    gap = drafts.gap(order, drafts.of(order))
+    gap = gap_of(order)
     assert (gap.step, gap.is_news) == ("reason", True)
     assert "不适用“不想要了" in gap.sentence
 
@@ -142,7 +147,7 @@ def test_a_policy_published_meanwhile_does_not_reach_the_draft(buy, make_product
     later.reasons = [row for row in later.reasons if row["reason"] in {"other", "undelivered"}]
     later.published_at = clock.now()
     later.save()
-    assert drafts.gap(order, drafts.of(order)) is None
+    assert gap_of(order) is None
     assert send(order).order.policy_id == order.policy_id != later.pk
 
 

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 import clock
 from orders import delivery
@@ -166,6 +168,16 @@ def test_what_another_tab_changed_is_shown_again_before_it_is_sent(shopper, buy)
     assert not Refund.objects.exists()
     assert shopper.post(place_of(order, "check/"), {"seen": "?"}).status_code == 302
     assert not Refund.objects.exists()
+
+
+def test_the_answers_are_weighed_once_to_be_shown(shopper, buy):
+    """The pre-check's answer, the sums and the number of steps are of one look at our records."""
+    order = buy(price_fen=8800)
+    shopper.post(place_of(order), {"reason": "changed_mind"})
+    with CaptureQueriesContext(connection) as queries:
+        assert "预审" in words(shopper.get(place_of(order, "check/")))
+    looks = [query["sql"] for query in queries if "refunds_expressoptin" in query["sql"]]
+    assert len(looks) == 1
 
 
 def test_sending_twice_leads_to_the_same_case(shopper, buy):
