@@ -12,6 +12,7 @@ from django.db import connections
 from django.urls import reverse
 from playwright.sync_api import expect
 
+from accounts.desk import Desk
 from refunds.models import Status
 
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright's own loop runs in the thread in which the tests query
@@ -135,6 +136,25 @@ def test_the_desk_is_accessible(scheme, sit_down, reviewer, finance, reviewed, a
     page.get_by_role("button", name="放款").click()
     expect(page.get_by_role("dialog")).to_be_focused()
     assert violations(page) == []
+
+
+def test_start_chain_and_leaves_suit_a_phone_too(sit_down, operator, reviewed, monkeypatch):
+    """The start page, the check of a chain, and the end of a list with its links: by axe, and no wider than the
+    screen."""
+    monkeypatch.setattr(Desk, "list_per_page", 1)
+    first, _ = reviewed(), reviewed()
+    page = sit_down(operator)
+    chain = f"{reverse('admin:refunds_refundevent_chain')}?q={first.refund_no}&check=1"
+    for address in ("/admin/", chain, "/admin/refunds/refund/?queue=review"):
+        page.goto(address)
+        for size in ({"width": 1280, "height": 800}, {"width": 375, "height": 812}):
+            page.set_viewport_size(size)
+            assert violations(page) == [], (address, size)
+            assert not page.evaluate("document.documentElement.scrollWidth > window.innerWidth"), (address, size)
+    page.get_by_role("link", name="末页").click()
+    expect(page.get_by_role("link", name="上一页")).to_be_visible()
+    page.get_by_role("link", name="首页", exact=True).click()
+    expect(page.get_by_role("row", name=first.refund_no)).to_be_visible()
 
 
 def violations(page: Any) -> list[str]:
