@@ -27,7 +27,7 @@ from rest_framework.views import APIView
 import clock
 from api.door import Door, DoorSchema, PageQuery, Problems, Strict, newest_first
 from api.errors import MEDIA_TYPE, Problem
-from api.refunds import REASON_CHOICES, LineOfRefund
+from api.refund_shapes import REASON_CHOICES, LineOfRefund
 from integrations import keys
 from integrations.models import Scope, ShopKey
 from orders.models import Order, OrderLine
