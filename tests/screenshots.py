@@ -199,8 +199,8 @@ def _keep(png: bytes, name: str) -> None:
     if folder := os.environ.get("PNG"):
         picture.save(Path(folder) / f"{name}.png")
     else:
-        few = picture.quantize(COLORS, dither=Image.Dither.NONE).convert("RGB")
-        few.save(FOLDER / f"{name}.webp", lossless=True, quality=100, method=6)
+        few = picture.quantize(COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)  # a small red is kept, too
+        few.convert("RGB").save(FOLDER / f"{name}.webp", lossless=True, quality=80, method=4)
 
 
 # --- the book ---------------------------------------------------------------------------------------------------------
