@@ -22,7 +22,10 @@ __all__ = ["world"]
 READERS = ["owner", "merchant", "reviewer", "finance", "operator"]
 FOR_EACH = {"admin:refunds_refund_change", "admin:refunds_refund_changelist", "admin:index"}
 #: The browser's own viewer of pictures is what their sandbox stops.
-PICTURES = {"storefront:report_image", "storefront:apply_picture", "storefront:evidence", "portal:document"}
+PICTURES = {
+    "storefront:report_image", "storefront:apply_picture", "storefront:evidence", "storefront:support_picture",
+    "portal:document",
+}  # fmt: skip
 #: What a payload would call if it ran; and the policy says what it had to stop.
 WATCH = """
 window.pwn = () => console.error('a payload ran');

@@ -91,8 +91,9 @@ def test_a_rejection_shows_the_buyers_words_while_they_are_written(sit_down, rev
         assert page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('#dialog')")
     dialog.get_by_role("button", name="确认驳回").click()
     dialog.get_by_text("请填写，不能为空。").wait_for()
-    dialog.get_by_label("驳回理由").fill("兑换记录显示已使用")
-    dialog.get_by_text(f"退款 {refund.refund_no} 未通过：兑换记录显示已使用").wait_for()
+    dialog.get_by_label("驳回依据").select_option("not_so")
+    dialog.get_by_label("驳回理由").fill("发卡方记录显示可正常兑换")
+    dialog.get_by_text(f"退款 {refund.refund_no} 未通过：发卡方记录显示可正常兑换").wait_for()
     dialog.get_by_role("button", name="确认驳回").click()
     page.get_by_text("已驳回，理由已告知买家").wait_for()
     refund.refresh_from_db()
@@ -105,7 +106,7 @@ def test_ticked_cases_are_released_together(sit_down, finance, approved):
     page.goto("/admin/refunds/refund/")
     for refund in refunds[:2]:
         page.get_by_role("row", name=refund.refund_no).get_by_role("checkbox").check()
-    page.get_by_role("button", name="放款").click()
+    page.get_by_role("button", name="放款", exact=True).click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("¥154.00").wait_for()
     dialog.get_by_role("button", name="确认放款").click()
@@ -133,7 +134,7 @@ def test_the_desk_is_accessible(scheme, sit_down, reviewer, finance, reviewed, a
     page.goto("/admin/refunds/refund/")
     page.get_by_role("row", name=to_release.refund_no).get_by_role("checkbox").check()
     assert violations(page) == []
-    page.get_by_role("button", name="放款").click()
+    page.get_by_role("button", name="放款", exact=True).click()
     expect(page.get_by_role("dialog")).to_be_focused()
     assert violations(page) == []
 

@@ -1,4 +1,4 @@
-"""People at their browsers: a buyer on the phone, support and finance at the desk. They see pages, no tables."""
+"""People at their browsers: a buyer on the phone, a shop, support and finance at the desk. They see no tables."""
 
 from __future__ import annotations
 
@@ -107,22 +107,40 @@ class Buyer(Person):
         raise AssertionError(f"the page never said {words!r}: {self.page.inner_text('main')}")
 
 
+class Merchant(Person):
+    def answer(self, refund: str, link: str, words: str, button: str) -> None:
+        """From the list of claims to the case, to the page of this answer, and sent."""
+        self.page.goto(f"{self.shop}/shop/refunds/")
+        self.page.locator(f"a[href*='{_number(refund)}']").first.click()
+        self.page.get_by_role("link", name=link).click()
+        self.page.get_by_role("textbox").fill(words)
+        self.page.get_by_role("button", name=button).click()
+        expect(self.page.get_by_text("已提交平台审核。")).to_be_visible()
+
+
 class Staff(Person):
     def open_case(self, refund: str) -> None:
         """Find the case by its number, as one would who was given it on the phone."""
-        number = urlsplit(refund).path.split("/")[2]
+        number = _number(refund)
         self.page.goto(f"{self.shop}/admin/refunds/refund/?queue=all&q={number}")
         self.page.locator("tbody a[href*='/change/']").first.click()
         expect(self.page.get_by_text(number).first).to_be_visible()
 
-    def decide(self, button: str, note: str = "") -> None:
-        """Press a button of the decision bar, fill the dialog, confirm."""
+    def decide(self, button: str, note: str = "", ground: str = "") -> None:
+        """Press a button of the decision bar, fill the dialog, confirm. ``ground``: on what a refusal rests."""
         self.page.get_by_role("button", name=button, exact=True).click()
         dialog = self.page.get_by_role("dialog")
+        if ground:
+            dialog.get_by_label("驳回依据").select_option(label=ground)
         if note:
             dialog.get_by_role("textbox").fill(note)
         dialog.locator("button[type=submit]").click()
         expect(dialog).not_to_be_visible()
+
+
+def _number(refund: str) -> str:
+    """From the address of the case's page."""
+    return urlsplit(refund).path.split("/")[2]
 
 
 def screenshot_of_an_error(folder: Path) -> Path:
