@@ -23,6 +23,7 @@ app.conf.beat_schedule = {
     "sweep notices": {"task": "notices.sweep", "schedule": 5.0, "options": {"expires": 10}},
     # The first one after midnight publishes yesterday; the others catch up what it could not do.
     "publish roots": {"task": "records.publish", "schedule": crontab(minute="30"), "options": {"expires": 3000}},
+    "fold balances": {"task": "ledger.fold", "schedule": crontab(minute="15"), "options": {"expires": 3000}},
     "sweep shops": {"task": "shops.sweep", "schedule": 10.0, "options": {"expires": 30}},
     "count shops": {"task": "refunds.figures", "schedule": 300.0, "options": {"expires": 300}},  # each once an hour
     "try policies": {"task": "refunds.simulate", "schedule": 10.0, "options": {"expires": 10}},

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import pgtrigger
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from append_only import append_only
 from money import yuan
 
+LOCK = 20_260_722  # advisory; shared by whoever writes entries, alone for whoever folds them
+
 
 class AccountKind(models.TextChoices):
-    CHANNEL = "channel", _("渠道资金")  # what the channel holds for us
-    SHOP = "shop", _("店铺货款")  # what we owe a shop
+    """The chart of accounts. Its code is ``kind:whose``; what each holds: docs/decisions/0022-chart-of-accounts.md."""
+
+    CHANNEL = "channel", _("渠道资金")  # what a channel holds for us
+    BANK = "bank", _("银行存款")  # what a transfer by hand moved
+    ADVANCE = "advance", _("垫付")  # what a shop owes us, because we paid its buyers first
+    SHOP = "shop", _("待结算货款")  # what we owe a shop, while its buyers may still ask for it back
+    AVAILABLE = "available", _("可提现货款")
+    HELD = "held", _("冻结货款")  # a case asks for it
+    RESERVE = "reserve", _("保证金")
     SURPLUS = "surplus", _("多收待退")  # paid twice, or after the order was canceled
     BALANCE = "balance", _("买家余额")  # what we owe a buyer
+    FEES = "fees", _("手续费收入")
+    COMPENSATION = "compensation", _("平台赔付")  # what the platform bore itself
+    SUSPENSE = "suspense", _("待查")  # a difference with a channel that nobody has explained yet
 
 
 class Account(models.Model):
@@ -27,6 +39,14 @@ class Account(models.Model):
     class Meta:
         verbose_name = _("账户")
         verbose_name_plural = _("账户")
+        constraints = [
+            models.CheckConstraint(name="account_kind_is_listed", condition=Q(kind__in=AccountKind.values)),
+            models.CheckConstraint(name="account_code_names_whose", condition=Q(code__regex=r"^[a-z]+:[a-z0-9-]+$")),
+            models.CheckConstraint(
+                name="account_code_begins_with_its_kind",
+                condition=Q(code__startswith=models.functions.Concat(F("kind"), models.Value(":"))),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.code
@@ -39,6 +59,10 @@ class Posting(models.Model):
         _("凭据"), max_length=80, unique=True
     )  # payment:P…, refund:P…R01, refund_returned:…, credit:R…
     posted_at = models.DateTimeField(_("记账时间"))
+    # A mistake stays written; what undoes it names it, and nothing is undone twice.
+    reverses = models.OneToOneField(
+        "self", models.PROTECT, null=True, blank=True, related_name="reversed_by", verbose_name=_("冲销")
+    )
 
     class Meta:
         verbose_name = _("记账")
@@ -69,8 +93,17 @@ class Entry(models.Model):
             models.CheckConstraint(name="entry_amount_is_positive", condition=Q(amount_fen__gt=0)),
             models.CheckConstraint(name="entry_side_is_listed", condition=Q(side__in=Side.values)),
         ]
+        indexes = [models.Index(name="entry_of_account", fields=["account", "id"])]
         triggers = [
             *append_only("entries_are_append_only"),
+            # Before the first number is taken: a fold that waits for all writers misses none (Checkpoint).
+            pgtrigger.Trigger(
+                name="entries_are_seen_by_the_fold",
+                level=pgtrigger.Statement,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                func=f"PERFORM pg_advisory_xact_lock_shared({LOCK}); RETURN NULL;",
+            ),
             pgtrigger.Trigger(
                 name="posting_sums_to_zero",
                 when=pgtrigger.After,
@@ -88,3 +121,30 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return f"{Side(self.side).label} {yuan(self.amount_fen)}"
+
+
+class Checkpoint(models.Model):
+    """余额快照: what an account held up to and with one entry, so that a balance is never folded from the beginning.
+
+    Rows are added, never changed; each can be computed again from the entries, and the invariants do.
+    """
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="checkpoints", verbose_name=_("账户"))
+    up_to = models.BigIntegerField(_("至分录"))  # an entry's number; of this account or of any other
+    debit_fen = models.BigIntegerField(_("借方合计（分）"))
+    credit_fen = models.BigIntegerField(_("贷方合计（分）"))
+    made_at = models.DateTimeField(_("时间"))
+
+    class Meta:
+        verbose_name = _("余额快照")
+        verbose_name_plural = _("余额快照")
+        constraints = [
+            models.UniqueConstraint(name="one_checkpoint_per_account_and_entry", fields=["account", "up_to"]),
+            models.CheckConstraint(
+                name="checkpoint_sums_are_no_less_than_nothing", condition=Q(debit_fen__gte=0, credit_fen__gte=0)
+            ),
+        ]
+        triggers = append_only("checkpoints_are_append_only")
+
+    def __str__(self) -> str:
+        return f"{self.account_id} ≤ {self.up_to}"

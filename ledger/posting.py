@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,10 @@ from ledger.models import Account, AccountKind, Entry, Posting, Side
 
 @dataclass(frozen=True)
 class Transfer:
-    """``amount_fen`` moves: ``debit`` account is debited, ``credit`` account is credited. Accounts are codes."""
+    """``amount_fen`` moves: ``debit`` account is debited, ``credit`` account is credited. Accounts are codes.
+
+    Transfers of one call that share their ``ref`` are one posting.
+    """
 
     ref: str
     debit: str
@@ -24,12 +27,36 @@ def post(transfers: Sequence[Transfer], *, at: datetime) -> None:
     if not transfers:
         return
     accounts = _accounts({code for transfer in transfers for code in (transfer.debit, transfer.credit)})
-    postings = Posting.objects.bulk_create([Posting(ref=transfer.ref, posted_at=at) for transfer in transfers])
+    refs = dict.fromkeys(transfer.ref for transfer in transfers)
+    rows = Posting.objects.bulk_create([Posting(ref=ref, posted_at=at) for ref in refs])
+    postings = dict(zip(refs, rows, strict=True))
     Entry.objects.bulk_create(
-        Entry(posting=posting, account=accounts[code], side=side, amount_fen=transfer.amount_fen)
-        for posting, transfer in zip(postings, transfers, strict=True)
-        for code, side in ((transfer.debit, Side.DEBIT), (transfer.credit, Side.CREDIT))
+        Entry(posting=postings[each.ref], account=accounts[code], side=side, amount_fen=each.amount_fen)
+        for each in transfers
+        for code, side in ((each.debit, Side.DEBIT), (each.credit, Side.CREDIT))
     )
+
+
+def reverse(refs: Mapping[str, str], *, at: datetime) -> None:
+    """冲销: {what was posted: the new posting's ref}. The same entries on the other side; the old ones stay.
+
+    Raises Posting.DoesNotExist. Reversing a posting twice is refused by the database (IntegrityError).
+    """
+    undone = {row.ref: row for row in Posting.objects.filter(ref__in=refs).prefetch_related("entries")}
+    if missing := sorted(refs.keys() - undone.keys()):
+        raise Posting.DoesNotExist(f"reverse: nothing was posted as {missing[0]}")
+    rows = [Posting(ref=new, posted_at=at, reverses=undone[old]) for old, new in refs.items()]
+    Entry.objects.bulk_create(
+        Entry(posting=posting, account_id=entry.account_id, side=_OTHER[Side(entry.side)], amount_fen=entry.amount_fen)
+        for posting in Posting.objects.bulk_create(rows)
+        for entry in undone[posting.reverses.ref].entries.all()  # type: ignore[union-attr]
+    )
+
+
+_OTHER = {Side.DEBIT: Side.CREDIT, Side.CREDIT: Side.DEBIT}
+
+
+# --- accounts ---------------------------------------------------------------------------------------------------------
 
 
 def channel_account(code: str) -> str:
@@ -40,12 +67,37 @@ def shop_account(shop_id: int) -> str:
     return f"{AccountKind.SHOP}:{shop_id}"
 
 
+def available_account(shop_id: int) -> str:
+    return f"{AccountKind.AVAILABLE}:{shop_id}"
+
+
+def held_account(shop_id: int) -> str:
+    return f"{AccountKind.HELD}:{shop_id}"
+
+
+def reserve_account(shop_id: int) -> str:
+    return f"{AccountKind.RESERVE}:{shop_id}"
+
+
+def advance_account(shop_id: int) -> str:
+    return f"{AccountKind.ADVANCE}:{shop_id}"
+
+
 def surplus_account(code: str) -> str:
     return f"{AccountKind.SURPLUS}:{code}"
 
 
 def balance_account(user_id: int) -> str:
     return f"{AccountKind.BALANCE}:{user_id}"
+
+
+def suspense_account(code: str) -> str:
+    return f"{AccountKind.SUSPENSE}:{code}"
+
+
+BANK = f"{AccountKind.BANK}:platform"
+FEES = f"{AccountKind.FEES}:platform"
+COMPENSATION = f"{AccountKind.COMPENSATION}:platform"
 
 
 def _accounts(codes: set[str]) -> dict[str, Account]:

@@ -54,6 +54,6 @@ def credit(credits: Sequence[Credit], *, at: datetime) -> None:
 
 
 def _transfer(payment: Payment, credit: Credit) -> Transfer:
-    """From what we owe the shop to what we owe the buyer."""
-    shop, buyer = posting.shop_account(payment.order.shop_id), posting.balance_account(credit.user_id)
-    return Transfer(f"credit:{credit.ref}", debit=shop, credit=buyer, amount_fen=credit.amount_fen)
+    """From what is held of the shop's money to what we owe the buyer."""
+    held, buyer = posting.held_account(payment.order.shop_id), posting.balance_account(credit.user_id)
+    return Transfer(f"credit:{credit.ref}", debit=held, credit=buyer, amount_fen=credit.amount_fen)

@@ -162,7 +162,7 @@ def _transfer(attempt: RefundAttempt, ref: str, *, back: bool = False) -> Transf
     owner = (
         posting.surplus_account(payment.account.code)
         if payment.is_surplus
-        else posting.shop_account(payment.order.shop_id)
+        else posting.held_account(payment.order.shop_id)
     )
     channel = posting.channel_account(payment.account.code)
     debit, credit = (channel, owner) if back else (owner, channel)

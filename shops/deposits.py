@@ -9,6 +9,9 @@ from django.db.models import QuerySet, Sum
 
 from accounts.models import User
 from accounts.rights import may as staff_may
+from ledger import posting
+from ledger.posting import Transfer
+from shops import money
 from shops.models import DepositEntry, Shop
 
 
@@ -29,11 +32,11 @@ def record(shop: Shop, *, amount_fen: int, voucher: str, note: str, by: User, at
             raise CannotRecord("不能登记自己店铺的保证金，请由别的财务登记。")
         if not amount_fen or not voucher.strip():
             raise CannotRecord("请填写金额和凭证号。")
-        if held_fen(locked) + amount_fen < 0:
+        if min(held_fen(locked), money.hold([locked.pk])[locked.pk].reserve_fen) + amount_fen < 0:
             raise CannotRecord("退还或扣除不能超过店铺现有的保证金。")
         try:
             with transaction.atomic():
-                return DepositEntry.objects.create(
+                row = DepositEntry.objects.create(
                     shop=locked,
                     amount_fen=amount_fen,
                     voucher=voucher.strip(),
@@ -41,8 +44,17 @@ def record(shop: Shop, *, amount_fen: int, voucher: str, note: str, by: User, at
                     recorded_by=by,
                     at=at,
                 )
+                posting.post([_transfer(row)], at=at)
+                return row
         except IntegrityError:
             raise CannotRecord("这张凭证已经登记过。") from None
+
+
+def _transfer(row: DepositEntry) -> Transfer:
+    """From our bank to what the shop has laid down, or back."""
+    reserve = posting.reserve_account(row.shop_id)
+    debit, credit = (posting.BANK, reserve) if row.amount_fen > 0 else (reserve, posting.BANK)
+    return Transfer(f"deposit:{row.pk}", debit=debit, credit=credit, amount_fen=abs(row.amount_fen))
 
 
 def held_fen(shop: Shop) -> int:

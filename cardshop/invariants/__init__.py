@@ -37,6 +37,12 @@ from cardshop.invariants.money import (
     refunds_fit_payments,
 )
 from cardshop.invariants.record import append_only_tables_are_guarded, chains_verify, rows_are_what_their_events_say
+from cardshop.invariants.shops import (
+    checkpoints_are_what_was_posted,
+    fees_were_earned,
+    held_money_belongs_to_cases,
+    shops_are_never_below_nothing,
+)
 
 Broken = list[str]
 Check = Callable[[], Broken]
@@ -47,13 +53,13 @@ INVARIANTS: dict[str, tuple[Check, ...]] = {
     "I3": (numbers_are_used_once,),
     "I4": (moving_things_have_owners, paid_orders_go_on, late_topups_lie_with_people),
     "I5": (only_listed_steps_were_taken,),
-    "I6": (postings_balance, credits_are_posted),
+    "I6": (postings_balance, credits_are_posted, checkpoints_are_what_was_posted, shops_are_never_below_nothing),
     "I7": (append_only_tables_are_guarded, chains_verify),
     "I8": (rows_are_what_their_events_say,),
     "I9": (codes_are_where_they_say, codes_moved_by_the_table, reservations_agree),
     "I10": (who_decides_is_somebody_else,),
-    "I11": (each_case_is_paid_once,),
-    "I12": (parts_sum_up,),
+    "I11": (each_case_is_paid_once, held_money_belongs_to_cases),
+    "I12": (parts_sum_up, fees_were_earned),
     "I13": (only_the_buyers_choice_leads_to_the_balance,),
 }
 

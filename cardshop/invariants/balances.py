@@ -28,10 +28,12 @@ def credits_are_posted() -> Broken:
     has is the sum of the credits."""
     rows = BalanceCredit.objects.annotate(
         ref=Concat(Value("credit:"), "refund__refund_no"),
-        shop_code=_code(AccountKind.SHOP, "refund__shop_id"),
+        shop_code=_code(AccountKind.SHOP, "refund__shop_id"),  # before money was held for its case
+        held_code=_code(AccountKind.HELD, "refund__shop_id"),
         buyer_code=_code(AccountKind.BALANCE, "user_id"),
     )
-    unposted = rows.exclude(_entry(Side.DEBIT, "shop_code"), _entry(Side.CREDIT, "buyer_code"))
+    from_shop = _entry(Side.DEBIT, "held_code") | _entry(Side.DEBIT, "shop_code")
+    unposted = rows.exclude(from_shop, _entry(Side.CREDIT, "buyer_code"))
     credited = dict(rows.order_by().values_list("buyer_code").annotate(fen=Sum("amount_fen")))
     entries = Entry.objects.filter(account__kind=AccountKind.BALANCE).order_by()
     held = dict(entries.values_list("account__code").annotate(fen=OWED))

@@ -52,6 +52,7 @@ class Order(WorkItem):
     delivered_at = models.DateTimeField(_("交付时间"), null=True, blank=True)
     completed_at = models.DateTimeField(_("完成时间"), null=True, blank=True)
     canceled_at = models.DateTimeField(_("取消时间"), null=True, blank=True)
+    settled_at = models.DateTimeField(_("结算时间"), null=True, blank=True)  # its money is the shop's own from now on
     promised_at = models.DateTimeField(_("承诺交付时间"), null=True, blank=True)  # set when paid
     overdue_since = models.DateTimeField(_("逾期自"), null=True, blank=True)
     checkout_key = models.UUIDField(_("下单幂等键"), unique=True)  # a double tap makes one order (P1)

@@ -14,7 +14,7 @@ import workqueue
 from accounts.models import User
 from accounts.roles import Role as R
 from records import chain
-from refunds import clocking, followups
+from refunds import clocking, followups, holding
 from refunds.lifecycle.table import BACK, QUEUE_OF, SAME, STEPS, Step
 from refunds.models import Lane, Queue, Refund, RefundEvent
 from refunds.models import Status as S
@@ -47,10 +47,12 @@ class Taken:
 def open_cases(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> None:
     """提交: new cases, each with its first event. Called by ``applying`` alone."""
     for refund in refunds:
-        refund.status = S.SUBMITTED
+        refund.status, refund.shop_id = S.SUBMITTED, refund.order.shop_id
         _own(refund, at)
         clocking.enter(refund, came_from=None, at=at)
+        refund.held_fen = holding.due_fen(refund)
     Refund.objects.bulk_create(refunds)
+    holding.open(refunds, at=at)
     roles = {r.pk: R.SYSTEM if by is None else R.BUYER if by.pk == r.buyer_id else R(by.role) for r in refunds}
     nothing: dict[int, list[RefundEvent]] = {refund.pk: [] for refund in refunds}
     taken = Taken(list(refunds), by, at, roles, nothing)
@@ -73,6 +75,8 @@ def take(
         yield taken
         for refund in taken.refunds:
             _move(refund, step, taken, queue)
+        numbers = {key: history[-1].sequence + 1 for key, history in taken.events.items()}
+        holding.follow(taken.refunds, where_from=taken.where_from, sequences=numbers, at=at)
         Refund.objects.bulk_update(taken.refunds, _WRITTEN)
         _record(taken, name, taken.where_from, note)
 
@@ -82,7 +86,7 @@ _WRITTEN = [
     "decision_note", "decided_at", "paid_out_at", "arrival_expected_from", "arrival_expected_until",
     "arrival_is_estimate", "arrived_at", "received_account", "entered_at", "reminded_percent", "review_due_at",
     "review_left", "decide_by", "appeal_until", "urged_at", "claimed_by", "claimed_at", "refusal_ground", "amount_fen",
-    "fee_fen", "destination",
+    "fee_fen", "held_fen", "destination",
 ]  # fmt: skip
 
 

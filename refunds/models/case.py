@@ -125,6 +125,7 @@ class Refund(WorkItem):
     contact = models.CharField(_("联系方式"), max_length=60, blank=True)
     amount_fen = models.PositiveIntegerField(_("退款金额（分）"))  # what the buyer gets
     fee_fen = models.PositiveIntegerField(_("手续费（分）"), default=0)  # of the same lines, kept by the policy (S4-5)
+    held_fen = models.PositiveIntegerField(_("冻结货款（分）"), default=0)  # of the shop's money: holding.py
     destination = models.CharField(
         _("退款去向"), max_length=12, choices=Destination.choices, default=Destination.ORIGINAL
     )
@@ -169,6 +170,28 @@ class Refund(WorkItem):
             models.CheckConstraint(name="refund_amount_is_positive", condition=Q(amount_fen__gt=0)),
             models.CheckConstraint(  # a fee is at most half of what was asked for
                 name="refund_fee_is_a_share", condition=Q(fee_fen__lte=models.F("amount_fen"))
+            ),
+            models.CheckConstraint(  # holding.py: all of it while money may still leave for it, else nothing
+                name="open_case_holds_its_money",
+                condition=Q(
+                    status__in=["paid_out", "arrived", "rejected", "withdrawn", "closed", "replaced"], held_fen=0
+                )
+                | Q(
+                    status__in=[
+                        "submitted",
+                        "merchant_review",
+                        "offered",
+                        "first_review",
+                        "awaiting_evidence",
+                        "second_review",
+                        "appeal_review",
+                        "approved",
+                        "processing",
+                        "returned",
+                        "redirect_signed",
+                    ],
+                    held_fen=models.F("amount_fen") + models.F("fee_fen"),
+                ),
             ),
             models.CheckConstraint(
                 name="refund_destination_is_listed", condition=Q(destination__in=Destination.values)

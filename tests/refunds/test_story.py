@@ -38,7 +38,7 @@ def test_a_reviewed_refund_arrives(buy, reveal, apply, reviewer, finance, drain,
         "submit", "send_to_review", "approve", "disburse", "mark_paid_out", "confirm_arrival",
     ]  # fmt: skip
     assert order.lines.get().delivery.code.state == CodeState.VOID
-    assert Entry.objects.count() == 4
+    assert Entry.objects.count() == 6  # paid, held for the case, refunded
     refund.payment.refresh_from_db()
     assert (refund.payment.reserved_fen, refund.payment.refunded_fen) == (0, 8800)
 

@@ -1,0 +1,67 @@
+"""I6, I11, I12: what is held, kept and owed of the shops' money is what the cases and the vouchers say."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from django.db.models import OuterRef, Q, Subquery, Sum
+
+from ledger import balances
+from ledger.models import AccountKind
+from ledger.posting import FEES
+from payments.models import AttemptStatus
+from refunds.holding import TAKEN
+from refunds.models import Disbursement, Refund
+
+Broken = list[str]
+
+
+def checkpoints_are_what_was_posted() -> Broken:
+    """I6: a balance folded from its checkpoint is the one folded from every entry."""
+    truth = balances.recomputed()
+    folded = balances.turnovers(truth)
+    wrong = [
+        f"{code}: folded {folded[code]}, its entries say {each}" for code, each in truth.items() if folded[code] != each
+    ]
+    debit, credit = (sum(getattr(each, side) for each in truth.values()) for side in ("debit_fen", "credit_fen"))
+    return wrong if debit == credit else [*wrong, f"trial balance: {debit} fen debited, {credit} credited"]
+
+
+def held_money_belongs_to_cases() -> Broken:
+    """I11, I12: what is held of a shop is what its cases hold, less what was paid and they have not heard of yet."""
+    last = Disbursement.objects.filter(refund=OuterRef("pk")).order_by("-pk").values("attempt__status")[:1]
+    rows = Refund.objects.annotate(attempt=Subquery(last))
+    cases: Counter[int] = Counter(dict(rows.order_by().values_list("shop").annotate(Sum("held_fen"))))
+    unheard = rows.filter(attempt=AttemptStatus.SUCCEEDED, held_fen__gt=0)
+    cases.subtract(dict(unheard.order_by().values_list("shop").annotate(Sum("amount_fen"))))
+    by_channel = rows.filter(status__in=TAKEN, balance_credit=None)
+    came_back = by_channel.exclude(Q(attempt=AttemptStatus.SUCCEEDED) | Q(attempt=None))
+    cases.update(dict(came_back.order_by().values_list("shop").annotate(Sum("amount_fen"))))
+    held = _owed(AccountKind.HELD)
+    return [
+        f"shop {key}: {held.get(key, 0)} fen are held, its cases say {cases[key]}"
+        for key in sorted(cases.keys() | held.keys())
+        if held.get(key, 0) != cases[key]
+    ]
+
+
+def fees_were_earned() -> Broken:
+    """I12: the fees that were taken are those of the cases that were paid."""
+    due = Refund.objects.filter(status__in=TAKEN).aggregate(fen=Sum("fee_fen"))["fen"] or 0
+    taken = balances.owed([FEES])[FEES]
+    return [] if due == taken else [f"fees: {taken} fen were taken, the cases that were paid say {due}"]
+
+
+def shops_are_never_below_nothing() -> Broken:
+    """I1 for shops: what may be withdrawn and what was laid down are never less than nothing; the platform's advances
+    make up for it."""
+    lines = []
+    for kind in (AccountKind.AVAILABLE, AccountKind.RESERVE):
+        lines += [f"{kind}:{key}: {fen} fen" for key, fen in _owed(kind).items() if fen < 0]
+    owed = _owed(AccountKind.ADVANCE)
+    return lines + [f"advance:{key}: {fen} fen too much was recovered" for key, fen in owed.items() if fen > 0]
+
+
+def _owed(kind: AccountKind) -> dict[int, int]:
+    found = {code: each for code, each in balances.recomputed().items() if code.startswith(f"{kind}:")}
+    return {int(code.partition(":")[2]): each.owed_fen for code, each in found.items()}

@@ -1,0 +1,23 @@
+"""Celery's ear for the ledger: may run twice or late, retries nothing."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+from django.db import OperationalError
+
+import clock
+from ledger import balances
+
+log = logging.getLogger(__name__)
+
+
+@shared_task(name="ledger.fold")
+def fold() -> None:
+    """快照, hourly. Whoever posts for longer than the fold's patience is left alone: the next hour is as good."""
+    try:
+        while balances.fold(at=clock.now()) == balances.AT_ONCE:
+            pass
+    except OperationalError as error:
+        log.info("fold: put off (%s)", str(error).splitlines()[0])

@@ -1,0 +1,76 @@
+"""冻结货款: while a case is open, what it asks for is held of its shop's money; its end frees or takes it.
+
+``Refund.held_fen`` says what is held; the database demands that it is all of the case wherever money may still leave
+for it, and nothing elsewhere. What the channel, or the balance, has given back the payments app takes from what is
+held, as it posts it; the fee (手续费) is a posting of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from ledger import posting
+from ledger.posting import Transfer
+from orders.models import Order
+from refunds.models import Refund, Status
+from shops import money
+from shops.money import Move
+
+HOLDING = frozenset({*Status.active(), Status.PROCESSING, Status.RETURNED, Status.REDIRECT_SIGNED})
+TAKEN = frozenset({Status.PAID_OUT, Status.ARRIVED})  # the buyer has it
+
+
+def open(refunds: Sequence[Refund], *, at: datetime) -> None:
+    """Hold what new cases ask for; they are saved by now, and their orders locked."""
+    settled = {refund.order_id for refund in refunds if refund.order.settled_at}
+    posting.post(
+        _moved([(refund, refund.held_fen, f"hold:{refund.refund_no}:1") for refund in refunds], settled), at=at
+    )
+
+
+def due_fen(refund: Refund) -> int:
+    """What is to be held of this case where it stands."""
+    return refund.amount_fen + refund.fee_fen if refund.status in HOLDING else 0
+
+
+def follow(
+    refunds: Sequence[Refund], *, where_from: Mapping[int, str], sequences: Mapping[int, int], at: datetime
+) -> None:
+    """After a step, before it is saved: hold more, free what is not needed, take the fee with the refund.
+
+    ``sequences``: the number of the case's event that this belongs to; it names the posting.
+    """
+    held, fees = [], []
+    for refund in refunds:
+        was_taken, is_taken = where_from[refund.pk] in TAKEN, refund.status in TAKEN
+        before, refund.held_fen = refund.held_fen, due_fen(refund)
+        number = f"{refund.refund_no}:{sequences[refund.pk]}"
+        if was_taken != is_taken:
+            fees += _fee(refund, number, back=was_taken)
+        elif refund.held_fen != before:
+            held.append((refund, refund.held_fen - before, f"hold:{number}"))
+    settled = Order.objects.filter(pk__in=[refund.order_id for refund, _, _ in held], settled_at__isnull=False)
+    transfers = _moved(held, set(settled.values_list("pk", flat=True))) if held else []
+    posting.post([*transfers, *fees], at=at)
+
+
+def _fee(refund: Refund, number: str, *, back: bool) -> list[Transfer]:
+    """手续费 is earned as the buyer gets the rest, and given back if that comes back."""
+    held = posting.held_account(refund.shop_id)
+    debit, credit = (posting.FEES, held) if back else (held, posting.FEES)
+    return [Transfer(f"fee:{number}", debit=debit, credit=credit, amount_fen=refund.fee_fen)] if refund.fee_fen else []
+
+
+def _moved(changes: Iterable[tuple[Refund, int, str]], settled: set[int]) -> list[Transfer]:
+    """Legs for each change of what is held. A settled order's money is the shop's own by now: ``shops.money``."""
+    transfers: list[Transfer] = []
+    draws, returns = [], []
+    for refund, fen, ref in changes:
+        held, shop = posting.held_account(refund.shop_id), posting.shop_account(refund.shop_id)
+        if refund.order_id in settled:
+            (draws if fen > 0 else returns).append(Move(ref, refund.shop_id, abs(fen), held))
+        else:
+            debit, credit = (shop, held) if fen > 0 else (held, shop)
+            transfers.append(Transfer(ref, debit=debit, credit=credit, amount_fen=abs(fen)))
+    return [*transfers, *(money.draw(draws) if draws else []), *(money.pay_in(returns) if returns else [])]

@@ -1,0 +1,50 @@
+"""Money of the shops is held for the cases that are open, and the fees of those that were paid are posted.
+
+What a channel has paid already, although its case has not heard of it yet, was taken from the shop then: of such a case
+only the fee is left to hold.
+"""
+
+from django.db import migrations
+
+OPEN = """
+SELECT refund.refund_no, refund.shop_id, refund.fee_fen + CASE WHEN EXISTS (
+         SELECT FROM refunds_disbursement AS sent JOIN payments_refundattempt AS attempt ON attempt.id = sent.attempt_id
+          WHERE sent.refund_id = refund.id AND attempt.status = 'succeeded'
+       ) THEN 0 ELSE refund.amount_fen END AS fen
+  FROM refunds_refund AS refund
+ WHERE refund.status IN ('submitted', 'merchant_review', 'offered', 'first_review', 'awaiting_evidence',
+                         'second_review', 'appeal_review', 'approved', 'processing', 'returned', 'redirect_signed')
+"""
+PAID = """
+SELECT refund_no, shop_id, fee_fen AS fen FROM refunds_refund WHERE status IN ('paid_out', 'arrived')
+"""
+POST = """
+WITH due AS MATERIALIZED (SELECT * FROM ({cases}) AS cases WHERE fen > 0),
+     wanted AS (SELECT 'shop:' || shop_id AS code, 'shop' AS kind FROM due
+                UNION SELECT {credit}, '{kind}' FROM due),
+     made AS (INSERT INTO ledger_account (code, kind) SELECT code, kind FROM wanted
+              ON CONFLICT (code) DO UPDATE SET code = EXCLUDED.code RETURNING id, code),
+     posted AS (INSERT INTO ledger_posting (ref, posted_at)
+                SELECT '{word}:' || refund_no || ':0', now() FROM due RETURNING id, ref),
+     legs AS (SELECT posted.id AS posting_id, leg.code, leg.side, due.fen
+                FROM due JOIN posted ON posted.ref = '{word}:' || due.refund_no || ':0'
+               CROSS JOIN LATERAL (VALUES ('shop:' || due.shop_id, 'debit'), ({credit}, 'credit')) AS leg (code, side))
+INSERT INTO ledger_entry (posting_id, account_id, side, amount_fen)
+SELECT legs.posting_id, made.id, legs.side, legs.fen FROM legs JOIN made USING (code)
+"""
+
+
+def hold(apps, schema_editor):
+    run = schema_editor.execute
+    run(POST.format(cases=OPEN, word="hold", credit="'held:' || shop_id", kind="held"))
+    run(POST.format(cases=PAID, word="fee", credit="'fees:platform'", kind="fees"))
+    run(
+        "UPDATE refunds_refund SET held_fen = amount_fen + fee_fen WHERE status IN ('submitted', 'merchant_review',"
+        " 'offered', 'first_review', 'awaiting_evidence', 'second_review', 'appeal_review', 'approved', 'processing',"
+        " 'returned', 'redirect_signed')"
+    )
+
+
+class Migration(migrations.Migration):
+    dependencies = [("refunds", "0018_cases_hold_money"), ("ledger", "0003_chart_of_accounts")]
+    operations = [migrations.RunPython(hold, migrations.RunPython.noop)]
