@@ -103,6 +103,9 @@ class Queue(models.TextChoices):
     NOBODY = "nobody", _("无需处理")
 
 
+NOTHING_HELD = ["paid_out", "arrived", "rejected", "withdrawn", "closed", "replaced"]  # part of the schema
+
+
 class Refund(WorkItem):
     """退款单. One case of one order; its history is ``RefundEvent``, its money ``Disbursement``."""
 
@@ -172,26 +175,9 @@ class Refund(WorkItem):
                 name="refund_fee_is_a_share", condition=Q(fee_fen__lte=models.F("amount_fen"))
             ),
             models.CheckConstraint(  # holding.py: all of it while money may still leave for it, else nothing
-                name="open_case_holds_its_money",
-                condition=Q(
-                    status__in=["paid_out", "arrived", "rejected", "withdrawn", "closed", "replaced"], held_fen=0
-                )
-                | Q(
-                    status__in=[
-                        "submitted",
-                        "merchant_review",
-                        "offered",
-                        "first_review",
-                        "awaiting_evidence",
-                        "second_review",
-                        "appeal_review",
-                        "approved",
-                        "processing",
-                        "returned",
-                        "redirect_signed",
-                    ],
-                    held_fen=models.F("amount_fen") + models.F("fee_fen"),
-                ),
+                name="shops_money_is_held_for_open_case",
+                condition=Q(status__in=NOTHING_HELD, held_fen=0)
+                | ~Q(status__in=NOTHING_HELD) & Q(held_fen=models.F("amount_fen") + models.F("fee_fen")),
             ),
             models.CheckConstraint(
                 name="refund_destination_is_listed", condition=Q(destination__in=Destination.values)

@@ -10,6 +10,7 @@ from django.utils.timezone import timedelta
 import clock
 from accounts import realname
 from cardshop import invariants
+from ledger import balances
 from orders.placing import Wish
 from payments import charging, webhooks
 from payments.gateways.base import Notification, NotificationKind
@@ -49,6 +50,7 @@ def books(approved, reviewed, senior, finance, operator, drain, house):
     negotiated(house)
     CannedReply.objects.create(step="reject", title="超期", text="已超过售后期。", written_at=clock.now())
     line = done.order.lines.get()
+    balances.fold(at=clock.now(), after=1)
     roots.publish(at=roots.now() + timedelta(days=1))
     PackDownload.objects.create(
         about=done.refund_no,
@@ -382,6 +384,29 @@ ATTACKS = {
     "a case of nothing": (
         another("refunds.Refund", "id = {done}", refund_no="'R2'", amount_fen="0"),
         "refund_amount_is_positive",
+    ),
+    # 账本
+    "an invented kind of account": (
+        "INSERT INTO ledger_account (code, kind) VALUES ('gold:1', 'gold')",
+        "account_kind_is_listed",
+    ),
+    "an account's code of another kind": (
+        "INSERT INTO ledger_account (code, kind) VALUES ('shop:x', 'fees')",
+        "account_code_begins_with_its_kind",
+    ),
+    "nobody's account": (
+        "INSERT INTO ledger_account (code, kind) VALUES ('held:None', 'held')",
+        "account_code_names_whose",
+    ),
+    "a checkpoint below nothing": (
+        another("ledger.Checkpoint", "true", up_to="0", debit_fen="-1"),
+        "checkpoint_sums_are_no_less_than_nothing",
+    ),
+    "a second checkpoint": (another("ledger.Checkpoint", "true"), "one_checkpoint_per_account_and_entry"),
+    "a posting undone twice": (
+        "INSERT INTO ledger_posting (ref, posted_at, reverses_id) SELECT 'undo:' || n, now(), (SELECT min(id) FROM"
+        " ledger_posting) FROM generate_series(1, 2) AS n",
+        "ledger_posting_reverses_id_key",
     ),
     "an invented status": (f"UPDATE {REFUND} SET status = 'lost' WHERE id = {{open}}", "refund_status_is_listed"),
     "a case that lies with nobody": (

@@ -285,10 +285,10 @@ def test_the_number_of_queries_does_not_grow_with_the_cancellations(buy):
     from django.test.utils import CaptureQueriesContext
 
     counts = []
-    for many in (1, 4):
+    for many in (1, 1, 4):  # the first opens the shop's accounts
         for _ in range(many):
             cancel(buy(3000, stock=0))
         with CaptureQueriesContext(connection) as caught:
             assert cancellations.hear(at=clock.now()) == many
         counts.append(len(caught))
-    assert counts[0] == counts[1]
+    assert counts[1] == counts[2]

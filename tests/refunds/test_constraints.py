@@ -64,6 +64,18 @@ ATTACKS = {
     ),
     "one case drawn twice": (another("refunds.AuditSample", "id = {seen}"), f"{SAMPLE}_refund_id_key"),
     "an invented lane": (f"UPDATE {REFUND} SET lane = 'fast' WHERE id = {{case}}", "refund_lane_is_listed"),
+    "a case that holds less than it asks for": (
+        f"UPDATE {REFUND} SET held_fen = amount_fen - 1 WHERE id = {{case}}",
+        "shops_money_is_held_for_open_case",
+    ),
+    "a case that ended and frees nothing": (
+        f"UPDATE {REFUND} SET status = 'withdrawn', next_due_at = NULL WHERE id = {{case}}",
+        "shops_money_is_held_for_open_case",
+    ),
+    "less than nothing held": (
+        f"UPDATE {REFUND} SET held_fen = -1 WHERE id = {{case}}",
+        "refunds_refund_held_fen_check",
+    ),
     "a fee of more than the refund": (
         another("refunds.Refund", "id = {case}", refund_no="'R2'", fee_fen="amount_fen + 1"),
         "refund_fee_is_a_share",

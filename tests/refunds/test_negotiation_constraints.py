@@ -98,8 +98,8 @@ ATTACKS = {
     ),
     "accepted, the lines as they were": (
         f"UPDATE {OFFER} SET answer = 'accepted', answered_at = now() WHERE refund_id = {{offered}};"
-        f" UPDATE {REFUND} SET amount_fen = (SELECT amount_fen FROM {OFFER} WHERE refund_id = {{offered}}), fee_fen = 0"
-        " WHERE id = {offered}",
+        f" UPDATE {REFUND} SET (amount_fen, held_fen, fee_fen) = (SELECT amount_fen, amount_fen, 0 FROM {OFFER}"
+        " WHERE refund_id = {offered}) WHERE id = {offered}",
         "sum",
     ),
     "accepted, the case as it was": (

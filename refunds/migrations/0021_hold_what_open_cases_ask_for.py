@@ -46,5 +46,5 @@ def hold(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("refunds", "0018_cases_hold_money"), ("ledger", "0003_chart_of_accounts")]
+    dependencies = [("refunds", "0020_cases_hold_money"), ("ledger", "0003_chart_of_accounts")]
     operations = [migrations.RunPython(hold, migrations.RunPython.noop)]

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('refunds', '0017_queues_by_deadline'),
+        ('refunds', '0019_desk_counts'),
     ]
 
     operations = [

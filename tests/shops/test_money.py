@@ -1,0 +1,75 @@
+"""店铺的钱: what is drawn from first, and what is filled up first."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import transaction
+
+import clock
+from cardshop import invariants
+from ledger import balances, posting
+from ledger.posting import Transfer
+from shops import deposits, money
+from shops.money import Move, Purse
+
+pytestmark = pytest.mark.django_db
+
+HELD, SHOP = posting.held_account, posting.shop_account
+
+
+def earn(shop, fen: int, ref: str) -> None:
+    """A settled order: its money was paid at the channel, and is the shop's own now."""
+    paid = Transfer(f"paid:{ref}", "channel:wechat", SHOP(shop.pk), fen)
+    posting.post([paid, *money.pay_in([Move(f"settle:{ref}", shop.pk, fen, SHOP(shop.pk))])], at=clock.now())
+
+
+def give_back(shop, fen: int, ref: str) -> None:
+    posting.post(money.draw([Move(ref, shop.pk, fen, HELD(shop.pk))]), at=clock.now())
+
+
+def purse(shop) -> Purse:
+    return money.purses([shop.pk])[shop.pk]
+
+
+def test_what_a_shop_must_give_comes_from_its_own_then_the_deposit_then_the_platform(shop, finance):
+    deposits.record(shop, amount_fen=5000, voucher="V1", note="", by=finance, at=clock.now())
+    earn(shop, 3000, "a")
+    assert purse(shop) == Purse(available_fen=3000, reserve_fen=5000, owes_fen=0, deposit_fen=5000)
+    give_back(shop, 2000, "one")
+    give_back(shop, 2500, "two")
+    assert purse(shop) == Purse(available_fen=0, reserve_fen=3500, owes_fen=0, deposit_fen=5000)
+    give_back(shop, 4000, "three")
+    assert purse(shop) == Purse(available_fen=0, reserve_fen=0, owes_fen=500, deposit_fen=5000)
+    assert balances.owed([HELD(shop.pk)]) == {HELD(shop.pk): 8500}
+    assert invariants.INVARIANTS["I6"][-1]() == []
+
+
+def test_what_a_shop_earns_repays_the_advance_then_the_deposit(shop, finance):
+    deposits.record(shop, amount_fen=1000, voucher="V1", note="", by=finance, at=clock.now())
+    give_back(shop, 1700, "one")
+    earn(shop, 500, "a")
+    assert purse(shop) == Purse(available_fen=0, reserve_fen=0, owes_fen=200, deposit_fen=1000)
+    earn(shop, 1500, "b")
+    assert purse(shop) == Purse(available_fen=300, reserve_fen=1000, owes_fen=0, deposit_fen=1000)
+
+
+def test_several_at_once_see_each_other(shop):
+    earn(shop, 1000, "a")
+    moves = [Move(f"m{number}", shop.pk, 400, HELD(shop.pk)) for number in range(3)]
+    posting.post(money.draw(moves), at=clock.now())
+    assert purse(shop) == Purse(available_fen=0, reserve_fen=0, owes_fen=200, deposit_fen=0)
+
+
+def test_a_deposit_that_was_drawn_from_is_not_paid_out(shop, finance):
+    deposits.record(shop, amount_fen=5000, voucher="V1", note="", by=finance, at=clock.now())
+    give_back(shop, 4500, "one")
+    with pytest.raises(deposits.CannotRecord, match="不能超过"):
+        deposits.record(shop, amount_fen=-501, voucher="V2", note="", by=finance, at=clock.now())
+    deposits.record(shop, amount_fen=-500, voucher="V3", note="", by=finance, at=clock.now())
+    assert (purse(shop).reserve_fen, purse(shop).deposit_fen) == (0, 4500)
+    assert balances.owed([posting.BANK]) == {posting.BANK: -4500}
+
+
+def test_many_moves_cost_as_many_queries_as_one(shop, django_assert_num_queries):
+    with transaction.atomic(), django_assert_num_queries(3):  # the lock, what it has, what it laid down
+        assert len(money.draw([Move(f"m{n}", shop.pk, 100, HELD(shop.pk)) for n in range(9)])) == 9
