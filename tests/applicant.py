@@ -50,6 +50,8 @@ def lays_down(page: Page, picture: Path, slot: int = 0) -> None:
     kept = page.get_by_role("button", name=re.compile("^移除"))
     count = kept.count()
     place = page.locator("section.slot").nth(slot)
+    if not place.is_visible():  # nobody asks for pictures here
+        page.get_by_text("附图片（选填，不要求）").click()
     place.locator("input[type=file]").set_input_files(picture)
     send = place.get_by_role("button", name=re.compile("^上传"))
     if send.is_visible():

@@ -11,12 +11,11 @@ from django.utils import timezone
 
 from accounts.models import User
 from orders.models import Announcement
-from shops import stock
+from shops import deposits, stock
 from shops.models import (
     Category,
     Coupon,
     CouponKind,
-    DepositEntry,
     Fulfilment,
     GuaranteeTerms,
     Product,
@@ -199,9 +198,8 @@ def _shops(people: dict[str, User], opened: datetime) -> list[Shop]:
     ]
     for shop, owner in zip(shops, ("merchant", "merchant2"), strict=True):
         ShopMember.objects.create(shop=shop, user=people[owner], role=ShopRole.OWNER)
-        DepositEntry.objects.create(
-            shop=shop, amount_fen=200_000, voucher=f"BZJ-{shop.pk:04}", recorded_by=people["finance"], at=opened
-        )
+        voucher = f"BZJ-{shop.pk:04}"
+        deposits.record(shop, amount_fen=200_000, voucher=voucher, note="", by=people["finance"], at=opened)
     ShopMember.objects.create(shop=shops[0], user=people["clerk"], role=ShopRole.CLERK)
     return shops
 

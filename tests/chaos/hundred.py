@@ -1,7 +1,7 @@
 """A hundred refunds in a running demo, from outside its processes: `python -m tests.chaos.hundred ask|release TAG`.
 
-`ask` lets the buyer pay for a hundred codes, look at them and ask for the money back; `release` lets support approve
-and finance release what was asked for, five at a time, for as long as it takes.
+`ask` lets the buyer pay for a hundred codes, look at them and ask for the money back; `release` lets the shop disagree,
+support approve and finance release what was asked for, five at a time, for as long as it takes.
 """
 
 from __future__ import annotations
@@ -56,16 +56,19 @@ def ask(tag: str) -> None:
 
 
 def release(tag: str) -> None:
-    """Support approves, finance releases, a few at a time, while things break around them."""
+    """The shop leaves it to support, support approves, finance releases, a few at a time, while things break."""
     import clock
     from accounts.models import User
     from refunds import disbursement, lifecycle
     from refunds.models import Refund, Status
+    from shops.models import ShopMember, ShopRole
 
     support, finance = User.objects.get(username="support"), User.objects.get(username="finance")
-    waiting = list(Refund.objects.filter(description__startswith=tag, status=Status.FIRST_REVIEW).order_by("pk"))
+    waiting = list(Refund.objects.filter(description__startswith=tag, status=Status.MERCHANT_REVIEW).order_by("pk"))
+    owner = ShopMember.objects.get(shop=waiting[0].shop, role=ShopRole.OWNER).user
     for start in range(0, len(waiting), AT_A_TIME):
         few = waiting[start : start + AT_A_TIME]
+        lifecycle.contest(few, by=owner, at=clock.now(), note="请平台核对")
         lifecycle.approve(few, by=support, at=clock.now())
         disbursement.release(few, by=finance, at=clock.now())
 
