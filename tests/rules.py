@@ -100,9 +100,12 @@ def _parts(name: str, text: str) -> Iterator[tuple[str, str]]:
     yield name, "\n".join(rest + lines[end:])
 
 
+PICTURES = (".webp", ".png", ".jpg", ".ico")  # their bytes happen to spell tags
+
+
 def _texts() -> Iterator[tuple[str, str]]:
     for name in sorted(set(files()) - ABOUT_RULES):
-        if (ROOT / name).is_file():
+        if (ROOT / name).is_file() and not name.endswith(PICTURES):
             yield name, (ROOT / name).read_text(encoding="utf-8", errors="replace")
 
 

@@ -62,7 +62,7 @@ def test_a_success_takes_what_was_held_and_a_return_brings_it_back(house: House,
 
 
 def test_a_settled_order_is_paid_from_what_the_shop_has_and_the_platform_advances_the_rest(house: House):
-    """S2-29: no buyer waits because a shop has spent his money."""
+    """No buyer waits because a shop has spent his money."""
     order = house.buy(price_fen=8800)
     shop = order.shop_id
     moves = [Move("settle:1", shop, 8800, posting.shop_account(shop))]
