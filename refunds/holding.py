@@ -65,7 +65,8 @@ def _fee(refund: Refund, number: str, *, back: bool) -> list[Transfer]:
 def _moved(changes: Iterable[tuple[Refund, int, str]], settled: set[int]) -> list[Transfer]:
     """Legs for each change of what is held. A settled order's money is the shop's own by now: ``shops.money``."""
     transfers: list[Transfer] = []
-    draws, returns = [], []
+    draws: list[Move] = []
+    returns: list[Move] = []
     for refund, fen, ref in changes:
         held, shop = posting.held_account(refund.shop_id), posting.shop_account(refund.shop_id)
         if refund.order_id in settled:
