@@ -213,7 +213,7 @@ def _write_open_cases(world: World, count: int) -> None:
     status, queue = (_by_twentieth([state[column] for state in shares]) for column in (0, 1))
     is_returned = f"mod(i, {RETURNED}) = 0"
     _insert(Refund, (1, count), id="i", refund_no=_number("R"), order_id="i", payment_id="i", buyer_id=world.buyer(),
-            reason="'invalid_code'", amount_fen="3000",
+            reason="'invalid_code'", amount_fen="3000", held_fen="3000",
             status=f"CASE WHEN {is_returned} THEN 'returned' ELSE {status} END",
             queue=f"CASE WHEN {is_returned} THEN 'finance' ELSE {queue} END", lane="'standard'", shop_id=world.shop(),
             submitted_at="now() - interval '2 days'", entered_at="now() - interval '1 day'", promised_by=DUE,

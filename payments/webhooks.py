@@ -51,7 +51,7 @@ def _answer(reply: Reply) -> HttpResponse:
 
 
 def receive(account: ChannelAccount, notification: Notification, *, at: datetime) -> None:
-    """Store once, and make what it is about due. A repeat, or one about a number that is not ours, changes nothing."""
+    """Store once, and make what it is about due. A repeat only asks again; a number not ours changes nothing."""
     with transaction.atomic():
         row = ChannelNotification(
             account=account,

@@ -119,6 +119,14 @@ def review_hours(refund: Refund) -> int:
     return refund.review_hours or refund.order.policy.review_hours
 
 
+def decided_by(terms: RefundPolicy, review_hours: int, amount_fen: int, *, at: datetime) -> datetime:
+    """By when people have decided what is asked for now: one after the other, where it takes two (S2-8)."""
+    first = clocks.add(at, review_hours, working=S.FIRST_REVIEW in terms.working_time)
+    if amount_fen <= terms.senior_above_fen:
+        return first
+    return clocks.add(first, terms.second_review_hours, working=S.SECOND_REVIEW in terms.working_time)
+
+
 def hours_of(refund: Refund, status: S) -> float | None:
     """How long this status may last; None: it does not end by time."""
     terms = refund.order.policy

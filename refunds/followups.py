@@ -1,4 +1,4 @@
-"""After this step, do these things: who is told, and when a machine looks again. Made with the events themselves."""
+"""After this step, do these things: who is told. Made with the events themselves."""
 
 from __future__ import annotations
 

@@ -19,11 +19,10 @@ import clock
 from accounts.models import User
 from accounts.visitors import SignedIn
 from form_fields import PicturesField
-from money import yuan
 from refunds import lifecycle
 from refunds.evidence import TooManyImages
 from refunds.lifecycle import StepRefused
-from refunds.lifecycle.arrival import REDIRECT_TERMS
+from refunds.lifecycle.arrival import redirect_terms
 from refunds.models import Ground, Offer, Refund
 from storefront import reading
 
@@ -195,9 +194,7 @@ def answer(request: SignedIn, refund_no: str, kind: str) -> HttpResponse:
         "kind": kind,
         "form": form,
         "offer": offer,
-        "agreement": REDIRECT_TERMS % {"no": case.refund_no, "amount": yuan(case.amount_fen)}
-        if kind == "redirect"
-        else "",
+        "agreement": redirect_terms(case) if kind == "redirect" else "",
         "pictures_lost": bool(request.FILES),
         "urged_every": case.order.policy.urge_every_hours if kind == "urge" else None,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from payments.models import Payment
 from refunds import clocking, clocks, lifecycle, sweeping
 from refunds.lifecycle import StepRefused
 from refunds.models import Queue, Refund, Status
+from refunds.workdays import SHANGHAI
 from shops.models import RefundPolicy
 from shops.policy_terms import CLOCKED, usual_working_time
 from tests import rules
@@ -160,6 +161,15 @@ def test_a_large_sum_has_three_working_days(house: House):
     longer = house.case(price_fen=LARGE, high_value_review_hours=120, second_review_hours=8)
     assert lasts(longer) == hours(112)
     assert lasts(house.case(price_fen=8800, complete_review_hours=24, review_hours=24)) == hours(24)
+
+
+@pytest.mark.parametrize(("asked_fen", "day"), [(50_000, 24), (50_001, 25)])
+def test_before_it_is_sent_the_same_working_days_are_promised(asked_fen: int, day: int):
+    """S1-24, S2-8: from a Friday evening; for two people it is a day more."""
+    terms = RefundPolicy(review_hours=48, second_review_hours=24, senior_above_fen=50_000)
+    friday = datetime(2026, 11, 20, 20, tzinfo=SHANGHAI)
+    until = clocking.decided_by(terms, 48, asked_fen, at=friday)
+    assert until == datetime(2026, 11, day, 20, tzinfo=SHANGHAI)
 
 
 def test_asking_a_third_party_takes_two_working_days_more(house: House):

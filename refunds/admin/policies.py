@@ -150,7 +150,7 @@ class RefundPolicyDesk(ActsDesk):
     actions_detail = ("new_draft", "simulate", "publish", "discard")
 
     one_click = money("one_click_below_fen", "一键退款上限（不含）")
-    senior_limit = money("senior_above_fen", "高级审核员审批线")
+    senior_limit = money("senior_above_fen", "两人审批线")
     published = when("published_at", "发布时间")
 
     @admin.display(description="版本")

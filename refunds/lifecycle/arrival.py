@@ -8,6 +8,7 @@ from datetime import datetime
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from money import yuan
 from refunds import clocking
 from refunds.lifecycle import guards
 from refunds.lifecycle.taking import StepRefused, take
@@ -103,10 +104,14 @@ def sign_redirect(refund: Refund, *, by: User, at: datetime) -> None:
         guards.somebody_is_for_it(taken)
         if by.is_guest or case.asked_by_id != case.buyer_id:
             raise StepRefused("no_balance", _("这笔退款不能改退至余额，财务会联系您确认收款方式。"))
-        terms = str(REDIRECT_TERMS % {"no": case.refund_no, "amount": f"¥{case.amount_fen / 100:.2f}"})
         RedirectAgreement.objects.create(
-            refund=case, destination=Destination.BALANCE, text=terms, signed_by=by, signed_at=at
+            refund=case, destination=Destination.BALANCE, text=redirect_terms(case), signed_by=by, signed_at=at
         )
+
+
+def redirect_terms(refund: Refund) -> str:
+    """退款方式变更协议 about this case, as it is shown, signed and kept."""
+    return str(REDIRECT_TERMS % {"no": refund.refund_no, "amount": yuan(refund.amount_fen)})
 
 
 def lapse_redirect(refunds: Sequence[Refund], *, at: datetime) -> None:

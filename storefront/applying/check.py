@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from accounts.visitors import SignedIn
-from refunds import applying, drafts, guides, policy
+from refunds import applying, clocking, drafts, guides, policy
 from refunds import reading as case
 from refunds.applying import AlreadyActive
 from refunds.evidence import TooManyImages
@@ -28,7 +28,7 @@ def check_answers(request: SignedIn, writing: Writing) -> HttpResponse:
         return elsewhere
     if request.method == "POST":
         return _send(request, writing)
-    asked = writing.asked
+    asked, terms = writing.asked, writing.order.policy
     seen, chosen = writing.preview(), writing.chosen()
     facts = {
         "asked": asked,
@@ -40,8 +40,9 @@ def check_answers(request: SignedIn, writing: Writing) -> HttpResponse:
         "verdict": weighed(seen.verdict, seen),
         "hint": hint(writing),
         "missing": guides.slot_guides(seen.facts.missing_slots) if seen.verdict.step in policy.TO_PEOPLE else [],
-        "decided_by": writing.at + timedelta(hours=applying.review_hours(writing.order.policy, seen.facts)),
-        "review_hours": applying.review_hours(writing.order.policy, seen.facts),
+        "decided_by": clocking.decided_by(
+            terms, applying.review_hours(terms, seen.facts), seen.facts.amount_fen, at=writing.at
+        ),
         "seen": writing.draft.updated_at.isoformat() if writing.draft else "",
     }
     return page(request, writing, "check", facts)
@@ -67,7 +68,8 @@ def _send(request: SignedIn, writing: Writing) -> HttpResponse:
 
 def sent(request: SignedIn, refund: Refund) -> HttpResponse:
     """The number, what happens next and by when, at the top of the page that from now on says everything (S1-24)."""
-    decided_by = refund.submitted_at + timedelta(hours=refund.review_hours or refund.order.policy.review_hours)
+    terms, hours = refund.order.policy, clocking.review_hours(refund)
+    decided_by = clocking.decided_by(terms, hours, refund.amount_fen, at=refund.submitted_at)
     words = _(
         "已提交。单号 %(no)s。系统正在核对：符合规则的几分钟内自动退款，需要人工审核的最迟 %(at)s 前给结果。"
         "进展会通知您，也可随时在本页查看。"

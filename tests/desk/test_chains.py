@@ -52,7 +52,7 @@ def test_the_changed_row_is_named(told: Any, sits: Any, reviewer: Any) -> None:
     assert [finding.said for finding in answer.context["findings"]] == ["第 1 条的说明或操作信息与写入时不同"]
     assert [row.sequence for row in answer.context["rows"] if row.is_named] == [1]
     assert "验证不通过" in text(answer)
-    behind_our_back("UPDATE refunds_refund SET status = 'withdrawn' WHERE id = %s", told.pk)
+    behind_our_back("UPDATE refunds_refund SET status = 'withdrawn', held_fen = 0 WHERE id = %s", told.pk)
     said = [finding.said for finding in asked(seat, told.refund_no).context["findings"]]
     assert said[1].startswith("现在的状态是 withdrawn")
 

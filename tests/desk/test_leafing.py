@@ -88,7 +88,7 @@ def test_a_case_that_leaves_takes_no_other_with_it(queue, walks):
 
     def between() -> None:
         with scale_rows.without_triggers():
-            Refund.objects.filter(pk=seen[-1]).update(status="withdrawn", queue="nobody", urged_at=None)
+            Refund.objects.filter(pk=seen[-1]).update(status="withdrawn", queue="nobody", urged_at=None, held_fen=0)
 
     for leaf in walks("later", between=between):
         seen += leaf
