@@ -79,11 +79,13 @@ def fold(*, at: datetime, after: int = FOLD_AFTER, limit: int = AT_ONCE) -> int:
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL lock_timeout = '2s'")  # those who post queue behind us
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '2s'")
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         up_to = Entry.objects.aggregate(last=Max("pk"))["last"]
     if up_to is None:
         return 0
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = '10min'")  # every account is looked at
         cursor.execute(_GROWN, [up_to, after, limit])
         grown = cursor.fetchall()
     Checkpoint.objects.bulk_create(

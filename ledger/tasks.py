@@ -6,6 +6,7 @@ import logging
 
 from celery import shared_task
 from django.db import OperationalError
+from psycopg2.errors import LockNotAvailable
 
 import clock
 from ledger import balances
@@ -20,4 +21,6 @@ def fold() -> None:
         while balances.fold(at=clock.now()) == balances.AT_ONCE:
             pass
     except OperationalError as error:
-        log.info("fold: put off (%s)", str(error).splitlines()[0])
+        if not isinstance(error.__cause__, LockNotAvailable):
+            raise
+        log.info("fold: put off, somebody posts for longer than that")

@@ -44,17 +44,19 @@ def record(shop: Shop, *, amount_fen: int, voucher: str, note: str, by: User, at
                     recorded_by=by,
                     at=at,
                 )
-                posting.post([_transfer(row)], at=at)
+                posting.post(_transfers(row), at=at)
                 return row
         except IntegrityError:
             raise CannotRecord("这张凭证已经登记过。") from None
 
 
-def _transfer(row: DepositEntry) -> Transfer:
-    """From our bank to what the shop has laid down, or back."""
+def _transfers(row: DepositEntry) -> list[Transfer]:
+    """From our bank to the shop, where it repays what we advanced first; or from what it has laid down back."""
+    ref = f"deposit:{row.pk}"
+    if row.amount_fen > 0:
+        return money.pay_in([money.Move(ref, row.shop_id, row.amount_fen, posting.BANK)])
     reserve = posting.reserve_account(row.shop_id)
-    debit, credit = (posting.BANK, reserve) if row.amount_fen > 0 else (reserve, posting.BANK)
-    return Transfer(f"deposit:{row.pk}", debit=debit, credit=credit, amount_fen=abs(row.amount_fen))
+    return [Transfer(ref, debit=reserve, credit=posting.BANK, amount_fen=-row.amount_fen)]
 
 
 def held_fen(shop: Shop) -> int:

@@ -41,7 +41,7 @@ from cardshop.invariants.shops import (
     checkpoints_are_what_was_posted,
     fees_were_earned,
     held_money_belongs_to_cases,
-    shops_are_never_below_nothing,
+    nobody_is_below_nothing,
 )
 
 Broken = list[str]
@@ -53,7 +53,7 @@ INVARIANTS: dict[str, tuple[Check, ...]] = {
     "I3": (numbers_are_used_once,),
     "I4": (moving_things_have_owners, paid_orders_go_on, late_topups_lie_with_people),
     "I5": (only_listed_steps_were_taken,),
-    "I6": (postings_balance, credits_are_posted, checkpoints_are_what_was_posted, shops_are_never_below_nothing),
+    "I6": (postings_balance, credits_are_posted, checkpoints_are_what_was_posted, nobody_is_below_nothing),
     "I7": (append_only_tables_are_guarded, chains_verify),
     "I8": (rows_are_what_their_events_say,),
     "I9": (codes_are_where_they_say, codes_moved_by_the_table, reservations_agree),

@@ -14,6 +14,10 @@ from refunds.holding import TAKEN
 from refunds.models import Disbursement, Refund
 
 Broken = list[str]
+OWED_BY_US = {
+    AccountKind.SHOP, AccountKind.AVAILABLE, AccountKind.HELD, AccountKind.RESERVE, AccountKind.SURPLUS,
+    AccountKind.BALANCE,
+}  # fmt: skip
 
 
 def checkpoints_are_what_was_posted() -> Broken:
@@ -52,14 +56,12 @@ def fees_were_earned() -> Broken:
     return [] if due == taken else [f"fees: {taken} fen were taken, the cases that were paid say {due}"]
 
 
-def shops_are_never_below_nothing() -> Broken:
-    """I1 for shops: what may be withdrawn and what was laid down are never less than nothing; the platform's advances
-    make up for it."""
-    lines = []
-    for kind in (AccountKind.AVAILABLE, AccountKind.RESERVE):
-        lines += [f"{kind}:{key}: {fen} fen" for key, fen in _owed(kind).items() if fen < 0]
-    owed = _owed(AccountKind.ADVANCE)
-    return lines + [f"advance:{key}: {fen} fen too much was recovered" for key, fen in owed.items() if fen > 0]
+def nobody_is_below_nothing() -> Broken:
+    """I1, I6: what we owe a shop or a buyer is never less than nothing, and no advance is recovered more than once."""
+    folded = {code: each.owed_fen for code, each in balances.recomputed().items()}
+    owed = {code: fen for code, fen in folded.items() if code.partition(":")[0] in OWED_BY_US and fen < 0}
+    lent = {code: fen for code, fen in folded.items() if code.startswith(f"{AccountKind.ADVANCE}:") and fen > 0}
+    return [f"{code}: {fen} fen" for code, fen in {**owed, **lent}.items()]
 
 
 def _owed(kind: AccountKind) -> dict[int, int]:

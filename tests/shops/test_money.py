@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 
 import clock
-from cardshop import invariants
+from cardshop.invariants.shops import nobody_is_below_nothing
 from ledger import balances, posting
 from ledger.posting import Transfer
 from shops import deposits, money
@@ -41,7 +41,13 @@ def test_what_a_shop_must_give_comes_from_its_own_then_the_deposit_then_the_plat
     give_back(shop, 4000, "three")
     assert purse(shop) == Purse(available_fen=0, reserve_fen=0, owes_fen=500, deposit_fen=5000)
     assert balances.owed([HELD(shop.pk)]) == {HELD(shop.pk): 8500}
-    assert invariants.INVARIANTS["I6"][-1]() == []
+    assert nobody_is_below_nothing() == []
+
+
+@pytest.mark.parametrize("account", ["shop:1", "held:1", "available:1", "balance:1"])
+def test_less_than_nothing_is_noticed(account):
+    posting.post([Transfer("oops", account, "channel:wechat", 100)], at=clock.now())
+    assert nobody_is_below_nothing() == [f"{account}: -100 fen"]
 
 
 def test_what_a_shop_earns_repays_the_advance_then_the_deposit(shop, finance):
@@ -58,6 +64,14 @@ def test_several_at_once_see_each_other(shop):
     moves = [Move(f"m{number}", shop.pk, 400, HELD(shop.pk)) for number in range(3)]
     posting.post(money.draw(moves), at=clock.now())
     assert purse(shop) == Purse(available_fen=0, reserve_fen=0, owes_fen=200, deposit_fen=0)
+
+
+def test_a_deposit_repays_the_advance_first(shop, finance):
+    give_back(shop, 700, "one")
+    deposits.record(shop, amount_fen=5000, voucher="V1", note="", by=finance, at=clock.now())
+    assert purse(shop) == Purse(available_fen=0, reserve_fen=4300, owes_fen=0, deposit_fen=5000)
+    with pytest.raises(deposits.CannotRecord, match="不能超过"):
+        deposits.record(shop, amount_fen=-4301, voucher="V2", note="", by=finance, at=clock.now())
 
 
 def test_a_deposit_that_was_drawn_from_is_not_paid_out(shop, finance):
