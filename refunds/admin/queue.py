@@ -93,9 +93,9 @@ class CaseList(Desk):
         )
 
     def get_list_display(self, request: HttpRequest) -> list[str]:
-        """Whoever looks at what waits for them need not be told for whom it waits: the buttons fit on a small desk."""
+        """What waits for oneself is decided by its reason: without the shop the buttons fit on a small desk, too."""
         mine = worklist.queue_of(request.GET, request.user) == "mine"
-        return [column for column in self.list_display if not (mine and column == "waits_for")]
+        return [column for column in self.list_display if not (mine and column == "shops_name")]
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
         return list(worklist.worklist(worklist.queue_of(request.GET, request.user), request.user).order)
