@@ -95,7 +95,8 @@ class CaseList(Desk):
     def get_list_display(self, request: HttpRequest) -> list[str]:
         """What waits for oneself is decided by its reason: without the shop the buttons fit on a small desk, too."""
         mine = worklist.queue_of(request.GET, request.user) == "mine"
-        return [column for column in self.list_display if not (mine and column == "shops_name")]
+        columns = super().get_list_display(request)
+        return [column for column in columns if not (mine and column == "shops_name")]
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
         return list(worklist.worklist(worklist.queue_of(request.GET, request.user), request.user).order)

@@ -178,7 +178,7 @@ def test_a_state_that_no_event_tells_of_is_named(told):
     for table, column, value, row, name in [
         ("shops_cardcode", "state", "void", code, f"code {code.pk}: is void"),
         ("orders_order", "status", "canceled", order, f"order {order.order_no}: is canceled"),
-        ("refunds_refund", "status", "rejected", refund, f"refund {refund.refund_no}: is rejected"),
+        ("refunds_refund", "held_fen = 0, status", "rejected", refund, f"refund {refund.refund_no}: is rejected"),
     ]:
         with as_owner() as cursor:
             cursor.execute(f"UPDATE {table} SET {column} = %s WHERE id = %s", [value, row.pk])

@@ -41,7 +41,7 @@ def test_whoever_must_add_something_reads_that_it_is_their_turn(shopper, buy, ap
     refund = apply(order)
     lifecycle.request_evidence([refund], by=reviewer, at=clock.now(), note="请上传报错截图")
     refund.refresh_from_db()
-    assert f"轮到您：请在 {deadline(refund.promised_by)} 前补充" in words(shopper.get("/notices/"))
+    assert f"轮到您：请在 {deadline(refund.promised_by)} 前答复" in words(shopper.get("/notices/"))
 
 
 def test_a_shop_reads_of_its_order_and_of_no_other(merchant, buy, stranger):
