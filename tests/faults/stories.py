@@ -64,7 +64,8 @@ def arrives_once(refund: Any, simulator: Any) -> None:
 
 def all_is_well(simulator: Any) -> None:
     """Nothing is broken, here or between the channels' books and ours."""
-    assert invariants.broken(simulator.ledger()) == []
+    broken = invariants.broken(simulator.ledger())
+    assert broken == [], broken
 
 
 def now(row: Any) -> Any:

@@ -109,7 +109,7 @@ def test_g12_in_any_of_the_24_orders(channel, sent, letters, simulator):
                 refunding.sweep(at=clock.now())
             attempt = attempt_of(refund)
             ends.add((attempt.status, attempt.payment.refunded_fen, attempt.money_moves, attempt.payment.status))
-    later(1)
+    ends_well(refund, simulator=simulator)
     all_is_well(simulator)
     assert ends == {(AttemptStatus.SUCCEEDED, 1000, 1, "paid")}
     assert ledger_row(simulator, attempt_of(refund))["effects"] == 1
