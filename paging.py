@@ -19,6 +19,7 @@ from django.db import models
 from django.db.models import F, Model, OrderBy, Q, QuerySet, UUIDField
 
 PAGE_SIZE = 20
+MOST_COUNTED = 1000  # of a long list: of more, a page says so
 LAST = "last"
 LONGEST_MARK = 2000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -24,7 +24,6 @@ class UserDesk(Desk):
     exact_search = ("username", "email")
     search_help_text = "账号 / 邮箱"
     ordering = ("-pk",)
-    sortable_by = ()
     fields = ("username", "email", "role", "is_active", "last_login", "date_joined")
 
     role_badge = tone_badge("role", "角色", ROLE_TONES)
@@ -54,7 +53,6 @@ class LogEntryDesk(Desk):
     exact_search = ("user__username", "object_repr")
     search_help_text = "同事账号 / 对象"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("user", "content_type")
     fields = ("action_time", "user", "content_type", "object_repr", "words")
     readonly_fields = ("words",)

@@ -44,9 +44,8 @@ from unfold.widgets import (
 from accounts import rights
 from accounts.models import User
 from money import yuan
-from paging import LAST, leaf
+from paging import LAST, MOST_COUNTED, leaf
 
-MOST_COUNTED = 1000
 MOST_CHOSEN = 200
 SOON = timedelta(hours=4)
 
@@ -481,7 +480,7 @@ def page_url(row: Model) -> str:
 def money(column: str, title: str) -> Callable[..., SafeString]:
     """A column of fen, shown as yuan, right-aligned figures."""
 
-    @admin.display(description=title, ordering=column)
+    @admin.display(description=title)
     def show(self: object, row: Model) -> SafeString:
         value = row
         for part in column.split("__"):
@@ -509,7 +508,7 @@ def link(row: Model | None, text: object = "", *, seen_by: object = None) -> Saf
 def tone_badge(column: str, title: str, tones: dict[str, str]) -> Callable[..., SafeString]:
     """A choices column as a badge."""
 
-    @admin.display(description=title, ordering=column)
+    @admin.display(description=title)
     def show(self: object, row: Model) -> SafeString:
         return badge(getattr(row, f"get_{column}_display")(), tones.get(getattr(row, column), "quiet"))
 

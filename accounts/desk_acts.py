@@ -64,7 +64,7 @@ class ActsDesk(Desk):
 def when(column: str, title: str) -> Callable[..., SafeString | str]:
     """A column of a moment, on one line."""
 
-    @admin.display(description=title, ordering=column)
+    @admin.display(description=title)
     def show(self: object, row: Model) -> SafeString | str:
         moment = getattr(row, column)
         if moment is None:

@@ -259,14 +259,12 @@ DATABASE_URL = secret_file("DATABASE_URL_FILE") or env.str(
     "DATABASE_URL", "postgres://postgres@127.0.0.1:5432/cardshop"
 )
 DATABASES = {"default": env.db_url_config(DATABASE_URL)}
-STATEMENT_TIMEOUT = env.str("DATABASE_STATEMENT_TIMEOUT", "15s")  # 0, without end, for migrations
 DATABASES["default"] |= {
     "CONN_MAX_AGE": env.int("CONN_MAX_AGE", 60),
     "CONN_HEALTH_CHECKS": True,
     "ATOMIC_REQUESTS": False,  # transactions are explicit; no channel call may stand inside one
     "OPTIONS": {
-        "options": f"-c statement_timeout={STATEMENT_TIMEOUT} -c lock_timeout=5s"
-        " -c idle_in_transaction_session_timeout=30s",
+        "options": "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s",
         "connect_timeout": 5,
     },
 }

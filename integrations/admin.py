@@ -19,7 +19,6 @@ class ShopKeyDesk(Desk):
     exact_search = ("prefix", "shop__name")
     search_help_text = "密钥开头（12 位）/ 店铺名"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("shop",)
     fields = readonly_fields = (
         "shop", "name", "prefix", "scopes", "created_by", "made", "used", "revoked_by", "revoked",
@@ -45,7 +44,6 @@ class WebhookEndpointDesk(Desk):
     exact_search = ("shop__name",)
     search_help_text = "店铺名"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("shop",)
     fields = readonly_fields = ("shop", "host", "events", "state", "failing", "created_by", "made")
 
@@ -68,7 +66,6 @@ class WebhookDeliveryDesk(Desk):
     exact_search = ("endpoint__shop__name",)
     search_help_text = "店铺名"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("endpoint",)
     fields = readonly_fields = (
         "number", "endpoint", "event", "kind", "state", "tries", "answer", "made", "tried", "next_time", "delivered",

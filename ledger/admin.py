@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
-from django.db.models import Case, F, QuerySet, Sum, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.desk import Desk, DeskInline, link, money, yuan
+from accounts.desk import Desk, DeskInline, DeskList, link, money, yuan
+from ledger import balances
 from ledger.models import Account, Entry, Posting, Side
 
 
@@ -28,6 +30,14 @@ class EntryInline(DeskInline):
         return link(entry.account)
 
 
+class AccountList(DeskList):
+    """Knows what was posted to each listed account, from one query that does not read their past."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = _with_turnovers(list(self.result_list))
+
+
 @admin.register(Account)
 class AccountDesk(Desk):
     list_display = ("code", "kind", "debits", "credits", "balance")
@@ -35,22 +45,31 @@ class AccountDesk(Desk):
     exact_search = ("code",)
     search_help_text = "账户，如 channel:wechat"
     ordering = ("code",)
-    sortable_by = ()
     fields = ("code", "kind", "debits", "credits", "balance")
     readonly_fields = ("debits", "credits", "balance")
 
-    debits = money("debit_fen", "借方合计")
-    credits = money("credit_fen", "贷方合计")
+    debits = money("turnover__debit_fen", "借方合计")
+    credits = money("turnover__credit_fen", "贷方合计")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
-        rows: QuerySet[Account] = super().get_queryset(request)
-        return rows.annotate(debit_fen=_sum(Side.DEBIT), credit_fen=_sum(Side.CREDIT))
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeskList]:
+        return AccountList
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Account | None:
+        account = super().get_object(request, object_id, from_field)
+        return _with_turnovers([account])[0] if account else None
 
     @admin.display(description="余额")
     def balance(self, account: Account) -> SafeString:
-        fen = account.debit_fen - account.credit_fen  # type: ignore[attr-defined]
-        side = Side.DEBIT if fen > 0 else Side.CREDIT
+        fen = account.turnover.owed_fen  # type: ignore[attr-defined]
+        side = Side.CREDIT if fen > 0 else Side.DEBIT
         return format_html('<span class="desk-money">{} {}</span>', side.label if fen else "平", yuan(abs(fen)))
+
+
+def _with_turnovers(accounts: list[Account]) -> list[Account]:
+    found = balances.turnovers([account.code for account in accounts])
+    for account in accounts:
+        account.turnover = found[account.code]  # type: ignore[attr-defined]
+    return accounts
 
 
 @admin.register(Posting)
@@ -59,7 +78,6 @@ class PostingDesk(Desk):
     exact_search = ("ref",)
     search_help_text = "凭据，如 payment:P…"
     ordering = ("-pk",)
-    sortable_by = ()
     inlines = (EntryInline,)
 
 
@@ -70,7 +88,6 @@ class EntryDesk(Desk):
     exact_search = ("account__code", "posting__ref")
     search_help_text = "账户 / 凭据"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("posting", "account")
     fields = ("posting_link", "account_link", "side", "amount")
     readonly_fields = ("posting_link", "account_link", "amount")
@@ -88,7 +105,3 @@ class EntryDesk(Desk):
     @admin.display(description="记账")
     def posting_link(self, entry: Entry) -> SafeString | str:
         return link(entry.posting)
-
-
-def _sum(side: Side) -> Coalesce:
-    return Coalesce(Sum(Case(When(entries__side=side, then=F("entries__amount_fen")))), Value(0))

@@ -91,13 +91,8 @@ def balance_account(user_id: int) -> str:
     return f"{AccountKind.BALANCE}:{user_id}"
 
 
-def suspense_account(code: str) -> str:
-    return f"{AccountKind.SUSPENSE}:{code}"
-
-
 BANK = f"{AccountKind.BANK}:platform"
 FEES = f"{AccountKind.FEES}:platform"
-COMPENSATION = f"{AccountKind.COMPENSATION}:platform"
 
 
 def _accounts(codes: set[str]) -> dict[str, Account]:

@@ -36,7 +36,6 @@ class NoticeDesk(Desk):
     exact_search = ("recipient__username",)
     search_help_text = "收件账号"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("recipient",)
     fields = ("reader", "words", "path", "created_at", "read_at", "deliveries")
     readonly_fields = ("reader", "words", "deliveries")
@@ -73,7 +72,6 @@ class NoticeDeliveryDesk(ActsDesk):
     exact_search = ("notice__recipient__username",)
     search_help_text = "收件账号"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("notice__recipient",)
     fields = readonly_fields = (
         "reader", "origin", "words", "channel", "state", "why", "tries", "made", "tried", "next_time", "sent",

@@ -107,11 +107,12 @@ def _move(attempt: RefundAttempt, status: A, answer: RefundOutcome, at: datetime
         return []
     attempt.status, attempt.tries = status, 0
     if status in {A.ACCEPTED, A.SUCCEEDED, A.RETURNED, A.BACK_WITH_MERCHANT, A.CLOSED}:
-        attempt.accepted_at = attempt.accepted_at or min(at, answer.succeeded_at or at)  # never after its success
+        attempt.accepted_at = attempt.accepted_at or at
     if status == A.RETURNED:
         attempt.redirect_to = ""  # where a person sent an earlier return on to says nothing about this one
     if status == A.SUCCEEDED:
         attempt.finished_at = answer.succeeded_at or at
+        attempt.accepted_at = min(attempt.accepted_at or at, attempt.finished_at)  # by the channel's clock, in seconds
     if status in NEWS:
         attempt.news_at = at
     return _shift_reserve(attempt, before, at)

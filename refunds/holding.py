@@ -13,11 +13,10 @@ from datetime import datetime
 from ledger import posting
 from ledger.posting import Transfer
 from orders.models import Order
-from refunds.models import Refund, Status
+from refunds.models import NOTHING_HELD, Refund, Status
 from shops import money
 from shops.money import Move
 
-HOLDING = frozenset({*Status.active(), Status.PROCESSING, Status.RETURNED, Status.REDIRECT_SIGNED})
 TAKEN = frozenset({Status.PAID_OUT, Status.ARRIVED})  # the buyer has it
 
 
@@ -31,7 +30,7 @@ def open(refunds: Sequence[Refund], *, at: datetime) -> None:
 
 def due_fen(refund: Refund) -> int:
     """What is to be held of this case where it stands."""
-    return refund.amount_fen + refund.fee_fen if refund.status in HOLDING else 0
+    return 0 if refund.status in NOTHING_HELD else refund.amount_fen + refund.fee_fen
 
 
 def follow(

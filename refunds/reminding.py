@@ -92,7 +92,7 @@ def _to_persons(refunds: Sequence[Refund], at: datetime) -> list[_News]:
     asked = {refund.order.shop_id for refund in refunds if refund.queue == Queue.MERCHANT}
     members = followups.members(asked) if asked else {}
     return [
-        _News(kind, reader, refund, page, _ends(refund, at), _source(refund))
+        _News(kind, reader, refund, page, _ends(refund, at), _source(refund, at))
         for refund in refunds
         for kind, page, readers in [_whom(refund, members)]
         for reader in readers
@@ -198,8 +198,10 @@ def _first(moments: Iterable[datetime | None]) -> str:
     return followups.moment(min((moment for moment in moments if moment), default=None))
 
 
-def _source(refund: Refund) -> str:
-    return f"refund-remind:{refund.pk}:{_stamp(refund.entered_at)}:{refund.reminded_percent}"
+def _source(refund: Refund, at: datetime) -> str:
+    """Once for each mark; once a day from the end of its time on."""
+    day = f":{at:%Y%m%d}" if refund.reminded_percent >= OVER else ""
+    return f"refund-remind:{refund.pk}:{_stamp(refund.entered_at)}:{refund.reminded_percent}{day}"
 
 
 def _stamp(moment: datetime | None) -> str:

@@ -14,13 +14,13 @@ from django.http import HttpRequest
 import clock
 from accounts.models import User
 from accounts.roles import Role
+from paging import MOST_COUNTED
 from payments.models import RefundAttempt
 from refunds import lifecycle, objections
 from refunds.lifecycle import guards
 from refunds.models import Lane, Queue, Refund, RefundEvent
 from refunds.models import Status as S
 
-MOST_COUNTED = 1000
 #: 客服台的次序, one index (``refund_on_desk``): who urged, whoever urged first; then what can be decided at once
 #: (complete material), frequent buyers' (S4-24: order only, decided alike), and by deadline.
 DESK_ORDER = ["urged_at", "-is_complete", "-is_frequent", "promised_by", "pk"]

@@ -27,9 +27,8 @@ from payments.gateways.base import Gateway, GatewayError, GatewayMisconfigured, 
 from payments.models import Channel
 from storefront.tills import Place, place_of
 
-ASKED = (
-    "wechat_connect"  # in the session: which account asked WeChat who it is, and the state that its answer must bear
-)
+#: In the session: which account asked WeChat who it is, and the state that its answer must bear.
+ASKED = "wechat_connect"
 SETTINGS = "storefront:notice_settings"
 
 

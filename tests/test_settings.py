@@ -86,3 +86,25 @@ def test_what_may_stand_together(keys, changes):
 )
 def test_what_may_not_stand_together_gets_one_line(keys, changes, told):
     assert told in settings_under(keys, **changes)
+
+
+@pytest.mark.django_db
+def test_a_migration_has_as_long_as_it_takes_and_nothing_else():
+    """An index of a large table is not built in the time that a page may take."""
+    from django.core.management import call_command
+    from django.db import connection, models
+
+    def allowed(*_: object, **__: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW statement_timeout")
+            seen.append(cursor.fetchone()[0])
+
+    seen: list[str] = []
+    models.signals.pre_migrate.connect(allowed)
+    try:
+        call_command("migrate", verbosity=0)
+    finally:
+        models.signals.pre_migrate.disconnect(allowed)
+    allowed()
+    assert set(seen[:-1]) == {"0"}
+    assert seen[-1] == "15s"

@@ -7,13 +7,14 @@ from collections import Counter
 from django.db.models import OuterRef, Q, Subquery, Sum
 
 from ledger import balances
-from ledger.models import AccountKind
+from ledger.models import Account, AccountKind
 from ledger.posting import FEES
 from payments.models import AttemptStatus
 from refunds.holding import TAKEN
 from refunds.models import Disbursement, Refund
 
 Broken = list[str]
+LENT = f"{AccountKind.ADVANCE}:"
 OWED_BY_US = {
     AccountKind.SHOP, AccountKind.AVAILABLE, AccountKind.HELD, AccountKind.RESERVE, AccountKind.SURPLUS,
     AccountKind.BALANCE,
@@ -58,12 +59,13 @@ def fees_were_earned() -> Broken:
 
 def nobody_is_below_nothing() -> Broken:
     """I1, I6: what we owe a shop or a buyer is never less than nothing, and no advance is recovered more than once."""
-    folded = {code: each.owed_fen for code, each in balances.recomputed().items()}
-    owed = {code: fen for code, fen in folded.items() if code.partition(":")[0] in OWED_BY_US and fen < 0}
-    lent = {code: fen for code, fen in folded.items() if code.startswith(f"{AccountKind.ADVANCE}:") and fen > 0}
-    return [f"{code}: {fen} fen" for code, fen in {**owed, **lent}.items()]
+    kinds = [*OWED_BY_US, AccountKind.ADVANCE]
+    folded = balances.owed(list(Account.objects.filter(kind__in=kinds).values_list("code", flat=True)))
+    wrong = {code: fen for code, fen in folded.items() if (-fen if code.startswith(LENT) else fen) < 0}
+    return [f"{code}: {fen} fen" for code, fen in wrong.items()]
 
 
 def _owed(kind: AccountKind) -> dict[int, int]:
-    found = {code: each for code, each in balances.recomputed().items() if code.startswith(f"{kind}:")}
-    return {int(code.partition(":")[2]): each.owed_fen for code, each in found.items()}
+    """{whose: what we owe}, by the fold, which ``checkpoints_are_what_was_posted`` proves."""
+    codes = list(Account.objects.filter(kind=kind).values_list("code", flat=True))
+    return {int(code.partition(":")[2]): fen for code, fen in balances.owed(codes).items()}

@@ -17,7 +17,6 @@ from orders.models import Announcement
 class AnnouncementDesk(Desk):
     list_display = ("text", "starts", "ends", "who", "state")
     ordering = ("-ends_at", "-pk")
-    sortable_by = ()
     list_select_related = ("created_by",)
     fields = ("text", "text_en", "path", ("starts_at", "ends_at"))
 

@@ -115,7 +115,6 @@ class CancellationDesk(Desk):
     exact_search = ("order__order_no",)
     search_help_text = "订单号"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("order", "canceled_by", "bulk")
     fields = (
         ("order_link", "moment"), ("cause", "at_fault"), "reason", ("refund", "penalty", "fee"), ("who", "bulk_link"),
@@ -215,7 +214,6 @@ class BulkCancellationDesk(ActsDesk):
     exact_search = ("shop__name", "product__name")
     search_help_text = "店铺名 / 商品名"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("shop", "product", "created_by", "started_by")
     autocomplete_fields = ("shop", "product")
     actions_detail = ("start", "abandon")

@@ -57,7 +57,6 @@ class OrderDesk(ActsDesk):
     exact_search = ("order_no", "payments__payment_no", "buyer__username")
     search_help_text = "订单号 / 收款单号 / 买家账号"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("buyer", "shop")
     fields = (
         ("order_no", "state"), ("buyer_name", "shop_link"), ("total", "policy_link"), ("placed_at", "expires_at"),

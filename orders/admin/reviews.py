@@ -48,7 +48,6 @@ class ReviewDesk(ActsDesk):
     exact_search = ("order__order_no", "author__username", "shop__name")
     search_help_text = "订单号 / 买家账号 / 店铺名"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("product", "shop", "author", "order", "hidden_by")
     fieldsets = (
         (None, {"fields": (("stars_shown", "state"), ("product_link", "shop_link"), ("order_link", "who"), "text")}),

@@ -121,7 +121,6 @@ class TopUpDesk(ActsDesk):
     exact_search = ("topup_no", "line__order__order_no")
     search_help_text = "直充单号 / 订单号"
     ordering = ("-pk",)
-    sortable_by = ()
     fields = (
         ("topup_no", "order_no"), ("supplier", "sku"), ("state", "reason"), ("made", "sent", "due"),
         ("arrived", "finished"), ("tries", "last_error"), ("person_due", "decided"), ("answered", "proof"),

@@ -168,7 +168,6 @@ class ChannelAccountDesk(ChannelDesk):
     exact_search = ("code", "merchant_id", "shop__name")
     search_help_text = "代号 / 商户号 / 店铺名"
     ordering = ("pk",)
-    sortable_by = ()
     list_select_related = ("shop",)
     fieldsets = (
         (None, {"fields": (("name", "code"), ("channel", "merchant_id"), ("shop_link", "collects"))}),

@@ -200,7 +200,6 @@ class RefundAttemptDesk(ChannelDesk):
     list_filter = (QueueFilter, "status", "payment__account")
     exact_search = ("request_no", "channel_refund_id", "payment__payment_no")
     search_help_text = "商户退款单号 / 渠道退款单号 / 收款单号"
-    sortable_by = ()
     list_select_related = ("payment__account",)
     list_before_template = "admin/payments/refundattempt/tabs.html"
     change_form_after_template = "admin/payments/refundattempt/history.html"

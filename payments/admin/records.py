@@ -37,7 +37,6 @@ class PaymentDesk(Desk):
     exact_search = ("payment_no", "channel_transaction_id", "order__order_no")
     search_help_text = "收款单号 / 渠道流水号 / 订单号"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("order", "account")
     fields = (
         ("payment_no", "state"), ("order_link", "channel_transaction_id"), ("account_link", "channel"),
@@ -121,7 +120,6 @@ class ChannelNotificationDesk(FromChannel):
     exact_search = ("payment_no", "request_no", "complaint_id", "notification_id")
     search_help_text = "收款单号 / 商户退款单号 / 投诉单号 / 通知编号"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("account",)
     fields = (
         "received_at", "channel", "about", "payment_no", "request_no", "complaint_id", "notification_id", "facts",
@@ -140,7 +138,6 @@ class RefusedNotificationDesk(FromChannel):
     list_display = ("hour", "channel", "code", "times", "last_at")
     list_filter = (AccountFilter,)
     ordering = ("-hour", "-pk")
-    sortable_by = ()
     list_select_related = ("account",)
     fields = ("hour", "channel", "code", "times", "last_at")
     readonly_fields = ("channel", "times")

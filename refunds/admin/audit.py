@@ -61,7 +61,6 @@ class AuditSampleDesk(ActsDesk):
     list_filter = (StateFilter, "lane")
     exact_search = ("refund__refund_no",)
     search_help_text = "退款单号"
-    sortable_by = ()
     fields = (("case", "state"), ("lane_name", "amount"), ("shop", "drawn"), ("checker", "checked"), "note")
     readonly_fields = ("case", "state", "lane_name", "amount", "shop", "drawn", "checker", "checked", "note")
     actions_detail = ("judge",)

@@ -137,7 +137,6 @@ class CalendarPlanDesk(Desk):
     list_display_links = ("moment",)
     list_filter = ("year",)
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("entered_by",)
     list_before_template = "admin/workcalendar/calendarplan/years.html"
     fields = readonly_fields = ("moment", "year", "scope", "source", "setter")

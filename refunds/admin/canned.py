@@ -92,7 +92,6 @@ class CannedReplyDesk(ActsDesk):
     exact_search = ("title",)
     search_help_text = "标题"
     ordering = ("step", "pk")
-    sortable_by = ()
     list_select_related = ("written_by",)
     fields = readonly_fields = ("title", "used_for", "ground_words", "text", "in_english", "state", "who", "written")
     form = ReplyForm

@@ -113,7 +113,6 @@ class LaneLimitsDesk(Desk):
     list_display_links = ("moment",)
     list_filter = ("lane",)
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("set_by",)
     list_before_template = "admin/refunds/lanelimits/lanes.html"
     fields = ("moment", "lane_name", "state", *(f"show_{name}" for name in CAPS), "audit", "setter", "reason")

@@ -20,7 +20,6 @@ class PackDownloadDesk(Desk):
     exact_search = ("about",)
     search_help_text = "退款单号"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("reader",)
     fields = ("about", "who", "side", "size", "manifest_digest", "at")
     readonly_fields = ("who", "side", "size")

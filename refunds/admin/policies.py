@@ -144,7 +144,6 @@ class RefundPolicyDesk(ActsDesk):
     exact_search = ("code",)
     search_help_text = "政策代号"
     ordering = ("code", "-version")
-    sortable_by = ()
     fields = ("code",)
     readonly_fields = ("code",)
     actions_detail = ("new_draft", "simulate", "publish", "discard")
@@ -315,7 +314,6 @@ class PolicySimulationDesk(ActsDesk):
     list_display = ("moment", "about_what", "state", "wanted", "done", "changed", "delta", "who")
     list_display_links = ("moment",)
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("draft", "asked_by")
     fields = ("wanted",)
     readonly_fields = ("wanted",)

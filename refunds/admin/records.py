@@ -41,7 +41,6 @@ class RefundEventDesk(ChainDesk):
     exact_search = ("refund__refund_no", "actor__username")
     search_help_text = "退款单号 / 同事账号"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("refund", "actor")
     fields = ("case", "sequence", "what", "became", "who", "role", "note", "at")
     readonly_fields = ("case", "what", "became", "who")
@@ -73,7 +72,6 @@ class DisbursementDesk(Desk):
     exact_search = ("refund__refund_no", "attempt__request_no", "released_by__username")
     search_help_text = "退款单号 / 商户退款单号 / 放款人账号"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("refund", "attempt", "released_by")
     fields = ("case", "number", "amount", "state", "who", "created_at")
     readonly_fields = ("case", "number", "amount", "state", "who")

@@ -61,7 +61,6 @@ TRIGGER = "pgtrigger_posting_sums_to_zero_d999f"
 
 def hold(apps, schema_editor):
     run = schema_editor.execute
-    run("SET LOCAL statement_timeout = 0")
     run("ANALYZE refunds_refund")
     run(f"ALTER TABLE ledger_entry DISABLE TRIGGER {TRIGGER}")
     _post(run)

@@ -3,6 +3,7 @@
 from refunds.models.balance import BalanceCredit
 from refunds.models.canned import CannedReply
 from refunds.models.case import (
+    NOTHING_HELD,
     Destination,
     Disbursement,
     Lane,
@@ -30,8 +31,8 @@ from refunds.models.pace import StageFigures
 from refunds.models.simulation import PolicySimulation, SimulatedChange, SimulationStatus
 
 __all__ = [
-    "Answer", "Appeal", "AuditSample", "BalanceCredit", "CannedReply", "Consultation", "Destination", "Disbursement",
-    "DraftImage", "Evidence", "ExpressOptIn", "Ground", "Lane", "LaneLimits", "Objection", "Offer", "OfferKind",
-    "PolicySimulation", "PreCheck", "Queue", "RedirectAgreement", "Refund", "RefundDraft", "RefundEvent", "RefundLine",
-    "SimulatedChange", "SimulationStatus", "StageFigures", "Status", "new_refund_no",
+    "NOTHING_HELD", "Answer", "Appeal", "AuditSample", "BalanceCredit", "CannedReply", "Consultation", "Destination",
+    "Disbursement", "DraftImage", "Evidence", "ExpressOptIn", "Ground", "Lane", "LaneLimits", "Objection", "Offer",
+    "OfferKind", "PolicySimulation", "PreCheck", "Queue", "RedirectAgreement", "Refund", "RefundDraft", "RefundEvent",
+    "RefundLine", "SimulatedChange", "SimulationStatus", "StageFigures", "Status", "new_refund_no",
 ]  # fmt: skip

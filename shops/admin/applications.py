@@ -64,7 +64,6 @@ class ShopApplicationDesk(ActsDesk):
     exact_search = ("name", "applicant__username")
     search_help_text = "店铺名 / 申请人账号"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("applicant",)
     fields = (
         ("name", "state"), ("who", "contact"), "goods", "about", "papers", ("moment", "decided"),

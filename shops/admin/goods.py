@@ -35,7 +35,6 @@ class ProductDesk(Dated):
     exact_search = ("name", "shop__name")
     search_help_text = "商品名 / 店铺名"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("shop", "policy")
     fields = (
         "shop", "name", "kind", "fulfilment", "category", "face_value", "validity", "description",
@@ -61,7 +60,6 @@ class ProductDesk(Dated):
 class CategoryDesk(Desk):
     list_display = ("name", "name_en", "slug", "position")
     ordering = ("position", "pk")
-    sortable_by = ()
     fields = ("name", "name_en", "slug", "position")
 
 
@@ -73,7 +71,6 @@ class CouponDesk(Desk):
     exact_search = ("code", "shop__name")
     search_help_text = "券码 / 店铺名"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("shop",)
     fields = ("shop", "code", "off", "from_sum", "starts", "ends", "most_uses", "is_active")
     readonly_fields = fields

@@ -155,7 +155,6 @@ class ShopDesk(ActsDesk):
     exact_search = ("name", "members__username")
     search_help_text = "店铺名 / 成员账号"
     ordering = ("-pk",)
-    sortable_by = ()
     fieldsets = (
         (None, {"fields": (("name", "state"), "about", ("created_at", "guarantee_since"))}),
         ("保证金与记录", {"fields": (("deposit", "history"),)}),
@@ -281,7 +280,6 @@ class ShopEventDesk(Desk):
     exact_search = ("shop__name", "actor__username")
     search_help_text = "店铺名 / 账号"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("shop", "actor")
     fields = ("shop_link", "what", "from_status", "to_status", "who", "why", "moment")
     readonly_fields = fields
@@ -320,7 +318,6 @@ class DepositEntryDesk(Desk):
     exact_search = ("shop__name", "voucher")
     search_help_text = "店铺名 / 凭证号"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("shop", "recorded_by")
     fields = ("shop", "amount", "voucher", "note", "who", "moment")
     readonly_fields = fields
@@ -339,7 +336,6 @@ class GuaranteeTermsDesk(Desk):
 
     list_display = ("version", "deposit", "open_days", "in_time_percent", "least_deliveries", "published_at")
     ordering = ("-version",)
-    sortable_by = ()
     fields = (
         "version", "deposit_fen", "open_days", "in_time_percent", "least_deliveries", "most_canceled_percent",
         "unsuspended_days", "published_at",

@@ -35,7 +35,6 @@ class CardCodeDesk(Desk):
     exact_search = ("delivery__line__order__order_no",)
     search_help_text = "订单号"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("product",)
     fields = ("number", "product_link", "state_badge", "created_at", "delivered_at", "revealed_at")
     readonly_fields = ("number", "product_link", "state_badge")
@@ -64,7 +63,6 @@ class CodeEventDesk(Desk):
     exact_search = ("code__delivery__line__order__order_no", "actor__username")
     search_help_text = "订单号 / 账号"
     ordering = ("-pk",)
-    sortable_by = ()
     fields = ("code_link", "what", "who", "at", "ip", "device")
     readonly_fields = ("code_link", "what", "who")
 
@@ -94,7 +92,6 @@ class StockImportDesk(Desk):
     exact_search = ("product__name", "product__shop__name", "uploaded_by__username")
     search_help_text = "商品名 / 店铺名 / 上传账号"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("product", "uploaded_by")
     fields = (
         "file_name", "product_link", "shop_link", "status_badge", "line_count", "done_count", "problem_count",

@@ -36,7 +36,6 @@ class SupplierDesk(Dated):
     exact_search = ("code", "name")
     search_help_text = "代号 / 名称"
     ordering = ("-pk",)
-    sortable_by = ()
     fields = ("name", "code", "is_active", "created_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
@@ -65,7 +64,6 @@ class SupplierAnswerDesk(Desk):
     exact_search = ("about",)
     search_help_text = "关于（code:… 或 topup:…）"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("supplier",)
     fields = (
         ("supplier", "about"), ("what", "happened"), "words", ("moment", "proof"), "stamp", "nonce_sent", "signed",

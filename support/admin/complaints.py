@@ -85,7 +85,6 @@ class ComplaintDesk(SupportDesk):
     exact_search = ("complaint_no", "order__order_no", "shop__name")
     search_help_text = "投诉号 / 订单号 / 店铺名"
     ordering = (F("promised_by").asc(nulls_last=True), "-pk")
-    sortable_by = ()
     list_select_related = ("shop", "investigator")
     fields = readonly_fields = (
         "complaint_no", "state", "due", "tier", "shop_link", "order_link", "who", "opened", "causes_shown", "text",

@@ -65,7 +65,6 @@ class TalkDesk(SupportDesk):
     exact_search = ("order_no", "buyer__username")
     search_help_text = "订单号 / 买家账号"
     ordering = ("-pk",)
-    sortable_by = ()
     list_select_related = ("shop",)
     fields = readonly_fields = ("order_link", "shop", "placed")
     change_form_after_template = "admin/support/talk.html"

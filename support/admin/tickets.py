@@ -114,7 +114,6 @@ class TicketDesk(SupportDesk):
     exact_search = ("ticket_no", "order__order_no", "refund__refund_no", "buyer__username")
     search_help_text = "工单号 / 订单号 / 退款单号 / 买家账号"
     ordering = (F("promised_by").asc(nulls_last=True), "-pk")
-    sortable_by = ()
     list_select_related = ("order", "refund", "agent", "buyer")
     fields = readonly_fields = (
         "ticket_no", "topic", "state", "due", "with_whom", "agent_no", "order_link", "refund_link", "who", "opened",

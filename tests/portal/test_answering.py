@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from refunds.models import Objection, RefundEvent
+from storefront.templatetags.words import deadline
 from tests.cases import SITUATIONS, late
 from tests.portal.conftest import browser, text
 
@@ -40,6 +41,7 @@ def test_the_list_counts_down_and_each_page_says_what_waits(house, keeper, rival
     assert "自动同意全额退款" in page
     assert "买家首次查看" in page
     assert "尚未查询" in page
+    assert f"请在 {deadline(refund.promised_by)} 前答复。" in text(keeper.get(page_of(refund, "contest")))
     assert rival.get(page_of(refund)).status_code == 404
     for kind in ANSWERS:
         assert rival.get(page_of(refund, kind)).status_code == 404

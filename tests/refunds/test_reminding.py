@@ -76,6 +76,15 @@ def test_money_that_is_late_is_told_of_again_every_day_until_it_leaves(house):
     assert (refund.status, refund.queue) == (Status.APPROVED, Queue.FINANCE)
 
 
+def test_a_claimed_case_that_is_late_is_told_of_once_a_day(house):
+    refund = house.case("reviewer claim", **PLAIN)
+    refund.reminded_percent = reminding.OVER
+    noon = clock.now().replace(hour=12)
+    for at in (noon, noon + HOUR, noon + 24 * HOUR):
+        reminding.remind([refund], at=at)
+    assert told("desk_refund_due") == [("reviewer", 100)] * 2
+
+
 def test_what_goes_up_is_told_to_who_had_it_and_to_who_has_it_now(house):
     refund = house.case("reviewer claim", **PLAIN)
     sweeps(refund, until=refund.promised_by)

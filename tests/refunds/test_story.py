@@ -32,6 +32,7 @@ def test_a_reviewed_refund_arrives(buy, reveal, apply, reviewer, finance, drain,
     assert refund.received_account == "支付用户零钱"
     attempt = refund.disbursements.get().attempt
     assert attempt.status == AttemptStatus.SUCCEEDED
+    assert attempt.accepted_at <= attempt.finished_at  # as its receipt tells it, whosever clocks they are
     (theirs,) = [r for r in simulator.ledger()["refunds"] if r["out_refund_no"] == attempt.request_no]
     assert (theirs["status"], theirs["amount_fen"], theirs["effects"]) == ("SUCCESS", 8800, 1)
     assert [event.step for event in refund.events.order_by("sequence")] == [

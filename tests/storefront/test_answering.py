@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from refunds.models import Appeal, Offer, RedirectAgreement, RefundEvent
+from storefront.templatetags.words import deadline
 from tests.cases import SITUATIONS, late, passes
 from tests.storefront.conftest import words
 
@@ -75,6 +76,9 @@ def test_after_its_time_an_offer_can_only_be_declined(house, shopper):
 def test_an_appeal_keeps_what_was_typed_and_takes_pictures(house, shopper, other, picture):
     refund = SITUATIONS["rejected"](house)
     assert "不同意这个结论" in told(shopper, refund)
+    page = words(shopper.get(page_of(refund, "appeal")))
+    assert refund.decision_note in page  # what it is against, and until when
+    assert f"{deadline(refund.appeal_until)} 前可以申诉一次" in page
     assert says(other, refund, "appeal", ground="overlooked", note="看看").status_code == 404
     typed = {"ground": "new_evidence", "note": "发卡方答复未兑换"}
     wrong = words(says(shopper, refund, "appeal", **typed))
