@@ -52,7 +52,7 @@ def sit_down(live_server: Any, browser: Any, client: Any, monkeypatch: pytest.Mo
 @pytest.fixture
 def reply(operator):
     return canned.add(
-        step="approve", ground="", title="核对属实", text="{单号} 情况属实。", text_en="", by=operator, at=clock.now()
+        step="approve", ground="", title="当面核对过", text="{单号} 情况属实。", text_en="", by=operator, at=clock.now()
     )
 
 
@@ -66,7 +66,7 @@ def test_two_clicks_decide_a_clear_case(sit_down, reviewer, reviewed, reply):
     button.click()  # one
     dialog = page.get_by_role("dialog", name="通过退款申请")
     expect(dialog.get_by_text(refund.description)).to_be_visible()
-    dialog.get_by_label("常用回复").select_option(label="核对属实")
+    dialog.get_by_label("常用回复").select_option(label="当面核对过")
     dialog.get_by_role("button", name="确认通过").click()  # two
     page.get_by_text("已通过，等待财务放款").wait_for()
     refund.refresh_from_db()
