@@ -29,11 +29,6 @@ from refunds.models import Status as S
 from refunds.reasons import REASONS
 from shops import checking
 
-#: Steps that only whoever claimed the case takes, as the domain's guards say.
-HELD_BY_CLAIM = {
-    "claim", "hand_over", "request_evidence", "request_more", "approve", "uphold", "reject", "make_offer",
-    "propose_offer", "approve_second", "reject_second", "grant_appeal", "uphold_appeal", "dismiss_appeal",
-}  # fmt: skip
 BY_ANOTHER = {"grant_appeal", "uphold_appeal", "dismiss_appeal"}  # not by who decided the case
 
 # --- steps on one case ----------------------------------------------------------------------------------------------
@@ -414,7 +409,7 @@ def why_not(refund: Refund, step: str, user: User, *, at: datetime) -> str:
     roles = lifecycle.roles_on(refund, user)
     if roles <= {Role.BUYER, Role.MERCHANT}:
         return "您不能对这张退款单做这一步：它是您自己的申请，或属于您的店铺。"
-    if step in HELD_BY_CLAIM and (held := held_by(refund, user, at=at)):
+    if step in guards.BY_WHO_CLAIMED and (held := held_by(refund, user, at=at)):
         return held
     if step in BY_ANOTHER and decided_before(refund, user):
         return "您审核过这张退款单，申诉须由另一位高级审核员处理。"
@@ -445,7 +440,9 @@ def held_by(refund: Refund, user: User, *, at: datetime) -> str:
 
 
 def decided_before(refund: Refund, user: User) -> bool:
-    return RefundEvent.objects.filter(refund=refund, actor=user, step__in=guards.DECIDES).exists()
+    """Before the appeal: what is appealed against is judged by somebody else."""
+    events = list(RefundEvent.objects.filter(refund=refund).order_by("sequence"))
+    return user.pk in guards.decided_before_appeal(events)
 
 
 def colleagues(refund: Refund | None, user: User) -> list[User]:

@@ -15,7 +15,7 @@ from accounts.models import User
 from accounts.roles import Role
 from refunds import casefile, lifecycle, objections, risk
 from refunds.admin.desk_steps import DESK, MORE, PLAIN
-from refunds.admin.dialogs import BY_ANOTHER, HELD_BY_CLAIM, above_limit_words, decided_before, held_by, may_check
+from refunds.admin.dialogs import above_limit_words, decided_before, held_by, may_check
 from refunds.admin.profiles import Profiles
 from refunds.lifecycle import STEPS
 from refunds.models import Queue, Refund
@@ -90,12 +90,6 @@ class CasePage(Profiles):
 def steps_now(refund: Refund, user: User) -> list[str]:
     """The steps that have a button on this case now, in the table's order."""
     allowed = set(lifecycle.allowed_steps(refund, user))
-    if allowed & {"reissue", "reissue_above_limit", "confirm_redirect"} and lifecycle.open_attempts([refund])[0]:
-        allowed -= {"reissue", "reissue_above_limit", "confirm_redirect"}  # the hint says what helps
-    if held_by(refund, user, at=clock.now()):
-        allowed -= HELD_BY_CLAIM
-    if allowed & BY_ANOTHER and decided_before(refund, user):
-        allowed -= BY_ANOTHER
     if refund.claimed_by_id == user.pk:
         allowed.discard("claim")
     if "approve" in allowed:

@@ -61,6 +61,8 @@ _ANSWERS = {
 }
 #: What nobody does who had decided before the appeal (``guards.not_who_decided``).
 _AFTER_AN_APPEAL = {"grant_appeal", "uphold_appeal", "dismiss_appeal", "reject", "reject_second", "close"}
+#: What waits until the channel has closed what was sent (``guards.attempts_are_closed``).
+_AFTER_CLOSING = {"reissue", "reissue_above_limit", "sign_redirect", "confirm_redirect"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def _look_up(refunds: Sequence[Refund]) -> _Known:
     negotiated = [refund for refund in refunds if refund.status in {S.OFFERED, S.SECOND_REVIEW}]
     reviewed = [refund for refund in refunds if refund.status in PLATFORM]
     rejected = [refund for refund in refunds if refund.status == S.REJECTED]
-    returned = [refund for refund in refunds if refund.status == S.RETURNED]
+    returned = [refund for refund in refunds if refund.status in {S.RETURNED, S.REDIRECT_SIGNED}]
     still_open = guards.open_attempts(returned) if returned else []
     return _Known(
         at=clock.now(),
@@ -135,6 +137,10 @@ def _shut(refund: Refund, by: User, known: _Known) -> set[str]:
         shut.add("report_missing")
     if status == S.PAID_OUT and refund.queue in {Queue.MACHINE, Queue.NOBODY}:
         shut.add("explain_missing")
+    if refund.pk in known.still_open:
+        shut |= _AFTER_CLOSING
+    if R.SENIOR not in roles and guards.is_claimed_by_another(refund, by.pk, at):
+        shut |= guards.BY_WHO_CLAIMED
     if status in PLATFORM:
         shut.add("consult" if refund.pk in known.consulted else "record_answer")
     return shut | (_by_limit(refund, by, known) if status in WEIGHED else set())
@@ -150,8 +156,7 @@ def _by_limit(refund: Refund, by: User, known: _Known) -> set[str]:
     suffices = not is_large or len(people | {by.pk}) >= 2
     if status == S.RETURNED:
         shut = {"reissue_above_limit"} if suffices else {"reissue"}
-        may_be_signed = (people or not is_large) and refund.pk not in known.still_open
-        return shut | (set() if may_be_signed else {"sign_redirect"})
+        return shut | (set() if people or not is_large else {"sign_redirect"})
     shut = set() if suffices else {"approve", "grant_appeal", "approve_second"}
     shut |= {"uphold_appeal"} if suffices else set()
     shut |= _AFTER_AN_APPEAL if by.pk in guards.decided_before_appeal(events) else set()

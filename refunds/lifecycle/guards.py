@@ -118,6 +118,13 @@ def decided_before_appeal(events: Sequence[RefundEvent]) -> set[int | None]:
     return {event.actor_id for event in events if event.sequence < appealed and event.step in DECIDES}
 
 
+#: What only whoever claimed the case does (``not_claimed_by_another``).
+BY_WHO_CLAIMED = {
+    "claim", "hand_over", "request_evidence", "request_more", "approve", "uphold", "reject", "make_offer",
+    "propose_offer", "approve_second", "reject_second", "grant_appeal", "uphold_appeal", "dismiss_appeal",
+}  # fmt: skip
+
+
 def not_claimed_by_another(taken: Taken) -> None:
     """认领: whoever has it on their desk decides; a senior, or half an hour, ends that."""
     for refund in taken.refunds:

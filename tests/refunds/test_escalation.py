@@ -209,3 +209,13 @@ def test_many_that_are_late_at_once_are_all_sent_up(house):
     finally:
         sweeping.BATCH = monkey
     assert {Refund.objects.get(pk=refund.pk).queue for refund in cases} == {Queue.SENIOR}
+
+
+def test_what_a_colleague_has_claimed_is_not_offered(house):
+    """The buttons and the API's list say what the guard would: only a senior does not wait."""
+    refund = house.case()
+    take("claim", refund, house.reviewer)
+    another = house.colleague
+    assert lifecycle.allowed_steps(refund, another) == ["consult"]
+    assert {"approve", "reject"} <= set(lifecycle.allowed_steps(refund, house.reviewer))
+    assert {"approve", "reject"} <= set(lifecycle.allowed_steps(refund, house.senior))

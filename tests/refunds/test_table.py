@@ -88,9 +88,9 @@ GUARDED: dict[str, dict[object, str]] = {
     },
 }  # fmt: skip
 # Works, and is not offered: the shorter way is, or it comes to nothing. And the other way about: whoever presses is
-# told whose case it is, or what the channel or the cancellation has to do with it.
+# told what the cancellation has to do with it.
 NOT_OFFERED = {"agree_above_limit", "propose_offer", "uphold_appeal", "reissue_above_limit"}
-OFFERED_WITH_WORDS = {"claimed", "canceled", "attempt_not_closed"}
+OFFERED_WITH_WORDS = {"canceled"}
 
 
 def test_every_status_is_lived_through():
