@@ -144,7 +144,8 @@ def due(refund: Refund, *, at: datetime) -> Due:
 def short(refund: Refund) -> str:
     """The status in the buyer's words: what a channel calls success is not money in hand yet."""
     status = S(refund.status)
-    return _("已退出，等待入账") if status == S.PAID_OUT else str(status.label)
+    own = {S.PAID_OUT: _("已退出，等待入账"), S.REDIRECT_SIGNED: _("等平台确认新去向")}
+    return str(own.get(status, status.label))
 
 
 def track(refund: Refund, events: Sequence[RefundEvent], *, at: datetime) -> Track:
@@ -153,7 +154,7 @@ def track(refund: Refund, events: Sequence[RefundEvent], *, at: datetime) -> Tra
     return Track(
         stages=_stages(refund, events),
         headline=headline(refund),
-        who=str(_who(refund)),
+        who=str(_who(refund, at)),
         next_step=next_step(refund),
         on_silence=on_silence(refund),
         by=refund.promised_by,
@@ -288,13 +289,15 @@ def by_label(refund: Refund, *, is_late: bool) -> str:
     }.get(S(refund.status), "")
 
 
-def _who(refund: Refund) -> object:
+def _who(refund: Refund, at: datetime) -> object:
     if is_reported_missing(refund):
         return Queue(refund.queue).label
     if _is_at_the_bank(refund):
         return _("发卡银行")
     if refund.status in {S.PROCESSING, S.PAID_OUT}:
         return _channel(refund).label
+    if refund.status == S.REJECTED and refund.appeal_until and at < refund.appeal_until:
+        return _("您：不同意可以申诉")
     if refund.queue == Queue.NOBODY:
         return _("无人，已结束")
     return Queue(refund.queue).label

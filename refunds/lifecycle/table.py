@@ -89,7 +89,7 @@ STEPS: dict[str, Step] = {
     # 任何审核
     "escalate": _row(PLATFORM, SAME, {R.SYSTEM}),
     "extend": _row({*REVIEWS, *WAITING}, SAME, {R.SYSTEM}),
-    "urge": _row({*REVIEWS, S.APPROVED, S.RETURNED}, SAME, {R.BUYER}, _("催办")),
+    "urge": _row({*REVIEWS, S.APPROVED, S.RETURNED, S.REDIRECT_SIGNED}, SAME, {R.BUYER}, _("催办")),
     "approve_canceled": _row({*REVIEWS, *WAITING}, S.APPROVED, {R.SYSTEM}),
     "withdraw": _row({S.SUBMITTED, *REVIEWS, *WAITING, S.APPROVED}, S.WITHDRAWN, {R.BUYER}, _("撤销申请")),
     "close": _row(REVIEWS, S.CLOSED, {R.SENIOR}, _("关闭，不退款")),

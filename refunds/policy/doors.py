@@ -32,8 +32,8 @@ def is_under_daily_cap(facts: Facts) -> RuleResult:
         f"today_fen={facts.auto_refunded_today_fen}, amount_fen={facts.amount_fen}, cap_fen={cap}",
         ("在 24 小时的自动退款额度内", "Within the automatic allowance of 24 hours"),
         (
-            "24 小时内的自动退款额度已用完，由人工审核",
-            "The automatic allowance of 24 hours is used up: a person decides",
+            "超出 24 小时内的自动退款额度，由人工审核",
+            "More than the automatic allowance of 24 hours: a person decides",
         ),
     )
 
@@ -97,8 +97,8 @@ def has_room(lane: Lane) -> Callable[[Facts], RuleResult]:
 
 
 BEYOND_CAPS = (
-    "24 小时内自动退款的总额度已用完，由人工审核，不影响您的退款",
-    "The allowance of automatic refunds in 24 hours is used up: a person reviews it, and nothing is lost",
+    "超出 24 小时内自动退款的总额度，由人工审核，不影响您的退款",
+    "More than the allowance of automatic refunds in 24 hours: a person reviews it, and nothing is lost",
 )
 SWITCHED_OFF = ("自动退款暂停，由人工审核", "Automatic refunds are paused: a person reviews it")
 LANE_RULES: dict[Lane, list[Callable[[Facts], RuleResult]]] = {

@@ -143,9 +143,17 @@ class RefundPolicy(models.Model):
             "kinds": policy_terms.wrong_kinds(self.kinds),
             "reasons": policy_terms.wrong_reasons(self.reasons),
             "working_time": policy_terms.wrong_working_time(self.working_time),
+            "merchant_hours": self._wrong_merchant_hours(),
         }
         if found := {field: message for field, message in wrong.items() if message}:
             raise ValidationError(found)
+
+    def _wrong_merchant_hours(self) -> str:
+        """The shop's time lies within the review's, at most half of it: what is beyond would do nothing (S4-9)."""
+        most = max(self.review_hours, self.complete_review_hours, self.high_value_review_hours) // 2
+        if self.merchant_hours <= most:
+            return ""
+        return _("商家处理最多占审核时限的一半：这里最长 %(most)s 小时。请缩短它，或延长审核时限。") % {"most": most}
 
     def window_of(self, kind: str) -> int:
         """售后期 in days for goods of this kind."""

@@ -117,7 +117,7 @@ def test_every_cell_of_the_form_reaches_its_column(sits, operator, draft):
         ("one_click_below_fen", "12.345", "最多两位小数"), ("one_click_below_fen", None, "请填写"),
         ("one_click_below_fen", "-1", "最多两位小数"), ("window_days", "366", "不能大于 365"),
         ("window_days", "-1", "不能小于 0"), ("window_days", "soon", "请填写整数"),
-        ("fee_percent", "51", "不能大于 50"),
+        ("fee_percent", "51", "不能大于 50"), ("merchant_hours", "37", "这里最长 36 小时"),
         ("name", None, "请填写"), ("account-window_days", "366", "不能大于 365"), ("review_hours", "99999", "不能大于"),
         ("account-slots", ["a photo"], "请从列表中选择"), ("late-at_fault", "moon", "请从列表中选择"),
         ("late-kinds", ["car"], "请从列表中选择"), ("late-only", "never", "请从列表中选择"),
