@@ -213,20 +213,23 @@ WITH recent AS MATERIALIZED (
     ) off
     WHERE done.step IN ('disburse', 'credit_balance')
 ), paid AS (
-    SELECT account.channel, refund.submitted_at, sent.released_by_id, sent.created_at AS released_at,
-           CASE WHEN attempt.accepted_at < attempt.finished_at OR EXISTS (
-                    SELECT FROM payments_attemptevent WHERE attempt_id = attempt.id AND to_status = 'waiting_funds')
-                THEN least(attempt.accepted_at, attempt.finished_at)
-                ELSE coalesce(attempt.first_sent_at, attempt.finished_at) END AS handed_over_at,
-           attempt.finished_at
+    SELECT account.channel, refund.submitted_at, sent.released_by_id, sent.released_at,
+           CASE WHEN sent.accepted_at < sent.finished_at OR EXISTS (
+                    SELECT FROM payments_attemptevent
+                    WHERE attempt_id = sent.attempt_id AND to_status = 'waiting_funds')
+                THEN least(sent.accepted_at, sent.finished_at)
+                ELSE coalesce(sent.first_sent_at, sent.finished_at) END AS handed_over_at,
+           sent.finished_at
     FROM recent e
     JOIN refunds_refund refund ON refund.id = e.refund_id
-    JOIN LATERAL (SELECT attempt_id, released_by_id, created_at FROM refunds_disbursement
-                  WHERE refund_id = e.refund_id ORDER BY id DESC LIMIT 1) sent ON true
-    JOIN payments_refundattempt attempt ON attempt.id = sent.attempt_id
-    JOIN payments_payment payment ON payment.id = attempt.payment_id
+    JOIN LATERAL (SELECT disbursement.released_by_id, disbursement.created_at AS released_at, attempt.id AS attempt_id,
+                         attempt.payment_id, attempt.first_sent_at, attempt.accepted_at, attempt.finished_at
+                  FROM refunds_disbursement disbursement
+                  LEFT JOIN payments_refundattempt attempt ON attempt.id = disbursement.attempt_id
+                  WHERE disbursement.refund_id = e.refund_id ORDER BY disbursement.id DESC LIMIT 1) sent ON true
+    JOIN payments_payment payment ON payment.id = sent.payment_id
     JOIN payments_channelaccount account ON account.id = payment.account_id
-    WHERE e.step = 'mark_paid_out' AND attempt.finished_at IS NOT NULL
+    WHERE e.step = 'mark_paid_out' AND sent.finished_at IS NOT NULL
 ), ended AS (
     SELECT stage, lasted, kept FROM decided
     UNION ALL SELECT stage, lasted, kept FROM waited
