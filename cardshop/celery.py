@@ -18,6 +18,7 @@ app.conf.beat_schedule = {
     "sweep payments": {"task": "payments.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "sweep orders": {"task": "orders.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "sweep refunds": {"task": "refunds.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "settle orders": {"task": "refunds.settle", "schedule": 20.0, "options": {"expires": 20}},
     "sweep support": {"task": "support.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "sweep webhooks": {"task": "integrations.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "sweep notices": {"task": "notices.sweep", "schedule": 5.0, "options": {"expires": 10}},

@@ -14,10 +14,12 @@ from django.utils.translation import gettext_lazy as _
 WORDING = {
     "order_delivered": _("订单 %(order_no)s 已交付，请到订单页查看。"),
     "order_canceled": _("订单 %(order_no)s 已取消（%(cause)s），款项将自动原路退回。"),
+    "order_penalty": _("商家未能交付订单 %(order_no)s，违约金 %(amount)s 已存入您的余额。"),
     "order_overdue": _("订单 %(order_no)s 超过承诺时间仍未交付，可在订单页一键退款。"),
     "topups_wait": _("有直充单超时没有结果，请到客服台“直充单 · 待人工核实”处理。"),
     "topup_opposed": _("直充单 %(topup_no)s 已停止或已人工认定，供应商后来的签名答复却相反，请立即核对。"),
     "service_report": _("订单 %(order_no)s 的服务有新的进度或凭证。"),
+    "shop_order_penalty": _("订单 %(order_no)s 因店铺责任取消，违约金 %(amount)s 已从货款付给买家。"),
     "shop_order_overdue": _("订单 %(order_no)s 已超过承诺的交付时间，买家可一键退款；再拖延将按退款政策自动取消。"),
     "ticket_answered": _("工单 %(ticket_no)s 有客服答复。"),
     "ticket_closed": _("工单 %(ticket_no)s 已关闭，请看结语；7 天内可以重开一次。"),
@@ -163,7 +165,9 @@ WORDING = {
 #: of kinds that name a refund_no or an order_no: results, and what waits for its reader (S2-23, S3-13).
 BRIEF = {
     "order_canceled": _("已取消，款项将退回"),
+    "order_penalty": _("违约金已存入余额"),
     "order_overdue": _("超时未交付，可退款"),
+    "shop_order_penalty": _("违约金已付给买家"),
     "shop_order_overdue": _("已超时未交付"),
     "refund_auto_approve": _("已通过，原路退回中"),
     "refund_turn_down": _("未通过"),

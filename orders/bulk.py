@@ -103,7 +103,7 @@ def abandon(bulk: BulkCancellation, *, by: User, at: datetime) -> None:
 
 
 def totals(bulk: BulkCancellation, *, by: User) -> Totals:
-    """Counted by the database: the penalty of each order is rounded down, as when it is canceled. Without the orders
+    """Counted by the database: the penalty of each order is rounded up, as when it is canceled. Without the orders
     of ``by``, who cancels none of their own.
     """
     orders = _open_orders(bulk).exclude(buyer=by)
@@ -112,7 +112,7 @@ def totals(bulk: BulkCancellation, *, by: User) -> Totals:
         lines.filter(order__in=orders.filter(status=OrderStatus.PAID).values("pk"))
         .values("order_id", percent=F("order__policy__shop_cancel_penalty_percent"))
         .annotate(refund_fen=Sum("price_fen"))
-        .annotate(penalty_fen=F("refund_fen") * F("percent") / 100)
+        .annotate(penalty_fen=(F("refund_fen") * F("percent") + 99) / 100)
     )
     sums = paid.aggregate(refund=Sum("refund_fen"), penalty=Sum("penalty_fen"))
     has_penalty = cancellation.CONSEQUENCES[Cause(bulk.cause)].has_penalty

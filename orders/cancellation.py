@@ -199,6 +199,7 @@ def _row(
         canceled_by=by,
         refund_fen=costs.refund_fen,
         penalty_fen=costs.penalty_fen,
+        penalty_due_at=at if costs.penalty_fen else None,
         priority=consequence.priority,
         at=at,
         heard_at=at if is_heard else None,
@@ -211,10 +212,10 @@ def _undelivered(order: Order) -> QuerySet[OrderLine]:
 
 
 def _cost(order: Order, lines: Sequence[OrderLine], cause: Cause) -> Cost:
-    """The penalty is rounded down; ``bulk.totals`` has the database count it so."""
+    """The penalty is the buyer's, so it is rounded up; ``bulk.totals`` has the database count it so."""
     refund_fen = sum(line.price_fen for line in lines)
     percent = order.policy.shop_cancel_penalty_percent if CONSEQUENCES[cause].has_penalty else 0
-    return Cost(refund_fen, refund_fen * percent // 100)
+    return Cost(refund_fen, -(-refund_fen * percent // 100))
 
 
 def _buyers_causes(order: Order) -> list[Cause]:

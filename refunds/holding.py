@@ -7,7 +7,7 @@ held, as it posts it; the fee (手续费) is a posting of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from ledger import posting
@@ -22,10 +22,7 @@ TAKEN = frozenset({Status.PAID_OUT, Status.ARRIVED})  # the buyer has it
 
 def open(refunds: Sequence[Refund], *, at: datetime) -> None:
     """Hold what new cases ask for; they are saved by now, and their orders locked."""
-    settled = {refund.order_id for refund in refunds if refund.order.settled_at}
-    posting.post(
-        _moved([(refund, refund.held_fen, f"hold:{refund.refund_no}:1") for refund in refunds], settled), at=at
-    )
+    _move([(refund, refund.held_fen, f"hold:{refund.refund_no}:1") for refund in refunds], at)
 
 
 def due_fen(refund: Refund) -> int:
@@ -49,9 +46,8 @@ def follow(
             fees += _fee(refund, number, back=was_taken)
         elif refund.held_fen != before:
             held.append((refund, refund.held_fen - before, f"hold:{number}"))
-    settled = Order.objects.filter(pk__in=[refund.order_id for refund, _, _ in held], settled_at__isnull=False)
-    transfers = _moved(held, set(settled.values_list("pk", flat=True))) if held else []
-    posting.post([*transfers, *fees], at=at)
+    posting.post(fees, at=at)
+    _move(held, at)
 
 
 def _fee(refund: Refund, number: str, *, back: bool) -> list[Transfer]:
@@ -61,8 +57,14 @@ def _fee(refund: Refund, number: str, *, back: bool) -> list[Transfer]:
     return [Transfer(f"fee:{number}", debit=debit, credit=credit, amount_fen=refund.fee_fen)] if refund.fee_fen else []
 
 
-def _moved(changes: Iterable[tuple[Refund, int, str]], settled: set[int]) -> list[Transfer]:
-    """Legs for each change of what is held. A settled order's money is the shop's own by now: ``shops.money``."""
+def _move(changes: Sequence[tuple[Refund, int, str]], at: datetime) -> None:
+    """Post each change of what is held. A settled order's money is the shop's own by now: ``shops.money``.
+
+    What a shop gets back is posted before anything is drawn: either looks at what it has. Its purse is the last lock.
+    """
+    if not changes:
+        return
+    settled = _settled({refund.order_id for refund, _, _ in changes})
     transfers: list[Transfer] = []
     draws: list[Move] = []
     returns: list[Move] = []
@@ -73,4 +75,13 @@ def _moved(changes: Iterable[tuple[Refund, int, str]], settled: set[int]) -> lis
         else:
             debit, credit = (shop, held) if fen > 0 else (held, shop)
             transfers.append(Transfer(ref, debit=debit, credit=credit, amount_fen=abs(fen)))
-    return [*transfers, *(money.draw(draws) if draws else []), *(money.pay_in(returns) if returns else [])]
+    if draws and returns:
+        money.hold({move.shop_id for move in [*draws, *returns]})  # all of them now, in one order
+    posting.post([*transfers, *(money.pay_in(returns) if returns else [])], at=at)
+    posting.post(money.draw(draws) if draws else [], at=at)
+
+
+def _settled(orders: Collection[int]) -> set[int]:
+    """Those of these orders whose money is their shop's own. Locked from here on: nobody settles one meanwhile."""
+    rows = Order.objects.select_for_update(no_key=True).filter(pk__in=orders).order_by("pk")
+    return {key for key, settled_at in rows.values_list("pk", "settled_at") if settled_at}

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 import workqueue
-from refunds import clocking, disbursement, lifecycle, precheck, reminding, silence
+from payments import refunding
+from refunds import clocking, disbursement, goods, lifecycle, precheck, reminding, silence
 from refunds.models import Queue, Refund
 from refunds.models import Status as S
 
@@ -35,10 +36,17 @@ def _due(at: datetime, limit: int) -> list[Refund]:
 
 
 def _work(due: Sequence[Refund], at: datetime) -> None:
-    """What lies with the machine is done; what is late with people goes as the table says; others are reminded."""
-    precheck.run(_in(due, S.SUBMITTED), at=at)
-    if automatic := [refund for refund in due if lifecycle.is_automatic(refund)]:
+    """What lies with the machine is done; what is late with people goes as the table says; others are reminded.
+
+    Payments before orders, orders before codes, and a shop's purse last: all rows are locked before the first step,
+    since any step may take a purse.
+    """
+    automatic = [refund for refund in due if lifecycle.is_automatic(refund)]
+    refunding.locked_payments([refund.payment_id for refund in automatic])
+    goods.hold_orders(due)
+    if automatic:
         disbursement.release(automatic, by=None, at=at)
+    precheck.run(_in(due, S.SUBMITTED), at=at)
     late = [refund for refund in due if refund.promised_by is not None and refund.promised_by <= at]
     silence.settle(unanswered := _in(late, S.MERCHANT_REVIEW), at=at)
     if offered := _in(late, S.OFFERED):

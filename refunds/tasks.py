@@ -6,15 +6,35 @@ from celery import shared_task
 
 import clock
 import workqueue
-from refunds import cancellations, closing, disbursement, drafts, figures, pace, simulation, sweeping
+from refunds import (
+    cancellations,
+    closing,
+    disbursement,
+    drafts,
+    figures,
+    pace,
+    penalties,
+    settlement,
+    simulation,
+    sweeping,
+)
 from refunds.lifecycle import SWEEP
+
+WORK = (cancellations.hear, sweeping.sweep, disbursement.hear, penalties.sweep)
 
 
 @shared_task(name=SWEEP)
 def sweep() -> None:
     """Work through what is due until nothing is."""
     workqueue.heard(SWEEP)
-    while sum(work(at=clock.now()) for work in (cancellations.hear, sweeping.sweep, disbursement.hear)):
+    while sum(work(at=clock.now()) for work in WORK):
+        pass
+
+
+@shared_task(name="refunds.settle")
+def settle() -> None:
+    """结算 of the orders whose time has come."""
+    while settlement.sweep(at=clock.now()):
         pass
 
 

@@ -231,11 +231,11 @@ def drain(simulator: Any) -> Callable[[], None]:
         import clock
         from payments import charging, refunding
         from payments.models import AttemptStatus, RefundAttempt
-        from refunds import cancellations, disbursement, sweeping
+        from refunds import cancellations, disbursement, penalties, sweeping
 
         for _ in range(50):
             at = clock.now()
-            busy = cancellations.hear(at=at)
+            busy = cancellations.hear(at=at) + penalties.sweep(at=at)
             busy += sweeping.sweep(at=at) + refunding.sweep(at=at) + charging.sweep(at=at) + disbursement.hear(at=at)
             for attempt in RefundAttempt.objects.filter(status=AttemptStatus.ACCEPTED):
                 simulator.settle(attempt.request_no, "SUCCESS")

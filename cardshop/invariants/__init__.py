@@ -42,6 +42,10 @@ from cardshop.invariants.shops import (
     fees_were_earned,
     held_money_belongs_to_cases,
     nobody_is_below_nothing,
+    penalties_are_posted_once,
+    settled_money_is_that_of_orders,
+    settled_orders_are_posted_once,
+    unsettled_money_is_that_of_orders,
 )
 
 Broken = list[str]
@@ -58,8 +62,13 @@ INVARIANTS: dict[str, tuple[Check, ...]] = {
     "I8": (rows_are_what_their_events_say,),
     "I9": (codes_are_where_they_say, codes_moved_by_the_table, reservations_agree),
     "I10": (who_decides_is_somebody_else,),
-    "I11": (each_case_is_paid_once, held_money_belongs_to_cases),
-    "I12": (parts_sum_up, fees_were_earned),
+    "I11": (
+        each_case_is_paid_once,
+        held_money_belongs_to_cases,
+        unsettled_money_is_that_of_orders,
+        settled_money_is_that_of_orders,
+    ),
+    "I12": (parts_sum_up, fees_were_earned, settled_orders_are_posted_once, penalties_are_posted_once),
     "I13": (only_the_buyers_choice_leads_to_the_balance,),
 }
 

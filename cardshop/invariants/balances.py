@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db.models import CharField, Exists, F, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Cast, Coalesce, Concat
 
@@ -24,8 +26,8 @@ def credits_fit_payments() -> Broken:
 
 
 def credits_are_posted() -> Broken:
-    """I3, I6: each credit is one posting from its shop to its buyer; nothing else moves a balance, so that what a buyer
-    has is the sum of the credits."""
+    """I3, I6: each credit is one posting from its shop to its buyer; besides these only penalties move a balance: what
+    a buyer has is the sum of both."""
     rows = BalanceCredit.objects.annotate(
         ref=Concat(Value("credit:"), "refund__refund_no"),
         shop_code=_code(AccountKind.SHOP, "refund__shop_id"),  # before money was held for its case
@@ -35,6 +37,8 @@ def credits_are_posted() -> Broken:
     from_shop = _entry(Side.DEBIT, "held_code") | _entry(Side.DEBIT, "shop_code")
     unposted = rows.exclude(from_shop, _entry(Side.CREDIT, "buyer_code"))
     credited = dict(rows.order_by().values_list("buyer_code").annotate(fen=Sum("amount_fen")))
+    for user, fen in _penalties():
+        credited[user] = credited.get(user, 0) + fen
     entries = Entry.objects.filter(account__kind=AccountKind.BALANCE).order_by()
     held = dict(entries.values_list("account__code").annotate(fen=OWED))
     return [
@@ -67,6 +71,12 @@ def only_the_buyers_choice_leads_to_the_balance() -> Broken:
         *(f"{refund}: goes to the balance, yet was sent to a channel" for refund in both),
         *(f"{refund}: {refund.status}, but nothing was credited" for refund in without),
     ]
+
+
+def _penalties() -> Iterable[tuple[str, int]]:
+    """(whose balance, fen): 违约金 that was paid, by its own posting."""
+    rows = Entry.objects.filter(posting__ref__startswith="penalty:", side=Side.CREDIT).order_by()
+    return rows.values_list("account__code").annotate(Sum("amount_fen"))
 
 
 def _code(kind: AccountKind, column: str) -> Concat:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from typing import Any
 
-from django.db.models import OuterRef, Q, Subquery, Sum
+from django.db.models import F, OuterRef, Q, Subquery, Sum
 
 from ledger import balances
-from ledger.models import Account, AccountKind
+from ledger.balances import OWED
+from ledger.models import Account, AccountKind, Entry, Side
 from ledger.posting import FEES
-from payments.models import AttemptStatus
+from orders.models import Cancellation, Order
+from payments.models import AttemptStatus, Payment, PaymentStatus
 from refunds.holding import TAKEN
-from refunds.models import Disbursement, Refund
+from refunds.models import Disbursement, Refund, Status
+from shops.models import DepositEntry
 
 Broken = list[str]
 LENT = f"{AccountKind.ADVANCE}:"
@@ -57,12 +62,85 @@ def fees_were_earned() -> Broken:
     return [] if due == taken else [f"fees: {taken} fen were taken, the cases that were paid say {due}"]
 
 
+def settled_orders_are_posted_once() -> Broken:
+    """I12: what an order says that its shop got is its posting, from what was unsettled, and there is no other."""
+    said = dict(Order.objects.filter(settled_fen__gt=0).values_list("order_no", "settled_fen"))
+    return _differ("order", said, _posted("settle:", Side.DEBIT, AccountKind.SHOP), "settled")
+
+
+def penalties_are_posted_once() -> Broken:
+    """I12, S4-16: each penalty that was paid is one posting of its own, to a buyer's balance."""
+    paid = Cancellation.objects.filter(penalty_paid_at__isnull=False).values_list("pk", "penalty_fen")
+    posted = _posted("penalty:", Side.CREDIT, AccountKind.BALANCE)
+    return _differ("penalty", {str(key): fen for key, fen in paid}, posted, "paid")
+
+
+def unsettled_money_is_that_of_orders() -> Broken:
+    """I11: 待结算 is what was paid for orders that are not settled, less what their cases hold or took. What left
+    outside us stands there until somebody books it."""
+    paid = Payment.objects.filter(status=PaymentStatus.PAID, is_surplus=False)
+    due = _by_shop(paid.filter(order__settled_at=None), "order__shop", "amount_fen")
+    due.subtract(_by_shop(_promised().filter(order__settled_at=None), "shop", F("amount_fen") + F("fee_fen")))
+    outside = _by_shop(paid.filter(external_fen__gt=0), "order__shop", "external_fen")
+    there = _owed(AccountKind.SHOP)
+    return [
+        f"shop {key}: {there.get(key, 0)} fen are unsettled, its orders say {due[key]}"
+        for key in sorted(due.keys() | there.keys())
+        if not -outside[key] <= there.get(key, 0) - due[key] <= outside[key]
+    ]
+
+
+def settled_money_is_that_of_orders() -> Broken:
+    """I11: what a shop has of its own, by what settled orders left it: less what cases took of them since, less its
+    penalties, and with its deposit. What else moved it (a withdrawal) is not looked at here."""
+    paid = Payment.objects.filter(status=PaymentStatus.PAID, is_surplus=False, order__settled_at__isnull=False)
+    due = _by_shop(paid, "order__shop", "amount_fen")
+    due.subtract(_by_shop(_promised().exclude(order__settled_at=None), "shop", F("amount_fen") + F("fee_fen")))
+    due.subtract(_by_shop(Cancellation.objects.exclude(penalty_paid_at=None), "order__shop", "penalty_fen"))
+    due.update(_by_shop(DepositEntry.objects.all(), "shop", "amount_fen"))
+    outside = _by_shop(paid.filter(external_fen__gt=0), "order__shop", "external_fen")
+    own = Entry.objects.filter(account__kind__in=[AccountKind.AVAILABLE, AccountKind.RESERVE, AccountKind.ADVANCE])
+    known = own.filter(posting__ref__regex="^(settle|hold|penalty|deposit):").order_by()
+    there: Counter[int] = Counter()
+    for code, fen in known.values_list("account__code").annotate(fen=OWED):
+        there[int(code.partition(":")[2])] += fen
+    return [
+        f"shop {key}: {there[key]} fen are its own, its orders and vouchers say {due[key]}"
+        for key in sorted(due.keys() | there.keys())
+        if not -outside[key] <= there[key] - due[key] <= outside[key]
+    ]
+
+
 def nobody_is_below_nothing() -> Broken:
     """I1, I6: what we owe a shop or a buyer is never less than nothing, and no advance is recovered more than once."""
     kinds = [*OWED_BY_US, AccountKind.ADVANCE]
     folded = balances.owed(list(Account.objects.filter(kind__in=kinds).values_list("code", flat=True)))
     wrong = {code: fen for code, fen in folded.items() if (-fen if code.startswith(LENT) else fen) < 0}
     return [f"{code}: {fen} fen" for code, fen in wrong.items()]
+
+
+def _promised() -> Any:
+    return Refund.objects.filter(status__in=Status.holding_money())
+
+
+def _by_shop(rows: Any, shop: str, fen: Any) -> Counter[int]:
+    return Counter(dict(rows.order_by().values_list(shop).annotate(fen_of_shop=Sum(fen))))
+
+
+def _posted(prefix: str, side: Side, kind: AccountKind) -> dict[str, int]:
+    """{what a posting is about: what it moved on this side of such an account}."""
+    rows = Entry.objects.filter(posting__ref__startswith=prefix, side=side, account__kind=kind).order_by()
+    sums = rows.values_list("posting__ref").annotate(Sum("amount_fen"))
+    return {ref.removeprefix(prefix): fen for ref, fen in sums}
+
+
+def _differ(what: str, said: dict[str, int], posted: dict[str, int], word: str) -> Broken:
+    keys: Iterable[str] = sorted(said.keys() | posted.keys())
+    return [
+        f"{what} {key}: {said.get(key, 0)} fen {word}, {posted.get(key, 0)} posted"
+        for key in keys
+        if said.get(key, 0) != posted.get(key, 0)
+    ]
 
 
 def _owed(kind: AccountKind) -> dict[int, int]:

@@ -91,7 +91,8 @@ class BulkCancellation(WorkItem):
 class Cancellation(WorkItem):
     """取消: these lines of a paid order will not be delivered; their money goes back.
 
-    Due until ``refunds/cancellations.py`` has heard of it. Fee and penalty are recorded here; the ledger posts them.
+    Due until ``refunds/cancellations.py`` has heard of it. The penalty is recorded here; ``refunds/penalties.py`` posts
+    it.
     """
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="cancellations", verbose_name=_("订单"))
@@ -104,6 +105,8 @@ class Cancellation(WorkItem):
     refund_fen = models.PositiveIntegerField(_("应退（分）"))
     fee_fen = models.PositiveIntegerField(_("手续费（分）"), default=0)
     penalty_fen = models.PositiveIntegerField(_("商家违约金（分）"), default=0)
+    penalty_due_at = models.DateTimeField(_("违约金应付"), null=True, blank=True)  # refunds/penalties.py pays it
+    penalty_paid_at = models.DateTimeField(_("违约金已付"), null=True, blank=True)
     priority = models.PositiveSmallIntegerField(_("优先级"), default=5)  # smaller goes first
     at = models.DateTimeField(_("时间"))
     heard_at = models.DateTimeField(_("退款已发起"), null=True, blank=True)
@@ -118,9 +121,18 @@ class Cancellation(WorkItem):
                 condition=Q(heard_at__isnull=False, next_due_at__isnull=True)
                 | Q(heard_at__isnull=True, next_due_at__isnull=False),
             ),
+            models.CheckConstraint(
+                name="penalty_is_due_or_paid",
+                condition=Q(penalty_fen=0, penalty_due_at__isnull=True, penalty_paid_at__isnull=True)
+                | Q(penalty_fen__gt=0, penalty_due_at__isnull=False, penalty_paid_at__isnull=True)
+                | Q(penalty_fen__gt=0, penalty_due_at__isnull=True, penalty_paid_at__isnull=False),
+            ),
         ]
         indexes = [
             models.Index(name="cancellation_due", fields=["next_due_at", "id"], condition=Q(next_due_at__isnull=False)),
+            models.Index(
+                name="penalty_due", fields=["penalty_due_at", "id"], condition=Q(penalty_due_at__isnull=False)
+            ),
         ]
         triggers = [
             pgtrigger.Protect(name="cancellation_is_never_deleted", operation=pgtrigger.Delete),
@@ -130,6 +142,35 @@ class Cancellation(WorkItem):
                 condition=pgtrigger.AnyChange(
                     "order", "cause", "reason", "bulk", "canceled_by", "refund_fen", "fee_fen", "penalty_fen", "at"
                 ),
+            ),
+            pgtrigger.Trigger(  # S4-16: with its posting, whole, and once
+                name="penalty_is_paid_by_its_posting",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("penalty_paid_at"),
+                declare=[("posted_fen", "bigint")],
+                func="""
+                IF TG_OP = 'UPDATE' THEN
+                    IF NEW.penalty_paid_at IS NOT DISTINCT FROM OLD.penalty_paid_at THEN
+                        RETURN NEW;
+                    END IF;
+                    IF OLD.penalty_paid_at IS NOT NULL THEN
+                        RAISE EXCEPTION 'penalty % is paid already', NEW.id USING ERRCODE = 'check_violation';
+                    END IF;
+                ELSIF NEW.penalty_paid_at IS NULL THEN
+                    RETURN NEW;
+                END IF;
+                SELECT coalesce(sum(entry.amount_fen), 0) INTO posted_fen
+                  FROM ledger_posting AS posting
+                  JOIN ledger_entry AS entry ON entry.posting_id = posting.id AND entry.side = 'credit'
+                  JOIN ledger_account AS account ON account.id = entry.account_id
+                  JOIN orders_order AS placed ON placed.id = NEW.order_id
+                 WHERE posting.ref = 'penalty:' || NEW.id AND account.code = 'balance:' || placed.buyer_id;
+                IF posted_fen <> NEW.penalty_fen THEN
+                    RAISE EXCEPTION 'penalty %: % fen are posted, not %', NEW.id, posted_fen, NEW.penalty_fen
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
             ),
         ]
 

@@ -28,6 +28,50 @@ class OrderStatus(models.TextChoices):
     CANCELED = "canceled", _("已取消")  # unpaid, or nothing of it will be delivered: ``Cancellation`` says why
 
 
+TO_SETTLE = Q(settled_at__isnull=True, paid_at__isnull=False, status__in=["delivered", "completed", "canceled"])
+
+#: Once; after all is delivered or canceled; not while money may still be asked for, or is on its way, or an appeal is
+#: open; exactly what the buyer paid less what went back; and not without its posting.
+SETTLES = """
+IF TG_OP = 'UPDATE' THEN
+    IF (NEW.settled_at, NEW.settled_fen) IS NOT DISTINCT FROM (OLD.settled_at, OLD.settled_fen) THEN
+        RETURN NEW;
+    END IF;
+    IF OLD.settled_at IS NOT NULL THEN
+        RAISE EXCEPTION 'order % is settled already', NEW.order_no USING ERRCODE = 'check_violation';
+    END IF;
+ELSIF NEW.settled_at IS NULL THEN
+    RETURN NEW;
+END IF;
+IF NEW.status NOT IN ('completed', 'canceled')
+   OR EXISTS (SELECT FROM orders_orderline AS line WHERE line.order_id = NEW.id
+              AND NOT EXISTS (SELECT FROM orders_delivery WHERE line_id = line.id)
+              AND NOT EXISTS (SELECT FROM orders_cancellationline WHERE line_id = line.id))
+   OR EXISTS (SELECT FROM orders_cancellation WHERE order_id = NEW.id AND heard_at IS NULL) THEN
+    RAISE EXCEPTION 'order % is not done with', NEW.order_no USING ERRCODE = 'check_violation';
+END IF;
+IF EXISTS (SELECT FROM refunds_refund WHERE order_id = NEW.id AND held_fen > 0)
+   OR EXISTS (SELECT FROM refunds_refund WHERE order_id = NEW.id AND status = 'rejected'
+              AND appeal_until > NEW.settled_at) THEN
+    RAISE EXCEPTION 'money of order % may still be asked for', NEW.order_no USING ERRCODE = 'check_violation';
+END IF;
+SELECT coalesce(sum(amount_fen - external_fen), 0) INTO owed_fen FROM payments_payment
+ WHERE order_id = NEW.id AND status = 'paid' AND NOT is_surplus;
+owed_fen := greatest(0, owed_fen - coalesce((SELECT sum(amount_fen + fee_fen) FROM refunds_refund
+                                              WHERE order_id = NEW.id AND status IN ('paid_out', 'arrived')), 0));
+SELECT coalesce(sum(entry.amount_fen), 0) INTO posted_fen
+  FROM ledger_posting AS posting
+  JOIN ledger_entry AS entry ON entry.posting_id = posting.id AND entry.side = 'debit'
+  JOIN ledger_account AS account ON account.id = entry.account_id AND account.code = 'shop:' || NEW.shop_id
+ WHERE posting.ref = 'settle:' || NEW.order_no;
+IF NEW.settled_fen <> owed_fen OR NEW.settled_fen <> posted_fen THEN
+    RAISE EXCEPTION 'order % settles for % fen, not %, and % are posted', NEW.order_no, owed_fen, NEW.settled_fen,
+        posted_fen USING ERRCODE = 'check_violation';
+END IF;
+RETURN NEW;
+"""
+
+
 class Order(WorkItem):
     """订单. Its history is ``OrderEvent``; ``orders/watch.py`` comes back to it while it is due."""
 
@@ -52,7 +96,10 @@ class Order(WorkItem):
     delivered_at = models.DateTimeField(_("交付时间"), null=True, blank=True)
     completed_at = models.DateTimeField(_("完成时间"), null=True, blank=True)
     canceled_at = models.DateTimeField(_("取消时间"), null=True, blank=True)
-    settled_at = models.DateTimeField(_("结算时间"), null=True, blank=True)  # its money is the shop's own from now on
+    # 结算: its money is the shop's own from then on (refunds/settlement.py). When that is looked at; empty: not yet.
+    settle_from = models.DateTimeField(_("最早结算时间"), null=True, blank=True)
+    settled_at = models.DateTimeField(_("结算时间"), null=True, blank=True)
+    settled_fen = models.PositiveIntegerField(_("结算金额（分）"), null=True, blank=True)
     promised_at = models.DateTimeField(_("承诺交付时间"), null=True, blank=True)  # set when paid
     overdue_since = models.DateTimeField(_("逾期自"), null=True, blank=True)
     checkout_key = models.UUIDField(_("下单幂等键"), unique=True)  # a double tap makes one order (P1)
@@ -73,6 +120,11 @@ class Order(WorkItem):
                 name="paid_order_has_its_time",
                 condition=Q(paid_at__isnull=False) | Q(status__in=[OrderStatus.PLACED, OrderStatus.CANCELED]),
             ),
+            models.CheckConstraint(
+                name="settled_order_says_how_much",
+                condition=Q(settled_at__isnull=True, settled_fen__isnull=True)
+                | Q(settled_at__isnull=False, settled_fen__isnull=False),
+            ),
         ]
         indexes = [
             models.Index(name="order_of_buyer", fields=["buyer", "-placed_at", "-id"]),
@@ -81,6 +133,12 @@ class Order(WorkItem):
             models.Index(name="order_to_deliver", fields=["shop", "promised_at", "id"], condition=Q(status="paid")),
             models.Index(name="order_of_guests", fields=["guest_origin"], condition=Q(guest_origin__isnull=False)),
             models.Index(name="order_open_of_shop", fields=["shop", "id"], condition=Q(status__in=["placed", "paid"])),
+            models.Index(  # what a shop waits for
+                name="order_unsettled_of_shop",
+                fields=["shop", "settle_from", "id"],
+                condition=Q(settled_at__isnull=True, settle_from__isnull=False),
+            ),
+            models.Index(name="order_to_settle", fields=["settle_from", "id"], condition=TO_SETTLE),
         ]
         triggers = [
             pgtrigger.Protect(name="order_is_never_deleted", operation=pgtrigger.Delete),
@@ -89,6 +147,13 @@ class Order(WorkItem):
                 name="order_keeps_its_policy",
                 operation=pgtrigger.UpdateOf("policy_id"),
                 condition=pgtrigger.AnyChange("policy"),
+            ),
+            pgtrigger.Trigger(
+                name="order_settles_once_and_rightly",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("settled_at", "settled_fen"),
+                declare=[("owed_fen", "bigint"), ("posted_fen", "bigint")],
+                func=SETTLES,
             ),
         ]
 

@@ -71,7 +71,7 @@ def test_a_preview_counts_and_changes_nothing(waiting, shop, operator):
     row = preview(shop, operator)
     assert (row.order_count, row.unpaid_count) == (3, 1)
     assert row.refund_fen == 9999 * 3 + 3000
-    assert row.penalty_fen == 499 + 999 + 150  # of each order, rounded down
+    assert row.penalty_fen == 500 + 1000 + 150  # of each order, rounded up
     assert not Cancellation.objects.exists()
     assert bulk.sweep(at=clock.now()) == 0
 

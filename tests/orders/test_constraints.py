@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 import pytest
 
@@ -20,6 +21,7 @@ from orders.models import (
     TopUp,
 )
 from orders.placing import Wish, place
+from refunds import settlement
 from shops import policies
 from shops.models import Coupon, Supplier
 from tests import attacks
@@ -32,6 +34,9 @@ pytestmark = pytest.mark.django_db
 def books(buy, buyer, reveal, operator, merchant, make_product):
     """An order delivered, one placed, one with work to do, one canceled, a top-up on its way: rows in every table."""
     at = clock.now()
+    reveal(settled := buy())
+    settlement.sweep(at=at)
+    settlement.sweep(at=at + timedelta(days=16))
     done, paid, off = buy(quantity=2), buy(stock=0), buy(stock=0)
     placed = place(make_product(), Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=at)
     line, work = done.lines.first(), paid.lines.get()
@@ -56,6 +61,8 @@ def books(buy, buyer, reveal, operator, merchant, make_product):
     replacing.replace(swapped, list(swapped.lines.all()), at=clock.now(), by=merchant)
     ServiceReport.objects.create(job=work.service, author=merchant, by_shop=True, text="开始", at=at)
     return {
+        "settled": settled.pk,
+        "swapped": swapped.pk,
         "done": done.pk,
         "paid": paid.pk,
         "placed": placed.pk,
@@ -105,6 +112,27 @@ ATTACKS = {
         "Cannot update",
     ),
     "paid at no time": ("UPDATE orders_order SET paid_at = NULL WHERE id = {done}", "paid_order_has_its_time"),
+    "settled for a sum at no time": (
+        another("orders.Order", "id = {paid}", order_no="'Z'", checkout_key="gen_random_uuid()", settled_fen="5"),
+        "settled_order_says_how_much",
+    ),
+    "settled before it is delivered": (
+        "UPDATE orders_order SET settled_at = now(), settled_fen = total_fen WHERE id = {paid}",
+        "is not done with",
+    ),
+    "settled without its posting": (
+        "UPDATE orders_order SET settled_at = now(), settled_fen = total_fen WHERE id = {swapped}",
+        "settles for 3000 fen, not 3000, and 0 are posted",
+    ),
+    "settled for less": (
+        "UPDATE orders_order SET settled_at = now(), settled_fen = 0 WHERE id = {swapped}",
+        "settles for 3000 fen, not 0",
+    ),
+    "settled twice": ("UPDATE orders_order SET settled_at = now() WHERE id = {settled}", "is settled already"),
+    "settled no more": (
+        "UPDATE orders_order SET settled_at = NULL, settled_fen = NULL WHERE id = {settled}",
+        "is settled already",
+    ),
     "one page, two orders (P1)": (another("orders.Order", "id = {done}", order_no="'Z'"), "orders_order_checkout_key"),
     "two events with one number": (another("orders.OrderEvent"), "order_events_are_numbered"),
     "a code replaced by itself": (
@@ -192,6 +220,14 @@ ATTACKS = {
     "another penalty than was said": (
         "UPDATE orders_cancellation SET penalty_fen = 1 WHERE id = {canceled}",
         "Cannot update",
+    ),
+    "a penalty that nobody owes": (
+        "UPDATE orders_cancellation SET penalty_due_at = now() WHERE id = {canceled}",
+        "penalty_is_due_or_paid",
+    ),
+    "a penalty paid by nothing": (
+        another("orders.Cancellation", penalty_fen="5", penalty_paid_at="now()"),
+        "0 fen are posted, not 5",
     ),
     "a line canceled twice": (another("orders.CancellationLine"), "orders_cancellationline_line"),
     "a bulk about a shop and a product": (

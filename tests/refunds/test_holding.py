@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-import clock
 from cardshop import invariants
 from ledger import balances, posting
 from ledger.models import Posting
-from orders.models import Order
 from refunds.models import Refund
 from refunds.models import Status as S
-from shops import money
-from shops.money import Move
 from tests.cases import House
 
 pytestmark = pytest.mark.django_db
@@ -58,20 +54,4 @@ def test_a_success_takes_what_was_held_and_a_return_brings_it_back(house: House,
     drain()
     refund.refresh_from_db()
     assert (refund.status, refund.held_fen, has(refund)) == (S.ARRIVED, 0, {})
-    assert invariants.broken(house.simulator.ledger()) == []
-
-
-def test_a_settled_order_is_paid_from_what_the_shop_has_and_the_platform_advances_the_rest(house: House):
-    """No buyer waits because a shop has spent his money."""
-    order = house.buy(price_fen=8800)
-    shop = order.shop_id
-    moves = [Move("settle:1", shop, 8800, posting.shop_account(shop))]
-    posting.post(money.pay_in(moves), at=clock.now())
-    posting.post(money.draw([Move("paid-out:1", shop, 5000, posting.BANK)]), at=clock.now())
-    Order.objects.filter(pk=order.pk).update(settled_at=clock.now())
-    order.refresh_from_db()
-    refund = house.ask(order)
-    assert has(refund) == {"held": 8800, "advance": -5000}
-    house.on(refund, "buyer withdraw")
-    assert has(refund) == {"available": 3800}
     assert invariants.broken(house.simulator.ledger()) == []

@@ -1,0 +1,106 @@
+"""违约金 (S4-16): what a shop did not deliver costs it a share of that, and its buyer gets it on the balance.
+
+A posting of its own, and never part of a refund: no channel gives back more than was paid. A ``Cancellation`` owes its
+penalty until it is paid, from what the shop has; what it has not got the platform advances. A guest has no balance:
+theirs waits until they claim the order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from django.db import OperationalError, transaction
+
+from ledger import posting
+from money import yuan
+from notices import telling
+from notices.models import Notice
+from orders.models import Cancellation
+from shops import money, rights
+from shops.models import ShopMember
+from shops.money import Move
+
+log = logging.getLogger(__name__)
+BATCH = 100
+LOOK_AGAIN_AFTER = timedelta(hours=1)  # at a guest's
+TRY_AGAIN_AFTER = timedelta(hours=1)
+
+
+def sweep(*, at: datetime) -> int:
+    """Pay a batch of penalties; returns how many were looked at. A failing one stops no other (F12)."""
+    try:
+        return _sweep(at, BATCH)
+    except OperationalError:
+        raise
+    except Exception:
+        log.exception("penalties: a batch failed, each is paid alone")
+        return sum(_alone(at) for _ in range(BATCH))
+
+
+def _sweep(at: datetime, limit: int) -> int:
+    with transaction.atomic():
+        due = _due(at, limit)
+        _pay(due, at)
+        return len(due)
+
+
+def _due(at: datetime, limit: int) -> list[Cancellation]:
+    """Locked with their orders, so that nobody claims one meanwhile."""
+    rows = Cancellation.objects.filter(penalty_due_at__lte=at).select_related("order__buyer")
+    held = rows.select_for_update(no_key=True, skip_locked=True, of=("self", "order"))
+    return list(held.order_by("penalty_due_at", "pk")[:limit])
+
+
+def _pay(rows: Sequence[Cancellation], at: datetime) -> None:
+    theirs = [row for row in rows if not row.order.buyer.is_guest]
+    waiting = [row for row in rows if row.order.buyer.is_guest]
+    Cancellation.objects.filter(pk__in=[row.pk for row in waiting]).update(penalty_due_at=at + LOOK_AGAIN_AFTER)
+    if not theirs:
+        return
+    posting.post(money.draw([_move(row) for row in theirs]), at=at)
+    Cancellation.objects.filter(pk__in=[row.pk for row in theirs]).update(penalty_due_at=None, penalty_paid_at=at)
+    telling.tell(_news(theirs, at))
+
+
+def _move(row: Cancellation) -> Move:
+    buyer = posting.balance_account(row.order.buyer_id)
+    return Move(f"penalty:{row.pk}", row.order.shop_id, row.penalty_fen, buyer)
+
+
+def _news(rows: Sequence[Cancellation], at: datetime) -> Iterator[Notice]:
+    """The buyer has it; whoever answers for the shop's money reads what it cost."""
+    members = defaultdict(list)
+    seats = ShopMember.objects.filter(shop__in=[row.order.shop_id for row in rows], role__in=rights.TABLE["figures"])
+    for shop, user in seats.values_list("shop", "user"):
+        members[shop].append(user)
+    for row in rows:
+        said = {"order_no": row.order.order_no, "amount": yuan(row.penalty_fen)}
+        path = f"/orders/{row.order.order_no}/"
+        told = [(row.order.buyer_id, "order_penalty", path)]
+        told += [(user, "shop_order_penalty", f"/shop{path}") for user in members[row.order.shop_id]]
+        for person, kind, page in told:
+            yield Notice(
+                recipient_id=person, kind=kind, params=said, path=page, source=f"penalty:{row.pk}", created_at=at
+            )
+
+
+def _alone(at: datetime) -> int:
+    failing: Cancellation | None = None
+    try:
+        with transaction.atomic():
+            due = _due(at, 1)
+            failing = due[0] if due else None
+            _pay(due, at)
+            return len(due)
+    except OperationalError:
+        raise
+    except Exception:
+        if failing is None:
+            raise
+        log.exception("penalty of cancellation %s failed", failing.pk)
+        late = Cancellation.objects.filter(pk=failing.pk, penalty_paid_at=None)
+        late.update(penalty_due_at=at + TRY_AGAIN_AFTER)
+        return 1

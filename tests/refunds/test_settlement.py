@@ -1,0 +1,201 @@
+"""结算: when an order's money becomes its shop's own, what holds that up, and what is drawn from it afterwards."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+import clock
+from accounts.models import User
+from cardshop import invariants
+from ledger import balances, posting
+from ledger.models import Posting
+from ledger.posting import Transfer
+from notices.models import Notice
+from orders import cancellation
+from orders.models import Cause, Order, OrderStatus
+from refunds import penalties, settlement
+from refunds.models import Status as S
+from shops import deposits, money
+from shops.money import Move, Purse
+from tests.attacks import refusal
+from tests.cases import House
+
+pytestmark = pytest.mark.django_db
+
+
+def settle(*, days: float = 0) -> None:
+    """The machine looks, now and once so many days are over."""
+    for wait in (0, days):
+        clock.advance(timedelta(days=wait))
+        while settlement.sweep(at=clock.now()):
+            pass
+
+
+def purse(order) -> Purse:
+    return money.purses([order.shop_id])[order.shop_id]
+
+
+def settled_fen(order) -> int | None:
+    order.refresh_from_db()
+    assert (order.settled_at is None) == (order.settled_fen is None)
+    return order.settled_fen
+
+
+def spend(order, fen: int, ref: str = "spent:1") -> None:
+    """The shop has its money paid out."""
+    posting.post(money.draw([Move(ref, order.shop_id, fen, posting.BANK)]), at=clock.now())
+
+
+def test_money_is_the_shops_own_after_the_window(house: House):
+    order = house.buy(price_fen=8800, window_days=15)
+    settle(days=1)
+    assert order.settled_at is None  # delivered, and not completed yet
+    house.reveal(order)
+    settle()
+    order.refresh_from_db()
+    delivered_at = order.lines.get().delivery.delivered_at
+    assert order.status == OrderStatus.COMPLETED
+    settle(days=13.9)
+    assert (settled_fen(order), order.settle_from) == (None, delivered_at + timedelta(days=15))
+    settle(days=0.2)
+    assert settled_fen(order) == 8800
+    assert purse(order) == Purse(available_fen=8800, reserve_fen=0, owes_fen=0, deposit_fen=0)
+    settle(days=30)
+    assert Posting.objects.filter(ref=f"settle:{order.order_no}").count() == 1
+    assert invariants.broken(house.simulator.ledger()) == []
+
+
+def test_an_open_case_and_an_appeal_hold_it_up(house: House):
+    refund = house.case(price_fen=8800, window_days=15)
+    settle(days=16)
+    assert settled_fen(refund.order) is None
+    house.on(refund, "reviewer reject")
+    settle(days=1)
+    assert (settled_fen(refund.order), refund.order.settle_from) == (None, refund.appeal_until)
+    house.on(refund, "buyer appeal")
+    settle(days=8)
+    assert settled_fen(refund.order) is None
+    house.on(refund, "senior dismiss_appeal")
+    settle(days=0.1)
+    assert settled_fen(refund.order) == 8800
+    assert invariants.broken(house.simulator.ledger()) == []
+
+
+def test_the_database_settles_nothing_that_may_still_be_asked_for(house: House):
+    """Whoever writes the column: an open case, then an open appeal."""
+    refund = house.case(price_fen=8800)
+    settled = (
+        f"UPDATE orders_order SET settled_at = '{clock.now()}', settled_fen = total_fen WHERE id = {refund.order_id}"
+    )
+    assert "may still be asked for" in refusal(settled)
+    house.on(refund, "reviewer reject")
+    assert "may still be asked for" in refusal(settled)
+
+
+def test_what_went_back_or_was_canceled_is_nobodys_to_settle(house: House, drain):
+    order = house.buy(price_fen=3000, quantity=3)
+    house.reveal(order)
+    lines = [line.pk for line in order.lines.order_by("position")]
+    house.on(house.ask(order, line_ids=lines[:1]), "reviewer make_offer", "buyer accept_offer", amount_fen=1000)
+    refund = order.refunds.get()
+    house.sent(refund)
+    drain()
+    off = house.buy(price_fen=5000, stock=0, shop_cancel_penalty_percent=0)
+    cancellation.cancel(off, cause=Cause.OUT_OF_STOCK, by=house.merchant, at=clock.now())
+    drain()
+    settle(days=16)
+    assert (settled_fen(order), settled_fen(off)) == (8000, 0)
+    assert purse(order).available_fen == 8000
+    assert invariants.broken(house.simulator.ledger()) == []
+
+
+def test_one_that_cannot_be_settled_stops_no_other(house: House):
+    """F12."""
+    orders = [house.buy(price_fen=3000) for _ in range(3)]
+    for order in orders:
+        house.reveal(order)
+    odd = orders[1]
+    posting.post([Transfer(f"settle:{odd.order_no}", "suspense:odd", "bank:platform", 1)], at=clock.now())
+    settle(days=16)
+    assert [settled_fen(order) for order in orders] == [3000, None, 3000]
+    assert odd.settle_from > clock.now()
+
+
+def test_the_platform_advances_what_a_shop_has_spent_and_takes_it_from_what_it_earns_next(house: House, drain):
+    """垫付与追偿, with real cases: no buyer waits for a shop's money, and the platform gets it back."""
+    refund = house.case("reviewer reject", price_fen=8800)
+    order, later = refund.order, house.buy(price_fen=9900)
+    house.reveal(later)
+    deposits.record(order.shop, amount_fen=2000, voucher="V1", note="", by=house.finance, at=clock.now())
+    settle(days=14)
+    assert (settled_fen(order), settled_fen(later)) == (None, None)
+    clock.advance(timedelta(days=1.5))
+    settle()
+    assert settled_fen(order) == 8800
+    spend(order, purse(order).available_fen)
+    house.on(refund, "senior reopen")
+    assert purse(order) == Purse(available_fen=0, reserve_fen=0, owes_fen=6800, deposit_fen=2000)
+    house.on(refund, "other_senior approve_second")
+    house.sent(refund)
+    drain()
+    refund.refresh_from_db()
+    assert refund.status == S.ARRIVED
+    assert invariants.broken(house.simulator.ledger()) == []
+    third = house.buy(price_fen=12000)
+    house.reveal(third)
+    settle(days=16)
+    assert purse(order) == Purse(available_fen=3200, reserve_fen=2000, owes_fen=0, deposit_fen=2000)
+    assert invariants.broken(house.simulator.ledger()) == []
+
+
+def test_a_case_of_a_settled_order_that_comes_to_nothing_gives_all_back(house: House):
+    order = house.buy(price_fen=8800)
+    house.reveal(order)
+    settle(days=16)
+    refund = house.ask(order)  # too late: turned down at once
+    assert (refund.status, purse(order).available_fen) == (S.REJECTED, 8800)
+    house.on(refund, "buyer appeal")
+    assert (purse(order).available_fen, balances.owed([posting.held_account(order.shop_id)])) == (
+        0, {posting.held_account(order.shop_id): 8800},
+    )  # fmt: skip
+    house.on(refund, "buyer withdraw")
+    assert purse(order).available_fen == 8800
+    assert invariants.broken(house.simulator.ledger()) == []
+
+
+def test_a_penalty_is_a_posting_of_its_own_from_the_shop_to_its_buyer(house: House, drain):
+    """S4-16, I12: the refund is what was paid, the penalty comes on top; both sides read it; once."""
+    order = house.buy(price_fen=9999, stock=0, shop_cancel_penalty_percent=5)
+    row = cancellation.cancel(order, cause=Cause.OUT_OF_STOCK, by=house.merchant, at=clock.now())
+    drain()
+    row.refresh_from_db()
+    assert (row.penalty_fen, row.penalty_due_at, row.penalty_paid_at is not None) == (500, None, True)
+    assert order.refunds.get().amount_fen == 9999
+    assert balances.of_buyer(house.buyer.pk) == 500
+    assert purse(order).owes_fen == 500
+    told = Notice.objects.filter(source=f"penalty:{row.pk}").values_list("recipient", "kind")
+    assert set(told) == {(house.buyer.pk, "order_penalty"), (house.merchant.pk, "shop_order_penalty")}
+    assert penalties.sweep(at=clock.now() + timedelta(days=1)) == 0
+    again = f"UPDATE orders_cancellation SET penalty_paid_at = now() WHERE id = {row.pk}"
+    assert "is paid already" in refusal(again)
+    settle()
+    assert settled_fen(order) == 0
+    assert invariants.broken(house.simulator.ledger()) == []
+
+
+def test_a_guests_penalty_waits_until_the_order_is_claimed(house: House, buy, drain, shop):
+    """I13: a guest has no balance."""
+    guest = User.objects.create(username="guest-1", is_guest=True)
+    order = buy(price_fen=3000, stock=0, by=guest, shop_cancel_penalty_percent=5)
+    row = cancellation.cancel(order, cause=Cause.OUT_OF_STOCK, by=house.merchant, at=clock.now())
+    drain()
+    row.refresh_from_db()
+    assert (row.penalty_paid_at, row.penalty_due_at > clock.now()) == (None, True)
+    Order.objects.filter(pk=order.pk).update(buyer=house.buyer)
+    clock.advance(timedelta(hours=2))
+    drain()
+    row.refresh_from_db()
+    assert row.penalty_paid_at is not None
+    assert balances.of_buyer(house.buyer.pk) == 150
