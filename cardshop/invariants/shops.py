@@ -64,7 +64,8 @@ def fees_were_earned() -> Broken:
 
 def settled_orders_are_posted_once() -> Broken:
     """I12: what an order says that its shop got is its posting, from what was unsettled, and there is no other."""
-    said = dict(Order.objects.filter(settled_fen__gt=0).values_list("order_no", "settled_fen"))
+    rows = Order.objects.filter(settled_fen__gt=0).values_list("order_no", "settled_fen")
+    said = {order_no: fen or 0 for order_no, fen in rows}
     return _differ("order", said, _posted("settle:", Side.DEBIT, AccountKind.SHOP), "settled")
 
 

@@ -202,6 +202,9 @@ GET  portal:answer_complaint                      login  403   403      405     
 POST portal:answer_complaint                      login  403   403      go       404   403      403    403     403
 GET  portal:figures                               login  403   403      200      200   403      403    403     403
 GET  portal:deposit                               login  403   403      200      200   403      403    403     403
+GET  portal:money                                 login  403   403      200      200   403      403    403     403
+GET  portal:statement                             login  403   403      200      200   403      403    403     403
+GET  portal:statement_file                        login  403   403      200      200   403      403    403     403
 GET  portal:people                                login  403   403      200      200   403      403    403     403
 POST portal:people                                login  403   403      200      200   403      403    403     403
 GET  portal:set_role                              login  403   403      405      405   403      403    403     403

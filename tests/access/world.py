@@ -127,6 +127,8 @@ class World:
         known = {
             "order_no": order.order_no,
             "position": 1,
+            "year": 2026,
+            "month": 11,
             "product_id": product.pk,
             "shop_id": order.shop_id,
             "code": product.policy.code,

@@ -96,7 +96,7 @@ def test_everything_open_is_canceled_once_and_told(waiting, shop, operator, drai
     assert (row.canceled_count, row.called_off_count, row.skipped_count) == (3, 1, 0)
     sums = Cancellation.objects.values_list("refund_fen", "penalty_fen", "bulk", "cause")
     assert sorted(sums) == sorted(
-        [(9999, 499, row.pk, "shop_suspended"), (19998, 999, row.pk, "shop_suspended"),
+        [(9999, 500, row.pk, "shop_suspended"), (19998, 1000, row.pk, "shop_suspended"),
          (3000, 150, row.pk, "shop_suspended")]
     )  # fmt: skip
     assert (sum(each[0] for each in sums), sum(each[1] for each in sums)) == (row.refund_fen, row.penalty_fen)
