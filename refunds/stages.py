@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from django.utils.formats import date_format
 from django.utils.timezone import localdate
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -221,7 +222,7 @@ def next_step(refund: Refund) -> str:
         if refund.lane == Lane.STANDARD
         else _("系统将自动放款。"),
         S.PROCESSING: str(BACK_TO[_channel(refund)]),
-        S.PAID_OUT: _("%(channel)s已退款成功，银行清算中；到账以银行入账为准。") % {"channel": _channel(refund).label},
+        S.PAID_OUT: _at_the_bank(refund),
         S.ARRIVED: _("已完成，无需操作。"),
         S.REJECTED: _("申诉期内可以申诉；也可以补充新的凭证后重新申请。")
         if refund.appeal_until
@@ -229,6 +230,15 @@ def next_step(refund: Refund) -> str:
         S.WITHDRAWN: _("商品已恢复原状；仍在售后期内可重新申请。"),
         S.RETURNED: _("财务正在与渠道核对；有结果会在本页更新并发站内通知，款项不会丢失。"),
     }[S(refund.status)]
+
+
+def _at_the_bank(refund: Refund) -> str:
+    """S2-24: told before it is late, with its reason."""
+    words = {"channel": _channel(refund).label}
+    if refund.arrival_expected_until is None:
+        return _("%(channel)s已退款成功，银行清算中；到账以银行入账为准。") % words
+    words["day"] = date_format(refund.arrival_expected_until, _("n月j日"))
+    return _("%(channel)s已退款成功，银行清算中，预计最晚 %(day)s到账；以银行入账为准。") % words
 
 
 def on_silence(refund: Refund) -> str:

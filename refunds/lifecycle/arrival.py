@@ -9,11 +9,10 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from money import yuan
-from refunds import clocking
+from refunds import arrival_times, clocking
 from refunds.lifecycle import guards
 from refunds.lifecycle.taking import StepRefused, take
 from refunds.models import Destination, Lane, Queue, RedirectAgreement, Refund
-from refunds.workdays import arrival_window
 
 REDIRECT_TERMS = _(
     "退款方式变更协议：退款单 %(no)s 的原路退款未能入账，我同意将 %(amount)s 改退至我在本站的余额账户。"
@@ -24,12 +23,11 @@ REDIRECT_TERMS = _(
 def mark_paid_out(refunds: Sequence[Refund], *, at: datetime) -> None:
     """渠道退款成功. Paid out is not arrived: a bank may still have to clear it, and the page says until when."""
     with take("mark_paid_out", refunds, by=None, at=at) as taken:
-        for refund, attempt in zip(taken.refunds, guards.last_attempts(taken.refunds), strict=True):
+        attempts = guards.last_attempts(taken.refunds)
+        for refund, attempt in zip(taken.refunds, attempts, strict=True):
             refund.paid_out_at = attempt.finished_at
             refund.received_account = attempt.received_account
-            window = arrival_window(attempt.finished_at or at, attempt.received_account_kind)
-            refund.arrival_expected_from, refund.arrival_expected_until = window.earliest, window.latest
-            refund.arrival_is_estimate = not window.official
+        arrival_times.expect(taken.refunds, attempts, at=at)
 
 
 def confirm_arrival(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> None:

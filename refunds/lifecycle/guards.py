@@ -273,7 +273,7 @@ def open_attempts(refunds: Sequence[Refund]) -> list[RefundAttempt | None]:
 
 def last_attempts(refunds: Sequence[Refund]) -> list[Any]:
     """The latest attempt of each case, None where there is none."""
-    rows = Disbursement.objects.filter(refund__in=refunds).select_related("attempt").order_by("pk")
+    rows = Disbursement.objects.filter(refund__in=refunds).select_related("attempt__payment__account").order_by("pk")
     latest = {row.refund_id: row.attempt for row in rows}
     return [latest.get(refund.pk) for refund in refunds]
 

@@ -27,14 +27,14 @@ from refunds.models.negotiation import (
     OfferKind,
     RedirectAgreement,
 )
-from refunds.models.pace import StageFigures
+from refunds.models.pace import ArrivalFigures, StageFigures
 from refunds.models.payout import BatchStatus, LineStatus, PayoutBatch, PayoutEvent, PayoutLine
 from refunds.models.simulation import PolicySimulation, SimulatedChange, SimulationStatus
 
 __all__ = [
-    "NOTHING_HELD", "Answer", "Appeal", "AuditSample", "BalanceCredit", "BatchStatus", "CannedReply", "Consultation",
-    "Destination", "Disbursement", "DraftImage", "Evidence", "ExpressOptIn", "Ground", "Lane", "LaneLimits",
-    "LineStatus", "Objection", "Offer", "OfferKind", "PayoutBatch", "PayoutEvent", "PayoutLine", "PolicySimulation",
-    "PreCheck", "Queue", "RedirectAgreement", "Refund", "RefundDraft", "RefundEvent", "RefundLine", "SimulatedChange",
-    "SimulationStatus", "StageFigures", "Status", "new_refund_no",
+    "NOTHING_HELD", "Answer", "Appeal", "ArrivalFigures", "AuditSample", "BalanceCredit", "BatchStatus", "CannedReply",
+    "Consultation", "Destination", "Disbursement", "DraftImage", "Evidence", "ExpressOptIn", "Ground", "Lane",
+    "LaneLimits", "LineStatus", "Objection", "Offer", "OfferKind", "PayoutBatch", "PayoutEvent", "PayoutLine",
+    "PolicySimulation", "PreCheck", "Queue", "RedirectAgreement", "Refund", "RefundDraft", "RefundEvent", "RefundLine",
+    "SimulatedChange", "SimulationStatus", "StageFigures", "Status", "new_refund_no",
 ]  # fmt: skip

@@ -21,3 +21,27 @@ class StageFigures(models.Model):
     class Meta:
         verbose_name = _("退款时效")
         verbose_name_plural = _("退款时效")
+
+
+class ArrivalFigures(models.Model):
+    """到账校准: of what one channel paid out to one kind of account over 30 days, how much was there when, counted anew
+    every hour by ``arrival_times.py``. ``within_count``: of what is proven or confirmed, not later than we had said."""
+
+    channel = models.CharField(_("渠道"), max_length=16)
+    account_kind = models.CharField(_("入账账户"), max_length=16)  # a ReceivedAccountKind, no wallet
+    paid_out_count = models.PositiveIntegerField(_("已退出"))
+    proven_count = models.PositiveIntegerField(_("银行已确认"))
+    confirmed_count = models.PositiveIntegerField(_("买家已确认"))
+    within_count = models.PositiveIntegerField(_("在预计之内"))
+    missing_count = models.PositiveIntegerField(_("买家反映未到"))
+    median_workdays = models.PositiveSmallIntegerField(_("中位（工作日）"), null=True, blank=True)  # of what is proven
+    p90_workdays = models.PositiveSmallIntegerField(_("九成之内（工作日）"), null=True, blank=True)
+    since = models.DateTimeField(_("统计自"))
+    computed_at = models.DateTimeField(_("统计时间"))
+
+    class Meta:
+        verbose_name = _("到账校准")
+        verbose_name_plural = _("到账校准")
+        constraints = [
+            models.UniqueConstraint(name="arrivals_are_counted_once_a_way", fields=["channel", "account_kind"]),
+        ]
