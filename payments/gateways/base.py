@@ -208,8 +208,9 @@ class BillLineKind(enum.Enum):
 class BillLine:
     """One row of a bill. ``amount_fen`` is positive for money in and negative for money out.
 
-    ``state`` is the channel's word as it stood when the bill was cut; it is never updated there. ``row`` is the whole
-    row by column name, for people.
+    ``state`` is the channel's word as it stood when the bill was cut, ``refund_state`` what it means; neither is ever
+    updated there. ``move_no`` is what the two kinds of bill know the same business by, ``entry_no`` the number of a
+    movement of money alone. ``row`` is the whole row by column name, for people.
     """
 
     kind: BillLineKind
@@ -221,11 +222,35 @@ class BillLine:
     channel_refund_id: str = ""
     fee_fen: int = 0
     state: str = ""
+    refund_state: RefundState | None = None
+    move_no: str = ""
+    entry_no: str = ""
     row: Mapping[str, str] = field(default_factory=dict)
 
 
 class BillIsGarbled(GatewayError):
-    """A row that cannot be read, or totals that do not fit: nothing of this bill is used (G22)."""
+    """A bill that cannot be told apart into rows, or (read strictly) that has any flaw: nothing of it is used (G22)."""
+
+
+@dataclass(frozen=True)
+class BillFlaw:
+    """残缺: a row that cannot be read, or totals that are not those of the rows (``is_of_totals``).
+
+    ``text`` is the row as it came; it may hold personal data: never kept, never shown in ``repr``.
+    """
+
+    line_number: int
+    detail: str
+    is_of_totals: bool = False
+    text: str = field(default="", repr=False)
+
+
+def strictly(found: Iterator[BillLine | BillFlaw]) -> Iterator[BillLine]:
+    """The lines of a bill without any flaw. Raises BillIsGarbled at the first."""
+    for each in found:
+        if isinstance(each, BillFlaw):
+            raise BillIsGarbled("garbled_bill", f"line {each.line_number}: {each.detail}")
+        yield each
 
 
 class NotificationKind(enum.Enum):
@@ -330,7 +355,11 @@ class Gateway(Protocol):
         ...
 
     def read_bill(self, kind: BillKind, bill: IO[bytes]) -> Iterator[BillLine]:
-        """Read a fetched bill line by line, in bounded memory. Raises BillIsGarbled."""
+        """Read a fetched bill line by line, in bounded memory. Raises BillIsGarbled at the first flaw."""
+        ...
+
+    def scan_bill(self, kind: BillKind, bill: IO[bytes]) -> Iterator[BillLine | BillFlaw]:
+        """As ``read_bill``, but tell of each flaw and go on. Raises BillIsGarbled where nothing can be read at all."""
         ...
 
     # --- 通知 ---

@@ -258,6 +258,7 @@ def test_trades(alipay_gateway: AlipayGateway) -> None:
         payment_no="P2026112000000001",
         channel_transaction_id="2026112022001400000000000001",
         fee_fen=12,
+        move_no="2026112022001400000000000001",
         row=payment.row,
     )
     assert payment.row["商品名称"] == "游戏点卡"

@@ -13,7 +13,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from payments.gateways.base import BillIsGarbled, BillKind, BillLine, BillLineKind, BillState, OutcomeUnknown
+from payments.gateways.base import (
+    BillFlaw,
+    BillIsGarbled,
+    BillKind,
+    BillLine,
+    BillLineKind,
+    BillState,
+    OutcomeUnknown,
+    RefundState,
+)
 from payments.gateways.wechat import Call, WechatGateway, bills
 from tests.gateways.wechat_channel import (
     BILL_BODY,
@@ -173,6 +182,7 @@ def test_a_bill_of_trades_tells_payments_from_refunds(gateway: WechatGateway) ->
         channel_transaction_id="4200001",
         fee_fen=12,
         state="SUCCESS",
+        move_no="4200001",
         row=payment.row,
     )
     assert payment.row["商品名称"] == "点卡, 100 点"
@@ -186,6 +196,8 @@ def test_a_bill_of_trades_tells_payments_from_refunds(gateway: WechatGateway) ->
         channel_refund_id="5030000",
         fee_fen=-6,
         state="PROCESSING",
+        refund_state=RefundState.ACCEPTED,
+        move_no="5030000",
         row=refund.row,
     )
 
@@ -254,6 +266,18 @@ def test_a_garbled_bill_is_not_used(gateway: WechatGateway, what: str) -> None:
     """G22."""
     with pytest.raises(BillIsGarbled):
         lines_of(BillKind.TRADES, GARBLED[what], gateway)
+
+
+@pytest.mark.parametrize(("change", "of_totals"), [(("`19.99", "`18.99"), [True]), (("`10.00", "`ten"), [False])])
+def test_who_asks_for_it_is_told_each_flaw_and_all_the_rest(
+    gateway: WechatGateway, change: tuple[str, str], of_totals: list[bool]
+) -> None:
+    """G22: a row that cannot be read spoils the sums, so that nothing is said of them."""
+    spoilt = [line.replace(*change) if number in (1, 2) else line for number, line in enumerate(TRADES)]
+    found = list(gateway.scan_bill(BillKind.TRADES, io.BytesIO(text_of(spoilt))))
+    assert [each.is_of_totals for each in found if isinstance(each, BillFlaw)] == of_totals
+    assert len([each for each in found if isinstance(each, BillLine)]) == 1 + of_totals[0]
+    assert "P20261119001" not in repr(found[-1])  # a row may hold personal data (I15)
 
 
 @pytest.mark.parametrize("change", [("支出", "转出"), ("`22.99", "`22.98"), ("`3,`1010.06", "`2,`1010.06")])

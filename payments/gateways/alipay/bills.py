@@ -22,7 +22,16 @@ import requests
 import wire
 from payments.gateways.alipay import fields
 from payments.gateways.alipay.refunds import channel_refund_id
-from payments.gateways.base import BillIsGarbled, BillKind, BillLine, BillLineKind, OutcomeUnknown
+from payments.gateways.base import (
+    BillFlaw,
+    BillIsGarbled,
+    BillKind,
+    BillLine,
+    BillLineKind,
+    OutcomeUnknown,
+    RefundState,
+    strictly,
+)
 from payments.gateways.reading import Odd
 
 TYPES = {BillKind.TRADES: "trade", BillKind.FUNDS: "signcustomer"}
@@ -107,7 +116,11 @@ def _detail_list(kind: BillKind, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 
 def read(kind: BillKind, bill: IO[bytes]) -> Iterator[BillLine]:
     """Yield the rows of a fetched bill; the totals are checked after the last. Raises BillIsGarbled (G22)."""
-    line_of = {BillKind.TRADES: _trade_line, BillKind.FUNDS: _fund_line}[kind]
+    return strictly(scan(kind, bill))
+
+
+def scan(kind: BillKind, bill: IO[bytes]) -> Iterator[BillLine | BillFlaw]:
+    """Read what can be read, and tell what cannot. Raises BillIsGarbled without columns, or without an end."""
     columns: list[str] = []
     totals, ended, at = _Totals(), False, 0
     try:
@@ -115,19 +128,35 @@ def read(kind: BillKind, bill: IO[bytes]) -> Iterator[BillLine]:
             at += 1
             if text.startswith("#"):
                 ended = bool(columns)
-                totals.check(text)
+                yield from _flaws_of_totals(totals, text, at)
             elif ended:
                 raise Odd("a row after the end")
             elif not columns:
                 columns = _columns(kind, text)
             else:
-                line = line_of(_row(columns, text))
-                totals.count(line)
-                yield line
+                yield _line_or_flaw(kind, columns, text, totals, at)
     except Odd as odd:
         raise BillIsGarbled("garbled_bill", f"line {at}: {odd}") from None
     if not ended:
         raise BillIsGarbled("cut_bill", f"line {at}: the bill breaks off")
+
+
+def _line_or_flaw(kind: BillKind, columns: list[str], text: str, totals: _Totals, at: int) -> BillLine | BillFlaw:
+    try:
+        row = _row(columns, text)
+        line = _trade_line(row) if kind is BillKind.TRADES else _fund_line(row)
+        totals.count(line)
+    except Odd as odd:
+        totals.unread += 1
+        return BillFlaw(at, str(odd), text=text)
+    return line
+
+
+def _flaws_of_totals(totals: _Totals, text: str, at: int) -> Iterator[BillFlaw]:
+    try:
+        totals.check(text)
+    except Odd as odd:
+        yield BillFlaw(at, str(odd), is_of_totals=True)
 
 
 def _trade_line(row: Mapping[str, str]) -> BillLine:
@@ -148,6 +177,8 @@ def _trade_line(row: Mapping[str, str]) -> BillLine:
         channel_transaction_id=row["支付宝交易号"],
         channel_refund_id=channel_refund_id(row["支付宝交易号"], request_no) if refund and request_no else "",
         fee_fen=-abs(fee_fen) if refund else abs(fee_fen),  # a fee of ours is positive, one given back negative
+        refund_state=RefundState.SUCCEEDED if refund else None,  # a row stands there only once money has moved
+        move_no=row["支付宝交易号"],
         row=row,
     )
 
@@ -164,6 +195,8 @@ def _fund_line(row: Mapping[str, str]) -> BillLine:
         amount_fen=abs(income_fen) - abs(outgo_fen),
         payment_no=row["商户订单号"],
         channel_transaction_id=row["业务流水号"],
+        move_no=row["业务流水号"],
+        entry_no=row.get("账务流水号", ""),
         row=row,
     )
 
@@ -266,6 +299,7 @@ class _Totals:
 
     def __init__(self) -> None:
         self._sums = {word: _Sum() for word in _SUMMED}
+        self.unread = 0
 
     def count(self, line: BillLine) -> None:
         for word, belongs in _SUMMED.items():
@@ -278,7 +312,7 @@ class _Totals:
         found = re.match(
             r"#+\s*(交易|退款|收入|支出)合计[：:]\s*([0-9]+)\s*笔[^0-9+-]*([+-]?[0-9]+(?:\.[0-9]+)?)?", text
         )
-        if not found:
+        if not found or self.unread:  # which total a row that cannot be read belongs to, nobody knows
             return
         counted = self._sums[found[1]]
         if int(found[2]) != counted.rows:

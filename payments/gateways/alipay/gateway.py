@@ -22,6 +22,7 @@ from payments.gateways.alipay.answers import Call, Verdict, verdict_of
 from payments.gateways.alipay.client import AlipayClient, NotSent, ResultUnknown, Unsigned
 from payments.gateways.base import (
     BankCard,
+    BillFlaw,
     BillKind,
     BillLine,
     BillState,
@@ -196,6 +197,10 @@ class AlipayGateway:
     def read_bill(self, kind: BillKind, bill: IO[bytes]) -> Iterator[BillLine]:
         """As ``base``. Columns are found by name; the totals at the end must fit."""
         return bills.read(kind, bill)
+
+    def scan_bill(self, kind: BillKind, bill: IO[bytes]) -> Iterator[BillLine | BillFlaw]:
+        """As ``base``."""
+        return bills.scan(kind, bill)
 
     # --- 通知 ---
 

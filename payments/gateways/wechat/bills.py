@@ -12,6 +12,7 @@ import re
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import IO
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 
 import wire
 from payments.gateways.base import (
+    BillFlaw,
     BillIsGarbled,
     BillKind,
     BillLine,
@@ -26,6 +28,8 @@ from payments.gateways.base import (
     BillState,
     GatewayError,
     OutcomeUnknown,
+    RefundState,
+    strictly,
 )
 from payments.gateways.reading import CHINA, Odd, expect, text
 from payments.gateways.wechat.answers import Answer, Call, Verdict, read
@@ -128,9 +132,32 @@ _TRADE_COLUMNS = (
     *("交易时间", "微信订单号", "商户订单号", "交易状态", "订单金额", "手续费"),
     *("微信退款单号", "商户退款单号", "退款状态", "申请退款金额"),
 )
+#: 退款状态 as the bill words it, which is not as the API does.
+_REFUND_STATES = {
+    "SUCCESS": RefundState.SUCCEEDED,
+    "PROCESSING": RefundState.ACCEPTED,
+    "FAIL": RefundState.CLOSED,
+    "CHANGE": RefundState.RETURNED,
+}
 _FUNDS_COLUMNS = ("记账时间", "微信支付业务单号", "业务名称", "业务类型", "收支类型", "收支金额(元)")
 
 Row = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """One line of the file as it came. ``flaw`` says why it cannot be read."""
+
+    number: int
+    text: str
+    flaw: str = ""
+
+    @property
+    def fields(self) -> list[str]:
+        """A detail row is cut at its backticks, so that a comma in a shop's words does no harm."""
+        if self.text.startswith("`"):
+            return [field.strip() for field in self.text[1:].split(",`")]
+        return [field.strip() for field in self.text.split(",")]
 
 
 def read_lines(kind: BillKind, bill: IO[bytes]) -> Iterator[BillLine]:
@@ -138,42 +165,64 @@ def read_lines(kind: BillKind, bill: IO[bytes]) -> Iterator[BillLine]:
 
     Raises BillIsGarbled.
     """
+    return strictly(scan(kind, bill))
+
+
+def scan(kind: BillKind, bill: IO[bytes]) -> Iterator[BillLine | BillFlaw]:
+    """Read what can be read, and tell what cannot. Raises BillIsGarbled without columns, or without an end."""
     rows = _rows(bill)
-    columns = _names(next(rows, []))
+    columns = _names(next(rows, _Raw(1, "")).fields)
     wanted = _TRADE_COLUMNS if kind is BillKind.TRADES else _FUNDS_COLUMNS
     if missing := [name for name in wanted if name not in columns]:
         raise BillIsGarbled("columns", f"missing: {', '.join(missing)}")
     sums = _Sums()
-    line_of, count_name = (_trade, _TRADE_COUNT) if kind is BillKind.TRADES else (_movement, _FUNDS_COUNT)
-    for fields in rows:
-        if fields[0] == count_name:
-            sums.check(fields, next(rows, []), kind)
+    count_name = _TRADE_COUNT if kind is BillKind.TRADES else _FUNDS_COUNT
+    for raw in rows:
+        if raw.fields[0] == count_name:
+            yield from _flaws_of_totals(sums, raw, next(rows, None), kind)
             if next(rows, None) is not None:
                 raise BillIsGarbled("rows", "there is more after the totals")
             return
-        if len(fields) != len(columns):
-            raise BillIsGarbled("row", f"{len(fields)} fields under {len(columns)} columns")
-        row = dict(zip(columns, fields, strict=True))
-        sums.add(row, kind)
-        yield line_of(row)
+        try:
+            line = _line(columns, raw, kind)
+            sums.add(line.row, kind)
+        except BillIsGarbled as why:
+            sums.unread += 1
+            yield BillFlaw(raw.number, str(why), text=raw.text)
+        else:
+            yield line
     raise BillIsGarbled("totals", "the bill ends before its totals")
 
 
-def _rows(bill: IO[bytes]) -> Iterator[list[str]]:
-    """Fields of each row; a detail row is cut at its backticks, so that a comma in a shop's words does no harm."""
-    first = True
+def _line(columns: Sequence[str], raw: _Raw, kind: BillKind) -> BillLine:
+    fields = raw.fields
+    if raw.flaw:
+        raise BillIsGarbled("row", raw.flaw)
+    if len(fields) != len(columns):
+        raise BillIsGarbled("row", f"{len(fields)} fields under {len(columns)} columns")
+    row = dict(zip(columns, fields, strict=True))
+    return _trade(row) if kind is BillKind.TRADES else _movement(row)
+
+
+def _flaws_of_totals(sums: _Sums, names: _Raw, values: _Raw | None, kind: BillKind) -> Iterator[BillFlaw]:
+    try:
+        sums.check(names.fields, values.fields if values else [], kind)
+    except BillIsGarbled as why:
+        yield BillFlaw(names.number, str(why), is_of_totals=True)
+
+
+def _rows(bill: IO[bytes]) -> Iterator[_Raw]:
+    number = 0
     while raw := bill.readline(LONGEST_ROW_BYTES):
+        number += 1
         if len(raw) == LONGEST_ROW_BYTES:
             raise BillIsGarbled("row", "a row is too long")
         try:
-            line = raw.decode("utf-8-sig" if first else "utf-8").rstrip("\r\n")
+            read = _Raw(number, raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n"))
         except UnicodeDecodeError:
-            raise BillIsGarbled("row", "not UTF-8") from None
-        first = False
-        if line.startswith("`"):
-            yield [field.strip() for field in line[1:].split(",`")]
-        elif line.strip():
-            yield [field.strip() for field in line.split(",")]
+            read = _Raw(number, raw.decode("utf-8", "replace").rstrip("\r\n"), flaw="not UTF-8")
+        if read.text.strip():
+            yield read
 
 
 def _names(fields: Sequence[str]) -> list[str]:
@@ -196,6 +245,8 @@ def _trade(row: Row) -> BillLine:
         channel_refund_id=row["微信退款单号"] if refund else "",
         fee_fen=int((_yuan(row, "手续费") * 100).quantize(Decimal(1), ROUND_HALF_UP)),
         state=row["退款状态"] if refund else row["交易状态"],
+        refund_state=_REFUND_STATES.get(row["退款状态"]) if refund else None,
+        move_no=row["微信退款单号"] if refund else row["微信订单号"],
         row=row,
     )
 
@@ -211,6 +262,8 @@ def _movement(row: Row) -> BillLine:
         channel_transaction_id=number if kind is BillLineKind.PAYMENT else "",
         channel_refund_id=number if kind is BillLineKind.REFUND else "",
         state=row["业务类型"],
+        move_no=number,
+        entry_no=row.get("资金流水单号", ""),
         row=row,
     )
 
@@ -233,30 +286,29 @@ class _Sums:
     """What the totals at the end must say."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count = self.unread = 0
         self.sums: dict[str, Decimal] = {}
 
     def add(self, row: Row, kind: BillKind) -> None:
-        self.count += 1
+        """All of a row or nothing: one that cannot be read leaves no trace."""
         if kind is BillKind.TRADES:
-            for column in _TRADE_TOTALS.values():
-                if column in row:
-                    self._add(column, _yuan(row, column))
+            parts = {column: _yuan(row, column) for column in _TRADE_TOTALS.values() if column in row}
         else:
             word = "收入" if _direction(row) > 0 else "支出"
-            self._add(f"{word}笔数", Decimal(1))
-            self._add(f"{word}金额", _yuan(row, "收支金额(元)"))
-
-    def _add(self, name: str, value: Decimal) -> None:
-        self.sums[name] = self.sums.get(name, Decimal()) + value
+            parts = {f"{word}笔数": Decimal(1), f"{word}金额": _yuan(row, "收支金额(元)")}
+        self.count += 1
+        for name, value in parts.items():
+            self.sums[name] = self.sums.get(name, Decimal()) + value
 
     def check(self, names: Sequence[str], values: Sequence[str], kind: BillKind) -> None:
         if len(names) != len(values):
             raise BillIsGarbled("totals", f"{len(values)} totals under {len(names)} names")
         totals = dict(zip(names, values, strict=True))
         count_name = names[0]
-        if _number(totals[count_name], count_name) != self.count:
-            raise BillIsGarbled("totals", f"{count_name} {totals[count_name]}, rows {self.count}")
+        if _number(totals[count_name], count_name) != self.count + self.unread:
+            raise BillIsGarbled("totals", f"{count_name} {totals[count_name]}, rows {self.count + self.unread}")
+        if self.unread:
+            return  # the sums are short of what could not be read, and say nothing
         for name in names[1:]:
             summed = _TRADE_TOTALS.get(name) if kind is BillKind.TRADES else name
             ours = self.sums.get(summed or "", Decimal())

@@ -17,6 +17,7 @@ from wechatpayv3.utils import rsa_verify
 
 from payments.gateways.base import (
     BankCard,
+    BillFlaw,
     BillKind,
     BillLine,
     BillState,
@@ -193,6 +194,9 @@ class WechatGateway:
 
     def read_bill(self, kind: BillKind, bill: IO[bytes]) -> Iterator[BillLine]:
         return bills.read_lines(kind, bill)
+
+    def scan_bill(self, kind: BillKind, bill: IO[bytes]) -> Iterator[BillLine | BillFlaw]:
+        return bills.scan(kind, bill)
 
     # --- 通知 ---
 
