@@ -46,6 +46,13 @@ TABLE: dict[str, Rights] = {
     ),
     # 放款
     "refunds.disbursement": Rights(see=MONEY),
+    "refunds.arrivalfigures": Rights(see=MONEY),
+    "refunds.payoutbatch": Rights(
+        see=MONEY,
+        add=ONLY_FINANCE,
+        acts={"stop": MONEY} | dict.fromkeys(["propose", "approve", "go_on", "retry_failed", "call_off"], ONLY_FINANCE),
+    ),
+    "refunds.payoutline": Rights(see=MONEY),
     # 渠道
     "payments.refundattempt": Rights(
         see=MONEY, acts=dict.fromkeys(["ask_again", "close_refused", "send_back", "give_back"], ONLY_FINANCE)
@@ -56,10 +63,32 @@ TABLE: dict[str, Rights] = {
     "payments.channelaccount": Rights(
         see=MONEY,
         acts={"topped_up": ONLY_FINANCE}
-        | dict.fromkeys(["stop_collecting", "start_collecting", "set_limits"], ONLY_OPERATOR),
+        | dict.fromkeys(["stop_collecting", "start_collecting", "set_limits"], ONLY_OPERATOR)
+        | dict.fromkeys(["stop_outgoing", "resume_outgoing"], MONEY),
+    ),
+    "payments.transfer": Rights(
+        see=MONEY, acts=dict.fromkeys(["approve", "refuse", "mark_paid", "mark_failed", "payee"], ONLY_FINANCE)
+    ),
+    "payments.outgoingswitch": Rights(
+        see=EVERYBODY, acts=dict.fromkeys(["stop", "resume"], frozenset({SENIOR, FINANCE, OPERATOR}))
+    ),
+    # 对账
+    "reconciliation.statement": Rights(see=MONEY, acts={"reconcile_day": ONLY_FINANCE}),
+    "reconciliation.discrepancy": Rights(
+        see=MONEY,
+        acts=dict.fromkeys(
+            ["ask_again", "download_again", "adopt", "propose_bearer", "confirm_bearer", "explain", "hand_over"],
+            ONLY_FINANCE,
+        ),
     ),
     # 订单
-    "orders.order": Rights(see=EVERYBODY, acts={"cancel": ONLY_OPERATOR, "speak": SUPPORT}),
+    "orders.order": Rights(
+        see=EVERYBODY,
+        acts={"cancel": ONLY_OPERATOR, "speak": SUPPORT, "compensate": frozenset({SENIOR, FINANCE})},
+    ),
+    "orders.compensation": Rights(
+        see=EVERYBODY, acts=dict.fromkeys(["make", "confirm", "refuse"], frozenset({SENIOR, FINANCE}))
+    ),
     "orders.cancellation": Rights(see=EVERYBODY),
     "orders.bulkcancellation": Rights(
         see=SUPPORT | MONEY, add=ONLY_OPERATOR, acts=dict.fromkeys(["start", "abandon"], ONLY_OPERATOR)

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.templatetags.static import static
+from django.urls import reverse
 
 import clock
 from accounts import rights
@@ -23,12 +24,13 @@ from accounts.models import User
 from money import yuan
 from notices.models import DeliveryStatus, NoticeDelivery
 from orders.models import TopUp
-from payments import waiting
+from payments import outgoing, waiting
 from payments.models import AttemptStatus as A
 from payments.models import ChannelAccount, RefundAttempt
-from refunds import audits, lanes, worklist
+from reconciliation.models import Discrepancy, DiscrepancyStatus
+from refunds import audits, lanes, payouts, worklist
 from refunds.admin import overview
-from refunds.models import AuditSample, Lane, Refund
+from refunds.models import AuditSample, BatchStatus, Lane, LineStatus, PayoutBatch, Refund
 
 PREFIX = "/admin/"
 MOST_NAMED = 5
@@ -77,7 +79,12 @@ SIDEBAR: list[tuple[str, list[tuple[str, str, str, str]]]] = [
         [
             ("待放款", "payments", "refunds.refund", "release"),
             ("退款异常", "report", "refunds.refund", "returned"),
+            ("分批发款", "playlist_add_check", "refunds.payoutbatch", ""),
+            ("发款明细", "list_alt", "refunds.payoutline", ""),
             ("发款", "outbox", "refunds.disbursement", ""),
+            ("到账校准", "event_available", "refunds.arrivalfigures", ""),
+            ("转账", "send_money", "payments.transfer", ""),
+            ("出款开关", "block", "payments.outgoingswitch", ""),
         ],
     ),
     (
@@ -91,12 +98,20 @@ SIDEBAR: list[tuple[str, list[tuple[str, str, str, str]]]] = [
         ],
     ),
     (
+        "对账",
+        [
+            ("对账单", "rule_folder", "reconciliation.statement", ""),
+            ("差错", "difference", "reconciliation.discrepancy", ""),
+        ],
+    ),
+    (
         "订单",
         [
             ("订单", "shopping_bag", "orders.order", ""),
             ("直充单", "bolt", "orders.topup", ""),
             ("取消", "cancel", "orders.cancellation", ""),
             ("批量取消", "playlist_remove", "orders.bulkcancellation", ""),
+            ("平台赔付", "volunteer_activism", "orders.compensation", ""),
             ("公告", "campaign", "orders.announcement", ""),
             ("评价", "reviews", "orders.review", ""),
             ("站内通知", "mail", "notices.notice", ""),
@@ -215,9 +230,13 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The start page: what waits for whom, each a link; then what will be late, and how long it takes."""
     at = clock.now()
     rows = [("退款单", "等谁处理", _cases(worklist.backlog_now(request)))]
+    if rights.may(request.user, "see", "refunds.payoutbatch"):
+        rows.append(("分批发款", "等人复核、继续或重试的批次", _payouts()))
     if rights.may(request.user, "see", "payments.refundattempt"):
         rows.append(("渠道退款", "已放款，渠道侧的情况", _attempts(at)))
         rows.append(("渠道账户", "需要充值或修复的商户号", _accounts()))
+    if rights.may(request.user, "see", "reconciliation.discrepancy"):
+        rows.append(("对账", "渠道账单与我方账目", _discrepancies(at)))
     if rights.may(request.user, "see", "orders.topup"):
         rows.append(("直充单", "供应商迟迟没有结果的", _topups(at)))
     if rights.may(request.user, "judge", "refunds.auditsample") or rights.may(
@@ -259,6 +278,10 @@ ATTEMPT_HINTS: dict[A, str] = {
     A.UNKNOWN: "正在用同一单号询问，不会重复退款",
     A.ACCEPTED: "渠道处理中",
 }
+PAYOUT_HINTS: dict[BatchStatus, str] = {
+    BatchStatus.PROPOSED: "由制单人以外的财务复核",
+    BatchStatus.STOPPED: "继续，或撤下未发的",
+}
 QUEUE_OF = {A.HELD: "held", A.WAITING_FUNDS: "funds", A.RETURNED: "returned"}
 
 
@@ -274,6 +297,19 @@ def _attempts(at: datetime) -> list[Tile]:
     return [Tile(title, found, 0, url, hint, round(100 * found / longest)) for title, found, url, hint in rows]
 
 
+def _payouts() -> list[Tile]:
+    """Batches that wait for somebody; then the page of everything that does not move."""
+    counts = payouts.waiting_for_people(most=MOST_COUNTED)
+    rows = [
+        (str(status.label), counts[status], list_url(PayoutBatch, status__exact=status.value), hint)
+        for status, hint in PAYOUT_HINTS.items()
+    ]
+    failed = counts[LineStatus.FAILED]
+    rows.append(("没有动的款项", failed, reverse("admin:refunds_payoutbatch_stuck"), "批次里未放款的，和停在别处的"))
+    longest = max(found for _, found, _, _ in rows) or 1
+    return [Tile(title, found, 0, url, hint, round(100 * found / longest)) for title, found, url, hint in rows]
+
+
 def _topups(at: datetime) -> list[Tile]:
     """Those that lie with the operators, and how many of them are past their time."""
     waits = TopUp.objects.filter(person_due_at__isnull=False)
@@ -281,6 +317,17 @@ def _topups(at: datetime) -> list[Tile]:
     hint = "凭直充单号向供应商核实，再作认定" if found["count"] else "没有超时的直充"
     url = list_url(TopUp, queue="person")
     return [Tile("待人工核实", found["count"], found["late"], url, hint, 100 if found["count"] else 0)]
+
+
+def _discrepancies(at: datetime) -> list[Tile]:
+    """Differences that nobody has explained yet, and how many of them are past their time."""
+    waits = Discrepancy.objects.filter(status=DiscrepancyStatus.OPEN).order_by()
+    count = waits[:MOST_COUNTED].count()
+    late = waits.filter(due_at__lt=at)[:MOST_COUNTED].count()
+    url = list_url(Discrepancy, status__exact=DiscrepancyStatus.OPEN.value)
+    return [
+        Tile("待处理差错", count, late, url, "逐条核实后说明原因" if count else "账目都已对平", 100 if count else 0)
+    ]
 
 
 def _audits(at: datetime) -> list[Tile]:
@@ -336,7 +383,9 @@ def _accounts() -> list[Tile]:
 
 
 def environment(request: HttpRequest) -> list[str] | None:
-    """A mark at the head of every page while no real money moves."""
+    """A mark at the head of every page: outgoing money is stopped, or no real money moves."""
+    if rights.is_staff(request.user) and outgoing.stopped():
+        return ["全部出款已停止", "danger"]
     return None if settings.CHANNELS == "live" else ["模拟渠道", "warning"]
 
 

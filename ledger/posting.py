@@ -87,11 +87,16 @@ def surplus_account(code: str) -> str:
     return f"{AccountKind.SURPLUS}:{code}"
 
 
+def suspense_account(code: str) -> str:
+    return f"{AccountKind.SUSPENSE}:{code}"
+
+
 def balance_account(user_id: int) -> str:
     return f"{AccountKind.BALANCE}:{user_id}"
 
 
 BANK = f"{AccountKind.BANK}:platform"
+TRANSFERS = f"{AccountKind.TRANSFER}:platform"
 FEES = f"{AccountKind.FEES}:platform"
 
 

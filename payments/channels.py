@@ -17,9 +17,10 @@ from django.conf import settings
 from django.db.models import Q
 
 from payments.gateways.alipay import AlipayCredentials, AlipayGateway
+from payments.gateways.balance import BalanceGateway
 from payments.gateways.base import Gateway, GatewayMisconfigured, Limits, PayMethod
 from payments.gateways.wechat import WechatCredentials, WechatGateway
-from payments.models import Channel, ChannelAccount
+from payments.models import BALANCE, Channel, ChannelAccount
 from shops import vault
 from shops.models import Shop
 from shops.rotation import SealedColumn
@@ -35,6 +36,7 @@ MERCHANT_ID: Mapping[str, str] = {Channel.WECHAT: "mchid", Channel.ALIPAY: "app_
 APP: Mapping[str, str] = {Channel.WECHAT: "appid", Channel.ALIPAY: "seller_id"}
 #: Where calls go and what is read from disk: a shop that said these could make us call or read anything.
 OURS_TO_SAY = frozenset({"gateway", "oauth_gateway", "cert_dir"})
+OWN = BalanceGateway()
 CAREFUL = Limits(
     refundable_days=365, most_refunds=50, between_refunds_seconds=60, calls_per_second=10, failures_per_second=6
 )
@@ -52,7 +54,8 @@ class Offer:
 
 def offered(shop: Shop | None = None) -> list[Offer]:
     """可用的支付渠道: a shop's own account before the platform's, one per channel, WeChat first."""
-    rows = ChannelAccount.objects.filter(Q(shop=shop) | Q(shop=None), is_open=True).order_by("pk")
+    rows = ChannelAccount.objects.filter(Q(shop=shop) | Q(shop=None), is_open=True).exclude(channel=BALANCE)
+    rows = rows.order_by("pk")
     chosen = {
         row.channel: row for row in sorted([*platform_accounts(), *rows], key=lambda row: row.shop_id is not None)
     }
@@ -66,7 +69,7 @@ def offered(shop: Shop | None = None) -> list[Offer]:
 def account(code: str) -> ChannelAccount:
     """The account of this code; the platform's own come into being on first use. Raises LookupError."""
     try:
-        return ChannelAccount.objects.get(code=code)
+        return ChannelAccount.objects.exclude(channel=BALANCE).get(code=code)
     except ChannelAccount.DoesNotExist:
         mine = next((row for row in platform_accounts() if row.code == code), None)
         if mine is None:
@@ -139,6 +142,8 @@ def gateway(account: ChannelAccount) -> Gateway:
     What one merchant collected, another knows nothing of: asked there, a refund that was paid would look refused, and a
     new number would pay it twice.
     """
+    if account.channel == BALANCE:
+        return OWN
     if not account.credentials_key_id:
         given = _environment(account.channel)
         if account.merchant_id and given.get(MERCHANT_ID[account.channel]) != account.merchant_id:
@@ -148,6 +153,12 @@ def gateway(account: ChannelAccount) -> Gateway:
     return _built(
         account.channel, json.dumps(_at_our_places(account.channel, json.loads(_opened(account.code, sealed))))
     )
+
+
+def balance_account() -> ChannelAccount:
+    """余额, as the account that payments from it belong to; it comes into being on first use."""
+    about = {"channel": BALANCE, "name": "余额"}
+    return ChannelAccount.objects.get_or_create(code=BALANCE, defaults=about)[0]
 
 
 def limits(account: ChannelAccount) -> Limits:

@@ -194,6 +194,14 @@ def usual_channel(buyer: User) -> str:
     return paid.values_list("account__channel", flat=True).first() or ""
 
 
+def close_begun(order: Order, *, at: datetime) -> None:
+    """What was begun at a channel is closed there, before the order is paid another way; what was not sent is left.
+
+    Raises StillOpenElsewhere."""
+    for payment in order.payments.select_related("account").filter(status__in=OPEN, first_sent_at__isnull=False):
+        _close_now(payment, at=at)
+
+
 def till_has_closed(payment: Payment, at: datetime) -> bool:
     """Whether the buyer can no longer pay at the till that is open; ``present`` opens another."""
     lasts = TILL_LASTS.get(PayMethod(payment.method))

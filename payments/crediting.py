@@ -11,6 +11,7 @@ from datetime import datetime
 
 from ledger import posting
 from ledger.posting import Transfer
+from payments import outgoing
 from payments.models import Payment, PaymentStatus
 from payments.refunding import locked_payments
 
@@ -41,8 +42,9 @@ def why_not(payment: Payment, amount_fen: int) -> str:
 def credit(credits: Sequence[Credit], *, at: datetime) -> None:
     """Credit them all, in the caller's transaction. A ``ref`` used before is refused by the database (IntegrityError).
 
-    Raises ExceedsPayment.
+    Raises ExceedsPayment, outgoing.IsStopped.
     """
+    outgoing.demand_open()
     payments = {row.pk: row for row in locked_payments([each.payment.pk for each in credits])}
     for each in credits:
         payment = payments[each.payment.pk]

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from clock import scaled
 from ledger import posting
 from ledger.posting import Transfer
-from payments import channels, funds, pacing
+from payments import channels, funds, outgoing, pacing
 from payments.gateways.base import (
     GatewayError,
     GatewayMisconfigured,
@@ -21,12 +21,14 @@ from payments.gateways.base import (
     RefundOutcome,
     RefundState,
 )
+from payments.models import BALANCE, Attention, Payment, RefundAttempt
 from payments.models import AttemptStatus as A
-from payments.models import Attention, RefundAttempt
 
 log = logging.getLogger(__name__)
 MOST_TRIES = 40  # without an answer, then a human looks
 BANK_IS_ASKED_FOR = timedelta(days=7)  # after the day that the channel expected it on
+STOPPED_PAUSE_SECONDS = 60  # outgoing money is stopped: asked about now and then, sent once it goes on
+ASKED_AGAIN_AFTER = (timedelta(hours=24), timedelta(days=5))
 SLOW_AFTER = timedelta(days=5)  # without an end for that long: a human asks, and the machine goes on (G6)
 
 # What may follow what. The channel's words are translated by its gateway; this is all that can come of them.
@@ -61,8 +63,9 @@ STATUS_OF = {
 
 def hear(attempt: RefundAttempt, answer: RefundOutcome | GatewayError, at: datetime) -> list[Transfer]:
     """Fold one answer into one attempt; returns what it means for the ledger."""
-    if isinstance(answer, pacing.NotSentYet):
-        attempt.next_due_at = at + scaled(1)
+    if isinstance(answer, pacing.NotSentYet):  # no try is used up
+        is_stopped = isinstance(answer, outgoing.NotWhileStopped)
+        attempt.next_due_at = at + scaled(STOPPED_PAUSE_SECONDS if is_stopped else 1)
         return []
     if isinstance(answer, GatewayError):
         _still_unknown(attempt, answer, at)
@@ -78,7 +81,7 @@ def hear(attempt: RefundAttempt, answer: RefundOutcome | GatewayError, at: datet
     else:
         attempt.last_error = f"{answer.code} {answer.detail}".strip()[:200]
     attempt.channel_refund_id = answer.channel_refund_id or attempt.channel_refund_id
-    had_arrived = attempt.has_arrived
+    had_arrived, was_expected_at = attempt.has_arrived, attempt.arrival_expected_at
     if answer.received_account:
         attempt.received_account = answer.received_account
         attempt.received_account_kind = answer.received_account_kind.value
@@ -89,6 +92,8 @@ def hear(attempt: RefundAttempt, answer: RefundOutcome | GatewayError, at: datet
     attempt.next_due_at = _due(attempt, at)
     if attempt.has_arrived and not had_arrived:
         attempt.news_at = at  # also long after the success: the bank has it now
+    if attempt.status == A.SUCCEEDED and attempt.arrival_expected_at != was_expected_at:
+        attempt.news_at = at  # or says when it will
     call_a_person_when_late(attempt, at)
     _see_what_was_refunded_outside(attempt, answer)
     return transfers
@@ -165,9 +170,16 @@ def _transfer(attempt: RefundAttempt, ref: str, *, back: bool = False) -> Transf
         if payment.is_surplus
         else posting.held_account(payment.order.shop_id)
     )
-    channel = posting.channel_account(payment.account.code)
+    channel = received_in(payment)
     debit, credit = (channel, owner) if back else (owner, channel)
     return Transfer(f"{ref}:{attempt.money_moves}", debit=debit, credit=credit, amount_fen=attempt.amount_fen)
+
+
+def received_in(payment: Payment) -> str:
+    """Where its money came from, and goes back to: the channel's account, or its buyer's balance."""
+    if payment.account.channel == BALANCE:
+        return posting.balance_account(payment.order.buyer_id)
+    return posting.channel_account(payment.account.code)
 
 
 def _still_unknown(attempt: RefundAttempt, error: GatewayError, at: datetime) -> None:
@@ -190,6 +202,8 @@ def _due(attempt: RefundAttempt, at: datetime) -> datetime | None:
     """When to ask next: WeChat's advice for what is accepted (1 min × 5, then 5, 10, 20, 30 min)."""
     if _may_hear_of_arrival(attempt, at):
         return at + scaled([15, 600, 6 * 3600][min(attempt.tries, 2)])
+    if attempt.status == A.SUCCEEDED and not attempt.has_arrived:
+        return _asked_again_at(attempt, at)
     if attempt.status in {A.SUCCEEDED, A.CLOSED, A.HELD, A.BACK_WITH_MERCHANT, A.EXTERNAL}:
         return None
     if attempt.status == A.ACCEPTED:
@@ -199,6 +213,14 @@ def _due(attempt: RefundAttempt, at: datetime) -> datetime | None:
     if attempt.status == A.WAITING_FUNDS:
         return at  # funds.hold_back finds its place among those that wait, the smallest first
     return at + scaled(10)
+
+
+def _asked_again_at(attempt: RefundAttempt, at: datetime) -> datetime | None:
+    """回查 of what was paid out to a card, by a channel that never hears of the bank: it may still learn that the bank
+    did not take it (S0-25, PM11)."""
+    paid_out_at = attempt.finished_at or at
+    moments = (paid_out_at + scaled(after.total_seconds()) for after in ASKED_AGAIN_AFTER)
+    return next((moment for moment in moments if moment > at), None)
 
 
 def _may_hear_of_arrival(attempt: RefundAttempt, at: datetime) -> bool:

@@ -6,6 +6,8 @@ status, ``settling.py`` a payment's.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pgtrigger
 from django.conf import settings
 from django.db import models
@@ -17,15 +19,18 @@ from append_only import append_only
 from identifiers import public_number
 from orders.models import Order
 from payments.gateways.base import PayMethod
+from payments.transfer_models import Payee, PayeeLook, Transfer, TransferEvent
 from shops.models import Shop
 from workqueue import WorkItem
 
+SWITCH_LOCK = 20_261_122  # advisory: who turns a switch of outgoing money
 _PAYER_KEY_BYTES = Func(F("payer_key"), function="octet_length", output_field=models.IntegerField())
 PAY_METHODS = [
     (PayMethod.SCAN.value, _("扫码")),
     (PayMethod.IN_APP.value, _("应用内")),
     (PayMethod.PHONE.value, _("手机浏览器")),
     (PayMethod.COMPUTER.value, _("电脑网页")),
+    ("balance", _("余额")),
 ]
 
 
@@ -38,6 +43,11 @@ class Channel(models.TextChoices):
     ALIPAY = "alipay", _("支付宝")
 
 
+#: 余额: an account of the platform that no network serves (spending.py). Not a ``Channel``: those are called.
+BALANCE = "balance"
+ACCOUNT_CHANNELS = [*Channel.choices, (BALANCE, _("余额"))]
+
+
 class ChannelAccount(models.Model):
     """渠道商户号: whose money it is. Credentials, funds, limits and pacing belong to it.
 
@@ -46,7 +56,7 @@ class ChannelAccount(models.Model):
     """
 
     code = models.CharField(_("代号"), max_length=40, unique=True)  # "wechat"; part of the notification's address
-    channel = models.CharField(_("渠道"), max_length=16, choices=Channel.choices, default=Channel.WECHAT)
+    channel = models.CharField(_("渠道"), max_length=16, choices=ACCOUNT_CHANNELS, default=Channel.WECHAT)
     shop = models.ForeignKey(Shop, models.PROTECT, null=True, blank=True, related_name="channel_accounts",
                              verbose_name=_("店铺"))  # fmt: skip
     name = models.CharField(_("名称"), max_length=60)
@@ -66,10 +76,17 @@ class ChannelAccount(models.Model):
         verbose_name = _("渠道账户")
         verbose_name_plural = _("渠道账户")
         constraints = [
-            models.CheckConstraint(name="account_channel_is_listed", condition=Q(channel__in=Channel.values)),
+            models.CheckConstraint(
+                name="account_channel_is_listed", condition=Q(channel__in=[*Channel.values, BALANCE])
+            ),
             models.CheckConstraint(name="account_code_fits_an_address", condition=Q(code__regex=r"^[a-z0-9-]{1,40}$")),
             models.CheckConstraint(  # a shop's money never goes through keys that are the platform's
                 name="shops_account_has_its_keys", condition=Q(shop__isnull=True) | ~Q(credentials_key_id="")
+            ),
+            models.CheckConstraint(  # what buyers keep with us is nobody else's to hold
+                name="balance_is_the_platforms",
+                condition=~Q(channel=BALANCE)
+                | Q(code=BALANCE, shop__isnull=True, merchant_id="", credentials_key_id=""),
             ),
             models.CheckConstraint(
                 name="short_account_is_probed", condition=Q(short_since__isnull=True) | Q(probe_from__isnull=False)
@@ -135,7 +152,7 @@ class Payment(WorkItem):
                 name="external_refunds_never_exceed_payment", condition=Q(amount_fen__gte=F("external_fen"))
             ),
             models.CheckConstraint(
-                name="payment_method_is_listed", condition=Q(method__in=[m.value for m in PayMethod])
+                name="payment_method_is_listed", condition=Q(method__in=[m.value for m in PayMethod] + ["balance"])
             ),
             models.CheckConstraint(
                 name="only_paid_money_is_refunded",
@@ -385,3 +402,65 @@ class RefusedNotification(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} × {self.count}"
+
+
+class OutgoingSwitch(models.Model):
+    """停止出款: each time that outgoing money was stopped or let go again, all of it or that of one account.
+
+    The newest row says how it stands; ``outgoing.py`` reads and writes it.
+    """
+
+    TURNED: ClassVar[str] = "outgoing_switch_turns"
+
+    is_stopped = models.BooleanField(_("停止出款"))
+    account = models.ForeignKey(
+        ChannelAccount, models.PROTECT, null=True, blank=True, related_name="switches", verbose_name=_("渠道账户")
+    )  # empty: everything
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("操作人"))
+    reason = models.CharField(_("原因"), max_length=200)
+    at = models.DateTimeField(_("时间"))
+
+    class Meta:
+        verbose_name = _("出款开关")
+        verbose_name_plural = _("出款开关")
+        constraints = [models.CheckConstraint(name="switch_says_why", condition=~Q(reason=""))]
+        indexes = [models.Index(name="switch_of_account", fields=["account", "-id"])]
+        triggers = [
+            *append_only("outgoing_switches_are_append_only"),
+            pgtrigger.Trigger(  # before the row has its number: one at a time, so that the newest is the last
+                name="outgoing_switch_is_turned_by_one",
+                level=pgtrigger.Statement,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                func=f"PERFORM pg_advisory_xact_lock({SWITCH_LOCK}); RETURN NULL;",
+            ),
+            pgtrigger.Trigger(
+                name="outgoing_switch_turns",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                declare=[("known", "payments_outgoingswitch%ROWTYPE")],
+                func="""
+                SELECT * INTO known FROM payments_outgoingswitch
+                 WHERE account_id IS NOT DISTINCT FROM NEW.account_id ORDER BY id DESC LIMIT 1;
+                IF coalesce(known.is_stopped, false) = NEW.is_stopped THEN
+                    RAISE EXCEPTION 'outgoing_switch_turns: it stands like that already'
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                IF NOT NEW.is_stopped AND known.by_id = NEW.by_id THEN
+                    RAISE EXCEPTION 'outgoing_switch_turns: who stopped outgoing money does not let it go again'
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{_('停止出款') if self.is_stopped else _('恢复出款')} #{self.pk}"
+
+
+__all__ = [
+    "ACCOUNT_CHANNELS", "BALANCE", "PAY_METHODS", "Attention", "AttemptEvent", "AttemptStatus", "Channel",
+    "ChannelAccount", "ChannelNotification", "OutgoingSwitch", "Payee", "PayeeLook", "Payment", "PaymentStatus",
+    "Redirect", "RefundAttempt", "RefusedNotification", "Transfer", "TransferEvent", "new_payment_no",
+]  # fmt: skip

@@ -8,7 +8,7 @@ attempt's status, and with it the payment's reserve and the ledger, in one trans
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic
@@ -19,7 +19,7 @@ import workqueue
 from clock import scaled
 from ledger import posting
 from ledger.posting import Transfer
-from payments import cards, channels, funds, hearing, pacing
+from payments import cards, channels, funds, hearing, outgoing, pacing
 from payments.asking import BATCH, SWEEP
 from payments.gateways.base import (
     Gateway,
@@ -133,9 +133,10 @@ def _open(payment: Payment, instruction: Instruction, at: datetime) -> RefundAtt
 
 def sweep(*, at: datetime) -> int:
     """Send or ask about a batch of due attempts; returns how many were dealt with, those that wait for money too."""
-    due, short = _claim(at)
+    stopped = outgoing.now()
+    due, short = _claim(at, stopped)
     began = monotonic()
-    answers = pacing.ask_in_turn(due, lambda attempt: attempt.payment.account, _ask, about="refunds")
+    answers = pacing.ask_in_turn(due, lambda attempt: attempt.payment.account, _asker(stopped), about="refunds")
     at += timedelta(seconds=monotonic() - began)  # a pause counts from the answer, which a channel may take long for
     try:
         record(answers, at=at)
@@ -148,13 +149,14 @@ def sweep(*, at: datetime) -> int:
     return len(due) + len(short)
 
 
-def _claim(at: datetime) -> tuple[list[RefundAttempt], list[RefundAttempt]]:
+def _claim(at: datetime, stopped: outgoing.Stopped) -> tuple[list[RefundAttempt], list[RefundAttempt]]:
     """What may be asked about now, leased, and what was set aside to wait for money; both as they were before.
 
     What leaves us for the first time is UNKNOWN, with its time, *before* its first byte can leave.
     """
     with transaction.atomic():
         rows = RefundAttempt.objects.select_related("payment__account", "payment__order")
+        rows = outgoing.may_be_sent(rows, stopped)
         leased = workqueue.claim(pacing.with_budget(rows, at=at), at=at, limit=BATCH)
         due, short = _admit(leased, at)
         RefundAttempt.objects.filter(pk__in=workqueue.pks(due), first_sent_at=None).update(first_sent_at=at)
@@ -186,18 +188,30 @@ def _wait_for_funds(attempts: Sequence[RefundAttempt], at: datetime) -> None:
     RefundAttempt.objects.bulk_update(attempts, ["status", "next_due_at", "attention", "news_at"])
 
 
-def _ask(attempt: RefundAttempt) -> RefundOutcome:
+def _asker(stopped: outgoing.Stopped) -> Callable[[RefundAttempt], RefundOutcome]:
+    """How to ask, as the switches stand: where money may not leave, nothing is sent after the question."""
+    return lambda attempt: _ask(attempt, may_send=stopped.of(attempt.payment.account_id) is None)
+
+
+def _ask(attempt: RefundAttempt, *, may_send: bool) -> RefundOutcome:
     """Send what is new; ask about what may be there, and send it again only if the channel never heard of it."""
     gateway = channels.gateway(attempt.payment.account)
     request = _request(attempt)
     if attempt.first_sent_at is not None:  # as it was when claimed
         outcome = gateway.query_refund(request)
         if outcome.state is RefundState.RETURNED and attempt.redirect_to and attempt.status == A.UNKNOWN:
+            _demand(may_send)
             return _send_on(attempt, gateway, request, outcome)
         # What it has said to have done is never sent again, whatever it says now.
         if outcome.state is not RefundState.NOT_FOUND or attempt.status in {A.SUCCEEDED, A.RETURNED}:
             return outcome
+    _demand(may_send)
     return gateway.refund(request)
+
+
+def _demand(may_send: bool) -> None:
+    if not may_send:
+        raise outgoing.NotWhileStopped("outgoing_stopped", "not sent: outgoing money is stopped")
 
 
 def _send_on(

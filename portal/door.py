@@ -38,7 +38,7 @@ TABS = [
     ("portal:coupons", gettext_lazy("优惠券"), "coupons", {"portal:coupon", "portal:new_coupon"}),
     ("portal:reviews", gettext_lazy("评价"), "orders", set()),
     ("portal:complaints", gettext_lazy("投诉"), "talk", {"portal:complaint"}),
-    ("portal:money", gettext_lazy("货款"), "figures", {"portal:statement"}),
+    ("portal:money", gettext_lazy("货款"), "figures", {"portal:statement", "portal:withdraw", "portal:payee"}),
     ("portal:figures", gettext_lazy("数据"), "figures", set()),
     ("portal:deposit", gettext_lazy("保障"), "figures", set()),
     (

@@ -20,6 +20,7 @@ from portal import (
     refunds,
     shop,
     stock,
+    withdrawing,
 )
 
 
@@ -74,6 +75,8 @@ urlpatterns = [
     path("shop/money/", money.money_page, name="money"),
     path("shop/money/<int:year>-<int:month>/", money.statement_page, name="statement"),
     path("shop/money/<int:year>-<int:month>/statement.csv", money.statement_file, name="statement_file"),
+    path("shop/withdraw/", withdrawing.withdraw, name="withdraw"),
+    path("shop/withdraw/payee/", withdrawing.payee, name="payee"),
     path("shop/people/", people.people_page, name="people"),
     path("shop/people/<int:member_id>/role/", people.set_role, name="set_role"),
     path("shop/people/<int:member_id>/remove/", people.remove, name="remove_member"),

@@ -16,16 +16,18 @@ from django.db.models import Max
 
 import workqueue
 from accounts.models import User
-from payments import crediting, hearing, refunding
+from clock import scaled
+from payments import crediting, hearing, outgoing, refunding
 from payments.models import AttemptStatus as A
 from payments.models import RefundAttempt
-from refunds import goods, lifecycle
-from refunds.lifecycle import StepRefused
+from refunds import arrival_times, followups, goods, lifecycle
+from refunds.lifecycle import StepRefused, guards
 from refunds.models import Destination, Disbursement, Queue, Refund
 from refunds.models import Status as S
 
 log = logging.getLogger(__name__)
 BATCH = 100
+STOPPED_PAUSE_SECONDS = 60
 #: Why nothing more is sent: what was given up as closed is not (any more), and may still pay the buyer.
 ALIVE = "上一笔渠道退款又有了结果，不再另发，以免重复退款"
 
@@ -45,6 +47,8 @@ def release(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Rele
         rows = Refund.objects.select_for_update(no_key=True, of=("self",)).select_related("payment__account", "order")
         locked = list(rows.filter(pk__in=workqueue.pks(refunds)).order_by("pk"))
         lifecycle.demand_right("disburse", locked, by=by)  # setting aside moves a case too
+        if by is None:
+            locked = _without_stopped(locked, at)
         alive = _alive(locked)
         reasons = {refund.pk: ALIVE if refund.pk in alive else why_not(refund, at=at) for refund in locked}
         sent = [refund for refund in locked if not reasons[refund.pk]]
@@ -59,6 +63,16 @@ def release(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Rele
             lifecycle.cannot_send([refund for refund, why in set_aside if why == reason], at=at, note=reason)
         refunding.hear_again(alive.values(), at=at)  # what was said of it while the case was elsewhere
     return Released(sent, set_aside, [])
+
+
+def _without_stopped(refunds: list[Refund], at: datetime) -> list[Refund]:
+    """停止出款: what would go to a balance by itself waits where it is, and is looked at again. A person is refused."""
+    waits = [refund for refund in refunds if refund.destination == Destination.BALANCE]
+    if not waits or not outgoing.stopped():
+        return refunds
+    later = at + scaled(STOPPED_PAUSE_SECONDS)
+    Refund.objects.filter(pk__in=workqueue.pks(waits)).update(next_due_at=later, leased_until=None)
+    return [refund for refund in refunds if refund not in waits]
 
 
 def lapse_revived(signed: Sequence[Refund], *, at: datetime) -> list[Refund]:
@@ -169,10 +183,22 @@ def _move_cases(attempts: Sequence[RefundAttempt], at: datetime) -> None:
         lifecycle.resume(todo["resume"], at=at)
     if todo["mark_paid_out"]:
         lifecycle.mark_paid_out(todo["mark_paid_out"], at=at)
+    if todo["expect"]:
+        _expect_anew(todo["expect"], at)
     if todo["confirm_arrival"]:
         lifecycle.confirm_arrival(todo["confirm_arrival"], by=None, at=at)
     if todo["mark_returned"]:
         lifecycle.mark_returned(todo["mark_returned"], at=at, note="渠道未能退到原支付账户")
+
+
+def _expect_anew(refunds: Sequence[Refund], at: datetime) -> None:
+    """The channel says when the bank should have it, after it said that it has paid out. No step: nobody moves."""
+    waiting = [refund for refund in refunds if refund.queue == Queue.MACHINE]
+    attempts = [attempt for attempt in guards.last_attempts(waiting) if attempt]
+    arrival_times.expect(waiting, attempts, at=at)
+    for refund in waiting:
+        refund.next_due_at = followups.after_arrival_window(refund)
+    Refund.objects.bulk_update(waiting, [*arrival_times.WRITTEN, "next_due_at"])
 
 
 def _latest(attempts: Sequence[RefundAttempt]) -> dict[int, int]:
@@ -200,6 +226,8 @@ def _steps_for(attempt_status: A, status: S, attempt: RefundAttempt) -> list[str
         return [*steps, "confirm_arrival"] if attempt.has_arrived else steps
     if status == S.PAID_OUT and attempt.has_arrived:
         return ["confirm_arrival"]
+    if status == S.PAID_OUT and attempt_status == A.SUCCEEDED:
+        return ["expect"]
     if attempt_status in {A.RETURNED, *hearing.FINAL} and status in {S.PROCESSING, S.PAID_OUT, S.ARRIVED}:
         return ["mark_returned"]
     return []

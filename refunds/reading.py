@@ -12,6 +12,7 @@ from django.utils.translation import get_language
 
 from money import yuan
 from notices import wording
+from payments import outgoing
 from payments.models import RefundAttempt
 from refunds import evidence as laid_down
 from refunds import followups, policy, stages, waiting
@@ -38,6 +39,7 @@ class Progress:
     left_minutes: int | None  # of the review, while its clock stands
     spent: list[tuple[str, int]]  # [(whose, minutes)]: waiting.spent
     shops: set[UUID]  # of ``evidence``: what the shop laid down
+    is_stopped: bool  # 出款暂停: it waits for the switch of outgoing money, and for nothing else
 
 
 def progress(refund: Refund, *, at: datetime) -> Progress:
@@ -47,7 +49,9 @@ def progress(refund: Refund, *, at: datetime) -> Progress:
     row = Disbursement.objects.filter(refund=refund).select_related("attempt").order_by("-pk").first()
     attempt = row.attempt if row else None
     track = stages.track(refund, events, at=at)
+    is_stopped = _waits_for_the_switch(refund, attempt)
     marks = [len(events), refund.queue, int(track.is_late), len(evidence), attempt.status if attempt else "none"]
+    marks.append(int(is_stopped))
     return Progress(
         refund=refund,
         track=track,
@@ -63,7 +67,16 @@ def progress(refund: Refund, *, at: datetime) -> Progress:
         left_minutes=waiting.left_of_review(refund),
         spent=waiting.spent(events, at=at),
         shops={row.pk for row in evidence if laid_down.is_shops(refund, row.provided_by_id)},
+        is_stopped=is_stopped,
     )
+
+
+def _waits_for_the_switch(refund: Refund, attempt: RefundAttempt | None) -> bool:
+    if refund.status == Status.APPROVED:
+        return outgoing.stopped() is not None
+    if refund.status != Status.PROCESSING or attempt is None or attempt.first_sent_at is not None:
+        return False
+    return outgoing.now().of(refund.payment.account_id) is not None
 
 
 def made_offer(refund: Refund, offers: Iterable[Offer]) -> Offer | None:

@@ -31,6 +31,7 @@ TABLE: dict[str, frozenset[ShopRole]] = {
     "figures": IN_CHARGE,  # the shop's figures, its badge and its deposit
     "integrations": ONLY_OWNER,  # keys and webhooks of the shop's programs
     "members": ONLY_OWNER,
+    "withdraw": ONLY_OWNER,  # the shop's money, to the account that its owner has laid down
     "leave": ONLY_OWNER,
 }
 

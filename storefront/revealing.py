@@ -1,8 +1,6 @@
 """查看卡密 (B4): GET says what it means, POST shows the code, once and nowhere else. Dear ones ask again who looks.
 
-allauth has a decorator for that, ``reauthentication_required``, which would not do: it takes a password where a second
-factor is on, and it waves through whoever has no password at all, which is every guest. So its pages and its public
-records of what was proved when are used, and a guest's proof is kept beside them.
+How that is asked: ``accounts/proofs.py``.
 """
 
 from __future__ import annotations
@@ -10,30 +8,24 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from allauth.account import app_settings
-from allauth.account.authentication import get_authentication_records
 from allauth.core import ratelimit
-from allauth.mfa.utils import is_mfa_enabled
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 import clock
 from accounts.guests import QueryPassword
+from accounts.proofs import PROOF_OF_GUEST, proof_page, proved_by
 from accounts.visitors import SignedIn, address_of
 from orders import delivery
 from orders.models import OrderLine, OrderStatus
 from shops.models import CodeState
 from shops.stock import CodeIsFrozen, Viewer
 from storefront.forms import QueryPasswordForm
-
-BY_QUERY_PASSWORD = "query_password"  # noqa: S105  the name of a way, not a secret
-PROOF_OF_GUEST = "proof_of_guest"  # in the session: which guest gave the query password, and when
 
 
 @login_required
@@ -77,40 +69,11 @@ def prove(request: SignedIn, order_no: str, position: int) -> HttpResponse:
     return render(request, "storefront/prove.html", {"form": form, "order": line.order, "line": line})
 
 
-def proved_by(request: SignedIn) -> str:
-    """How this person has proved, in the last five minutes, who they are; empty if they have not.
-
-    Where a second factor is on, a password alone proves nothing.
-    """
-    wanted = _way_of(request)
-    proofs = _guests_proofs(request) if wanted == BY_QUERY_PASSWORD else _proofs(request, wanted)
-    least_at = time.time() - app_settings.REAUTHENTICATION_TIMEOUT  # real time, as allauth stamps its records
-    return wanted if any(at > least_at for at in proofs) else ""
-
-
-def _proofs(request: SignedIn, way: str) -> list[float]:
-    """When this person proved it at allauth's pages; to have logged in is no proof."""
-    records = get_authentication_records(request, request.user)
-    return [record["at"] for record in records if record["method"] == way and record.get("reauthenticated")]
-
-
-def _guests_proofs(request: SignedIn) -> list[float]:
-    proof = request.session.get(PROOF_OF_GUEST, {})
-    return [proof["at"]] if proof.get("guest") == request.user.pk else []
-
-
-def _way_of(request: SignedIn) -> str:
-    if request.user.is_guest:
-        return BY_QUERY_PASSWORD
-    return "mfa" if is_mfa_enabled(request.user) else "password"
-
-
 def _proof_page(request: SignedIn, line: OrderLine) -> str:
     about = [line.order.order_no, line.position]
     if request.user.is_guest:
         return reverse("storefront:prove", args=about)
-    page = "mfa_reauthenticate" if is_mfa_enabled(request.user) else "account_reauthenticate"
-    return f"{reverse(page)}?{urlencode({'next': reverse('storefront:reveal', args=about)})}"
+    return proof_page(request, reverse("storefront:reveal", args=about))
 
 
 def _line(request: SignedIn, order_no: str, position: int) -> OrderLine:

@@ -10,6 +10,7 @@ from django.urls.converters import StringConverter
 from storefront import (
     answering,
     applying,
+    balance,
     checkout,
     connecting,
     express,
@@ -114,6 +115,9 @@ urlpatterns = [
     path("refunds/<no:refund_no>/answer/<slug:kind>/", answering.answer, name="refund_answer"),
     path("services/<uuid:report_id>/", orders.report_image, name="report_image"),
     path("evidence/<uuid:evidence_id>/", refunds.evidence_image, name="evidence"),
+    path("me/balance/", balance.show, name="balance"),
+    path("me/balance/cash-out/", balance.cash_out, name="cash_out"),
+    path("me/balance/payee/", balance.payee, name="payee"),
     path("me/express/", express.show, name="express"),
     path("me/real-name/", express.verify, name="real_name"),
     path("notices/", notices.notice_list, name="notices"),

@@ -36,9 +36,11 @@ from cardshop.invariants.money import (
     postings_balance,
     refunds_fit_payments,
 )
+from cardshop.invariants.payouts import payouts_pay_each_line_once
 from cardshop.invariants.record import append_only_tables_are_guarded, chains_verify, rows_are_what_their_events_say
 from cardshop.invariants.shops import (
     checkpoints_are_what_was_posted,
+    compensation_is_posted_once,
     fees_were_earned,
     held_money_belongs_to_cases,
     nobody_is_below_nothing,
@@ -47,6 +49,7 @@ from cardshop.invariants.shops import (
     settled_orders_are_posted_once,
     unsettled_money_is_that_of_orders,
 )
+from cardshop.invariants.transfers import balances_are_what_moved_them, transfers_agree_with_the_ledger
 
 Broken = list[str]
 Check = Callable[[], Broken]
@@ -57,18 +60,32 @@ INVARIANTS: dict[str, tuple[Check, ...]] = {
     "I3": (numbers_are_used_once,),
     "I4": (moving_things_have_owners, paid_orders_go_on, late_topups_lie_with_people),
     "I5": (only_listed_steps_were_taken,),
-    "I6": (postings_balance, credits_are_posted, checkpoints_are_what_was_posted, nobody_is_below_nothing),
+    "I6": (
+        postings_balance,
+        credits_are_posted,
+        checkpoints_are_what_was_posted,
+        nobody_is_below_nothing,
+        transfers_agree_with_the_ledger,
+        balances_are_what_moved_them,
+    ),
     "I7": (append_only_tables_are_guarded, chains_verify),
     "I8": (rows_are_what_their_events_say,),
     "I9": (codes_are_where_they_say, codes_moved_by_the_table, reservations_agree),
     "I10": (who_decides_is_somebody_else,),
     "I11": (
         each_case_is_paid_once,
+        payouts_pay_each_line_once,
         held_money_belongs_to_cases,
         unsettled_money_is_that_of_orders,
         settled_money_is_that_of_orders,
     ),
-    "I12": (parts_sum_up, fees_were_earned, settled_orders_are_posted_once, penalties_are_posted_once),
+    "I12": (
+        parts_sum_up,
+        fees_were_earned,
+        settled_orders_are_posted_once,
+        penalties_are_posted_once,
+        compensation_is_posted_once,
+    ),
     "I13": (only_the_buyers_choice_leads_to_the_balance,),
 }
 

@@ -26,8 +26,8 @@ def credits_fit_payments() -> Broken:
 
 
 def credits_are_posted() -> Broken:
-    """I3, I6: each credit is one posting from its shop to its buyer; besides these only penalties move a balance: what
-    a buyer has is the sum of both."""
+    """I3, I6: each credit is one posting from its shop to its buyer; these and penalties are what a balance was given.
+    What was spent of it: ``transfers.balances_are_what_moved_them``."""
     rows = BalanceCredit.objects.annotate(
         ref=Concat(Value("credit:"), "refund__refund_no"),
         shop_code=_code(AccountKind.SHOP, "refund__shop_id"),  # before money was held for its case
@@ -37,13 +37,14 @@ def credits_are_posted() -> Broken:
     from_shop = _entry(Side.DEBIT, "held_code") | _entry(Side.DEBIT, "shop_code")
     unposted = rows.exclude(from_shop, _entry(Side.CREDIT, "buyer_code"))
     credited = dict(rows.order_by().values_list("buyer_code").annotate(fen=Sum("amount_fen")))
-    for user, fen in _penalties():
+    for user, fen in [*_given("penalty:"), *_given("compensation:")]:
         credited[user] = credited.get(user, 0) + fen
-    entries = Entry.objects.filter(account__kind=AccountKind.BALANCE).order_by()
+    given = Q(posting__ref__regex="^(credit|penalty|compensation):")
+    entries = Entry.objects.filter(given, account__kind=AccountKind.BALANCE).order_by()
     held = dict(entries.values_list("account__code").annotate(fen=OWED))
     return [
         *(f"{row.refund}: credited, but not posted so" for row in unposted.select_related("refund")),
-        *(f"{code}: holds {held.get(code, 0)} fen, the credits say {credited.get(code, 0)}"
+        *(f"{code}: was given {held.get(code, 0)} fen, the credits say {credited.get(code, 0)}"
           for code in sorted(credited.keys() | held.keys()) if credited.get(code, 0) != held.get(code, 0)),
     ]  # fmt: skip
 
@@ -73,9 +74,10 @@ def only_the_buyers_choice_leads_to_the_balance() -> Broken:
     ]
 
 
-def _penalties() -> Iterable[tuple[str, int]]:
-    """(whose balance, fen): 违约金 that was paid, by its own posting."""
-    rows = Entry.objects.filter(posting__ref__startswith="penalty:", side=Side.CREDIT).order_by()
+def _given(prefix: str) -> Iterable[tuple[str, int]]:
+    """(whose balance, fen): 违约金 and 平台赔付 that was paid, by postings of their own."""
+    to_buyers = Entry.objects.filter(side=Side.CREDIT, account__kind=AccountKind.BALANCE)
+    rows = to_buyers.filter(posting__ref__startswith=prefix).order_by()
     return rows.values_list("account__code").annotate(Sum("amount_fen"))
 
 

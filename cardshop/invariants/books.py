@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from payments.models import AttemptStatus, Channel, Payment, PaymentStatus, RefundAttempt
+from payments.models import BALANCE, AttemptStatus, Channel, Payment, PaymentStatus, RefundAttempt
 
 Broken = list[str]
 
@@ -32,10 +32,12 @@ def check_against_books(books: Mapping[str, Any]) -> Broken:
     ``books`` is the simulator's ``/_control/ledger``; a row without ``channel`` is WeChat's. Payments there that are
     not ours are left alone: a simulator serves many test databases.
     """
-    ours = {payment.payment_no: payment for payment in Payment.objects.select_related("account")}
+    called = Payment.objects.exclude(account__channel=BALANCE).select_related("account")
+    ours = {payment.payment_no: payment for payment in called}
     attempts = {
         attempt.request_no: attempt
         for attempt in RefundAttempt.objects.exclude(status=AttemptStatus.EXTERNAL).select_related("payment__account")
+        if attempt.payment.payment_no in ours
     }
     paid = [row for row in books["payments"] if row["out_trade_no"] in ours]
     refunds = [row for row in books["refunds"] if row["out_trade_no"] in ours]

@@ -18,10 +18,22 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 import clock
-from accounts.desk import DeskList, DialogForm, badge, link, list_url, number_field, page_url, staff_act, yuan
-from payments import channels, funds, waiting
+from accounts.desk import (
+    DeskList,
+    DialogForm,
+    badge,
+    link,
+    list_url,
+    note_field,
+    number_field,
+    page_url,
+    staff_act,
+    yuan,
+)
+from payments import channels, funds, outgoing, waiting
+from payments.admin.outgoing import said
 from payments.admin.pages import ChannelDesk, key, log, me
-from payments.models import ChannelAccount, RefundAttempt
+from payments.models import ChannelAccount, OutgoingSwitch, RefundAttempt
 from payments.waiting import Waiting
 
 MOST_DAYS, MOST_CALLS = 365, 150
@@ -127,6 +139,35 @@ class LimitsForm(AccountForm):
         return "超过可退天数的退款，不发往渠道就告知退不了；超过每秒上限的调用排队等候。请以渠道合同为准。"
 
 
+class OutgoingForm(AccountForm):
+    """Stops the money of this account, or lets it go again."""
+
+    note = note_field(required=True, label="原因", help_text="所有同事可见，不超过 200 字。")
+
+    @cached_property
+    def switch(self) -> OutgoingSwitch | None:
+        return outgoing.now().accounts.get(self.account.pk) if self.account else None
+
+
+class StopOutgoingForm(OutgoingForm):
+    def why_not(self, account: ChannelAccount) -> str:
+        return "这个账户已经停止出款。" if self.switch else ""
+
+    def consequence(self, account: ChannelAccount) -> str:
+        return "这个账户不再发送新的退款，已发出的照常查询；全部留在原处排队。恢复须由另一位同事办理。"
+
+
+class ResumeOutgoingForm(OutgoingForm):
+    def why_not(self, account: ChannelAccount) -> str:
+        if self.switch is None:
+            return "这个账户没有停止出款。"
+        mine = self.switch.by_id == self.request.user.pk
+        return "停止出款的人不能自己恢复，请由另一位同事核对后恢复。" if mine else ""
+
+    def consequence(self, account: ChannelAccount) -> str:
+        return "排队的退款立即按原单号发出，每笔一次。"
+
+
 # --- the list and the page --------------------------------------------------------------------------------------------
 
 
@@ -178,7 +219,9 @@ class ChannelAccountDesk(ChannelDesk):
     readonly_fields = (
         "shop_link", "collects", "short", "waits", "next_probe", "days", "calls", "pace", "health", "words_of_channel",
     )  # fmt: skip
-    actions_detail = ("topped_up", "start_collecting", "set_limits", "stop_collecting")
+    actions_detail = (
+        "topped_up", "start_collecting", "resume_outgoing", "set_limits", "stop_collecting", "stop_outgoing"
+    )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ChannelAccount]:
         rows = super().get_queryset(request).select_related("shop").defer("credentials")
@@ -188,18 +231,22 @@ class ChannelAccountDesk(ChannelDesk):
         return AccountList
 
     def advice(self, row: ChannelAccount) -> list[tuple[str, str]]:
-        said = [("bad", f"{remedy(row.trouble)}系统每分钟再试，修好后自动恢复。")] if row.trouble else []
+        said_of_it = [("bad", f"{remedy(row.trouble)}系统每分钟再试，修好后自动恢复。")] if row.trouble else []
+        if switch := _switch_of(row):
+            said_of_it.append(("attention", f"{said(switch)}。恢复后排队的退款各发一次。"))
         if row.short_since:
             amount = yuan(waiting_of(row).total_fen)
-            said.append(("attention", f"商户号余额不足，{amount} 的退款在等。请充值，再点“已充值，继续发送”。"))
-        return said
+            said_of_it.append(("attention", f"商户号余额不足，{amount} 的退款在等。请充值，再点“已充值，继续发送”。"))
+        return said_of_it
 
     def acts_of(self, row: ChannelAccount) -> list[str]:
         allowed = {
             "topped_up": row.short_since is not None or waiting_of(row).count > 0,
             "start_collecting": not row.is_open,
+            "resume_outgoing": _switch_of(row) is not None,
             "set_limits": True,
             "stop_collecting": row.is_open,
+            "stop_outgoing": _switch_of(row) is None,
         }
         return [name for name, is_so in allowed.items() if is_so]
 
@@ -299,6 +346,31 @@ class ChannelAccountDesk(ChannelDesk):
         messages.success(request, f"已保存：{'；'.join(changes)}。" if changes else "没有改动。")
         return page_url(account)
 
+    @staff_act(
+        StopOutgoingForm,
+        title="停止出款",
+        submit="确认停止",
+        icon="block",
+        danger=True,
+        refused_by=(outgoing.CannotTurn,),
+    )
+    def stop_outgoing(self, request: HttpRequest, form: StopOutgoingForm, object_id: str) -> str:
+        account, note = _account(form), form.cleaned_data["note"]
+        outgoing.stop(by=me(request), reason=note, at=clock.now(), account=account)
+        log(request, [account], f"停止出款：{note}")
+        messages.success(request, f"{account.name}已停止出款。恢复须由另一位同事办理。")
+        return page_url(account)
+
+    @staff_act(
+        ResumeOutgoingForm, title="恢复出款", submit="确认恢复", icon="play_arrow", refused_by=(outgoing.CannotTurn,)
+    )
+    def resume_outgoing(self, request: HttpRequest, form: ResumeOutgoingForm, object_id: str) -> str:
+        account, note = _account(form), form.cleaned_data["note"]
+        outgoing.resume(by=me(request), reason=note, at=clock.now(), account=account)
+        log(request, [account], f"恢复出款：{note}")
+        messages.success(request, f"{account.name}已恢复出款，排队的退款正在发出。")
+        return page_url(account)
+
     def _switch(self, request: HttpRequest, account: ChannelAccount, *, is_open: bool) -> str:
         words = "恢复收款" if is_open else "暂停收款"
         with transaction.atomic():
@@ -320,6 +392,13 @@ def waiting_of(account: ChannelAccount) -> Waiting:
     if not hasattr(account, "waits"):
         account.waits = waiting.for_funds([account.pk]).get(account.pk, Waiting())  # type: ignore[attr-defined]
     return account.waits  # type: ignore[attr-defined]
+
+
+def _switch_of(account: ChannelAccount) -> OutgoingSwitch | None:
+    """What stops the money of this account alone; asked once for a page."""
+    if not hasattr(account, "switch"):
+        account.switch = outgoing.now().accounts.get(account.pk)  # type: ignore[attr-defined]
+    return account.switch  # type: ignore[attr-defined]
 
 
 def moment(at: datetime, tone: str) -> SafeString:

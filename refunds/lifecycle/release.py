@@ -8,7 +8,7 @@ from datetime import datetime
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from payments import crediting, refunding
+from payments import crediting, outgoing, refunding
 from refunds import goods
 from refunds.lifecycle import guards
 from refunds.lifecycle.taking import StepRefused, take
@@ -54,6 +54,8 @@ def credit_balance(refunds: Sequence[Refund], *, by: User | None, at: datetime) 
             crediting.credit(credits, at=at)
         except crediting.ExceedsPayment as error:
             raise StepRefused("exceeds_payment", error) from None
+        except outgoing.IsStopped as error:
+            raise StepRefused("outgoing_stopped", error) from None
         guards.attempts_are_closed(taken)  # asked now: their payments are locked, nothing comes alive meanwhile
         BalanceCredit.objects.bulk_create(
             BalanceCredit(refund=r, user_id=r.buyer_id, amount_fen=r.amount_fen, released_by=by, created_at=at)

@@ -290,6 +290,9 @@ POST api:refunds                                  401    201   404      404     
 GET  api:refund                                   401    200   404      200      404   200      200    200     200
 POST api:evidence                   @waiting      401    201   404      403      404   403      403    403     403
 POST api:release                    @approved     401    403   403      403      403   403      403    200     403
+POST api:payouts                                  401    403   403      403      403   403      403    409     403
+GET  api:payout                                   401    403   403      403      403   403      403    200     200
+POST api:payout_step                propose       401    403   403      403      403   403      403    200     403
 
 # --- a shop's programs: by a key, whoever is logged in beside it ---
 GET  api:shop_orders                               401    401   401      401      401   401      401    401     401
@@ -429,6 +432,24 @@ GET  admin:payments_channelaccount_start_collecting login  login login    login 
 POST admin:payments_channelaccount_start_collecting login  login login    login    login 403      403    403     done
 GET  admin:payments_channelaccount_set_limits     login  login login    login    login 403      403    403     200
 POST admin:payments_channelaccount_set_limits     login  login login    login    login 403      403    403     done
+GET  admin:payments_channelaccount_stop_outgoing  login  login login    login    login 403      403    200     200
+POST admin:payments_channelaccount_stop_outgoing  login  login login    login    login 403      403    done    done
+GET  admin:payments_channelaccount_resume_outgoing login  login login    login    login 403      403    200     200
+POST admin:payments_channelaccount_resume_outgoing login  login login    login    login 403      403    done    done
+GET  admin:payments_transfer_approve              login  login login    login    login 403      403    200     403
+POST admin:payments_transfer_approve              login  login login    login    login 403      403    done    403
+GET  admin:payments_transfer_refuse               login  login login    login    login 403      403    200     403
+POST admin:payments_transfer_refuse               login  login login    login    login 403      403    done    403
+GET  admin:payments_transfer_mark_paid            login  login login    login    login 403      403    200     403
+POST admin:payments_transfer_mark_paid            login  login login    login    login 403      403    200     403
+GET  admin:payments_transfer_mark_failed          login  login login    login    login 403      403    200     403
+POST admin:payments_transfer_mark_failed          login  login login    login    login 403      403    done    403
+GET  admin:payments_transfer_payee                login  login login    login    login 403      403    403     403
+POST admin:payments_transfer_payee                login  login login    login    login 403      403    200     403
+GET  admin:payments_outgoingswitch_stop           login  login login    login    login 403      200    200     200
+POST admin:payments_outgoingswitch_stop           login  login login    login    login 403      done   done    done
+GET  admin:payments_outgoingswitch_resume         login  login login    login    login 403      200    200     200
+POST admin:payments_outgoingswitch_resume         login  login login    login    login 403      done   done    done
 GET  admin:refunds_lanelimits_pause               login  login login    login    login 403      403    403     200
 POST admin:refunds_lanelimits_pause               login  login login    login    login 403      403    403     done
 GET  admin:refunds_lanelimits_resume              login  login login    login    login 403      403    403     200
@@ -443,6 +464,20 @@ GET  admin:refunds_auditsample_judge              login  login login    login   
 POST admin:refunds_auditsample_judge              login  login login    login    login done     done   403     403
 GET  admin:orders_order_cancel                    login  login login    login    login 403      403    403     200
 POST admin:orders_order_cancel                    login  login login    login    login 403      403    403     done
+GET  admin:refunds_payoutbatch_stuck              login  login login    login    login 403      403    200     200
+GET  admin:refunds_payoutbatch_progress           login  login login    login    login 403      403    200     200
+GET  admin:refunds_payoutbatch_propose            login  login login    login    login 403      403    200     403
+POST admin:refunds_payoutbatch_propose            login  login login    login    login 403      403    done    403
+GET  admin:refunds_payoutbatch_approve            login  login login    login    login 403      403    200     403
+POST admin:refunds_payoutbatch_approve            login  login login    login    login 403      403    done    403
+GET  admin:refunds_payoutbatch_stop               login  login login    login    login 403      403    200     200
+POST admin:refunds_payoutbatch_stop               login  login login    login    login 403      403    done    done
+GET  admin:refunds_payoutbatch_go_on              login  login login    login    login 403      403    200     403
+POST admin:refunds_payoutbatch_go_on              login  login login    login    login 403      403    done    403
+GET  admin:refunds_payoutbatch_retry_failed       login  login login    login    login 403      403    200     403
+POST admin:refunds_payoutbatch_retry_failed       login  login login    login    login 403      403    done    403
+GET  admin:refunds_payoutbatch_call_off           login  login login    login    login 403      403    200     403
+POST admin:refunds_payoutbatch_call_off           login  login login    login    login 403      403    done    403
 GET  admin:orders_bulkcancellation_progress       login  login login    login    login 200      200    200     200
 GET  admin:orders_bulkcancellation_start          login  login login    login    login 403      403    403     200
 POST admin:orders_bulkcancellation_start          login  login login    login    login 403      403    403     done
@@ -517,6 +552,8 @@ refunds.refund                  see      see    see     see
 refunds.refundevent             see      see    see     see
 refunds.cannedreply             see      see    -       add
 refunds.auditsample             see      see    see     see
+refunds.payoutbatch             -        -      add     see
+refunds.payoutline              -        -      see     see
 refunds.lanelimits              see      see    see     see
 workcalendar.calendarplan       see      see    see     see
 refunds.disbursement            -        -      see     see
@@ -525,6 +562,8 @@ payments.payment                -        -      see     see
 payments.channelnotification    -        -      see     see
 payments.refusednotification    -        -      see     see
 payments.channelaccount         -        -      see     see
+payments.outgoingswitch         see      see    see     see
+payments.transfer               -        -      see     see
 orders.order                    see      see    see     see
 orders.topup                    see      see    see     see
 orders.cancellation             see      see    see     see

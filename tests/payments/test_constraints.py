@@ -12,7 +12,7 @@ from accounts import realname
 from cardshop import invariants
 from ledger import balances
 from orders.placing import Wish
-from payments import charging, webhooks
+from payments import charging, outgoing, webhooks
 from payments.gateways.base import Notification, NotificationKind
 from payments.models import RefusedNotification
 from records import roots
@@ -49,6 +49,7 @@ def books(approved, reviewed, senior, finance, operator, drain, house):
     rows_of_the_lanes(done.buyer, operator)
     negotiated(house)
     CannedReply.objects.create(step="reject", title="超期", text="已超过售后期。", written_at=clock.now())
+    outgoing.stop(by=finance, reason="x", at=clock.now())
     line = done.order.lines.get()
     balances.fold(at=clock.now(), after=1)
     roots.publish(at=roots.now() + timedelta(days=1))
@@ -81,6 +82,7 @@ def books(approved, reviewed, senior, finance, operator, drain, house):
         "fresh_code": f"'{line.product.codes.filter(state='in_stock').first().pk}'",
         "open_code": f"'{open_case.order.lines.get().delivery.code_id}'",
         "user": done.buyer_id,
+        "finance": finance.pk,
         "uuid": f"'{uuid.uuid4()}'",
         "product": line.product_id,
     }
@@ -103,6 +105,7 @@ PAYMENT = "payments_payment"
 ATTEMPT = "payments_refundattempt"
 REFUND = "refunds_refund"
 CODE = "shops_cardcode"
+SWITCH = "INSERT INTO payments_outgoingswitch (is_stopped, by_id, reason, at) VALUES"
 
 # What is tried, and the name in the refusal.
 ATTACKS = {
@@ -248,6 +251,13 @@ ATTACKS = {
         "payment_no",
     ),
     "delete a payment": (f"DELETE FROM {PAYMENT} WHERE id = {{payment}}", "Cannot delete"),
+    # the switch of outgoing money
+    "stop what is stopped": (f"{SWITCH} (true, {{finance}}, 'x', now())", "outgoing_switch_turns"),
+    "let go what one has stopped": (f"{SWITCH} (false, {{finance}}, 'x', now())", "outgoing_switch_turns"),
+    "stop without a reason": (
+        f"SET LOCAL session_replication_role = replica; {SWITCH} (false, {{finance}}, '', now())",
+        "switch_says_why",
+    ),
     # parameters of an attempt
     "another amount under the same number": (
         f"UPDATE {ATTEMPT} SET amount_fen = amount_fen - 1 WHERE id = {{moving_attempt}}",

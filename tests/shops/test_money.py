@@ -44,7 +44,7 @@ def test_what_a_shop_must_give_comes_from_its_own_then_the_deposit_then_the_plat
     assert nobody_is_below_nothing() == []
 
 
-@pytest.mark.parametrize("account", ["shop:1", "held:1", "available:1", "balance:1"])
+@pytest.mark.parametrize("account", ["shop:1", "held:1", "available:1"])
 def test_less_than_nothing_is_noticed(account):
     posting.post([Transfer("oops", account, "channel:wechat", 100)], at=clock.now())
     assert nobody_is_below_nothing() == [f"{account}: -100 fen"]

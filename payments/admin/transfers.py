@@ -1,0 +1,259 @@
+"""转账 on the desk: what waits for whom and by when; approve, refuse, record the voucher, record that it came back.
+
+The payee stands in clear on a page of its own, asked for by POST and recorded (``transfers.look_at_payee``).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import URLPattern, URLResolver, path
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+import clock
+from accounts.desk import (
+    DialogForm,
+    called,
+    deadline,
+    link,
+    money,
+    note_field,
+    page_url,
+    staff_act,
+    text_field,
+    tone_badge,
+    yuan,
+)
+from accounts.desk_acts import ActsDesk, key, log, me, when
+from payments import outgoing, transfers
+from payments.models import Transfer
+from payments.transfer_models import TransferStatus as S
+from payments.transfers import CannotTransfer
+
+TONES: dict[str, str] = {
+    S.REQUESTED: "attention",
+    S.APPROVED: "progress",
+    S.PAID: "good",
+    S.REFUSED: "quiet",
+    S.FAILED: "bad",
+}
+
+
+# --- dialogs --------------------------------------------------------------------------------------------------------
+
+
+class OneTransferForm(DialogForm):
+    """An act on one transfer. Whether it may be taken, the domain says again under its lock."""
+
+    template = "admin/payments/transfer/dialog.html"
+    sources: frozenset[S] = frozenset()
+    told = ""
+
+    @cached_property
+    def transfer(self) -> Transfer | None:
+        rows = Transfer.objects.select_related("payee", "shop", "user", "requested_by", "approved_by")
+        return rows.filter(pk=key(self.object_id)).first()
+
+    @cached_property
+    def refusal(self) -> str:
+        if self.transfer is None:
+            return "没有这笔转账。"
+        if self.transfer.status not in self.sources:
+            return f"这笔转账{S(self.transfer.status).label}，不能再这样办理。"
+        return ""
+
+    def facts(self) -> dict[str, Any]:
+        return {"transfer": self.transfer, "told": self.told}
+
+
+class ApproveForm(OneTransferForm):
+    sources = frozenset({S.REQUESTED})
+    told = "通过后由另一位财务转账并登记凭证；申请人、审批人、付款登记人须是三个人。"
+
+
+class RefuseForm(OneTransferForm):
+    sources = frozenset({S.REQUESTED, S.APPROVED})
+    told = "钱立即退回申请人处，原因会告诉申请人。请先确认没有转出。"
+    note = note_field(required=True, label="原因", help_text="申请人可见，不超过 200 字。")
+
+
+class PaidForm(OneTransferForm):
+    sources = frozenset({S.APPROVED})
+    told = "只登记已经在银行完成的转账。登记后记入银行存款，凭证号不能重复使用。"
+    voucher = text_field(label="银行凭证号", most=60)
+    paid_at = forms.DateTimeField(
+        label="付款时间",
+        input_formats=["%Y-%m-%d %H:%M"],
+        help_text="例如 2026-11-23 14:05；留空为现在。",
+        required=False,
+        widget=UnfoldAdminTextInputWidget({"placeholder": "2026-11-23 14:05"}),
+        error_messages={"invalid": "请按 2026-11-23 14:05 的样子填写。"},
+    )
+
+
+class FailedForm(OneTransferForm):
+    sources = frozenset({S.PAID})
+    told = "银行已把钱退回平台账户。登记后冲销付款，钱回到申请人处。"
+    note = note_field(required=True, label="原因", help_text="申请人可见，不超过 200 字。")
+
+
+# --- the list and the page ------------------------------------------------------------------------------------------
+
+
+@admin.register(Transfer)
+class TransferDesk(ActsDesk):
+    list_display = ("number", "state", "purpose", "amount", "owner", "payee", "due", "requester")
+    list_filter = ("status", "purpose")
+    list_display_links = ("number",)
+    exact_search = ("transfer_no", "voucher")
+    search_help_text = "转账单号 / 凭证号"
+    ordering = ("due_at", "pk")
+    list_select_related = ("shop", "user", "payee", "requested_by")
+    fieldsets = (
+        (None, {"fields": (("transfer_no", "state"), ("purpose", "amount"), ("owner", "payee"), ("due", "voucher"))}),
+        ("经手", {"fields": (("requester", "asked"), ("approver", "approved"), ("payer", "paid"), ("ender", "ended"),
+                            "reason")}),
+        ("记录", {"fields": ("history", "looks")}),
+    )  # fmt: skip
+    readonly_fields = (
+        "state", "amount", "owner", "due", "requester", "asked", "approver", "approved", "payer", "paid", "ender",
+        "ended", "history", "looks",
+    )  # fmt: skip
+    actions_detail = ("approve", "mark_paid", "refuse", "mark_failed")
+    change_form_outer_before_template = "admin/payments/transfer/payee_button.html"
+
+    state = tone_badge("status", "状态", TONES)
+    amount = money("amount_fen", "金额")
+    asked, approved = when("requested_at", "申请时间"), when("approved_at", "审批时间")
+    paid, ended = when("paid_at", "付款时间"), when("ended_at", "退回时间")
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        view = self.admin_site.admin_view(self.payee_view)
+        return [path("<path:object_id>/payee/", view, name="payments_transfer_payee"), *super().get_urls()]
+
+    def payee_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """收款账户 in clear, on POST alone; kept nowhere."""
+        if request.method != "POST" or not self.may_act(request, "payee"):
+            raise PermissionDenied
+        transfer = get_object_or_404(Transfer.objects.select_related("payee"), pk=key(object_id))
+        account = transfers.look_at_payee(transfer, by=me(request), at=clock.now())
+        log(request, [transfer], "查看收款账户")
+        facts = {"transfer": transfer, "account": account, "back": page_url(transfer), "title": "收款账户"}
+        response = render(request, "admin/payments/transfer/payee.html", self.admin_site.each_context(request) | facts)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    def about(self, row: Transfer) -> dict[str, Any]:
+        return {"transfer": row}
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {"may_see_payee": self.may_act(request, "payee")}
+        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
+
+    def advice(self, row: Transfer) -> list[tuple[str, str]]:
+        said = []
+        if row.status in S.waiting() and outgoing.stopped():
+            said.append(("bad", "全部出款已停止：请不要转账，恢复后再办理。"))
+        if row.status == S.APPROVED:
+            said.append(("attention", transfers.CHANNEL.begin(row)))
+        return said
+
+    def acts_of(self, row: Transfer) -> list[str]:
+        forms_of = {"approve": ApproveForm, "mark_paid": PaidForm, "refuse": RefuseForm, "mark_failed": FailedForm}
+        return [name for name, form in forms_of.items() if row.status in form.sources]
+
+    # --- columns
+
+    @admin.display(description="转账单号")
+    def number(self, row: Transfer) -> SafeString:
+        return format_html('<span class="desk-nowrap">{}</span>', row.transfer_no)
+
+    @admin.display(description="谁的钱")
+    def owner(self, row: Transfer) -> SafeString | str:
+        return link(row.shop) if row.shop else f"买家 {row.user.shown_name if row.user else ''}"
+
+    @admin.display(description="最迟办理")
+    def due(self, row: Transfer) -> SafeString | str:
+        return deadline(row.due_at, clock.now())
+
+    @admin.display(description="申请人")
+    def requester(self, row: Transfer) -> str:
+        return called(row.requested_by)
+
+    @admin.display(description="审批人")
+    def approver(self, row: Transfer) -> str:
+        return called(row.approved_by) if row.approved_by else "–"
+
+    @admin.display(description="付款登记人")
+    def payer(self, row: Transfer) -> str:
+        return called(row.paid_by) if row.paid_by else "–"
+
+    @admin.display(description="退回登记人")
+    def ender(self, row: Transfer) -> str:
+        return called(row.ended_by) if row.ended_by else "–"
+
+    @admin.display(description="经过")
+    def history(self, row: Transfer) -> SafeString:
+        return _lines((each.at, f"{S(each.to_status).label} {called(each.by)} {each.note}") for each in
+                      row.events.select_related("by").order_by("pk"))  # fmt: skip
+
+    @admin.display(description="谁看过收款账户")
+    def looks(self, row: Transfer) -> SafeString | str:
+        found = list(row.payee.looks.select_related("by").order_by("-pk")[:20])
+        return _lines((each.at, called(each.by)) for each in found) if found else "–"
+
+    # --- acts, each by its dialog
+
+    @staff_act(ApproveForm, title="通过", submit="通过", icon="check", refused_by=(CannotTransfer,))
+    def approve(self, request: HttpRequest, form: ApproveForm, object_id: str) -> str:
+        row = transfers.approve(_transfer(form), by=me(request), at=clock.now())
+        return self._done(request, row, f"通过 {yuan(row.amount_fen)}")
+
+    @staff_act(RefuseForm, title="不通过", submit="确认不通过", icon="block", danger=True, refused_by=(CannotTransfer,))
+    def refuse(self, request: HttpRequest, form: RefuseForm, object_id: str) -> str:
+        row = transfers.refuse(_transfer(form), by=me(request), at=clock.now(), reason=form.cleaned_data["note"])
+        return self._done(request, row, f"不通过：{row.reason}")
+
+    @staff_act(PaidForm, title="登记已转账", submit="登记", icon="receipt_long", refused_by=(CannotTransfer,))
+    def mark_paid(self, request: HttpRequest, form: PaidForm, object_id: str) -> str:
+        said, at = form.cleaned_data, clock.now()
+        row = transfers.mark_paid(
+            _transfer(form), by=me(request), at=at, paid_at=said["paid_at"] or at, voucher=said["voucher"]
+        )
+        return self._done(request, row, f"登记已转账，凭证 {row.voucher}")
+
+    @staff_act(FailedForm, title="登记退票", submit="确认退票", icon="undo", danger=True, refused_by=(CannotTransfer,))
+    def mark_failed(self, request: HttpRequest, form: FailedForm, object_id: str) -> str:
+        row = transfers.mark_failed(_transfer(form), by=me(request), at=clock.now(), reason=form.cleaned_data["note"])
+        return self._done(request, row, f"退票：{row.reason}")
+
+    def _done(self, request: HttpRequest, row: Transfer, words: str) -> str:
+        log(request, [row], words)
+        messages.success(request, f"{row.transfer_no} {words}。")
+        return page_url(row)
+
+
+def _lines(rows: Any) -> SafeString:
+    said = [(f"{_local(at):%Y-%m-%d %H:%M}", words) for at, words in rows]
+    return format_html_join(format_html("<br>"), '<span class="desk-nowrap">{}</span> {}', said)
+
+
+def _local(at: datetime) -> datetime:
+    return timezone.localtime(at)
+
+
+def _transfer(form: OneTransferForm) -> Transfer:
+    assert form.transfer  # a form without one has refused already
+    return form.transfer

@@ -1,0 +1,253 @@
+"""转账: money that leaves by hand: a shop's withdrawal, a buyer's cash-out, a refund to another account.
+
+Who asks, who approves and who pays are three people (constraints). The money is taken from the shop or the buyer as it
+is asked for, and lies on ``transfer:platform`` until it is paid; what is refused, or given back by the bank, goes back
+by reversal. The only writer of transfers. docs/decisions/0024-transfers-and-balance.md.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts import rights as staff_rights
+from accounts.models import User
+from ledger import posting
+from money import yuan
+from payments import balance, outgoing, payees
+from payments.transfer_models import Payee, Purpose, Transfer, TransferEvent
+from payments.transfer_models import TransferStatus as S
+from shops import money
+from shops import rights as shop_rights
+from shops.models import Shop
+
+APPROVE_WITHIN = timedelta(hours=24)
+PAY_WITHIN = timedelta(hours=24)
+MODEL = "payments.transfer"
+LONGEST_REASON, LONGEST_VOUCHER = 200, 60
+
+
+class CannotTransfer(Exception):
+    """``code`` for programs; the message is for whoever asked."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TransferChannel(Protocol):
+    """How an approved transfer leaves. Its number never changes: asked twice, a bank can tell that it is the same."""
+
+    def begin(self, transfer: Transfer) -> str:
+        """Hand it over; returns what finance does next, empty if nothing."""
+
+
+class ByHand:
+    """A person transfers it at the bank, and records the voucher."""
+
+    def begin(self, transfer: Transfer) -> str:
+        return (
+            f"请在网银或商户平台向{transfer.payee}转账 {yuan(transfer.amount_fen)}，附言填 {transfer.transfer_no}，"
+            "完成后登记凭证号。审批人不能登记付款。"
+        )
+
+
+CHANNEL: TransferChannel = ByHand()
+
+
+# --- asking -----------------------------------------------------------------------------------------------------------
+
+
+def withdraw(
+    shop: Shop, *, amount_fen: int, by: User, at: datetime, verified_by: str, request_key: uuid.UUID | None = None
+) -> Transfer:
+    """店铺提现, by its owner: no more than what may be withdrawn. ``verified_by``: how they have just proved who they
+    are. The same ``request_key`` again is the same withdrawal. Raises CannotTransfer, shops.rights.NotAllowed."""
+    with transaction.atomic():
+        shop_rights.demand(by, shop, "withdraw")
+        payee = _payee(payees.newest(shop=shop), verified_by, at)
+        available_fen = money.hold([shop.pk])[shop.pk].available_fen
+        if known := _asked_before(request_key):
+            return known
+        _demand_enough(amount_fen, available_fen)
+        asked = Transfer(purpose=Purpose.SHOP_WITHDRAWAL, shop=shop, payee=payee, amount_fen=amount_fen)
+        return _request(asked, posting.available_account(shop.pk), by=by, at=at, request_key=request_key)
+
+
+def cash_out(
+    user: User, *, amount_fen: int, at: datetime, verified_by: str, request_key: uuid.UUID | None = None
+) -> Transfer:
+    """余额提现 by the buyer, as ``withdraw``. Raises CannotTransfer."""
+    if user.is_guest or not user.is_active:
+        raise CannotTransfer("no_account", _("访客没有余额，请先注册或认领订单。"))
+    with transaction.atomic():
+        payee = _payee(payees.newest(user=user), verified_by, at)
+        available_fen = balance.hold(user.pk)
+        if known := _asked_before(request_key):
+            return known
+        _demand_enough(amount_fen, available_fen)
+        asked = Transfer(purpose=Purpose.CASH_OUT, user=user, payee=payee, amount_fen=amount_fen)
+        return _request(asked, posting.balance_account(user.pk), by=user, at=at, request_key=request_key)
+
+
+# --- deciding ---------------------------------------------------------------------------------------------------------
+
+
+def approve(transfer: Transfer, *, by: User, at: datetime) -> Transfer:
+    """通过, by another person than who asked; not while outgoing money is stopped. Raises CannotTransfer."""
+    with transaction.atomic():
+        row = _locked(transfer, "approve", by, {S.REQUESTED})
+        _demand_open(at)
+        if row.requested_by_id == by.pk:
+            raise CannotTransfer("own", "申请人不能审批自己的转账。")
+        row.approved_by, row.approved_at = by, at
+        return _move(row, S.APPROVED, by, at, due_at=at + PAY_WITHIN)
+
+
+def refuse(transfer: Transfer, *, by: User, at: datetime, reason: str) -> Transfer:
+    """不通过, before it is paid: the money goes back at once. Raises CannotTransfer."""
+    with transaction.atomic():
+        row = _locked(transfer, "refuse", by, {S.REQUESTED, S.APPROVED})
+        _end(row, by, at, reason)
+        posting.reverse({_taken(row): f"transfer_back:{row.transfer_no}"}, at=at)
+        return _move(row, S.REFUSED, by, at, note=row.reason)
+
+
+def mark_paid(transfer: Transfer, *, by: User, at: datetime, paid_at: datetime, voucher: str) -> Transfer:
+    """已转账, by a third person, with the bank's voucher and time. What the bank did before outgoing money was stopped
+    is recorded all the same. Raises CannotTransfer."""
+    voucher = voucher.strip()
+    with transaction.atomic():
+        row = _locked(transfer, "mark_paid", by, {S.APPROVED})
+        if by.pk in {row.approved_by_id, row.requested_by_id}:
+            raise CannotTransfer("own", "申请人和审批人不能登记付款，请由另一位财务登记。")
+        if not 0 < len(voucher) <= LONGEST_VOUCHER:
+            raise CannotTransfer("voucher", f"请填写银行凭证号，不超过 {LONGEST_VOUCHER} 字。")
+        if row.approved_at is None or not row.approved_at - timedelta(minutes=1) <= paid_at <= at:
+            raise CannotTransfer("paid_at", "付款时间须在审批之后、现在之前。")
+        _demand_open(paid_at)
+        row.paid_by, row.paid_at, row.voucher = by, paid_at, voucher
+        _post(f"transfer_paid:{row.transfer_no}", posting.TRANSFERS, posting.BANK, row, at)
+        try:
+            with transaction.atomic():
+                return _move(row, S.PAID, by, at, note=voucher)
+        except IntegrityError as error:
+            if "voucher_serves_once" not in str(error):
+                raise
+            raise CannotTransfer("voucher", "这张凭证已经登记过。") from None
+
+
+def mark_failed(transfer: Transfer, *, by: User, at: datetime, reason: str) -> Transfer:
+    """退票: the bank gave it back; it goes back to where it was taken from. Raises CannotTransfer."""
+    with transaction.atomic():
+        row = _locked(transfer, "mark_failed", by, {S.PAID})
+        _end(row, by, at, reason)
+        no = row.transfer_no
+        posting.reverse({f"transfer_paid:{no}": f"transfer_failed:{no}", _taken(row): f"transfer_back:{no}"}, at=at)
+        return _move(row, S.FAILED, by, at, note=row.reason)
+
+
+def look_at_payee(transfer: Transfer, *, by: User, at: datetime) -> payees.Account:
+    """收款账户 in clear, for who transfers it; recorded. Raises CannotTransfer."""
+    if not staff_rights.may(by, "payee", MODEL):
+        raise CannotTransfer("no_right", "您的岗位不能查看收款账户。")
+    with transaction.atomic():
+        return payees.look(transfer.payee, by=by, at=at)
+
+
+# --- small things -----------------------------------------------------------------------------------------------------
+
+
+def _payee(payee: Payee | None, verified_by: str, at: datetime) -> Payee:
+    if not verified_by:
+        raise CannotTransfer("step_up", _("请先再次验证身份。"))
+    if payee is None:
+        raise CannotTransfer("no_payee", _("请先登记收款账户。"))
+    if at < payees.usable_from(payee):
+        raise CannotTransfer(
+            "cooling",
+            _("收款账户刚刚登记或更换，%(hours)d 小时后才能转账。不是您本人操作的，请立即修改密码并联系客服。")
+            % {"hours": payees.COOLING_HOURS},
+        )
+    return payee
+
+
+def _asked_before(request_key: uuid.UUID | None) -> Transfer | None:
+    """The same form sent twice; asked for under the purse's lock, so that the first has been committed."""
+    return Transfer.objects.filter(request_key=request_key).first() if request_key else None
+
+
+def _demand_enough(amount_fen: int, available_fen: int) -> None:
+    if amount_fen <= 0:
+        raise CannotTransfer("amount", _("金额须大于 0。"))
+    if amount_fen > available_fen:
+        raise CannotTransfer("not_enough", _("可用金额只有 %(fen)s。") % {"fen": yuan(max(0, available_fen))})
+
+
+def _request(asked: Transfer, source: str, *, by: User, at: datetime, request_key: uuid.UUID | None) -> Transfer:
+    asked.requested_by, asked.requested_at, asked.due_at = by, at, at + APPROVE_WITHIN
+    asked.request_key = request_key or asked.request_key
+    asked.save(force_insert=True)
+    _post(_taken(asked), source, posting.TRANSFERS, asked, at)
+    TransferEvent.objects.create(transfer=asked, to_status=S.REQUESTED, by=by, at=at)
+    return asked
+
+
+def _locked(transfer: Transfer, act: str, by: User, sources: set[S]) -> Transfer:
+    """The row as it is now, for somebody who may do this to it. Not members of the shop that gets the money (I10)."""
+    if not staff_rights.may(by, act, MODEL):
+        raise CannotTransfer("no_right", "您的岗位不能办理转账。")
+    row = Transfer.objects.select_for_update(no_key=True, of=("self",)).select_related("payee").get(pk=transfer.pk)
+    if row.user_id == by.pk or (row.shop and row.shop.memberships.filter(user=by).exists()):
+        raise CannotTransfer("own", "不能办理自己或自己店铺的转账。")
+    if row.status not in sources:
+        raise CannotTransfer("wrong_status", f"这笔转账{S(row.status).label}，不能再这样办理。")
+    return row
+
+
+def _demand_open(at: datetime) -> None:
+    row = outgoing.stopped()
+    if row and at >= row.at:
+        raise CannotTransfer("outgoing_stopped", "全部出款已停止，恢复后再办理。请不要转账。")
+
+
+def _end(row: Transfer, by: User, at: datetime, reason: str) -> None:
+    if not 0 < len(reason.strip()) <= LONGEST_REASON:
+        raise CannotTransfer("reason", f"请写明原因，不超过 {LONGEST_REASON} 字。申请人会看到。")
+    row.reason, row.ended_by, row.ended_at = reason.strip(), by, at
+
+
+def _move(row: Transfer, to: S, by: User, at: datetime, *, due_at: datetime | None = None, note: str = "") -> Transfer:
+    before, row.status, row.due_at = row.status, to, due_at
+    row.save(update_fields=_WRITTEN)
+    TransferEvent.objects.create(transfer=row, from_status=before, to_status=to, by=by, at=at, note=note)
+    return row
+
+
+_WRITTEN = [
+    "status", "due_at", "approved_by", "approved_at", "paid_by", "paid_at", "voucher", "ended_by", "ended_at", "reason",
+]  # fmt: skip
+
+
+def _taken(transfer: Transfer) -> str:
+    """The posting that took the money."""
+    return f"transfer:{transfer.transfer_no}"
+
+
+def _post(ref: str, debit: str, credit: str, transfer: Transfer, at: datetime) -> None:
+    posting.post([posting.Transfer(ref, debit=debit, credit=credit, amount_fen=transfer.amount_fen)], at=at)
+
+
+#: What happens next, for who asked.
+NEXT: dict[str, object] = {
+    S.REQUESTED: gettext_lazy("财务审批，之后另一位财务转账。"),
+    S.APPROVED: gettext_lazy("财务转账，之后银行入账。"),
+    S.PAID: gettext_lazy("已转出；到账以银行为准，通常当天，最迟 2 个工作日。"),
+    S.REFUSED: gettext_lazy("钱已退回原处；可以重新申请。"),
+    S.FAILED: gettext_lazy("银行退回，钱已回到原处。请核对收款账户后重新申请。"),
+}

@@ -1,0 +1,237 @@
+"""转账: asked for by its owner, approved by a second person, paid by a third; its money is taken once."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+import clock
+from cardshop.invariants.shops import nobody_is_below_nothing
+from cardshop.invariants.transfers import balances_are_what_moved_them, transfers_agree_with_the_ledger
+from ledger import balances, posting
+from payments import outgoing, payees, transfers
+from payments.models import Payee, PayeeLook, TransferEvent
+from payments.payees import Account
+from payments.transfer_models import PayeeKind
+from payments.transfer_models import TransferStatus as S
+from payments.transfers import CannotTransfer
+from shops import money
+from shops.models import ShopMember, ShopRole
+from shops.money import Move
+from shops.rights import NotAllowed
+from tests.attacks import refusal
+from tests.cast import person
+
+pytestmark = pytest.mark.django_db
+CARD = Account(PayeeKind.BANK, "李雷", "6222 0212 3456 7890", "招商银行上海分行")
+DAY = timedelta(hours=25)
+
+
+@pytest.fixture
+def owner(merchant, shop):
+    ShopMember.objects.filter(shop=shop, user=merchant).update(role=ShopRole.OWNER)
+    return merchant
+
+
+@pytest.fixture
+def payer(db):
+    """A third person of finance."""
+    return person("payer", "finance")
+
+
+@pytest.fixture
+def approver(finance):
+    return finance
+
+
+@pytest.fixture
+def rich(shop, owner):
+    """A shop with ¥100 that it may withdraw, and where that goes to."""
+    earned = money.pay_in([Move("settle:a", shop.pk, 10_000, posting.shop_account(shop.pk))])
+    posting.post([posting.Transfer("paid:a", "channel:wechat", posting.shop_account(shop.pk), 10_000), *earned],
+                 at=clock.now())  # fmt: skip
+    payees.lay_down(CARD, by=owner, at=clock.now() - DAY, shop=shop)
+    return shop
+
+
+def withdraw(shop, by, fen=6000, **more):
+    more = {"verified_by": "password", "at": clock.now()} | more
+    return transfers.withdraw(shop, amount_fen=fen, by=by, **more)
+
+
+def accounts(shop):
+    codes = [posting.available_account(shop.pk), posting.TRANSFERS, posting.BANK]
+    return [balances.owed(codes)[code] for code in codes]
+
+
+def paid(transfer, approver, payer, voucher="V1"):
+    transfer = transfers.approve(transfer, by=approver, at=clock.now())
+    at = clock.now()
+    return transfers.mark_paid(transfer, by=payer, at=at, paid_at=at, voucher=voucher)
+
+
+def sound():
+    return nobody_is_below_nothing() + transfers_agree_with_the_ledger() + balances_are_what_moved_them()
+
+
+def test_a_withdrawal_is_taken_at_once_and_goes_through_three_hands(rich, owner, approver, payer):
+    """S2-19: the shop reads what is next, finance what to do; the ledger says where the money is at each step."""
+    asked = withdraw(rich, owner)
+    assert accounts(rich) == [4000, 6000, 0]
+    assert asked.due_at == asked.requested_at + transfers.APPROVE_WITHIN
+    done = paid(asked, approver, payer)
+    assert accounts(rich) == [4000, 0, 6000]
+    assert (done.status, done.due_at, done.voucher) == (S.PAID, None, "V1")
+    steps = TransferEvent.objects.order_by("pk").values_list("to_status", "by__username")
+    assert list(steps) == [("requested", "merchant"), ("approved", "finance"), ("paid", "payer")]
+
+    failed = transfers.mark_failed(done, by=approver, at=clock.now(), reason="户名不符")
+    assert (failed.status, accounts(rich)) == (S.FAILED, [10_000, 0, 0])
+    refused = transfers.refuse(withdraw(rich, owner), by=approver, at=clock.now(), reason="材料不齐")
+    assert (refused.status, accounts(rich)) == (S.REFUSED, [10_000, 0, 0])
+    assert sound() == []
+
+
+def test_four_eyes_and_who_may(rich, owner, approver, payer, operator, stranger):
+    for by in (stranger, approver):
+        with pytest.raises(NotAllowed):
+            withdraw(rich, by)
+    asked = withdraw(rich, owner)
+    with pytest.raises(CannotTransfer, match="岗位"):
+        transfers.approve(asked, by=operator, at=clock.now())
+    rich.members.add(payer)
+    with pytest.raises(CannotTransfer, match="自己店铺"):
+        transfers.approve(asked, by=payer, at=clock.now())
+    rich.members.remove(payer)
+    approved = transfers.approve(asked, by=approver, at=clock.now())
+    at = clock.now()
+    with pytest.raises(CannotTransfer, match="另一位财务"):
+        transfers.mark_paid(approved, by=approver, at=at, paid_at=at, voucher="V1")
+    with pytest.raises(CannotTransfer, match="付款时间"):
+        transfers.mark_paid(approved, by=payer, at=at, paid_at=at + timedelta(hours=1), voucher="V1")
+    with pytest.raises(CannotTransfer, match="待转账"):
+        transfers.approve(asked, by=payer, at=clock.now())
+    transfers.mark_paid(approved, by=payer, at=at, paid_at=at, voucher="V1")
+    again = transfers.approve(withdraw(rich, owner, 1000), by=approver, at=clock.now())
+    at = clock.now()
+    with pytest.raises(CannotTransfer, match="已经登记过"):
+        transfers.mark_paid(again, by=payer, at=at, paid_at=at, voucher="V1")
+
+
+def test_what_is_asked_before_money_is_taken(rich, owner):
+    """Proof of who asks, a day after the account was laid down, no more than there is, once for a form sent twice."""
+    with pytest.raises(CannotTransfer, match="再次验证"):
+        withdraw(rich, owner, verified_by="")
+    for fen in (0, -1, 10_001):
+        with pytest.raises(CannotTransfer) as refused:
+            withdraw(rich, owner, fen)
+        assert refused.value.code in {"amount", "not_enough"}
+    key = uuid.uuid4()
+    assert withdraw(rich, owner, request_key=key) == withdraw(rich, owner, request_key=key)
+    assert accounts(rich) == [4000, 6000, 0]
+    payees.lay_down(CARD, by=owner, at=clock.now(), shop=rich)  # the same one: no change, no wait
+    withdraw(rich, owner, 1000)
+    other = Account(PayeeKind.ALIPAY, "李雷", "lilei@example.com")
+    payees.lay_down(other, by=owner, at=clock.now(), shop=rich)
+    with pytest.raises(CannotTransfer, match="24 小时后"):
+        withdraw(rich, owner, 1000)
+    assert withdraw(rich, owner, 1000, at=clock.now() + DAY).payee.last_four == ".com"
+
+
+def test_while_outgoing_money_is_stopped_no_transfer_is_released(rich, owner, approver, payer, operator):
+    asked = withdraw(rich, owner)
+    before = transfers.approve(withdraw(rich, owner, 1000), by=approver, at=clock.now())
+    done_at = clock.now()
+    outgoing.stop(by=operator, reason="核对", at=clock.now())
+    with pytest.raises(CannotTransfer, match="已停止"):
+        transfers.approve(asked, by=approver, at=clock.now())
+    at = clock.now()
+    with pytest.raises(CannotTransfer, match="已停止"):
+        transfers.mark_paid(before, by=payer, at=at, paid_at=at, voucher="V1")
+    transfers.mark_paid(before, by=payer, at=clock.now(), paid_at=done_at, voucher="V1")  # the bank had done it
+    outgoing.resume(by=approver, reason="好了", at=clock.now())
+    assert transfers.approve(asked, by=approver, at=clock.now()).status == S.APPROVED
+
+
+def test_the_account_is_sealed_and_each_look_is_kept(rich, owner, approver, operator):
+    payee = Payee.objects.get()
+    asked = withdraw(rich, owner)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM payments_payee")
+        row = repr([bytes(value) if isinstance(value, memoryview) else value for value in cursor.fetchone()])
+    assert "622202" not in row
+    assert "李雷" not in row
+    assert payee.last_four == "7890"
+    with pytest.raises(CannotTransfer):
+        transfers.look_at_payee(asked, by=operator, at=clock.now())
+    seen = transfers.look_at_payee(asked, by=approver, at=clock.now())
+    assert (seen.name, seen.number, seen.bank) == ("李雷", "6222021234567890", "招商银行上海分行")
+    assert PayeeLook.objects.get().by == approver
+    for wrong, field in (("12", "number"), ("62220212x4567890", "number")):
+        with pytest.raises(payees.CannotSet) as refused:
+            payees.lay_down(Account(PayeeKind.BANK, "李雷", wrong, "招商银行"), by=owner, at=clock.now(), shop=rich)
+        assert refused.value.field == field
+
+
+TRANSFER = "payments_transfer"
+ATTACKS = {
+    f"UPDATE {TRANSFER} SET amount_fen = 1": "Cannot update",
+    f"UPDATE {TRANSFER} SET shop_id = NULL, user_id = requested_by_id": "Cannot update",
+    f"DELETE FROM {TRANSFER}": "Cannot delete",
+    f"UPDATE {TRANSFER} SET status = 'paid'": "transfer_moves_by_the_table",
+    f"UPDATE {TRANSFER} SET status = 'gift'": "transfer_moves_by_the_table",
+    f"UPDATE {TRANSFER} SET status = 'approved'": "approved_transfer_says_by_whom",
+    f"UPDATE {TRANSFER} SET status = 'approved', approved_by_id = requested_by_id, approved_at = now()":
+        "transfer_is_approved_by_another",
+    f"UPDATE {TRANSFER} SET status = 'refused', due_at = NULL": "ended_transfer_says_why",
+    f"UPDATE {TRANSFER} SET due_at = NULL": "waiting_transfer_is_due",
+    f"UPDATE {TRANSFER} SET voucher = 'V9'": "paid_transfer_has_its_voucher",
+    "UPDATE payments_transferevent SET note = 'x'": "Cannot update",
+    "UPDATE payments_payee SET last_four = '0000'": "Cannot update",
+    "UPDATE payments_payee SET key_id = ''": "payee_is_sealed",
+    "DELETE FROM payments_payee": "Cannot delete",
+}  # fmt: skip
+
+
+def test_the_database_refuses(rich, owner, approver, buyer):
+    asked = withdraw(rich, owner)
+    for sql, name in ATTACKS.items():
+        assert name in refusal(sql), sql
+    columns = (
+        "(transfer_no, purpose, shop_id, user_id, payee_id, amount_fen, status, due_at, request_key, requested_by_id,"
+        " requested_at, voucher, reason)"
+    )
+    values = "'TX', '{}', {}, {}, '{}', {}, 'requested', now(), gen_random_uuid(), {}, now(), '', ''"
+    own = (asked.payee_id,)
+    for purpose, shop, user, fen, name in (
+        ("cash_out", rich.pk, "NULL", 1, "transfer_purpose_says_whose"),
+        ("shop_withdrawal", rich.pk, "NULL", 0, "transfer_amount_is_positive"),
+        ("cash_out", "NULL", buyer.pk, 1, "transfer_goes_to_its_owners_account"),
+        ("gift", rich.pk, "NULL", 1, "transfer_purpose_says_whose"),
+    ):
+        said = values.format(purpose, shop, user, *own, fen, owner.pk)
+        assert name in refusal(f"INSERT INTO {TRANSFER} {columns} VALUES ({said})"), purpose
+    transfers.approve(asked, by=approver, at=clock.now())
+    by_who_approved = (
+        f"UPDATE {TRANSFER} SET status = 'paid', due_at = NULL, voucher = 'V', paid_at = now(), paid_by_id = "
+    )
+    assert "transfer_is_paid_by_another" in refusal(f"{by_who_approved} {approver.pk}")
+    assert "transfer_is_paid_by_another" in refusal(f"{by_who_approved} {owner.pk}")
+
+
+def test_no_balance_goes_below_nothing_whoever_posts(buyer):
+    """By attack: neither from nothing, nor by one fen more than there is, nor behind a checkpoint."""
+    mine = posting.balance_account(buyer.pk)
+    posting.post([posting.Transfer("gift", "held:1", mine, 500)], at=clock.now())
+    balances.fold(at=clock.now(), after=1)
+    take = (
+        "INSERT INTO ledger_posting (ref, posted_at) VALUES ('take', now());"
+        " INSERT INTO ledger_entry (posting_id, account_id, side, amount_fen)"
+        " SELECT p.id, a.id, CASE a.code WHEN '{0}' THEN 'debit' ELSE 'credit' END, {1}"
+        " FROM ledger_posting p, ledger_account a WHERE p.ref = 'take' AND a.code IN ('{0}', 'held:1')"
+    )
+    assert "balance_is_never_below_nothing" in refusal(take.format(mine, 501))
+    assert "NOT REFUSED" in refusal(take.format(mine, 500))
