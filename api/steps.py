@@ -13,7 +13,7 @@ from accounts.models import User
 from accounts.roles import Role
 from api.door import Strict
 from api.errors import Problem
-from refunds import disbursement, lifecycle
+from refunds import disbursement, lifecycle, payouts
 from refunds.grounds import GROUNDS
 from refunds.lifecycle import STEPS, StepRefused
 from refunds.models import Destination, Ground, Refund
@@ -77,7 +77,7 @@ def demand_evidence_is_asked(refund: Refund, *, by: User) -> None:
 
 def release(refunds: Sequence[Refund], *, by: User, at: datetime) -> dict[str, dict[str, str]]:
     """放款 of many; each line says what became of it (PM7). By refund_no."""
-    released = disbursement.release_each(refunds, by=by, at=at)
+    released = payouts.release_chosen(refunds, by=by, at=at)
     lines = [(refund, "sent", "", "") for refund in released.sent]
     lines += [(refund, "set_aside", "", why) for refund, why in released.set_aside]
     lines += [(refund, "refused", refusal.code, str(refusal)) for refund, refusal in released.refused]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path, register_converter
 
-from api import docs, orders, products, refunds, shop
+from api import docs, orders, payouts, products, refunds, shop
 from api.door import NoSuchAddress
 
 
@@ -22,12 +22,17 @@ class RefundNo(OrderNo):
     regex = "R[0-9A-Z]{14}"
 
 
+class BatchNo(OrderNo):
+    regex = "F[0-9A-Z]{14}"
+
+
 class StepName(OrderNo):
     regex = "[a-z_]{1,40}"
 
 
 register_converter(OrderNo, "order_no")
 register_converter(RefundNo, "refund_no")
+register_converter(BatchNo, "batch_no")
 register_converter(StepName, "step")
 
 app_name = "api"
@@ -41,6 +46,9 @@ urlpatterns = [
     path("refunds/<refund_no:refund_no>/", refunds.OneRefund.as_view(), name="refund"),
     path("refunds/<refund_no:refund_no>/steps/<step:step>/", refunds.StepOfRefund.as_view(), name="step"),
     path("refunds/<refund_no:refund_no>/evidence/", refunds.EvidenceOfCase.as_view(), name="evidence"),
+    path("payouts/", payouts.Payouts.as_view(), name="payouts"),
+    path("payouts/<batch_no:batch_no>/", payouts.OnePayout.as_view(), name="payout"),
+    path("payouts/<batch_no:batch_no>/steps/<step:step>/", payouts.StepOfPayout.as_view(), name="payout_step"),
     path("shop/orders/", shop.ShopOrders.as_view(), name="shop_orders"),
     path("shop/orders/<order_no:order_no>/", shop.OneShopOrder.as_view(), name="shop_order"),
     path("shop/refunds/", shop.ShopRefunds.as_view(), name="shop_refunds"),

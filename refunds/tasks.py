@@ -7,12 +7,14 @@ from celery import shared_task
 import clock
 import workqueue
 from refunds import (
+    arrival_times,
     cancellations,
     closing,
     disbursement,
     drafts,
     figures,
     pace,
+    payouts,
     penalties,
     settlement,
     simulation,
@@ -20,7 +22,7 @@ from refunds import (
 )
 from refunds.lifecycle import SWEEP
 
-WORK = (cancellations.hear, sweeping.sweep, disbursement.hear, penalties.sweep)
+WORK = (cancellations.hear, sweeping.sweep, payouts.sweep, disbursement.hear, penalties.sweep)
 
 
 @shared_task(name=SWEEP)
@@ -48,8 +50,9 @@ def count_shops() -> None:
 
 @shared_task(name="refunds.pace")
 def count_stages() -> None:
-    """How long refunds take, once an hour: the public page. Drafts of applications that nobody came back to go."""
+    """How long refunds take, and how right we were about banks, once an hour. Drafts that nobody came back to go."""
     pace.compute(at=clock.now())
+    arrival_times.measure(at=clock.now())
     while drafts.sweep(at=clock.now()):
         pass
 

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 import clock
 from accounts.desk import link, list_url, page_url, staff_act, yuan
 from accounts.desk_acts import log, me
-from refunds import disbursement, lifecycle, objections
+from refunds import disbursement, lifecycle, objections, payouts
 from refunds.admin.desk_steps import DESK, DESK_STEPS, DeskStep
 from refunds.admin.dialogs import CheckForm, ObjectionForm, ReleaseChosenForm, StepForm, explain
 from refunds.admin.review import CasePage
@@ -75,7 +75,7 @@ class RefundDesk(CasePage):
         explain=explain,
     )
     def release_chosen(self, request: HttpRequest, form: ReleaseChosenForm) -> str:
-        tell(request, disbursement.release_each(form.ready, by=me(request), at=clock.now()))
+        tell(request, payouts.release_chosen(form.ready, by=me(request), at=clock.now()))
         return list_url(Refund)
 
 

@@ -142,6 +142,10 @@ class Migration(migrations.Migration):
             model_name='payoutline',
             index=models.Index(fields=['batch', 'status', 'position'], name='payout_line_by_status'),
         ),
+        migrations.AddIndex(
+            model_name='payoutline',
+            index=models.Index(condition=models.Q(('status', 'failed')), fields=['refund'], name='payout_line_failed'),
+        ),
         migrations.AddConstraint(
             model_name='payoutline',
             constraint=models.CheckConstraint(condition=models.Q(('status__in', ['waiting', 'sent', 'set_aside', 'failed', 'dropped'])), name='payout_line_status_is_listed'),

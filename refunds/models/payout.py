@@ -195,7 +195,10 @@ class PayoutLine(models.Model):
                 condition=~Q(status__in=["set_aside", "failed"]) | ~Q(reason=""),
             ),
         ]
-        indexes = [models.Index(name="payout_line_by_status", fields=["batch", "status", "position"])]
+        indexes = [
+            models.Index(name="payout_line_by_status", fields=["batch", "status", "position"]),
+            models.Index(name="payout_line_failed", fields=["refund"], condition=Q(status="failed")),
+        ]
         triggers = [
             pgtrigger.Protect(name="payout_line_is_never_deleted", operation=pgtrigger.Delete),
             pgtrigger.Protect(

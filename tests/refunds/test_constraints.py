@@ -16,6 +16,7 @@ from tests import attacks
 from tests.attacks import another
 from tests.payments.test_constraints import ATTACKS as OF_CASES
 from tests.refunds.test_negotiation_constraints import ATTACKS as OF_NEGOTIATIONS
+from tests.refunds.test_payouts import ATTACKS as OF_PAYOUTS
 from tests.refunds.test_simulation_constraints import ATTACKS as OF_TRIALS
 
 pytestmark = pytest.mark.django_db
@@ -99,4 +100,4 @@ OF_REPLIES = {name: ("", name) for name in ("canned_reply_says_something", "reti
 
 def test_every_rule_of_refunds_is_attacked_somewhere():
     """Canned replies: ``tests/desk/test_canned.py``."""
-    attacks.check_all_are_tried(ATTACKS | OF_CASES | OF_TRIALS | OF_NEGOTIATIONS | OF_REPLIES, "refunds")
+    attacks.check_all_are_tried(ATTACKS | OF_CASES | OF_TRIALS | OF_NEGOTIATIONS | OF_PAYOUTS | OF_REPLIES, "refunds")

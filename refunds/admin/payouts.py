@@ -1,0 +1,480 @@
+"""分批发款 on the desk: a draft by its limits, its preview, the colleague's check, and how far it is (N1)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cached_property
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString
+
+import clock
+from accounts.desk import (
+    Desk,
+    DeskList,
+    DialogForm,
+    badge,
+    called,
+    link,
+    list_url,
+    money,
+    note_field,
+    page_url,
+    staff_act,
+    tone_badge,
+    yuan,
+)
+from accounts.desk_acts import ActsDesk, key, log, me, when
+from form_fields import YuanField
+from payments.models import ChannelAccount
+from refunds import lanes, payouts
+from refunds.admin import stuck
+from refunds.models import BatchStatus as B
+from refunds.models import LineStatus as L
+from refunds.models import PayoutBatch, PayoutEvent, PayoutLine, Status
+from refunds.payouts import CannotPay
+from refunds.stages import TONE_OF
+
+TONES: dict[str, str] = {
+    B.DRAFT: "quiet", B.PROPOSED: "attention", B.APPROVED: "progress", B.SENDING: "progress", B.STOPPED: "bad",
+    B.DONE: "good", B.CALLED_OFF: "quiet",
+}  # fmt: skip
+LINE_TONES: dict[str, str] = {
+    L.WAITING: "progress", L.SENT: "good", L.SET_ASIDE: "bad", L.FAILED: "attention", L.DROPPED: "quiet",
+}  # fmt: skip
+USUAL_LINES, USUAL_FEN = 200, 5_000_000
+MOST_SHARES = 8
+#: What one does about a batch, by where it stands.
+ADVICE: dict[str, tuple[str, str]] = {
+    B.DRAFT: ("attention", "这是草稿，还没有付出任何款项。核对下面的合计，再点“提交复核”；3 天内没有复核会自动撤下。"),
+    B.PROPOSED: ("attention", "等另一位财务复核：制单人不能复核自己的批次。3 天内没有复核会自动撤下。"),
+    B.APPROVED: ("quiet", "已复核，系统正要开始发款。可以离开本页。"),
+    B.SENDING: ("quiet", "正在逐笔发款，一笔不成不影响其他。可以离开本页。"),
+}
+STEPS = {
+    "compose": "制单", "propose": "提交复核", "approve": "复核通过", "stop": "暂停", "go_on": "继续",
+    "retry_failed": "重试未放款", "call_off": "撤下",
+}  # fmt: skip
+
+
+# --- dialogs ----------------------------------------------------------------------------------------------------------
+
+
+class BatchForm(forms.ModelForm):
+    """How large the batch may be, and from which account: the order is the application's, whoever asks."""
+
+    most_yuan = YuanField(label="最多金额（元）")
+
+    class Meta:
+        model = PayoutBatch
+        fields = ("most_lines", "account")
+        help_texts = {"account": "留空：所有渠道账户，以及退至余额的。"}  # noqa: RUF012
+
+    field_order = ("most_lines", "most_yuan", "account")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "most_lines" in self.fields:
+            self.fields["most_lines"].initial = USUAL_LINES
+            self.fields["most_lines"].help_text = f"1–{payouts.MOST_LINES} 笔，按申请先后，各店铺轮流。"
+            self.fields["most_yuan"].initial = USUAL_FEN // 100
+
+
+class StepForm(DialogForm):
+    """A step of a batch: what it is about. Everything is asked again under its lock."""
+
+    template = "admin/refunds/payoutbatch/dialog.html"
+    told = ""
+
+    @cached_property
+    def row(self) -> PayoutBatch | None:
+        return PayoutBatch.objects.select_related("made_by", "account").filter(pk=key(self.object_id)).first()
+
+    @cached_property
+    def refusal(self) -> str:
+        return "" if self.row else "没有这一批。"
+
+    def facts(self) -> dict[str, Any]:
+        return {"row": self.row, "told": self.told}
+
+
+class ProposeForm(StepForm):
+    told = "提交后明细与合计不再改变，由另一位财务复核。"
+
+
+class ApproveForm(StepForm):
+    """The checker sees the totals once more, with the accounts that are short."""
+
+    told = "通过后系统按次序逐笔放款，款项离开平台账户，不能撤回；可随时暂停未发的。"
+
+    @cached_property
+    def refusal(self) -> str:
+        if self.row is None:
+            return "没有这一批。"
+        own = self.row.status == B.PROPOSED and self.row.made_by_id == me(self.request).pk
+        return "制单人不能复核自己的批次，请由另一位同事复核。" if own else ""
+
+    def facts(self) -> dict[str, Any]:
+        found = payouts.preview(self.row) if self.row and not self.refusal else None
+        return super().facts() | {"accounts": found.accounts if found else []}
+
+
+class GoOnForm(StepForm):
+    told = "未发的继续逐笔放款。"
+
+
+class RetryForm(StepForm):
+    told = "只重试“未放款”、且仍是“审核通过”的；已放款和转退款异常的不动。"
+
+
+class ReasonForm(StepForm):
+    reason = note_field(required=True, label="原因", help_text="同事可见，不超过 200 字。")
+
+
+class StopForm(ReasonForm):
+    told = "未发的停下等候；已放款的照常到账。"
+
+
+class CallOffForm(ReasonForm):
+    told = "未发的离开这一批，可以放进别的批次；已放款的不受影响。"
+
+
+# --- the list and the page --------------------------------------------------------------------------------------------
+
+
+class BatchList(DeskList):
+    """Knows how far each listed batch is, from one query."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        listed: list[PayoutBatch] = list(self.result_list)
+        found = payouts.progress(listed)
+        for batch in listed:
+            batch.done = found[batch.pk]  # type: ignore[attr-defined]
+        self.result_list = listed
+
+
+@admin.register(PayoutBatch)
+class PayoutBatchDesk(ActsDesk):
+    form = BatchForm
+    list_display = ("batch_no", "state", "line_count", "total", "how_far", "maker", "checker", "made")
+    list_display_links = ("batch_no",)
+    list_filter = ("status",)
+    exact_search = ("batch_no", "lines__refund__refund_no")
+    search_help_text = "批次号 / 退款单号"
+    ordering = ("-pk",)
+    list_select_related = ("made_by", "checked_by", "account")
+    list_before_template = "admin/refunds/payoutbatch/above.html"
+    change_form_after_template = "admin/refunds/payoutbatch/preview.html"
+    actions_detail = ("propose", "approve", "stop", "go_on", "retry_failed", "call_off")
+
+    made = when("made_at", "制单时间")
+    checked = when("checked_at", "复核时间")
+    ended = when("ended_at", "结束时间")
+    total = money("total_fen", "合计")
+    state = tone_badge("status", "状态", TONES)
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[DeskList]:
+        return BatchList
+
+    def get_fields(self, request: HttpRequest, obj: PayoutBatch | None = None) -> Any:
+        if obj is None:
+            return ("most_lines", "most_yuan", "account")
+        shown: tuple[Any, ...] = (
+            ("batch_no", "state"), ("line_count", "total"), "progress", ("maker", "made"), ("checker", "checked"),
+            ("limits", "ended"), "lines_link",
+        )  # fmt: skip
+        return (*shown, "stop_reason") if obj.stop_reason else shown
+
+    def get_readonly_fields(self, request: HttpRequest, obj: PayoutBatch | None = None) -> Any:
+        shown = ("state", "total", "progress", "maker", "made", "checker", "checked", "limits", "ended", "lines_link")
+        return shown if obj else ()
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.name == "account":
+            options["queryset"] = ChannelAccount.objects.defer("credentials").order_by("pk")
+        return super().formfield_for_foreignkey(db_field, request, **options)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context: dict[str, Any] = {}
+        if self.has_view_permission(request):
+            at = clock.now()
+            count, fen = payouts.next_up(at=at)
+            context = {"waits": {"count": count, "fen": fen}, "lanes": _lanes(at), "stuck_url": _stuck_url()}
+        return super().changelist_view(request, context | (extra_context or {}))
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().add_view(request, form_url, extra_context)
+        except CannotPay as refusal:
+            messages.error(request, str(refusal))
+            return HttpResponseRedirect(list_url(PayoutBatch))
+
+    def save_model(self, request: HttpRequest, obj: PayoutBatch, form: forms.ModelForm, change: bool) -> None:
+        """The form makes a draft; its lines and its total follow from the limits. Raises CannotPay."""
+        found = payouts.compose(
+            by=me(request), at=clock.now(), most_lines=obj.most_lines, most_fen=form.cleaned_data["most_yuan"],
+            account=obj.account,
+        )  # fmt: skip
+        obj.pk = found.pk
+        obj.refresh_from_db()
+
+    def response_add(
+        self, request: HttpRequest, obj: PayoutBatch, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        return HttpResponseRedirect(page_url(obj))
+
+    def advice(self, row: PayoutBatch) -> list[tuple[str, str]]:
+        if row.status == B.STOPPED:
+            return [("bad", f"已暂停：{row.stop_reason}。可以继续，或撤下未发的。")]
+        if row.status == B.DONE and (failed := _done(row)[L.FAILED]):
+            return [("attention", f"{failed} 笔未放款，原因见明细；处理后可以只重试这些。")]
+        return [ADVICE[row.status]] if row.status in ADVICE else []
+
+    def acts_of(self, row: PayoutBatch) -> list[str]:
+        return {
+            B.DRAFT: ["propose", "call_off"],
+            B.PROPOSED: ["approve", "call_off"],
+            B.APPROVED: ["stop"],
+            B.SENDING: ["stop"],
+            B.STOPPED: ["go_on", "call_off"],
+            B.DONE: ["retry_failed"] if _done(row)[L.FAILED] else [],
+        }.get(B(row.status), [])
+
+    def about(self, row: PayoutBatch) -> dict[str, Any]:
+        found = payouts.preview(row)
+        events = PayoutEvent.objects.filter(batch=row).select_related("by").order_by("pk")
+        return {
+            "found": found,
+            "shops": found.shops[:MOST_SHARES],
+            "more_shops": max(0, len(found.shops) - MOST_SHARES),
+            "steps": [(event, STEPS.get(event.step, event.step), called(event.by)) for event in events[:100]],
+        }
+
+    # --- columns
+
+    @admin.display(description="进度")
+    def how_far(self, row: PayoutBatch) -> str:
+        done = _done(row)
+        ended = sum(done.values()) - done[L.WAITING]
+        return f"{ended} / {row.line_count}" if row.status not in {B.DRAFT, B.PROPOSED, B.CALLED_OFF} else "–"
+
+    @admin.display(description="制单人")
+    def maker(self, row: PayoutBatch) -> str:
+        return called(row.made_by)
+
+    @admin.display(description="复核人")
+    def checker(self, row: PayoutBatch) -> str:
+        return called(row.checked_by) if row.checked_by else "–"
+
+    @admin.display(description="制单条件")
+    def limits(self, row: PayoutBatch) -> str:
+        account = row.account.name if row.account else "所有渠道账户"
+        return f"最多 {row.most_lines} 笔、{yuan(row.most_fen)}，{account}"
+
+    @admin.display(description="进度")
+    def progress(self, row: PayoutBatch) -> SafeString:
+        return _progress(row)
+
+    @admin.display(description="明细")
+    def lines_link(self, row: PayoutBatch) -> SafeString:
+        return _lines_links(row)
+
+    # --- pages beside it: the page asks for the progress every two seconds while it runs
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view
+        mine: list[URLPattern] = [
+            path("stuck/", view(self.stuck_view), name="refunds_payoutbatch_stuck"),
+            path("<int:object_id>/progress/", view(self.progress_view), name="refunds_payoutbatch_progress"),
+        ]
+        return [*mine, *super().get_urls()]
+
+    def stuck_view(self, request: HttpRequest) -> HttpResponse:
+        """没有动的款项 (N2)."""
+        if not self.has_view_permission(request):
+            return HttpResponse(status=403)
+        return stuck.page(request, self.admin_site)
+
+    def progress_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """The progress alone; once nothing moves the whole page is asked for again."""
+        if not self.has_view_permission(request):
+            return HttpResponse(status=403)
+        row = get_object_or_404(PayoutBatch, pk=object_id)
+        answer = HttpResponse(_progress(row))
+        if row.status not in {B.APPROVED, B.SENDING}:
+            answer.headers["HX-Refresh"] = "true"
+        return answer
+
+    # --- acts
+
+    @staff_act(ProposeForm, title="提交复核", submit="提交复核", icon="send", refused_by=(CannotPay,))
+    def propose(self, request: HttpRequest, form: ProposeForm, object_id: str) -> str:
+        row = _row(form)
+        payouts.propose(row, by=me(request), at=clock.now())
+        return _told(request, row, "提交复核", "已提交，等另一位财务复核。")
+
+    @staff_act(
+        ApproveForm, title="复核通过，开始发款", submit="确认，开始发款", icon="payments", refused_by=(CannotPay,)
+    )
+    def approve(self, request: HttpRequest, form: ApproveForm, object_id: str) -> str:
+        row = _row(form)
+        payouts.approve(row, by=me(request), at=clock.now())
+        return _told(request, row, f"复核通过 {row.line_count} 笔 {yuan(row.total_fen)}", "已通过，系统开始逐笔发款。")
+
+    @staff_act(StopForm, title="暂停", submit="确认暂停", icon="pause", danger=True, refused_by=(CannotPay,))
+    def stop(self, request: HttpRequest, form: StopForm, object_id: str) -> str:
+        row = _row(form)
+        payouts.stop(row, by=me(request), at=clock.now(), reason=form.cleaned_data["reason"])
+        return _told(request, row, f"暂停：{form.cleaned_data['reason']}", "已暂停，未发的停在原处。")
+
+    @staff_act(GoOnForm, title="继续", submit="继续发款", icon="play_arrow", refused_by=(CannotPay,))
+    def go_on(self, request: HttpRequest, form: GoOnForm, object_id: str) -> str:
+        row = _row(form)
+        payouts.go_on(row, by=me(request), at=clock.now())
+        return _told(request, row, "继续", "已继续。")
+
+    @staff_act(RetryForm, title="重试未放款的", submit="重试", icon="replay", refused_by=(CannotPay,))
+    def retry_failed(self, request: HttpRequest, form: RetryForm, object_id: str) -> str:
+        row = _row(form)
+        count = payouts.retry_failed(row, by=me(request), at=clock.now())
+        return _told(request, row, f"重试 {count} 笔", f"{count} 笔正在重试。")
+
+    @staff_act(CallOffForm, title="撤下", submit="确认撤下", icon="close", danger=True, refused_by=(CannotPay,))
+    def call_off(self, request: HttpRequest, form: CallOffForm, object_id: str) -> str:
+        row = _row(form)
+        payouts.call_off(row, by=me(request), at=clock.now(), reason=form.cleaned_data["reason"])
+        return _told(request, row, f"撤下：{form.cleaned_data['reason']}", "已撤下，未发的可以放进别的批次。")
+
+
+class OfBatchFilter(admin.SimpleListFilter):
+    """Those of one batch. Only a batch's own page leads here: a list of all batches would have no end."""
+
+    title = "批次"
+    parameter_name = "of_batch"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(self.value() or "", "这一批")] if self.value() else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[PayoutLine]) -> QuerySet[PayoutLine]:
+        return queryset.filter(batch=key(self.value() or "")) if self.value() else queryset
+
+
+@admin.register(PayoutLine)
+class PayoutLineDesk(Desk):
+    """发款行: what became of each, with its case."""
+
+    list_display = ("place", "case", "amount", "state", "case_state", "why", "handled", "batch_link")
+    list_display_links = ("place",)
+    list_filter = (OfBatchFilter, "status")
+    exact_search = ("refund__refund_no", "batch__batch_no")
+    search_help_text = "退款单号 / 批次号"
+    ordering = ("pk",)
+    list_select_related = ("refund", "batch", "disbursement__attempt")
+    fields = (
+        ("batch_link", "place"), ("case", "case_state"), ("amount", "state"), "why", ("handled", "paid_by"),
+    )  # fmt: skip
+    readonly_fields = ("batch_link", "place", "case", "case_state", "amount", "state", "why", "handled", "paid_by")
+
+    amount = money("amount_fen", "金额")
+    handled = when("handled_at", "处理时间")
+    state = tone_badge("status", "结果", LINE_TONES)
+
+    @admin.display(description="次序")
+    def place(self, row: PayoutLine) -> str:
+        return f"第 {row.position} 笔"
+
+    @admin.display(description="退款单")
+    def case(self, row: PayoutLine) -> SafeString | str:
+        return link(row.refund, row.refund.refund_no)
+
+    @admin.display(description="退款单现在")
+    def case_state(self, row: PayoutLine) -> SafeString:
+        status = Status(row.refund.status)
+        return badge(status.label, TONE_OF.get(status, "progress"))
+
+    @admin.display(description="原因")
+    def why(self, row: PayoutLine) -> str:
+        return row.reason or "–"
+
+    @admin.display(description="批次")
+    def batch_link(self, row: PayoutLine) -> SafeString | str:
+        return link(row.batch, row.batch.batch_no)
+
+    @admin.display(description="渠道退款")
+    def paid_by(self, row: PayoutLine) -> SafeString | str:
+        if row.credit_id:
+            return "买家余额"
+        return link(row.disbursement.attempt) if row.disbursement else "–"
+
+
+# --- small things -----------------------------------------------------------------------------------------------------
+
+
+def _progress(row: PayoutBatch) -> SafeString:
+    done = _done(row)
+    facts = {
+        "row": row,
+        "sent": done[L.SENT],
+        "set_aside": done[L.SET_ASIDE],
+        "failed": done[L.FAILED],
+        "waiting": done[L.WAITING],
+        "done": row.line_count - done[L.WAITING],
+        "moves": row.status in {B.APPROVED, B.SENDING},
+        "address": reverse("admin:refunds_payoutbatch_progress", args=[row.pk]),
+    }
+    return render_to_string("admin/refunds/payoutbatch/progress.html", facts)
+
+
+def _lines_links(row: PayoutBatch) -> SafeString:
+    done = _done(row)
+    links = [("全部", row.line_count, list_url(PayoutLine, of_batch=row.pk))]
+    links += [
+        (L(status).label, done[status], list_url(PayoutLine, of_batch=row.pk, status__exact=L(status).value))
+        for status in (L.FAILED, L.SET_ASIDE, L.WAITING)
+        if done[status]
+    ]
+    return render_to_string("admin/refunds/payoutbatch/links.html", {"links": links})
+
+
+def _done(row: PayoutBatch) -> Counter[str]:
+    """How many lines stand where; asked once for a row, and by the list once for all its rows."""
+    if not hasattr(row, "done"):
+        row.done = payouts.progress([row])[row.pk]  # type: ignore[attr-defined]
+    return row.done  # type: ignore[attr-defined]
+
+
+def _lanes(at: Any) -> list[dict[str, Any]]:
+    """The automatic lanes, which pay within their caps without a batch."""
+    used, limits = lanes.used_today(at=at), lanes.limits()
+    return [
+        {"title": lane.label, "is_on": row.is_on, "used_fen": used[lane], "most_fen": row.platform_fen}
+        for lane, row in limits.items()
+    ]
+
+
+def _stuck_url() -> str:
+    return reverse("admin:refunds_payoutbatch_stuck")
+
+
+def _told(request: HttpRequest, row: PayoutBatch, act: str, words: str) -> str:
+    log(request, [row], act)
+    messages.success(request, words)
+    return page_url(row)
+
+
+def _row(form: StepForm) -> PayoutBatch:
+    assert form.row  # noqa: S101 - a form without a row has refused already
+    return form.row
+
+
+__all__ = ["PayoutBatchDesk", "PayoutLineDesk"]

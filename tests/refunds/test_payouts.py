@@ -1,0 +1,450 @@
+"""分批发款: made by one of finance, checked by another, paid line by line, each case once (S0-14, S2-19, I11)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+import clock
+from accounts.models import User
+from cardshop import invariants
+from payments import outgoing
+from payments.models import ChannelAccount, Payment, RefundAttempt
+from refunds import disbursement, lifecycle, payouts
+from refunds.lifecycle import StepRefused
+from refunds.models import PayoutBatch, PayoutEvent, PayoutLine, Refund
+from refunds.payouts import CannotPay
+from tests import attacks
+from tests.attacks import another
+from tests.cast import person
+
+pytestmark = pytest.mark.django_db
+MUCH = 10**8
+
+
+@pytest.fixture
+def batch(finance, approved):
+    """A draft of three cases, by finance."""
+    for price_fen in (8800, 6600, 5500):
+        approved(price_fen=price_fen)
+    return made(finance)
+
+
+def made(by, most_lines=50, most_fen=MUCH, account=None) -> PayoutBatch:
+    return payouts.compose(by=by, at=clock.now(), most_lines=most_lines, most_fen=most_fen, account=account)
+
+
+def checked(batch, finance, cashier) -> PayoutBatch:
+    payouts.propose(batch, by=finance, at=clock.now())
+    payouts.approve(batch, by=cashier, at=clock.now())
+    return now(batch)
+
+
+def run(batch) -> PayoutBatch:
+    for _ in range(50):
+        if not payouts.sweep(at=clock.now()):
+            break
+    return now(batch)
+
+
+def now(row):
+    row.refresh_from_db()
+    return row
+
+
+def states(batch) -> list[str]:
+    return list(batch.lines.order_by("position").values_list("status", flat=True))
+
+
+def refusal(function, *words, **more) -> str:
+    with pytest.raises(CannotPay) as refused:
+        function(*words, at=clock.now(), **more)
+    return refused.value.code
+
+
+# --- the whole way ----------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_is_made_checked_and_paid_in_the_order_of_application(batch, finance, cashier, drain, simulator):
+    """S2-19, S0-14: each line names what paid it, in the checker's name; then the money arrives."""
+    assert (batch.status, batch.line_count, batch.total_fen) == ("draft", 3, 20_900)
+    assert payouts.sweep(at=clock.now()) == 0
+    batch = run(checked(batch, finance, cashier))
+    assert (batch.status, states(batch)) == ("done", ["sent"] * 3)
+    lines = list(batch.lines.order_by("position").select_related("disbursement", "refund"))
+    assert [line.amount_fen for line in lines] == [8800, 6600, 5500]
+    assert {line.disbursement.released_by for line in lines} == {cashier}
+    drain()
+    assert set(Refund.objects.values_list("status", flat=True)) == {"arrived"}
+    steps = list(PayoutEvent.objects.order_by("pk").values_list("step", "by__username"))
+    assert steps == [("compose", "finance"), ("propose", "finance"), ("approve", "cashier")]
+    assert invariants.broken(simulator.ledger()) == []
+
+
+def test_what_goes_to_the_balance_is_a_line_too(finance, cashier, approved):
+    approved(destination="balance")
+    batch = run(checked(made(finance), finance, cashier))
+    line = batch.lines.get()
+    assert (line.status, line.disbursement, line.credit.amount_fen) == ("sent", None, 8800)
+    assert payouts.preview(batch).to_balance.total_fen == 8800
+    assert invariants.broken() == []
+
+
+def test_the_preview_says_whose_money_where_from_and_who_decided(batch, reviewer):
+    ChannelAccount.objects.filter(code="wechat").update(short_since=clock.now(), probe_from=clock.now())
+    found = payouts.preview(batch)
+    (account,) = found.accounts
+    assert (account.account.short_since is not None, account.count, account.total_fen) == (True, 3, 20_900)
+    assert [(share.count, share.total_fen) for share in found.shops] == [(3, 20_900)]
+    assert [(share.title, share.count) for share in found.deciders] == [(reviewer.username, 3)]
+    assert [share.title for share in found.lanes] == ["人工审核"]
+
+
+def test_an_account_without_money_makes_its_lines_wait_and_topping_up_sends_them(
+    batch, finance, cashier, simulator, drain
+):
+    """PM15, G5: released all the same, under their numbers; nothing fails."""
+    from payments import funds, refunding
+
+    simulator.post("funds", channel="wechat", amount_fen=0)
+    batch = run(checked(batch, finance, cashier))
+    refunding.sweep(at=clock.now())
+    assert set(RefundAttempt.objects.values_list("status", flat=True)) <= {"waiting_funds", "unknown"}
+    assert states(batch) == ["sent"] * 3
+    simulator.post("funds", channel="wechat", amount_fen=None)
+    funds.topped_up(ChannelAccount.objects.get(code="wechat"), by=finance, at=clock.now())
+    clock.advance(timedelta(minutes=1))
+    drain()
+    assert set(Refund.objects.values_list("status", flat=True)) == {"arrived"}
+
+
+# --- who --------------------------------------------------------------------------------------------------------------
+
+
+def test_whoever_made_it_does_not_check_it_by_function(batch, finance):
+    payouts.propose(batch, by=finance, at=clock.now())
+    assert refusal(payouts.approve, batch, by=finance) == "same_person"
+    assert now(batch).status == "proposed"
+
+
+def test_whoever_decided_neither_pays_nor_checks(batch, finance, reviewer, approved):
+    """I10: not even after they have become one of finance."""
+    User.objects.filter(pk=reviewer.pk).update(role="finance")
+    reviewer.refresh_from_db()
+    payouts.propose(batch, by=finance, at=clock.now())
+    assert refusal(payouts.approve, batch, by=reviewer) == "decided_before"
+    payouts.call_off(batch, by=finance, at=clock.now(), reason="重做")
+    assert refusal(made_by, reviewer) == "nothing_waits"
+
+
+def made_by(by, *, at):
+    return payouts.compose(by=by, at=at, most_lines=5, most_fen=MUCH)
+
+
+def test_a_cashiers_own_case_is_in_no_batch_of_theirs(finance, cashier, buy, reveal, apply, reviewer, approved):
+    approved()
+    own = buy(by=cashier)
+    reveal(own)
+    lifecycle.approve([apply(own)], by=reviewer, at=clock.now())
+    assert made(cashier).line_count == 1
+    batch = made(finance)
+    payouts.propose(batch, by=finance, at=clock.now())
+    assert refusal(payouts.approve, batch, by=cashier) == "decided_before"
+
+
+@pytest.mark.parametrize("who", ["buyer", "merchant", "reviewer", "senior", "operator"])
+def test_nobody_else_pays(who, request, batch, finance):
+    other = request.getfixturevalue(who)
+    assert refusal(made_by, other) == "not_yours"
+    for act in (payouts.propose, payouts.approve, payouts.go_on, payouts.retry_failed):
+        assert refusal(act, batch, by=other) == "not_yours"
+    assert refusal(payouts.call_off, batch, by=other, reason="x") == "not_yours"
+
+
+def test_a_checker_who_has_left_pays_nobody_any_more(batch, finance, cashier):
+    checked(batch, finance, cashier)
+    User.objects.filter(pk=cashier.pk).update(is_active=False)
+    batch = run(batch)
+    assert (batch.status, batch.stop_reason, states(batch)) == ("stopped", "复核人已不能放款", ["waiting"] * 3)
+    assert refusal(payouts.go_on, batch, by=finance) == "checker_left"
+
+
+def test_many_at_once_by_one_person_only_up_to_a_sum(approved, finance, monkeypatch):
+    """Of several cases above it a colleague looks at the list; one case has two people already."""
+    one, other = approved(price_fen=8800), approved(price_fen=6600)
+    monkeypatch.setattr(payouts, "ALONE_MOST_FEN", 15_000)
+    with pytest.raises(StepRefused) as refused:
+        payouts.release_chosen([one, other], by=finance, at=clock.now())
+    assert refused.value.code == "needs_batch"
+    monkeypatch.setattr(payouts, "ALONE_MOST_FEN", 1_000)
+    assert payouts.release_chosen([one], by=finance, at=clock.now()).sent
+
+
+# --- line by line -----------------------------------------------------------------------------------------------------
+
+
+def test_each_line_says_what_became_of_it_and_only_what_failed_is_tried_again(
+    batch, finance, cashier, approved, senior, monkeypatch
+):
+    """PM7: one cannot go its way, one was halted, one was released by itself; the others are paid."""
+    released, halted = list(Refund.objects.order_by("pk"))[:2]
+    payouts.call_off(batch, by=finance, at=clock.now(), reason="再加两张")
+    old, good = approved(price_fen=3300), approved(price_fen=2200)
+    Payment.objects.filter(pk=old.payment_id).update(last_attempt_index=50)
+    batch = made(finance)
+    checked(batch, finance, cashier)
+    disbursement.release([released], by=finance, at=clock.now())
+    lifecycle.halt([halted], by=senior, at=clock.now(), note="可疑")
+    batch = run(batch)
+    assert states(batch) == ["failed", "failed", "sent", "set_aside", "sent"]
+    assert "退款处理中" in batch.lines.get(refund=released).reason
+    assert "50 次" in batch.lines.get(refund=old).reason
+    assert refusal(payouts.retry_failed, batch, by=finance) == "nothing_to_retry"
+    lifecycle.approve([halted], by=senior, at=clock.now())
+    assert payouts.retry_failed(batch, by=finance, at=clock.now()) == 1
+    batch = run(batch)
+    assert (batch.status, states(batch)) == ("done", ["failed", "sent", "sent", "set_aside", "sent"])
+    Payment.objects.filter(pk=old.payment_id).update(last_attempt_index=0)
+    assert invariants.broken() == []
+    assert good.disbursements.count() == halted.disbursements.count() == released.disbursements.count() == 1
+
+
+def test_another_amount_than_what_was_checked_is_not_paid(house, finance, cashier):
+    """Halted, and offered less meanwhile: the checker had read another sum."""
+    refund = house.case("reviewer approve")
+    batch = checked(made(finance), finance, cashier)
+    house.on(refund, "senior halt", "reviewer make_offer", "buyer accept_offer")
+    batch = run(batch)
+    assert (states(batch), batch.lines.get().reason) == (["failed"], payouts.OTHER_AMOUNT)
+    assert refund.disbursements.count() == 0
+
+
+def test_a_line_that_breaks_stops_no_other(batch, finance, cashier, monkeypatch, caplog):
+    """F12."""
+    real, first = disbursement.release, Refund.objects.order_by("pk").first()
+
+    def breaks(refunds, **how):
+        if first in refunds:
+            raise RuntimeError("broken row")
+        return real(refunds, **how)
+
+    monkeypatch.setattr(disbursement, "release", breaks)
+    batch = run(checked(batch, finance, cashier))
+    assert (batch.status, states(batch)) == ("done", ["failed", "sent", "sent"])
+    assert "left behind" in caplog.text
+    monkeypatch.undo()
+    payouts.retry_failed(batch, by=finance, at=clock.now())
+    assert states(run(batch)) == ["sent"] * 3
+
+
+def test_in_turns_that_go_on_behind_each_other(batch, finance, cashier, monkeypatch):
+    monkeypatch.setattr(payouts, "TURN", 2)
+    checked(batch, finance, cashier)
+    assert payouts.sweep(at=clock.now()) == 2
+    assert (now(batch).status, states(batch)) == ("sending", ["sent", "sent", "waiting"])
+    assert payouts.sweep(at=clock.now()) == 1
+    assert (now(batch).status, payouts.sweep(at=clock.now())) == ("done", 0)
+
+
+def test_the_number_of_queries_does_not_grow_with_the_lines(approved, finance, cashier):
+    """S2-18."""
+    counts = []
+    for many in (1, 5):
+        for _ in range(many):
+            approved(price_fen=3000)
+        checked(made(finance), finance, cashier)
+        with CaptureQueriesContext(connection) as caught:
+            assert payouts.sweep(at=clock.now()) == many
+        counts.append(len(caught))
+    assert counts[1] <= counts[0]
+
+
+# --- stopped, called off, lapsed --------------------------------------------------------------------------------------
+
+
+def test_a_stopped_batch_waits_and_goes_on(batch, finance, cashier, monkeypatch):
+    monkeypatch.setattr(payouts, "TURN", 1)
+    checked(batch, finance, cashier)
+    payouts.sweep(at=clock.now())
+    payouts.stop(batch, by=finance, at=clock.now(), reason="核对一笔")
+    assert payouts.sweep(at=clock.now()) == 0
+    assert now(batch).stop_reason == "核对一笔"
+    payouts.go_on(batch, by=finance, at=clock.now())
+    assert states(run(batch)) == ["sent"] * 3
+
+
+def test_what_is_called_off_may_go_into_another_batch(batch, finance, cashier):
+    assert refusal(made_by, cashier) == "nothing_waits"  # all are in a batch that waits
+    payouts.call_off(batch, by=finance, at=clock.now(), reason="重做")
+    assert (now(batch).status, states(batch)) == ("called_off", ["dropped"] * 3)
+    assert made(cashier).line_count == 3
+    assert refusal(payouts.call_off, batch, by=finance, reason="x") == "wrong_status"
+
+
+def test_what_nobody_checks_in_three_days_is_called_off(batch, finance):
+    payouts.propose(batch, by=finance, at=clock.now())
+    clock.advance(payouts.LAPSES_AFTER - timedelta(minutes=1))
+    assert run(batch).status == "proposed"
+    clock.advance(timedelta(minutes=1))
+    assert run(batch).status == "called_off"
+    assert batch.events.latest("pk").by is None
+
+
+def test_the_switch_and_a_stopped_account_make_lines_wait(batch, finance, cashier, approved, buy, operator, reveal,
+                                                         apply, reviewer):  # fmt: skip
+    """Nothing is lost, nothing fails: what may not leave waits in its batch, what may goes on."""
+    payouts.call_off(batch, by=finance, at=clock.now(), reason="再加一张")
+    order = buy(channel="alipay")
+    reveal(order)
+    lifecycle.approve([apply(order)], by=reviewer, at=clock.now())
+    batch = checked(made(finance), finance, cashier)
+    outgoing.stop(by=operator, reason="演练", at=clock.now())
+    assert (run(batch).status, states(batch)) == ("approved", ["waiting"] * 4)
+    outgoing.resume(by=finance, reason="恢复", at=clock.now())
+    outgoing.stop(by=operator, reason="核对", at=clock.now(), account=ChannelAccount.objects.get(code="wechat"))
+    assert (run(batch).status, sorted(states(batch))) == ("sending", ["sent", "waiting", "waiting", "waiting"])
+    outgoing.resume(by=finance, reason="好了", at=clock.now(), account=ChannelAccount.objects.get(code="wechat"))
+    clock.advance(timedelta(minutes=1))
+    assert (run(batch).status, states(batch)) == ("done", ["sent"] * 4)
+
+
+def test_only_one_accounts_cases_if_asked_for(batch, finance, buy, reveal, apply, reviewer):
+    order = buy(channel="alipay")
+    reveal(order)
+    lifecycle.approve([apply(order)], by=reviewer, at=clock.now())
+    mine = made(finance, account=ChannelAccount.objects.get(code="alipay"))
+    assert (mine.line_count, mine.total_fen) == (1, 3000)
+
+
+@pytest.mark.parametrize("limits", [(0, 1), (payouts.MOST_LINES + 1, 1), (1, 0)])
+def test_a_batch_of_nothing_is_none(limits, finance):
+    most_lines, most_fen = limits
+    assert refusal(payouts.compose, by=finance, most_lines=most_lines, most_fen=most_fen) == "payout_limits"
+
+
+# --- SQL --------------------------------------------------------------------------------------------------------------
+
+BATCH, LINE = "refunds_payoutbatch", "refunds_payoutline"
+ATTACKS = {
+    "checked by whoever made it": (
+        f"UPDATE {BATCH} SET status = 'approved', checked_by_id = made_by_id, checked_at = now() WHERE id = {{open}}",
+        "payout_is_checked_by_another_person",
+    ),
+    "paid unchecked": (
+        f"UPDATE {BATCH} SET status = 'approved' WHERE id = {{open}}", "payout_is_checked_before_money_leaves",
+    ),
+    "checked twice": (f"UPDATE {BATCH} SET checked_by_id = {{other}} WHERE id = {{sending}}", "Cannot update"),
+    "checked before it is proposed": (
+        f"UPDATE {BATCH} SET checked_by_id = {{other}}, checked_at = now() WHERE id = {{draft}}", "Cannot update",
+    ),
+    "paid as a draft": (f"UPDATE {BATCH} SET status = 'sending' WHERE id = {{draft}}", "no step leads"),
+    "back to a draft": (f"UPDATE {BATCH} SET status = 'draft' WHERE id = {{sending}}", "no step leads"),
+    "an invented status": (another("refunds.PayoutBatch", batch_no="'Z'", status="'paid'"), "begins as a draft"),
+    "a status that is not listed": (
+        f"ALTER TABLE {BATCH} DISABLE TRIGGER USER; UPDATE {BATCH} SET status = 'paid' WHERE id = {{sending}}",
+        "payout_status_is_listed",
+    ),
+    "a batch that nobody comes back to": (
+        f"UPDATE {BATCH} SET next_due_at = NULL WHERE id = {{draft}}", "moving_payout_is_due",
+    ),
+    "stopped for no reason": (
+        f"UPDATE {BATCH} SET status = 'stopped' WHERE id = {{sending}}", "stopped_payout_says_why",
+    ),
+    "done before its lines are": (f"UPDATE {BATCH} SET status = 'done' WHERE id = {{sending}}", "lines that wait"),
+    "a larger total": (f"UPDATE {BATCH} SET total_fen = total_fen + 1 WHERE id = {{sending}}", "Cannot update"),
+    "another maker": (f"UPDATE {BATCH} SET made_by_id = {{other}} WHERE id = {{open}}", "Cannot update"),
+    "a batch of nothing": (
+        another("refunds.PayoutBatch", "id = {draft}", batch_no="'Z'", line_count="0"), "payout_pays_something",
+    ),
+    "proposed with another sum than its lines have": (
+        another("refunds.PayoutBatch", "id = {draft}", batch_no="'Z'")
+        + f"; UPDATE {BATCH} SET status = 'proposed' WHERE batch_no = 'Z'",
+        "not the sum of its lines",
+    ),
+    "a line more once it was checked": (
+        another("refunds.PayoutLine", "id = {waiting}", position="99", refund_id="{free}"), "only a draft takes lines",
+    ),
+    "a line of another amount than its case": (
+        another("refunds.PayoutLine", "id = {drafted}", position="99", refund_id="{free}", amount_fen="amount_fen + 1"),
+        "only a draft takes lines",
+    ),
+    "a line that is paid as it comes": (
+        another("refunds.PayoutLine", "id = {drafted}", position="99", status="'dropped'"), "only a draft takes lines",
+    ),
+    "one case in two batches": (
+        another("refunds.PayoutLine", "id = {waiting}", batch_id="{draft}", position="99"),
+        "refund_waits_in_one_payout",
+    ),
+    "one case twice in a batch": (
+        another("refunds.PayoutLine", "id = {drafted}", position="99"), "payout_line_is_once_in_its_batch",
+    ),
+    "two lines with one number": (
+        another("refunds.PayoutLine", "id = {drafted}", refund_id="{free}", amount_fen="7000"),
+        "payout_lines_are_numbered",
+    ),
+    "a line about more": (f"UPDATE {LINE} SET amount_fen = amount_fen + 1 WHERE id = {{waiting}}", "Cannot update"),
+    "a line about another case": (f"UPDATE {LINE} SET refund_id = {{free}} WHERE id = {{waiting}}", "Cannot update"),
+    "paid by nothing": (
+        f"UPDATE {LINE} SET status = 'sent' WHERE id = {{waiting}}", "what paid it is about something else",
+    ),
+    "paid by what paid another": (
+        f"UPDATE {LINE} SET status = 'sent', disbursement_id = {{paid_by}} WHERE id = {{waiting}}",
+        "what paid it is about something else",
+    ),
+    "two lines paid by one": (
+        f"ALTER TABLE {LINE} DISABLE TRIGGER USER; "
+        f"UPDATE {LINE} SET status = 'sent', disbursement_id = {{paid_by}} WHERE id = {{waiting}}",
+        "disbursement_id_key",
+    ),
+    "not sent, yet paid": (
+        f"UPDATE {LINE} SET disbursement_id = {{paid_by}} WHERE id = {{waiting}}",
+        "sent_payout_line_names_what_paid_it",
+    ),
+    "sent is sent": (
+        f"UPDATE {LINE} SET status = 'waiting', disbursement_id = NULL WHERE id = {{sent}}", "no step leads",
+    ),
+    "paid before it was checked": (
+        f"UPDATE {LINE} SET status = 'failed', reason = 'x' WHERE id = {{drafted}}", "no step leads",
+    ),
+    "failed, and nobody knows why": (
+        f"UPDATE {LINE} SET status = 'failed' WHERE id = {{waiting}}", "unpaid_payout_line_says_why",
+    ),
+    "an invented state of a line": (
+        f"ALTER TABLE {LINE} DISABLE TRIGGER USER; UPDATE {LINE} SET status = 'lost' WHERE id = {{waiting}}",
+        "payout_line_status_is_listed",
+    ),
+    "a batch that never was": (f"DELETE FROM {BATCH} WHERE id = {{draft}}", "Cannot delete"),
+    "a line that never was": (f"DELETE FROM {LINE} WHERE id = {{sent}}", "Cannot delete"),
+    "a step that never was": ("UPDATE refunds_payoutevent SET step = 'x'", "Cannot update"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def books(finance, cashier, approved, monkeypatch):
+    """One batch half paid, one proposed, one a draft, and a case that is in none."""
+    other = person("third", "finance")
+    approved(price_fen=8800), approved(price_fen=6600)
+    sending = checked(made(finance), finance, cashier)
+    monkeypatch.setattr(payouts, "TURN", 1)
+    payouts.sweep(at=clock.now())
+    approved(price_fen=5500)
+    proposed = made(finance)
+    payouts.propose(proposed, by=finance, at=clock.now())
+    approved(price_fen=4400)
+    draft = made(cashier)
+    sent = sending.lines.get(status="sent")
+    return {
+        "sending": sending.pk, "open": proposed.pk, "draft": draft.pk, "other": other.pk, "sent": sent.pk,
+        "waiting": sending.lines.get(status="waiting").pk, "drafted": draft.lines.get().pk,
+        "paid_by": sent.disbursement_id, "free": approved(price_fen=7000).pk,
+    }  # fmt: skip
+
+
+def test_every_attack_is_refused_by_name(books):
+    """I11: whoever asks, by whatever way: checker and maker, lines and total, what paid what."""
+    attacks.check(ATTACKS, books)
+    assert PayoutLine.objects.filter(status="sent").count() == 1
+    assert invariants.broken() == []
