@@ -14,7 +14,7 @@ from cardshop import invariants, seeding
 from cardshop.seeding import goods, people
 from orders import announcements
 from orders.models import Announcement, Cancellation, Cause, CouponUse, Order, OrderMessage, Review, ServiceJob
-from refunds.models import Objection, Refund, Status
+from refunds.models import Objection, PayoutBatch, PayoutLine, Refund, Status
 from shops.models import GuaranteeTerms, Shop
 from support.models import ShopComplaint, Ticket
 from tests.cast import person
@@ -58,6 +58,7 @@ def test_the_seed_shows_what_can_last_and_its_books_agree(seeded, simulator):
     _work_with_its_proof()
     _what_buyers_say()
     _questions_and_complaints()
+    _batches_of_payouts()
     _a_guest_finds_the_order(seeded)
     assert CouponUse.objects.get().order.discount_fen == 500
     assert Announcement.objects.get().ends_at > clock.now()
@@ -113,6 +114,15 @@ def _questions_and_complaints() -> None:
     assert set(Ticket.objects.values_list("status", flat=True)) == {"answered", "waiting"}
     assert set(ShopComplaint.objects.values_list("status", flat=True)) == {"upheld", "investigating", "open"}
     assert Objection.objects.get().verdict == ""  # a senior has yet to answer
+
+
+def _batches_of_payouts() -> None:
+    """One paid, one called off, and one that waits for the other cashier."""
+    found = list(PayoutBatch.objects.order_by("pk").values_list("status", "made_by__username", "checked_by__username"))
+    assert found == [
+        ("done", "finance", "finance2"), ("called_off", "finance", None), ("proposed", "finance", None),
+    ]  # fmt: skip
+    assert set(PayoutLine.objects.values_list("status", flat=True)) == {"sent", "failed", "dropped", "waiting"}
 
 
 def _a_guest_finds_the_order(said: str) -> None:

@@ -157,6 +157,8 @@ PATHS: dict[str, Callable[[Story, Refund, People], None]] = {
     "processing": _release,
     "auto": _release_automatic,
     "approved": _approve,
+    "batch": _approve,
+    "batch_halted": _approve,
     "rejected": _reject,
     "evidence": _request_evidence,
     "shop_asked": _ask_the_shop,

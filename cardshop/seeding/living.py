@@ -10,7 +10,7 @@ from django.db import transaction
 
 from accounts import guests
 from accounts.models import User
-from cardshop.seeding import books, endings, turns
+from cardshop.seeding import batches, books, endings, turns
 from cardshop.seeding.people import QUERY_PASSWORD
 from cardshop.seeding.stories import GUEST, Story
 from orders import delivery, reviews
@@ -37,6 +37,7 @@ def live_through(
         books.tell(control, channel, payments=[_past_payment(story) for story in paid])
     for story in stories:
         _live(story, people)
+    batches.pay(stories, people, at)
     sent = [story for story in stories if story.refund and story.refund.disbursements.exists()]
     for channel in books.CHANNELS:
         theirs = [story for story in sent if story.channel == channel]
