@@ -15,6 +15,7 @@ WORDING = {
     "order_delivered": _("订单 %(order_no)s 已交付，请到订单页查看。"),
     "order_canceled": _("订单 %(order_no)s 已取消（%(cause)s），款项将自动原路退回。"),
     "order_penalty": _("商家未能交付订单 %(order_no)s，违约金 %(amount)s 已存入您的余额。"),
+    "order_compensation": _("平台因订单 %(order_no)s 赔付您 %(amount)s，已存入余额：%(note)s"),
     "order_overdue": _("订单 %(order_no)s 超过承诺时间仍未交付，可在订单页一键退款。"),
     "topups_wait": _("有直充单超时没有结果，请到客服台“直充单 · 待人工核实”处理。"),
     "topup_opposed": _("直充单 %(topup_no)s 已停止或已人工认定，供应商后来的签名答复却相反，请立即核对。"),
@@ -166,6 +167,7 @@ WORDING = {
 BRIEF = {
     "order_canceled": _("已取消，款项将退回"),
     "order_penalty": _("违约金已存入余额"),
+    "order_compensation": _("平台赔付已存入余额"),
     "order_overdue": _("超时未交付，可退款"),
     "shop_order_penalty": _("违约金已付给买家"),
     "shop_order_overdue": _("已超时未交付"),

@@ -91,7 +91,7 @@ def cancel(request: SignedIn, here: Here, order_no: str) -> HttpResponse:
         else:
             messages.success(request, _("已取消，买家的款项正在原路退回。"))
             if canceled.penalty_fen:
-                messages.info(request, _("商家原因取消，违约金已记录。"))
+                messages.info(request, _("商家原因取消，违约金将从货款付给买家。"))
         return _back(order)
     facts = {"order": order, "form": form, "cost": cancellation.cost(order, Cause.OUT_OF_STOCK)}
     return show(request, here, "cancel.html", facts)

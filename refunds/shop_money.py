@@ -47,6 +47,7 @@ KINDS = {
     "penalty": gettext_lazy("违约金付给买家"),
     "deposit": gettext_lazy("保证金"),
     "transfer": gettext_lazy("提现"),
+    "transfer_back": gettext_lazy("提现退回"),
     "external_borne": gettext_lazy("渠道侧退款"),
 }
 OTHER = gettext_lazy("其他")

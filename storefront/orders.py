@@ -29,7 +29,7 @@ from storefront import guests, policies, reading
 from storefront.forms import ReportForm
 from storefront.lines import lines_now
 from storefront.paying import is_payable
-from storefront.standing import late_offer, listed, standing
+from storefront.standing import given_beside, late_offer, listed, standing
 
 
 @login_required
@@ -63,6 +63,7 @@ def _facts(request: SignedIn, order: Order, report: ReportForm | None = None) ->
         "standing": standing(order, lines, at=at, is_payable=payable),
         "has_unseen": has_unseen,
         "money_back": reading.money_back(order, at=at),
+        "given_beside": given_beside(order) if order.paid_at else [],
         "payment": applying.paid_payment(order),
         "surpluses": reading.surplus_of(order),
         "entry": entry,

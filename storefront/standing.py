@@ -151,6 +151,26 @@ def _canceled(order: Order, lines: Sequence[LineNow]) -> Standing:
     return Standing(title, canceled.reason or _whose_fault(canceled.cause), "quiet")
 
 
+def given_beside(order: Order) -> list[str]:
+    """违约金 and 平台赔付: what the buyer gets besides any refund, in sentences (S4-16)."""
+    penalties = order.cancellations.filter(penalty_fen__gt=0).order_by("pk")
+    given = order.compensations.filter(paid_at__isnull=False).order_by("pk")
+    return [
+        *(_penalty(row, is_guests=order.buyer.is_guest) for row in penalties),
+        *(_("平台赔付 %(amount)s，已存入您的余额：%(why)s") % {"amount": yuan(row.amount_fen), "why": row.reason}
+          for row in given),
+    ]  # fmt: skip
+
+
+def _penalty(row: Cancellation, *, is_guests: bool) -> str:
+    amount = {"amount": yuan(row.penalty_fen)}
+    if row.penalty_paid_at:
+        return _("商家违约金 %(amount)s，已存入您的余额，不从退款中扣。") % amount
+    if is_guests:
+        return _("商家违约金 %(amount)s，为您保留：注册并认领订单后存入余额。") % amount
+    return _("商家违约金 %(amount)s，马上存入您的余额。") % amount
+
+
 def _whose_fault(cause: str) -> str:
     """S4-2: who is at fault decides who pays for it, never whether the buyer gets the money."""
     return {

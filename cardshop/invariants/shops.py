@@ -12,7 +12,7 @@ from ledger import balances
 from ledger.balances import OWED
 from ledger.models import Account, AccountKind, Entry, Side
 from ledger.posting import FEES
-from orders.models import Cancellation, Order
+from orders.models import Cancellation, Compensation, Order
 from payments.models import AttemptStatus, Payment, PaymentStatus
 from refunds.holding import TAKEN
 from refunds.models import Disbursement, Refund, Status
@@ -74,6 +74,15 @@ def penalties_are_posted_once() -> Broken:
     paid = Cancellation.objects.filter(penalty_paid_at__isnull=False).values_list("pk", "penalty_fen")
     posted = _posted("penalty:", Side.CREDIT, AccountKind.BALANCE)
     return _differ("penalty", {str(key): fen for key, fen in paid}, posted, "paid")
+
+
+def compensation_is_posted_once() -> Broken:
+    """I12: what the platform gave is one posting each, of its own money, to a buyer's balance."""
+    paid = Compensation.objects.filter(paid_at__isnull=False).values_list("pk", "amount_fen")
+    posted = _posted("compensation:", Side.CREDIT, AccountKind.BALANCE)
+    borne = _posted("compensation:", Side.DEBIT, AccountKind.COMPENSATION)
+    said = {str(key): fen for key, fen in paid}
+    return _differ("compensation", said, posted, "given") + _differ("compensation", said, borne, "given")
 
 
 def unsettled_money_is_that_of_orders() -> Broken:

@@ -1,5 +1,5 @@
 """订单 on the staff desk, by subject."""
 
-from orders.admin import announcements, cancellations, orders, reviews, topups
+from orders.admin import announcements, cancellations, compensations, orders, reviews, topups
 
-__all__ = ["announcements", "cancellations", "orders", "reviews", "topups"]
+__all__ = ["announcements", "cancellations", "compensations", "orders", "reviews", "topups"]

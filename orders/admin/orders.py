@@ -11,9 +11,11 @@ from django.utils.safestring import SafeString
 import clock
 from accounts.desk import DeskInline, badge, link, money, page_url, staff_act, tone_badge, yuan
 from accounts.desk_acts import ActsDesk, log, me
-from orders import cancellation
+from orders import cancellation, compensating
 from orders.admin.cancellations import CancelForm
+from orders.admin.compensations import CompensateForm
 from orders.cancellation import CannotCancel
+from orders.compensating import CannotCompensate
 from orders.models import Cause, Order, OrderLine, OrderStatus
 
 TONES: dict[str, str] = {
@@ -60,14 +62,15 @@ class OrderDesk(ActsDesk):
     list_select_related = ("buyer", "shop")
     fields = (
         ("order_no", "state"), ("buyer_name", "shop_link"), ("total", "policy_link"), ("placed_at", "expires_at"),
-        ("paid_at", "delivered_at"), ("completed_at", "canceled_at"),
+        ("paid_at", "delivered_at"), ("completed_at", "canceled_at"), ("settle_from", "settled_at", "settled"),
     )  # fmt: skip
-    readonly_fields = ("buyer_name", "shop_link", "policy_link", "total", "state")
+    readonly_fields = ("buyer_name", "shop_link", "policy_link", "total", "state", "settled")
     inlines = (LineInline,)
-    actions_detail = ("cancel",)
+    actions_detail = ("cancel", "compensate")
 
     def acts_of(self, row: Order) -> list[str]:
-        return ["cancel"] if row.status == OrderStatus.PAID else []
+        acts = ["compensate"] if row.paid_at else []
+        return ["cancel", *acts] if row.status == OrderStatus.PAID else acts
 
     @staff_act(CancelForm, title="取消订单", submit="确认取消", icon="cancel", danger=True, refused_by=(CannotCancel,))
     def cancel(self, request: HttpRequest, form: CancelForm, object_id: str) -> str:
@@ -80,7 +83,23 @@ class OrderDesk(ActsDesk):
         messages.success(request, f"已取消，{yuan(row.refund_fen)} 将自动原路退回买家。")
         return page_url(row)
 
+    @staff_act(
+        CompensateForm, title="平台赔付", submit="赔付", icon="volunteer_activism", refused_by=(CannotCompensate,)
+    )  # fmt: skip
+    def compensate(self, request: HttpRequest, form: CompensateForm, object_id: str) -> str:
+        order, said = form.order, form.cleaned_data
+        assert order  # a form without an order has refused already
+        row = compensating.make(
+            order, amount_fen=int(said["amount"] * 100), reason=said["reason"], refund_no=said["refund_no"],
+            by=me(request), at=clock.now(),
+        )  # fmt: skip
+        log(request, [order], f"平台赔付 {yuan(row.amount_fen)}：{row.reason}")
+        done = "已存入买家余额" if row.paid_at else "超过审批线，请另一位同事在“平台赔付”里复核"
+        messages.success(request, f"{yuan(row.amount_fen)} {done}。")
+        return page_url(row)
+
     total = money("total_fen", "总额")
+    settled = money("settled_fen", "结算金额")
     state = tone_badge("status", "状态", TONES)
 
     @admin.display(description="买家")

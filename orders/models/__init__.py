@@ -7,6 +7,7 @@ from orders.models.cancellation import (
     CancellationLine,
     Cause,
 )
+from orders.models.compensation import Compensation
 from orders.models.fulfilment import (
     Delivery,
     IfMissing,
@@ -23,7 +24,7 @@ from orders.models.talk import Announcement, Call, OrderMessage, Review, Side
 
 __all__ = [
     "Announcement", "BulkCancellation", "BulkCancellationStatus", "Call", "Cancellation", "CancellationLine",
-    "Cause", "CouponUse", "Delivery", "IfMissing", "Order", "OrderEvent", "OrderLine", "OrderMessage", "OrderStatus",
-    "OrderStep", "Replacement", "Reservation", "Review", "ServiceJob", "ServiceReport", "ServiceStatus", "Side",
-    "TopUp", "TopUpStatus", "new_order_no",
+    "Cause", "Compensation", "CouponUse", "Delivery", "IfMissing", "Order", "OrderEvent", "OrderLine", "OrderMessage",
+    "OrderStatus", "OrderStep", "Replacement", "Reservation", "Review", "ServiceJob", "ServiceReport", "ServiceStatus",
+    "Side", "TopUp", "TopUpStatus", "new_order_no",
 ]  # fmt: skip

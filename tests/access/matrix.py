@@ -293,9 +293,6 @@ POST api:release                    @approved     401    403   403      403     
 POST api:payouts                                  401    403   403      403      403   403      403    409     403
 GET  api:payout                                   401    403   403      403      403   403      403    200     200
 POST api:payout_step                propose       401    403   403      403      403   403      403    200     403
-POST api:payouts                                  401    403   403      403      403   403      403    409     403
-GET  api:payout                                   401    403   403      403      403   403      403    200     200
-POST api:payout_step                propose       401    403   403      403      403   403      403    200     403
 
 # --- a shop's programs: by a key, whoever is logged in beside it ---
 GET  api:shop_orders                               401    401   401      401      401   401      401    401     401
@@ -467,20 +464,12 @@ GET  admin:refunds_auditsample_judge              login  login login    login   
 POST admin:refunds_auditsample_judge              login  login login    login    login done     done   403     403
 GET  admin:orders_order_cancel                    login  login login    login    login 403      403    403     200
 POST admin:orders_order_cancel                    login  login login    login    login 403      403    403     done
-GET  admin:refunds_payoutbatch_stuck              login  login login    login    login 403      403    200     200
-GET  admin:refunds_payoutbatch_progress           login  login login    login    login 403      403    200     200
-GET  admin:refunds_payoutbatch_propose            login  login login    login    login 403      403    200     403
-POST admin:refunds_payoutbatch_propose            login  login login    login    login 403      403    done    403
-GET  admin:refunds_payoutbatch_approve            login  login login    login    login 403      403    200     403
-POST admin:refunds_payoutbatch_approve            login  login login    login    login 403      403    done    403
-GET  admin:refunds_payoutbatch_stop               login  login login    login    login 403      403    200     200
-POST admin:refunds_payoutbatch_stop               login  login login    login    login 403      403    done    done
-GET  admin:refunds_payoutbatch_go_on              login  login login    login    login 403      403    200     403
-POST admin:refunds_payoutbatch_go_on              login  login login    login    login 403      403    done    403
-GET  admin:refunds_payoutbatch_retry_failed       login  login login    login    login 403      403    200     403
-POST admin:refunds_payoutbatch_retry_failed       login  login login    login    login 403      403    done    403
-GET  admin:refunds_payoutbatch_call_off           login  login login    login    login 403      403    200     403
-POST admin:refunds_payoutbatch_call_off           login  login login    login    login 403      403    done    403
+GET  admin:orders_order_compensate                login  login login    login    login 403      200    200     403
+POST admin:orders_order_compensate                login  login login    login    login 403      done   done    403
+GET  admin:orders_compensation_confirm            login  login login    login    login 403      200    200     403
+POST admin:orders_compensation_confirm            login  login login    login    login 403      done   done    403
+GET  admin:orders_compensation_refuse             login  login login    login    login 403      200    200     403
+POST admin:orders_compensation_refuse             login  login login    login    login 403      done   done    403
 GET  admin:refunds_payoutbatch_stuck              login  login login    login    login 403      403    200     200
 GET  admin:refunds_payoutbatch_progress           login  login login    login    login 403      403    200     200
 GET  admin:refunds_payoutbatch_propose            login  login login    login    login 403      403    200     403
@@ -571,8 +560,6 @@ refunds.cannedreply             see      see    -       add
 refunds.auditsample             see      see    see     see
 refunds.payoutbatch             -        -      add     see
 refunds.payoutline              -        -      see     see
-refunds.payoutbatch             -        -      add     see
-refunds.payoutline              -        -      see     see
 refunds.lanelimits              see      see    see     see
 workcalendar.calendarplan       see      see    see     see
 refunds.disbursement            -        -      see     see
@@ -586,6 +573,7 @@ payments.transfer               -        -      see     see
 orders.order                    see      see    see     see
 orders.topup                    see      see    see     see
 orders.cancellation             see      see    see     see
+orders.compensation             see      see    see     see
 orders.bulkcancellation         see      see    see     add
 orders.announcement             see      see    -       keep
 orders.review                   see      see    -       see

@@ -63,7 +63,6 @@ class World:
         bodies: dict[str, dict[str, Any]] = {
             "api:refunds": {"order_no": order.order_no, "reason": "late"},
             "api:release": {"refund_nos": [case.refund_no]},
-            "api:payouts": {"most_lines": 9, "most_fen": 1_000_000},
             "api:evidence": {"note": "说明"},
             "storefront:buy": {
                 "quantity": 1,
@@ -145,7 +144,6 @@ class World:
             "coupon_id": self.coupon.pk,
             "import_id": self.stock_import.pk,
             "code_id": self.code.pk,
-            "batch_no": self.row("refunds.payoutbatch").batch_no,
             "shop_key_id": self.key.pk,
             "ticket_no": self.ticket.ticket_no,
             "complaint_no": self.complaint.complaint_no,
@@ -231,6 +229,7 @@ def world(
     _rows_of_the_desk(operator)
     _the_lanes(operator, here.cases["returned"])
     _a_pack(here.cases["reviewed"], buyer)
+    _a_compensation(here.orders["paid"], finance)
     _a_day_is_over()
     _rows_of_the_shops(here)
     _stock(here)
@@ -240,7 +239,6 @@ def world(
     _support(here, here.orders["service"])
     _cancellations(operator, buy(stock=0))
     _a_draft_on_trial(operator, here.orders["paid"].policy)
-    _a_payout(finance)
     _a_topup(buyer, make_product, pay, supplier)
     return here
 
@@ -322,14 +320,6 @@ def _a_draft_on_trial(operator: Any, policy: Any) -> None:
     simulation.start(draft, wanted=10, by=operator, at=clock.now())
 
 
-def _a_payout(finance: Any) -> None:
-    """A draft of what waits to be released."""
-    import clock
-    from refunds import payouts
-
-    payouts.compose(by=finance, at=clock.now(), most_lines=9, most_fen=1_000_000)
-
-
 def _cancellations(operator: Any, order: Any) -> None:
     """One order canceled, a shop's about to be, and buyers are told."""
     from datetime import timedelta
@@ -409,6 +399,14 @@ def _the_lanes(operator: Any, case: Any) -> None:
     lanes.switch(Lane.UNDELIVERED, is_on=False, by=operator, at=clock.now(), reason="核查")
     lanes.switch(Lane.UNDELIVERED, is_on=True, by=operator, at=clock.now(), reason="查清")
     AuditSample.objects.create(refund=case, lane=Lane.ONE_CLICK, drawn_at=clock.now())
+
+
+def _a_compensation(order: Any, finance: Any) -> None:
+    """Above the limit: it waits for a second person."""
+    import clock
+    from orders import compensating
+
+    compensating.make(order, amount_fen=60_000, reason="等待过久", refund_no="", by=finance, at=clock.now())
 
 
 def _a_pack(case: Any, reader: Any) -> None:

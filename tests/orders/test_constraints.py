@@ -9,7 +9,7 @@ import pytest
 
 import clock
 from cardshop import invariants
-from orders import cancellation, replacing
+from orders import cancellation, compensating, replacing
 from orders.models import (
     Announcement,
     BulkCancellation,
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def books(buy, buyer, reveal, operator, merchant, make_product):
+def books(buy, buyer, reveal, operator, merchant, finance, make_product):
     """An order delivered, one placed, one with work to do, one canceled, a top-up on its way: rows in every table."""
     at = clock.now()
     reveal(settled := buy())
@@ -59,9 +59,13 @@ def books(buy, buyer, reveal, operator, merchant, make_product):
     reveal(swapped := buy())
     swapped.refresh_from_db()
     replacing.replace(swapped, list(swapped.lines.all()), at=clock.now(), by=merchant)
+    large = compensating.make(
+        done, amount_fen=60_000, reason="等待过久", refund_no="", by=finance, at=at
+    )  # above the limit: it waits
     ServiceReport.objects.create(job=work.service, author=merchant, by_shop=True, text="开始", at=at)
     return {
         "settled": settled.pk,
+        "large": large.pk,
         "swapped": swapped.pk,
         "done": done.pk,
         "paid": paid.pk,
@@ -84,6 +88,15 @@ def books(buy, buyer, reveal, operator, merchant, make_product):
         "paid_no": paid.order_no,
     }
 
+
+#: With its posting, so that only the rules beside it can refuse.
+POSTED = """
+WITH made AS (INSERT INTO ledger_posting (ref, posted_at) VALUES ('compensation:{large}', now()) RETURNING id),
+     whose AS (INSERT INTO ledger_account (code, kind) SELECT 'balance:' || buyer_id, 'balance'
+                 FROM orders_compensation WHERE id = {large} RETURNING id)
+INSERT INTO ledger_entry (posting_id, account_id, side, amount_fen)
+SELECT made.id, whose.id, side, 60000 FROM made, whose, unnest(ARRAY['credit', 'debit']) AS side;
+"""
 
 ATTACKS = {
     "an invented status": ("UPDATE orders_order SET status = 'lost' WHERE id = {done}", "order_status_is_listed"),
@@ -228,6 +241,29 @@ ATTACKS = {
     "a penalty paid by nothing": (
         another("orders.Cancellation", penalty_fen="5", penalty_paid_at="now()"),
         "0 fen are posted, not 5",
+    ),
+    # compensation: the rest in test_compensating.py
+    "a compensation of nothing": (another("orders.Compensation", amount_fen="0"), "compensation_is_positive"),
+    "a compensation for nothing": (another("orders.Compensation", reason="''"), "compensation_says_why"),
+    "a compensation checked by who made it": (
+        "UPDATE orders_compensation SET checked_by_id = made_by_id WHERE id = {large}",
+        "compensation_is_checked_by_another",
+    ),
+    "a compensation checked by its buyer": (
+        "UPDATE orders_compensation SET checked_by_id = buyer_id WHERE id = {large}",
+        "compensation_is_nobodys_own",
+    ),
+    "a compensation refused by nobody": (
+        "UPDATE orders_compensation SET refused_at = now() WHERE id = {large}",
+        "refused_compensation_names_who",
+    ),
+    "a large compensation that nobody checked": (
+        "UPDATE orders_compensation SET paid_at = now()",
+        "large_compensation_is_checked",
+    ),
+    "a compensation paid and refused": (
+        POSTED + "UPDATE orders_compensation SET paid_at = now(), refused_at = now(), checked_by_id = {operator}",
+        "compensation_is_paid_or_refused",
     ),
     "a line canceled twice": (another("orders.CancellationLine"), "orders_cancellationline_line"),
     "a bulk about a shop and a product": (
