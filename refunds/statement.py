@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from ledger import statement
 from ledger.posting import balance_account
-from orders.models import Cancellation
+from orders.models import Cancellation, Compensation
 from payments.models import Payment
 from refunds.models import Disbursement
 
@@ -19,6 +19,7 @@ from refunds.models import Disbursement
 WORDS: dict[str, object] = {
     "credit": _("退款退至余额"),
     "penalty": _("店铺违约金"),
+    "compensation": _("平台赔付"),
     "payment": _("余额付款"),
     "refund": _("余额付款的退款"),
     "refund_returned": _("退款更正"),
@@ -48,7 +49,7 @@ class Page:
 
 
 def page_of(user: User, *, before: str = "") -> Page:
-    """One page of this buyer's. A mark that is none starts anew. Four queries, whatever the page holds."""
+    """One page of this buyer's. A mark that is none starts anew. Five queries, whatever the page holds."""
     mark = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else 0
     page = statement.of(balance_account(user.pk), before=mark)
     refs = [line.ref.split(":") for line in page.lines]
@@ -67,12 +68,15 @@ def page_of(user: User, *, before: str = "") -> Page:
 def _orders(refs: Iterable[Sequence[str]]) -> dict[tuple[str, str], str]:
     paid = [number for kind, number, *_rest in refs if kind == "payment"]
     penalties = [int(number) for kind, number, *_rest in refs if kind == "penalty"]
+    given = [int(number) for kind, number, *_rest in refs if kind == "compensation"]
     found = {
         ("payment", number): order_no
         for number, order_no in Payment.objects.filter(payment_no__in=paid).values_list("payment_no", "order__order_no")
     }
     rows = Cancellation.objects.filter(pk__in=penalties).values_list("pk", "order__order_no")
-    return found | {("penalty", str(key)): order_no for key, order_no in rows}
+    found |= {("penalty", str(key)): order_no for key, order_no in rows}
+    compensated = Compensation.objects.filter(pk__in=given).values_list("pk", "order__order_no")
+    return found | {("compensation", str(key)): order_no for key, order_no in compensated}
 
 
 def _cases(refs: Iterable[Sequence[str]]) -> dict[str, str]:

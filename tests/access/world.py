@@ -63,6 +63,7 @@ class World:
         bodies: dict[str, dict[str, Any]] = {
             "api:refunds": {"order_no": order.order_no, "reason": "late"},
             "api:release": {"refund_nos": [case.refund_no]},
+            "api:payouts": {"most_lines": 9, "most_fen": 1_000_000},
             "api:evidence": {"note": "说明"},
             "storefront:buy": {
                 "quantity": 1,
@@ -144,6 +145,7 @@ class World:
             "coupon_id": self.coupon.pk,
             "import_id": self.stock_import.pk,
             "code_id": self.code.pk,
+            "batch_no": self.row("refunds.payoutbatch").batch_no,
             "shop_key_id": self.key.pk,
             "ticket_no": self.ticket.ticket_no,
             "complaint_no": self.complaint.complaint_no,
@@ -239,6 +241,7 @@ def world(
     _support(here, here.orders["service"])
     _cancellations(operator, buy(stock=0))
     _a_draft_on_trial(operator, here.orders["paid"].policy)
+    _a_payout(finance)
     _a_topup(buyer, make_product, pay, supplier)
     return here
 
@@ -318,6 +321,14 @@ def _a_draft_on_trial(operator: Any, policy: Any) -> None:
 
     draft = policies.new_draft(policy.code, by=operator)
     simulation.start(draft, wanted=10, by=operator, at=clock.now())
+
+
+def _a_payout(finance: Any) -> None:
+    """A draft of what waits to be released."""
+    import clock
+    from refunds import payouts
+
+    payouts.compose(by=finance, at=clock.now(), most_lines=9, most_fen=1_000_000)
 
 
 def _cancellations(operator: Any, order: Any) -> None:
