@@ -293,9 +293,6 @@ POST api:release                    @approved     401    403   403      403     
 POST api:payouts                                  401    403   403      403      403   403      403    409     403
 GET  api:payout                                   401    403   403      403      403   403      403    200     200
 POST api:payout_step                propose       401    403   403      403      403   403      403    200     403
-POST api:payouts                                  401    403   403      403      403   403      403    409     403
-GET  api:payout                                   401    403   403      403      403   403      403    200     200
-POST api:payout_step                propose       401    403   403      403      403   403      403    200     403
 
 # --- a shop's programs: by a key, whoever is logged in beside it ---
 GET  api:shop_orders                               401    401   401      401      401   401      401    401     401
@@ -487,20 +484,6 @@ GET  admin:refunds_payoutbatch_retry_failed       login  login login    login   
 POST admin:refunds_payoutbatch_retry_failed       login  login login    login    login 403      403    done    403
 GET  admin:refunds_payoutbatch_call_off           login  login login    login    login 403      403    200     403
 POST admin:refunds_payoutbatch_call_off           login  login login    login    login 403      403    done    403
-GET  admin:refunds_payoutbatch_stuck              login  login login    login    login 403      403    200     200
-GET  admin:refunds_payoutbatch_progress           login  login login    login    login 403      403    200     200
-GET  admin:refunds_payoutbatch_propose            login  login login    login    login 403      403    200     403
-POST admin:refunds_payoutbatch_propose            login  login login    login    login 403      403    done    403
-GET  admin:refunds_payoutbatch_approve            login  login login    login    login 403      403    200     403
-POST admin:refunds_payoutbatch_approve            login  login login    login    login 403      403    done    403
-GET  admin:refunds_payoutbatch_stop               login  login login    login    login 403      403    200     200
-POST admin:refunds_payoutbatch_stop               login  login login    login    login 403      403    done    done
-GET  admin:refunds_payoutbatch_go_on              login  login login    login    login 403      403    200     403
-POST admin:refunds_payoutbatch_go_on              login  login login    login    login 403      403    done    403
-GET  admin:refunds_payoutbatch_retry_failed       login  login login    login    login 403      403    200     403
-POST admin:refunds_payoutbatch_retry_failed       login  login login    login    login 403      403    done    403
-GET  admin:refunds_payoutbatch_call_off           login  login login    login    login 403      403    200     403
-POST admin:refunds_payoutbatch_call_off           login  login login    login    login 403      403    done    403
 GET  admin:orders_bulkcancellation_progress       login  login login    login    login 200      200    200     200
 GET  admin:orders_bulkcancellation_start          login  login login    login    login 403      403    403     200
 POST admin:orders_bulkcancellation_start          login  login login    login    login 403      403    403     done
@@ -575,8 +558,6 @@ refunds.refund                  see      see    see     see
 refunds.refundevent             see      see    see     see
 refunds.cannedreply             see      see    -       add
 refunds.auditsample             see      see    see     see
-refunds.payoutbatch             -        -      add     see
-refunds.payoutline              -        -      see     see
 refunds.payoutbatch             -        -      add     see
 refunds.payoutline              -        -      see     see
 refunds.lanelimits              see      see    see     see
