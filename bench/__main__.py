@@ -1,6 +1,6 @@
 """`make bench`: measure, print each figure beside its goal, and fail if one is missed.
 
-python -m bench [--calls 300] [--rounds 3] [--threads 4] [--cases 10000]
+python -m bench [--calls 300] [--rounds 3] [--threads 4] [--cases 10000] [--lines 50000]
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 import sys
 from dataclasses import dataclass
 
-from bench import gateways, simulation
+from bench import gateways, reconciliation, simulation
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,16 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="轮数，取中位数 / rounds, of which the median counts")
     parser.add_argument("--threads", type=int, default=4, help="客户端线程 / client threads")
     parser.add_argument("--cases", type=int, default=10_000, help="试算件数 / past cases that a policy is tried on")
+    parser.add_argument("--lines", type=int, default=50_000, help="账单行数 / lines of a bill that is reconciled")
     options = parser.parse_args()
     print("网关 / gateways: HTTPS, 完整的公共 CA 列表 / the full public CA bundle", flush=True)
     measured = gateways.measure(calls=options.calls, rounds=options.rounds, threads=options.threads)
     print("试算 / policy trials: PostgreSQL, 依据由随机生成 / facts drawn by chance", flush=True)
     tried = simulation.measure(cases=options.cases)
-    figures = [Figure(*line) for line in [*gateways.figures(measured), *simulation.figures(tried)]]
+    print("对账 / reconciling: PostgreSQL, 一天的账单 / the bill of a day", flush=True)
+    day = reconciliation.measure(lines=options.lines)
+    found = [*gateways.figures(measured), *simulation.figures(tried), *reconciliation.figures(day)]
+    figures = [Figure(*line) for line in found]
     for figure in figures:
         mark = "✓" if figure.is_met else "✗"
         print(f"  {mark} {figure.name:<58} {figure.value:8.3f}   ≤ {figure.most:g}   {figure.detail}")

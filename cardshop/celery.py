@@ -30,5 +30,8 @@ app.conf.beat_schedule = {
     "try policies": {"task": "refunds.simulate", "schedule": 10.0, "options": {"expires": 10}},
     "count stages": {"task": "refunds.pace", "schedule": 300.0, "options": {"expires": 300}},  # once an hour
     "prune webhooks": {"task": "integrations.prune", "schedule": crontab(minute="20"), "options": {"expires": 3000}},
+    # From ten o'clock in China on there are yesterday's bills; one that is late is asked for every half hour.
+    "sweep statements": {"task": "reconciliation.sweep", "schedule": 60.0, "options": {"expires": 60}},
+    "prune statements": {"task": "reconciliation.prune", "schedule": crontab(hour="4", minute="40"), "options": {"expires": 3000}},
     "heartbeat": {"task": "cardshop.heartbeat", "schedule": 5.0, "options": {"expires": 10}},
 }

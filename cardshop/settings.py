@@ -211,6 +211,7 @@ INSTALLED_APPS = [
     "refunds",
     "integrations",
     "support",
+    "reconciliation",
     "storefront",
     "portal",
     "api",

@@ -18,6 +18,7 @@ WORDING = {
     "order_compensation": _("平台因订单 %(order_no)s 赔付您 %(amount)s，已存入余额：%(note)s"),
     "order_overdue": _("订单 %(order_no)s 超过承诺时间仍未交付，可在订单页一键退款。"),
     "topups_wait": _("有直充单超时没有结果，请到客服台“直充单 · 待人工核实”处理。"),
+    "discrepancies_late": _("有对账差错超过处理期限，请到客服台“对账 · 差错”处理。"),
     "topup_opposed": _("直充单 %(topup_no)s 已停止或已人工认定，供应商后来的签名答复却相反，请立即核对。"),
     "service_report": _("订单 %(order_no)s 的服务有新的进度或凭证。"),
     "shop_order_penalty": _("订单 %(order_no)s 因店铺责任取消，违约金 %(amount)s 已从货款付给买家。"),

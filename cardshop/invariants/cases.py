@@ -99,7 +99,8 @@ def each_case_is_paid_once() -> Broken:
         status__in=[Status.PROCESSING, Status.PAID_OUT, Status.ARRIVED], destination=Destination.ORIGINAL
     )
     unpaid = under_way.exclude(pk__in=[pk for pk, count in alive.items() if count])
-    stray = RefundAttempt.objects.filter(disbursement=None, payment__is_surplus=False)
+    ours = RefundAttempt.objects.exclude(status=AttemptStatus.EXTERNAL)
+    stray = ours.filter(disbursement=None, payment__is_surplus=False)
     return [
         *lines,
         *(f"{refund}: {alive[refund.pk]} attempts at once" for refund in Refund.objects.filter(pk__in=twice)),

@@ -244,6 +244,7 @@ def world(
     _a_payout(finance)
     _a_topup(buyer, make_product, pay, supplier)
     return here
+    _a_late_bill()
 
 
 def _picture() -> Any:
@@ -257,6 +258,44 @@ def _picture() -> Any:
 
 
 def _a_topup(buyer: Any, make_product: Any, pay: Any, supplier: Any) -> None:
+def _a_transfer(finance: Any, owner: Any, shop: Any) -> None:
+    """A withdrawal that waits, and the switch of outgoing money, as finance turned it."""
+    from datetime import timedelta
+
+    import clock
+    from ledger import posting
+    from payments import outgoing, payees, transfers
+    from payments.transfer_models import PayeeKind
+    from shops import money
+
+    settled = money.Move("settle:access", shop.pk, 5000, posting.shop_account(shop.pk))
+    posting.post(money.pay_in([settled]), at=clock.now())
+    card = payees.Account(PayeeKind.BANK, "李雷", "6222021234567890", "招商银行")
+    payees.lay_down(card, by=owner, at=clock.now() - timedelta(days=2), shop=shop)
+    transfers.withdraw(shop, amount_fen=500, by=owner, at=clock.now(), verified_by="password")
+    outgoing.stop(by=finance, reason="核对", at=clock.now())
+    outgoing.resume(by=_somebody_else(finance), reason="好了", at=clock.now())
+
+
+def _somebody_else(finance: Any) -> Any:
+    from tests.cast import person
+
+    return person(f"{finance.username}2", "finance")
+
+
+def _a_late_bill() -> None:
+    """Yesterday's, with the difference that it is."""
+    from datetime import timedelta
+
+    import clock
+    from reconciliation import matching, statements
+    from reconciliation.models import Statement
+
+    at = clock.now()
+    statements.want(at.date() - timedelta(days=1), at=at)
+    matching.is_late(Statement.objects.order_by("pk").first(), at=at)  # type: ignore[arg-type]
+
+
     """Paid, and not sent yet."""
     import clock
     from orders import placing

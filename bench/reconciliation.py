@@ -1,0 +1,187 @@
+"""What reconciling a day costs: a bill read, staged and compared with our books, against reading its lines alone.
+
+Runs in a process of its own, on an embedded PostgreSQL of its own, in an environment like production's; ``measure``
+starts it and reads what it found. Memory is Python's own, at its peak, for a bill of a tenth and for the whole.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from payments.gateways.base import BillFlaw, BillKind, BillLine
+    from payments.models import ChannelAccount
+
+ROOT = Path(__file__).resolve().parent.parent
+MOST_TIMES, MOST_GROWTH = 4.0, 1.2
+COLUMNS = (
+    "交易时间,微信订单号,商户订单号,交易状态,应结订单金额,代金券金额,微信退款单号,商户退款单号,退款金额,充值券退款金额,退款状态,"
+    "商品名称,手续费,订单金额,申请退款金额"
+)
+TOTALS = "总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额"
+
+
+@dataclass(frozen=True)
+class Found:
+    """``reading_seconds``: of the lines alone; ``differ``: differences found (one is planted); ``peaks``: bytes."""
+
+    lines: int
+    differ: int
+    seconds: float
+    reading_seconds: float
+    peaks: tuple[int, int]
+
+
+def measure(*, lines: int) -> Found:
+    """Raises CalledProcessError if the other process fails."""
+    words = [sys.executable, "tests/production.py", sys.executable, "-m", "bench.reconciliation", str(lines)]
+    done = subprocess.run(words, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE)  # noqa: S603 - our own
+    said = json.loads(done.stdout.splitlines()[-1])
+    return Found(**said | {"peaks": tuple(said["peaks"])})
+
+
+def figures(found: Found) -> Iterator[tuple[str, float, float, str]]:
+    """(name, value, the most it may be, detail), as ``bench.__main__`` prints them."""
+    rate = f"{found.lines / found.seconds:,.0f} lines/s, {found.differ} of 1 planted difference found"
+    yield "reconciling a day: time ÷ reading its bill", found.seconds / found.reading_seconds, MOST_TIMES, rate
+    small, large = found.peaks
+    detail = f"{large / 2**20:.1f} / {small / 2**20:.1f} MiB"
+    yield "reconciling a day: memory, all ÷ a tenth", large / small, MOST_GROWTH, detail
+
+
+def main(lines: int) -> int:
+    import os
+
+    from cardshop import embedded
+
+    with tempfile.TemporaryDirectory(prefix="cardshop-bench-") as folder:
+        Path(folder).chmod(0o755)  # PostgreSQL may run as another account
+        data, port = Path(folder) / "postgres", embedded.free_ports(1)[0]
+        server = embedded.postgres(data, port, Path(folder) / "postgres.log")
+        server.start()
+        try:
+            server.wait_until_ready(60)
+            os.environ["DATABASE_URL"] = embedded.postgres_url(data, port, "postgres")
+            print(json.dumps(asdict(run(lines))))
+        finally:
+            server.stop()
+            embedded.remove_postgres(data)
+    return 0
+
+
+def run(lines: int) -> Found:
+    """In an empty database."""
+    import logging
+
+    import django
+
+    django.setup()
+    logging.disable(logging.WARNING)
+    from django.core.management import call_command
+
+    from payments.models import ChannelAccount
+    from reconciliation.models import Discrepancy
+
+    call_command("migrate", verbosity=0)
+    account = ChannelAccount.objects.create(code="bench", channel="wechat", name="bench", merchant_id="1")
+    day = date.today() - timedelta(days=9)
+    for number, (count, offset) in enumerate(((lines // 10, 0), (lines, lines), (lines, 3 * lines))):
+        paid(account, day + timedelta(days=2 * number), count, offset)
+    peaks = tuple(peak(account, day + timedelta(days=2 * n), bill) for n, bill in enumerate(
+        (bill_of(day, lines // 10, 0), bill_of(day + timedelta(days=2), lines, lines))
+    ))  # fmt: skip
+    bill = bill_of(day + timedelta(days=4), lines - 1, 3 * lines)
+    began = time.perf_counter()
+    count = sum(1 for _ in Reader().scan_bill(kind(), bill))
+    reading = time.perf_counter() - began
+    began = time.perf_counter()
+    reconcile(account, day + timedelta(days=4), bill)
+    seconds = time.perf_counter() - began
+    return Found(count + 1, Discrepancy.objects.count(), seconds, reading, (peaks[0], peaks[1]))
+
+
+def kind() -> BillKind:
+    from payments.gateways.base import BillKind
+
+    return BillKind.TRADES
+
+
+class Reader:
+    """A gateway's reading half."""
+
+    def scan_bill(self, kind: BillKind, bill: IO[bytes]) -> Iterator[BillLine | BillFlaw]:
+        from payments.gateways.wechat import bills
+
+        bill.seek(0)
+        return bills.scan(kind, bill)
+
+
+def peak(account: ChannelAccount, day: date, bill: IO[bytes]) -> int:
+    tracemalloc.start()
+    reconcile(account, day, bill)
+    found = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return found
+
+
+def reconcile(account: ChannelAccount, day: date, bill: IO[bytes]) -> None:
+    import clock
+    from reconciliation import matching, statements
+    from reconciliation.models import Statement
+
+    at = clock.now()
+    statement = Statement.objects.create(account=account, kind=kind().value, day=day, created_at=at, next_due_at=at)
+    statements.stage(statement, Reader(), kind(), bill)
+    statement.status, statement.downloaded_at = "downloaded", at
+    statement.save()
+    matching.compare(statement, at=at)
+
+
+def bill_of(day: date, count: int, offset: int) -> IO[bytes]:
+    bill = io.BytesIO()
+    bill.write(f"{COLUMNS}\r\n".encode())
+    for n in range(offset, offset + count):
+        bill.write(
+            f"`{day} 12:00:00,`T{n:020d},`P{n:016d},`SUCCESS,`10.00,`0.00,`0,`0,`0.00,`0.00,`,`点卡,`0.06000,`10.00,"
+            "`0.00\r\n".encode()
+        )  # fmt: skip
+    total = f"{count * 10}.00"
+    bill.write(f"{TOTALS}\r\n`{count},`{total},`0.00,`0.00,`{count * 6 / 100:.5f},`{total},`0.00\r\n".encode())
+    bill.seek(0)
+    return bill
+
+
+def paid(account: ChannelAccount, day: date, count: int, offset: int) -> None:
+    """What was paid that day: rows without their orders, which nobody here asks for."""
+    from django.db import connection, transaction
+
+    given: dict[str, Any] = {"account": account.pk, "first": offset, "last": offset + count - 1}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(PAID, given | {"noon": f"{day} 12:00:00+08"})
+        cursor.execute("ANALYZE payments_payment")
+
+
+PAID = """
+INSERT INTO payments_payment (
+    payment_no, order_id, account_id, amount_fen, status, is_surplus, method, payer_id, return_url, till,
+    channel_transaction_id, created_at, expires_at, paid_at, reserved_fen, refunded_fen, balance_fen, external_fen,
+    last_attempt_index, last_error, tries)
+SELECT 'P' || lpad(n::text, 16, '0'), n, %(account)s, 1000, 'paid', false, 'scan', '', '', '',
+       'T' || lpad(n::text, 20, '0'), %(noon)s, %(noon)s, %(noon)s, 0, 0, 0, 0, 0, '', 0
+  FROM generate_series(%(first)s, %(last)s) AS n
+"""
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))

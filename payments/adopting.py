@@ -1,0 +1,159 @@
+"""渠道侧退款: what somebody refunded in a channel's own console becomes an attempt of ours, EXTERNAL (G21).
+
+Less is left to promise from then on. The money is posted to 待查, until two people say whose loss it was. And what we
+had closed and the channel pays all the same: asked about, and taken up again only on the channel's own word.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+import asking
+import workqueue
+from accounts.models import User
+from ledger import posting
+from ledger.models import AccountKind
+from ledger.posting import Transfer
+from payments import channels, refunding
+from payments.gateways.base import GatewayError, RefundOutcome, RefundRequest, RefundState
+from payments.models import AttemptEvent, ChannelAccount, Payment, PaymentStatus, RefundAttempt
+from payments.models import AttemptStatus as A
+from shops import money
+from shops.money import Move
+
+COMPENSATION = f"{AccountKind.COMPENSATION}:platform"
+PAID_THERE = {RefundState.SUCCEEDED, RefundState.ACCEPTED, RefundState.RETURNED, RefundState.BACK_WITH_MERCHANT}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A refund that the channel shows and we never asked for. ``their_no`` is the number it has there."""
+
+    payment_no: str
+    channel_refund_id: str
+    their_no: str
+    amount_fen: int
+    at: datetime
+
+
+def adopt(account: ChannelAccount, found: Sequence[Found], *, at: datetime, by: User | None = None) -> int:
+    """补记渠道侧退款, each once, however often it is shown; returns how many are new. Of payments that are not ours
+    nothing is written."""
+    with transaction.atomic():
+        mine = Payment.objects.filter(account=account, payment_no__in={each.payment_no for each in found})
+        keys = list(mine.filter(status=PaymentStatus.PAID).values_list("pk", flat=True))
+        payments = {row.payment_no: row for row in refunding.locked_payments(keys)}
+        known = _known(payments.values())
+        rows = []
+        for each in found:
+            payment = payments.get(each.payment_no)
+            seen = known[payment.pk] if payment else {}
+            if payment and each.channel_refund_id not in seen and 0 < each.amount_fen <= payment.amount_fen:
+                rows.append(_external(payment, each, number=len(seen) + 1, at=at))
+                seen[each.channel_refund_id] = each.amount_fen
+        for payment in payments.values():
+            refunded_fen = sum(known[payment.pk].values())  # some of it the channel may have told before
+            payment.external_fen = min(payment.amount_fen, max(payment.external_fen, refunded_fen))
+        RefundAttempt.objects.bulk_create(rows)
+        Payment.objects.bulk_update(payments.values(), ["external_fen"])
+        AttemptEvent.objects.bulk_create(_stays(row, at=at, by=by, note="渠道账单所示，补记") for row in rows)
+        posting.post([_to_suspense(row) for row in rows], at=at)
+    return len(rows)
+
+
+def bear(attempt: RefundAttempt, *, by_shop: bool, at: datetime) -> None:
+    """承担: what lies in 待查 for this EXTERNAL is taken from the shop's own money, or from the platform's. Once.
+
+    In the caller's transaction, which has asked two people.
+    """
+    ref = f"external_borne:{attempt.request_no}"
+    suspense = posting.suspense_account(attempt.payment.account.code)
+    if attempt.payment.is_surplus:  # it was never the shop's: what is owed back to who paid is less now
+        owner = posting.surplus_account(attempt.payment.account.code)
+        posting.post([Transfer(ref, debit=owner, credit=suspense, amount_fen=attempt.amount_fen)], at=at)
+    elif by_shop:
+        move = Move(ref, attempt.payment.order.shop_id, attempt.amount_fen, other=suspense)
+        posting.post(money.draw([move]), at=at)
+    else:
+        posting.post([Transfer(ref, debit=COMPENSATION, credit=suspense, amount_fen=attempt.amount_fen)], at=at)
+
+
+def ask_about_closed(attempt: RefundAttempt) -> RefundOutcome | GatewayError:
+    """What the channel says of a refund that is closed here. It is only asked about: nothing is sent again."""
+    asking.demand_no_transaction()
+    payment = attempt.payment
+    request = RefundRequest(
+        attempt.request_no, payment.payment_no, payment.channel_transaction_id, attempt.amount_fen, payment.amount_fen,
+        attempt.reason, attempt.notify_url,
+    )  # fmt: skip
+    try:
+        return channels.gateway(payment.account).query_refund(request)
+    except GatewayError as error:
+        return error
+
+
+def revive(attempt: RefundAttempt, outcome: RefundOutcome, *, at: datetime, by: User | None = None) -> bool:
+    """重新认领: closed here, and the channel says just now that it has it. Under way again with its reserve, and the
+    outcome recorded as any other. False if there is no room for it any more: what it left was given back otherwise.
+    """
+    if outcome.state not in PAID_THERE:
+        return False
+    with transaction.atomic():
+        (payment,) = refunding.locked_payments([attempt.payment_id])
+        (row,) = refunding.locked_attempts([attempt.pk])
+        if row.status != A.CLOSED or row.amount_fen > payment.refundable_fen:
+            return False
+        event = AttemptEvent(attempt=row, at=at, by=by, from_status=row.status, to_status=A.UNKNOWN)
+        event.note = "渠道账单显示已退，再次询问后渠道确认"
+        row.status, row.tries, row.next_due_at, row.leased_until = A.UNKNOWN, 0, at, at + workqueue.LEASE
+        payment.reserved_fen += row.amount_fen
+        payment.save(update_fields=["reserved_fen"])
+        row.save(update_fields=["status", "tries", "next_due_at", "leased_until"])
+        event.save()
+    row.payment = payment
+    refunding.record([(row, outcome)], at=at)
+    return True
+
+
+def _known(payments: Iterable[Payment]) -> defaultdict[int, dict[str, int]]:
+    """{payment: {channel's number: amount}} of what was adopted before."""
+    found: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    rows = RefundAttempt.objects.filter(payment__in=list(payments), status=A.EXTERNAL)
+    for payment_id, number, amount_fen in rows.values_list("payment_id", "channel_refund_id", "amount_fen"):
+        found[payment_id][number] = amount_fen
+    return found
+
+
+def _external(payment: Payment, found: Found, *, number: int, at: datetime) -> RefundAttempt:
+    """Under a number of our own: theirs may be as long as it likes, and one that we give out later."""
+    return RefundAttempt(
+        request_no=f"{payment.payment_no}X{number:02d}",
+        payment=payment,
+        amount_fen=found.amount_fen,
+        reason=f"渠道后台退款 {found.their_no}".strip()[:80],
+        status=A.EXTERNAL,
+        channel_refund_id=found.channel_refund_id[:130],
+        created_at=at,
+        accepted_at=found.at,
+        finished_at=found.at,
+    )
+
+
+def _stays(attempt: RefundAttempt, *, at: datetime, by: User | None, note: str) -> AttemptEvent:
+    stands = {"from_status": attempt.status, "to_status": attempt.status}
+    return AttemptEvent(attempt=attempt, at=at, by=by, note=note, **stands)
+
+
+def _to_suspense(attempt: RefundAttempt) -> Transfer:
+    code = attempt.payment.account.code
+    return Transfer(
+        f"external:{attempt.request_no}",
+        debit=posting.suspense_account(code),
+        credit=posting.channel_account(code),
+        amount_fen=attempt.amount_fen,
+    )

@@ -1,0 +1,39 @@
+"""差错的话: what each kind means, what to do next, and reasons that are usual. For the desk, in Chinese."""
+
+from __future__ import annotations
+
+from reconciliation.models import DiscrepancyKind as K
+
+#: What it says of the money, and what to do first.
+NEXT: dict[str, str] = {
+    K.ONLY_OURS: "我方记为成功，渠道账单没有。请再次询问渠道；仍说成功的，重新下载账单。",
+    K.ONLY_THEIRS: "有人在渠道后台退了款。系统已（或请点“补记”）从可退金额中扣除，再由两人确认由谁承担。",
+    K.UNKNOWN_PAYMENT: "渠道收到一笔不属于我方订单的钱。请联系渠道或付款人，查清前不动这笔钱。",
+    K.AMOUNT: "金额对不上。请再次询问渠道，以渠道的签名答复为准；账单有误的，重新下载。",
+    K.STATE: "状态对不上。系统已再次询问渠道，答复后会自动重新对账。",
+    K.CLOSED_PAID: "我方已关闭，渠道却退了款：可能重复退款。系统会询问渠道并认领，请立即核对。",
+    K.DUPLICATE: "同一笔在账单里出现两次，系统只算一次。请重新下载；仍重复的，联系渠道后说明。",
+    K.GARBLED: "这一行读不出来，系统不猜。请重新下载账单。",
+    K.LATE: "账单迟到或缺失，系统每半小时再取。请到商户平台确认是否已出账。",
+    K.TOTALS: "账单的汇总与明细不符：明细可能缺行。请重新下载；仍不符的，联系渠道。",
+    K.FUNDS: "交易账单与资金账单对不上。请到商户平台核对这笔资金流水。",
+    K.FEE: "手续费与交易账单不符（如退款未退还手续费）。请向渠道核对费率。",
+}
+USUAL: dict[str, str] = {
+    "console": "财务已在渠道后台核实，是本公司人员手工退款，工单号：",
+    "bill_error": "已向渠道核实，属账单错误，实际资金无误。渠道工单号：",
+    "fee": "已向渠道核实，手续费按合同另行结算。",
+    "test": "渠道侧的测试交易，与订单无关。",
+}
+EVENTS: dict[str, str] = {
+    "found": "对账发现",
+    "found_again": "再次出现",
+    "closed": "再次对账时已一致",
+    "asked": "再次询问渠道",
+    "adopted": "补记为渠道侧退款",
+    "downloaded": "重新下载账单",
+    "handed_over": "转交",
+    "proposed": "提出由谁承担",
+    "explained": "了结",
+    "overdue": "超过期限，已提醒运营与财务",
+}

@@ -1,0 +1,80 @@
+"""N3: finance reads what a day came to, and leads each difference to its end; each act is a dialog and a POST."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+
+import clock
+from reconciliation.models import Discrepancy, Statement
+from tests.reconciliation.days import Day
+
+pytestmark = pytest.mark.django_db
+
+
+def act(client, name, row=None, **said):
+    address = reverse(f"admin:reconciliation_{name}", args=[row.pk] if row else [])
+    return client.post(address, {"_form_submitted": "True", **said}, headers={"HX-Request": "true"})
+
+
+def page(client, row):
+    return client.get(reverse(f"admin:reconciliation_{row._meta.model_name}_change", args=[row.pk])).content.decode()
+
+
+def listed(client, model):
+    return client.get(reverse(f"admin:reconciliation_{model}_changelist")).content.decode()
+
+
+def test_finance_leads_a_refund_in_the_console_to_its_end(day: Day, client, finance, cashier):
+    """N3, G21: the day by hand, the bill, the difference, two people, and the list is empty."""
+    payment = day.buy("wechat")
+    day.simulator.post("console_refund", out_trade_no=payment.payment_no, amount_fen=500)
+    day.over()
+    client.force_login(finance)
+    assert "对账这一天" in listed(client, "statement")
+    assert "HX-Redirect" in act(client, "statement_reconcile_day", day=str(day.day)).headers
+    day.reconcile()
+    assert "1 条差异" in listed(client, "statement")
+    trades = Statement.objects.get(account__code="wechat", kind="trades", day=day.day)
+    assert "渠道侧退款" in page(client, trades)
+    progress = client.get(reverse("admin:reconciliation_statement_progress", args=[trades.pk]))
+    assert (progress.status_code, progress.headers["HX-Refresh"]) == (200, "true")
+    row = Discrepancy.objects.get()
+    shown = page(client, row)
+    assert payment.payment_no in shown
+    assert "提出由谁承担" in shown
+    assert "说明原因并了结" not in shown
+    act(client, "discrepancy_hand_over", row, to=str(cashier.pk), note="请核实")
+    act(client, "discrepancy_propose_bearer", row, bearer="platform", note="同事在后台手工退款")
+    act(client, "discrepancy_confirm_bearer", row)  # by the same person: refused
+    row.refresh_from_db()
+    assert (row.status, row.owner, row.borne_by) == ("open", cashier, "platform")
+    client.force_login(cashier)
+    act(client, "discrepancy_confirm_bearer", row)
+    row.refresh_from_db()
+    assert (row.status, row.resolved_by) == ("explained", cashier)
+    assert "同事在后台手工退款" in page(client, row)
+    assert "✓ 已对平" in listed(client, "statement")
+
+
+def test_a_get_does_nothing_and_a_reason_is_demanded(day: Day, client, finance):
+    day.buy("wechat")
+    day.plant("wechat", "trade", "drop_line")
+    day.over()
+    day.reconcile()
+    row = Discrepancy.objects.get(kind="only_ours")
+    client.force_login(finance)
+    for name in ("ask_again", "download_again", "explain"):
+        client.get(reverse(f"admin:reconciliation_discrepancy_{name}", args=[row.pk]), headers={"HX-Request": "true"})
+    assert [event.what for event in row.events.all()] == ["found"]
+    act(client, "discrepancy_explain", row, note="")
+    row.refresh_from_db()
+    assert row.status == "open"
+    act(client, "discrepancy_ask_again", row)
+    act(client, "discrepancy_explain", row, note="渠道确认账单漏行，资金无误")
+    row.refresh_from_db()
+    assert (row.status, row.resolved_by) == ("explained", finance)
+    act(client, "discrepancy_explain", row, note="再说一次")
+    row.refresh_from_db()
+    assert row.reason == "渠道确认账单漏行，资金无误"
+    assert clock.now() > row.found_at

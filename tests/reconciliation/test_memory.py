@@ -1,0 +1,37 @@
+"""A bill of any length takes the same memory: it goes from the channel's file into the database in batches."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import Any
+
+import pytest
+
+import clock
+from reconciliation import statements
+from reconciliation.models import Statement
+from tests.reconciliation.days import Day, stray_no
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("most", [5_000, pytest.param(50_000, marks=pytest.mark.nightly)])
+def test_ten_times_the_lines_take_no_more_memory(simulator: Any, buy: Any, most: int):
+    peaks = [peak(Day(simulator, buy, buy, None), count) for count in (most // 10, most)]
+    assert peaks[1] <= 1.2 * peaks[0]
+
+
+def peak(day: Day, count: int) -> int:
+    """Bytes of Python's own at the most, while this day's bills are fetched, read and compared."""
+    about = {"amount_fen": 1000, "description": "历史", "paid_at": day.noon}
+    for first in range(0, count, 1000):
+        day.past("wechat", [about | {"out_trade_no": stray_no()} for _ in range(min(1000, count - first))], [])
+    day.over()
+    statements.want(day.day, at=clock.now())
+    tracemalloc.start()
+    while statements.sweep(at=clock.now()):
+        pass
+    found = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert Statement.objects.get(account__code="wechat", kind="trades", day=day.day).lines_read == count
+    return found

@@ -1,0 +1,197 @@
+"""What a bill shows that we thought otherwise: asked about, never believed by itself; and bills that do not come."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+
+import clock
+from cardshop import invariants
+from ledger import balances, posting
+from notices.models import Notice
+from orders import placing
+from orders.placing import Wish
+from payments import by_hand, charging, refunding
+from payments.charging import Way
+from payments.models import AttemptStatus, Payment, RefundAttempt
+from reconciliation import resolving, statements
+from reconciliation.models import Bearer, Discrepancy, Statement
+from refunds import disbursement, lifecycle, sweeping
+from tests.cases import attempt_of
+from tests.reconciliation.days import Day
+from tests.reconciliation.test_matching import found
+
+pytestmark = pytest.mark.django_db
+
+
+def work(times: int = 30) -> None:
+    for _ in range(times):
+        at = clock.now()
+        if not charging.sweep(at=at) + refunding.sweep(at=at) + disbursement.hear(at=at):
+            return
+
+
+def test_a_refund_closed_here_and_paid_there_is_asked_about_and_taken_up_again(day: Day, buy, apply, reviewer, finance):
+    """I3: urgent, and open until a person has seen it, although all is well again by then."""
+    order = buy(channel="alipay", price_fen=3000, one_click_daily_cap_fen=10**8)
+    refund = apply(order, reason="changed_mind")
+    if refund.status == "first_review":
+        lifecycle.approve([refund], by=reviewer, at=clock.now())
+        disbursement.release([refund], by=finance, at=clock.now())
+    else:
+        sweeping.sweep(at=clock.now())
+    attempt = attempt_of(refund)
+    day.simulator.faults("frozen", request_no=attempt.request_no)
+    work()
+    by_hand.close_refused([attempt_of(refund)], by=finance, at=clock.now())
+    work()
+    assert attempt_of(refund).status == AttemptStatus.CLOSED
+    past = {"out_refund_no": attempt.request_no, "out_trade_no": attempt.payment.payment_no, "amount_fen": 3000}
+    past |= {"status": "SUCCESS", "created_at": day.noon, "succeeded_at": day.noon}
+    day.past("alipay", [], [past])
+    day.over()
+    day.reconcile()
+    row = Discrepancy.objects.get(kind="closed_paid")
+    assert row.is_urgent
+    assert row.due_at - row.found_at == timedelta(hours=4)
+    work()
+    refund.refresh_from_db()
+    assert attempt_of(refund).status == AttemptStatus.SUCCEEDED
+    assert refund.status in {"paid_out", "arrived"}
+    assert "重新认领" in row.events.get(what="asked").note
+    day.reconcile(again=True)
+    assert found() == {("trades", "closed_paid", attempt.request_no)}
+    resolving.explain(row, by=finance, at=clock.now(), reason="渠道延迟成功，已认领，未重复退款")
+    assert found() == set()
+    assert invariants.broken(day.simulator.ledger()) == []
+
+
+def test_a_payment_that_we_never_heard_of_is_heard_through_the_bill(day: Day, make_product, buyer):
+    """G20: paid behind our back: asked about, and if the order is gone its money goes back."""
+    way = Way(account_code="wechat")
+    order = placing.place(make_product(), Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
+    payment = charging.present(charging.prepare(order, at=clock.now(), way=way), at=clock.now())
+    day.simulator.pay(payment.payment_no)
+    day.over()
+    day.reconcile()
+    assert found() == {("trades", "state", payment.payment_no)}
+    work()
+    assert Payment.objects.get(pk=payment.pk).status == "paid"
+    day.reconcile(again=True)
+    assert found() == set()
+    closed = Discrepancy.objects.get()
+    assert (closed.status, [event.what for event in closed.events.order_by("pk")]) == (
+        "closed", ["found", "asked", "closed"],
+    )  # fmt: skip
+
+
+def test_what_was_refunded_outside_is_adopted_and_two_people_say_whose_loss_it_is(day: Day, finance, cashier):
+    """G21: less is left to promise; it lies in suspense until a second person confirms. Nobody confirms alone."""
+    payment = day.buy("wechat")
+    console = day.simulator.post("console_refund", out_trade_no=payment.payment_no, amount_fen=500)
+    day.over()
+    day.reconcile()
+    assert found() == {("trades", "only_theirs", console["out_refund_no"])}
+    assert Payment.objects.get(pk=payment.pk).refundable_fen == 2500
+    assert suspense() == -500
+    row = Discrepancy.objects.get()
+    assert (row.ours_state, row.statement.totals_fit) == ("external", True)
+    with pytest.raises(resolving.CannotResolve):
+        resolving.explain(row, by=finance, at=clock.now(), reason="同事手工退款")
+    resolving.propose_bearer(row, bearer=Bearer.PLATFORM, by=finance, at=clock.now(), reason="同事手工退款")
+    with pytest.raises(resolving.CannotResolve):
+        resolving.confirm_bearer(row, by=finance, at=clock.now())
+    with pytest.raises(IntegrityError, match="write_off_takes_two_people"), transaction.atomic():
+        Discrepancy.objects.filter(pk=row.pk).update(resolved_by=finance)
+    resolving.confirm_bearer(row, by=cashier, at=clock.now())
+    with pytest.raises(resolving.CannotResolve):
+        resolving.confirm_bearer(row, by=cashier, at=clock.now())
+    assert suspense() == 0
+    day.reconcile(again=True)
+    assert found() == set()
+    assert RefundAttempt.objects.filter(status=AttemptStatus.EXTERNAL).count() == 1
+    assert invariants.broken(day.simulator.ledger()) == []
+
+
+def suspense() -> int:
+    account = posting.suspense_account("wechat")
+    return balances.owed([account])[account]
+
+
+def test_a_late_bill_is_asked_for_until_it_is_there_and_people_hear_of_it(day: Day, finance, operator):
+    """G22."""
+    payment = day.buy("wechat")
+    for kind in ("trade", "fundflow"):
+        day.plant("wechat", kind, "late", delay_seconds=30 * 3600)
+    day.over()
+    day.reconcile()
+    mine = Statement.objects.filter(account__code="wechat", day=day.day)
+    assert {row.status for row in mine} == {"not_there_yet"}
+    assert found() == set()
+    day.over(hour=15)
+    day.reconcile()
+    assert found() == {("trades", "late", ""), ("funds", "late", "")}
+    day.pass_until(clock.now() + timedelta(hours=25))
+    day.reconcile()
+    assert found() == set(), payment
+    assert {row.status for row in mine.all()} == {"matched"}
+    assert set(Discrepancy.objects.values_list("status", flat=True)) == {"closed"}
+
+
+def test_what_nobody_explains_in_time_is_told_to_finance_and_the_operators(day: Day, finance, operator):
+    day.buy("wechat")
+    day.plant("wechat", "trade", "drop_line")
+    day.over()
+    day.reconcile()
+    assert {row.kind for row in Discrepancy.objects.all()} == {"only_ours", "totals"}
+    clock.advance(timedelta(hours=24, seconds=1))
+    resolving.sweep(at=clock.now())
+    told = Notice.objects.filter(kind="discrepancies_late")
+    assert {notice.recipient for notice in told} >= {finance, operator}
+    assert set(Discrepancy.objects.values_list("events__what", flat=True)) == {"found", "overdue"}
+
+
+@pytest.mark.parametrize("fault", ["missing", "wrong_hash"])
+def test_a_bill_that_is_missing_or_not_the_one_announced_changes_nothing(day: Day, fault: str):
+    """G22."""
+    day.buy("wechat")
+    day.buy("wechat")
+    day.plant("wechat", "trade", fault)
+    day.over()
+    day.reconcile()
+    trades = Statement.objects.get(account__code="wechat", kind="trades", day=day.day)
+    if fault == "missing":
+        row = Discrepancy.objects.get(statement=trades)
+        assert (row.kind, row.ours_fen, "2 笔" in row.detail) == ("late", 6000, True)
+    else:
+        assert (trades.status, trades.tries, "bill_hash" in trades.last_error) == ("wanted", 1, True)
+    day.simulator.post("bill", clear=True)
+    day.reconcile(again=True)
+    assert found() == set()
+
+
+def test_a_fee_that_is_not_the_trades_is_found(day: Day):
+    """WeChat's movements tell fees apart: one fen more is a difference of the fee, not of the trade."""
+    from reconciliation.models import StatementLine
+
+    payment = day.buy("wechat")
+    day.over()
+    day.reconcile()
+    fee = StatementLine.objects.get(statement__kind="funds", kind="fee")
+    day.plant("wechat", "fundflow", "wrong_amount", number=fee.entry_no)
+    day.reconcile(again=True)
+    assert {(row.kind, row.channel_no) for row in Discrepancy.objects.filter(status="open")} == {
+        ("fee", payment.channel_transaction_id), ("totals", "")
+    }  # fmt: skip
+
+
+def test_yesterday_is_wanted_by_itself_and_again_after_a_standstill(day: Day):
+    day.over()
+    statements.want_each_day(at=clock.now())
+    assert set(Statement.objects.values_list("day", "account__code")) == {(day.day, "wechat"), (day.day, "alipay")}
+    clock.advance(timedelta(days=3))
+    statements.want_each_day(at=clock.now())
+    assert Statement.objects.filter(account__code="wechat", kind="funds").count() == 4
