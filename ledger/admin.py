@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from accounts.desk import Desk, DeskInline, DeskList, link, money, yuan
 from ledger import balances
+from ledger.books_desk import BooksDesk
 from ledger.models import Account, Entry, Posting, Side
 
 
@@ -39,7 +40,7 @@ class AccountList(DeskList):
 
 
 @admin.register(Account)
-class AccountDesk(Desk):
+class AccountDesk(BooksDesk):
     list_display = ("code", "kind", "debits", "credits", "balance")
     list_filter = ("kind",)
     exact_search = ("code",)

@@ -70,6 +70,15 @@ SELECT account.code, {_SUMS} FROM ledger_account AS account {_SINCE.format(until
 """  # noqa: S608  constants
 
 
+BY_KIND = f"""
+SELECT kind, sum(debit_fen), sum(credit_fen) FROM (
+  SELECT account.kind, coalesce(known.debit_fen, 0) + since.debit_fen AS debit_fen,
+         coalesce(known.credit_fen, 0) + since.credit_fen AS credit_fen
+    FROM ledger_account AS account {_SINCE.format(until="")}
+) AS turnover GROUP BY kind
+"""  # noqa: S608  constants
+
+
 def fold(*, at: datetime, after: int = FOLD_AFTER, limit: int = AT_ONCE) -> int:
     """快照: a checkpoint for the accounts with at least ``after`` entries since their last one; returns how many.
 

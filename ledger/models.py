@@ -68,6 +68,7 @@ class Posting(models.Model):
     class Meta:
         verbose_name = _("记账")
         verbose_name_plural = _("记账")
+        indexes = [models.Index(name="posting_by_time", fields=["posted_at", "id"])]
         triggers = append_only("postings_are_append_only")
 
     def __str__(self) -> str:
