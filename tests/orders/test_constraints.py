@@ -258,7 +258,7 @@ ATTACKS = {
         "refused_compensation_names_who",
     ),
     "a large compensation that nobody checked": (
-        "UPDATE orders_compensation SET paid_at = now()",
+        POSTED + "UPDATE orders_compensation SET paid_at = now()",
         "large_compensation_is_checked",
     ),
     "a compensation paid and refused": (
