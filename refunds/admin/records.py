@@ -10,11 +10,14 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from accounts.desk import Desk, badge, called, link, money
+from payments.models import Channel
+from refunds import arrival_times
 from refunds.admin.chains import ChainDesk
 from refunds.casefile import step_words
-from refunds.models import Disbursement, RefundEvent
+from refunds.models import ArrivalFigures, Disbursement, RefundEvent
 from refunds.models import Status as S
 from refunds.stages import TONE_OF
+from shops.standing import percent
 
 
 class BecameFilter(admin.SimpleListFilter):
@@ -93,3 +96,41 @@ class DisbursementDesk(Desk):
     @admin.display(description="放款人")
     def who(self, row: Disbursement) -> str:
         return called(row.released_by) if row.released_by else "系统（自动通道）"
+
+
+@admin.register(ArrivalFigures)
+class ArrivalFiguresDesk(Desk):
+    """到账校准: by channel and account, whether what we say of banks is right."""
+
+    list_display = ("way", "paid_out_count", "there", "within", "missing_count", "half", "most", "computed_at")
+    list_display_links = ("way",)
+    ordering = ("channel", "account_kind")
+    fields = ("way", "paid_out_count", "proven_count", "confirmed_count", "within", "missing_count", "half", "most",
+              "since", "computed_at")  # fmt: skip
+    readonly_fields = ("way", "within", "half", "most")
+
+    @admin.display(description="渠道与入账账户")
+    def way(self, row: ArrivalFigures) -> str:
+        kind = {"bank_card": "银行卡", "unknown": "渠道未告知"}.get(row.account_kind, row.account_kind)
+        return f"{Channel(row.channel).label} · {kind}"
+
+    @admin.display(description="已知到账（银行 / 买家）")
+    def there(self, row: ArrivalFigures) -> str:
+        return f"{row.proven_count} / {row.confirmed_count}"
+
+    @admin.display(description="在预计之内")
+    def within(self, row: ArrivalFigures) -> str:
+        return percent(row.within_count, row.proven_count + row.confirmed_count)
+
+    @admin.display(description="中位")
+    def half(self, row: ArrivalFigures) -> str:
+        return _workdays(row.median_workdays)
+
+    @admin.display(description="九成之内")
+    def most(self, row: ArrivalFigures) -> str:
+        used = "，已用于预计" if row.proven_count >= arrival_times.ENOUGH else ""
+        return _workdays(row.p90_workdays) + (used if row.p90_workdays is not None else "")
+
+
+def _workdays(count: int | None) -> str:
+    return "–" if count is None else f"{count} 个工作日"
