@@ -102,7 +102,7 @@ class Payouts(PayoutDoor):
 
 
 class OnePayout(PayoutDoor):
-    @extend_schema(summary="一批的合计与逐笔结果", tags=["payouts"], responses=Batch)
+    @extend_schema(summary="一批的合计与逐笔结果", description="财务与运营可见。", tags=["payouts"], responses=Batch)
     def get(self, request: Request, batch_no: str) -> Response:
         self.demand("see")
         return self.in_full(batch_no)

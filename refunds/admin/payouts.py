@@ -205,9 +205,9 @@ class PayoutBatchDesk(ActsDesk):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         context: dict[str, Any] = {}
         if self.has_view_permission(request):
-            at = clock.now()
-            count, fen = payouts.next_up(at=at)
-            context = {"waits": {"count": count, "fen": fen}, "lanes": _lanes(at), "stuck_url": _stuck_url()}
+            count, fen = payouts.next_up()
+            waits = {"count": count, "fen": fen}
+            context = {"waits": waits, "lanes": _lanes(clock.now()), "stuck_url": _stuck_url()}
         return super().changelist_view(request, context | (extra_context or {}))
 
     def add_view(
