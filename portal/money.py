@@ -8,6 +8,7 @@ from django.http import Http404, HttpResponse
 from django.views.decorators.cache import never_cache
 
 import clock
+import sheets
 from accounts.visitors import SignedIn
 from portal.door import Here, for_members, show
 from refunds import shop_money
@@ -39,7 +40,8 @@ def statement_file(request: SignedIn, here: Here, year: int, month: int) -> Http
     made = shop_money.statement(here.shop, _first_day(year, month), at=clock.now())
     name = f"statement-{here.shop.pk}-{made.month:%Y-%m}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return HttpResponse(shop_money.as_csv(made), content_type="text/csv; charset=utf-8", headers=headers)
+    rows = sheets.as_csv(shop_money.as_rows(made))
+    return HttpResponse("".join(rows), content_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _first_day(year: int, month: int) -> date:

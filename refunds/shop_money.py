@@ -5,10 +5,8 @@ Everything is read from the ledger's entries, so that it cannot disagree with th
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 
@@ -24,6 +22,7 @@ from paging import PAGE_SIZE
 from payments.models import Payment
 from refunds.models import Disbursement
 from refunds.workdays import SHANGHAI
+from sheets import Cell, yuan_number
 from shops.models import DepositEntry, Shop
 
 #: The pots, in the order in which money goes through them.
@@ -278,22 +277,17 @@ def months(shop: Shop, *, at: datetime) -> list[date]:
     return found
 
 
-def as_csv(made: Statement) -> str:
-    """The statement for a spreadsheet program: with the mark by which Excel knows UTF-8, and no live formula."""
-    text = io.StringIO()
-    rows = csv.writer(text)
-    rows.writerow([_cell(_("月结单")), f"{made.month:%Y-%m}"])
-    rows.writerow(
-        [_cell(each) for each in (_("账户"), _("期初（元）"), _("收入（元）"), _("支出（元）"), _("期末（元）"))]
-    )
+def as_rows(made: Statement) -> Iterator[Sequence[Cell]]:
+    """The statement for a spreadsheet program: what ``sheets`` writes, in yuan."""
+    yield [_("月结单"), f"{made.month:%Y-%m}"]
+    yield [_("账户"), _("期初（元）"), _("收入（元）"), _("支出（元）"), _("期末（元）")]
     for pot in [*made.pots, made.total]:
         sums = [pot.opening_fen, pot.in_fen, pot.out_fen, pot.closing_fen]
-        rows.writerow([_cell(pot.title), *map(_yuan, sums)])
-    rows.writerow([])
-    rows.writerow([_cell(each) for each in (_("事项"), _("笔数"), _("收入（元）"), _("支出（元）"))])
+        yield [pot.title, *map(yuan_number, sums)]
+    yield []
+    yield [_("事项"), _("笔数"), _("收入（元）"), _("支出（元）")]
     for line in made.lines:
-        rows.writerow([_cell(line.title), line.count, _yuan(line.in_fen), _yuan(line.out_fen)])
-    return "\ufeff" + text.getvalue()
+        yield [line.title, line.count, yuan_number(line.in_fen), yuan_number(line.out_fen)]
 
 
 def next_month(month: date) -> date:
@@ -333,13 +327,3 @@ def _codes(shop: Shop) -> list[str]:
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time.min, SHANGHAI)
-
-
-def _cell(text: str) -> str:
-    """What a spreadsheet would take for a formula becomes text."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-
-
-def _yuan(fen: int) -> str:
-    """A number, and nothing that a program could calculate: -12.30."""
-    return f"{'-' if fen < 0 else ''}{abs(fen) // 100}.{abs(fen) % 100:02d}"

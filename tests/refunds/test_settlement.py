@@ -199,3 +199,23 @@ def test_a_guests_penalty_waits_until_the_order_is_claimed(house: House, buy, dr
     row.refresh_from_db()
     assert row.penalty_paid_at is not None
     assert balances.of_buyer(house.buyer.pk) == 150
+
+
+def test_a_fee_is_a_posting_of_its_own_and_the_platforms(house: House, drain):
+    """S4-5, I12: 10 % of what was delivered and is unused, at the buyer's own fault; rounded down, to the buyer's
+    favor. The shop earns nothing by it, and is not settled for it."""
+    order = house.buy(price_fen=9999, fee_percent=10)
+    refund = house.ask(order, reason="changed_mind")
+    assert (refund.amount_fen, refund.fee_fen) == (9000, 999)
+    house.sent(house.on(refund, "reviewer approve"))
+    drain()
+    refund.refresh_from_db()
+    fee = Posting.objects.get(ref__startswith=f"fee:{refund.refund_no}:")
+    assert sorted(fee.entries.values_list("account__code", "amount_fen")) == [
+        ("fees:platform", 999), (posting.held_account(order.shop_id), 999),
+    ]  # fmt: skip
+    house.reveal(house.buy(price_fen=1000))
+    settle(days=16)
+    assert settled_fen(order) == 0
+    assert purse(order).available_fen == 1000
+    assert invariants.broken(house.simulator.ledger()) == []
