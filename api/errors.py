@@ -159,6 +159,9 @@ KINDS: dict[str, Kind] = {
         400, "金额有误", "The amount must be between 1 fen and what is refundable.", field="amount_fen"
     ),
     "unknown_destination": Kind(400, "退款方式有误", "Choose original or balance.", field="destination"),
+    "paid_from_balance": Kind(
+        409, "原路就是余额", "The order was paid from the balance: choose the original route, which leads there."
+    ),
     "guest_has_no_balance": Kind(
         409, "访客没有余额", "Guests have no balance: choose the original route, or claim the order first."
     ),

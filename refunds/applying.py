@@ -16,7 +16,7 @@ from money import share_out
 from orders import masking
 from orders.cancellation import CONSEQUENCES
 from orders.models import Cancellation, Cause, Delivery, Order, OrderLine
-from payments.models import Payment, PaymentStatus
+from payments.models import BALANCE, Payment, PaymentStatus
 from refunds import evidence, facts, goods, lifecycle, policy, profiles, reading
 from refunds.facts import Asked
 from refunds.lifecycle import StepRefused
@@ -307,8 +307,16 @@ def check_destination(order: Order, application: Application) -> None:
     StepRefused."""
     if application.destination not in Destination.values:
         raise StepRefused("unknown_destination", _("请选择原路退回或退至余额。"))
+    if application.destination == Destination.BALANCE and was_paid_from_balance(order):
+        raise StepRefused("paid_from_balance", _("这张订单是用余额付的，请选择原路退回：就是退回余额。"))
     if application.destination == Destination.BALANCE and order.buyer.is_guest:
         raise StepRefused("guest_has_no_balance", _("访客没有余额账户，请选择原路退回，或先认领订单。"))
+
+
+def was_paid_from_balance(order: Order) -> bool:
+    """原路 is the balance then: there is nothing to choose."""
+    paid = paid_payment(order)
+    return paid is not None and paid.account.channel == BALANCE
 
 
 def sold(lines: Sequence[Refundable]) -> list[Sold]:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from money import yuan
 from orders.models import Order
-from payments.models import Channel, Payment
+from payments.models import BALANCE, Channel, Payment
 
 BLANK = "____"
 
@@ -226,8 +226,10 @@ def filled_in(order: Order, payment: Payment | None) -> list[tuple[str, str]]:
         (gettext("付款时间"), _moment(payment.paid_at)),
         (gettext("金额"), yuan(payment.amount_fen)),
         (gettext("商户单号"), payment.payment_no),
-        (gettext("支付宝交易号") if at_alipay else gettext("微信支付单号"), payment.channel_transaction_id),
     ]
+    if payment.account.channel != BALANCE:
+        name = gettext("支付宝交易号") if at_alipay else gettext("微信支付单号")
+        rows.append((name, payment.channel_transaction_id))
     return [(name, value) for name, value in rows if value]
 
 

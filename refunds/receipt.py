@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from orders.models import Order
-from payments.models import Channel, Payment, RefundAttempt
+from payments.models import BALANCE, Payment, RefundAttempt
 from records import chain
 from refunds.models import Destination, Disbursement, Refund, RefundLine
 from refunds.models import Status as S
@@ -77,7 +77,7 @@ class Receipt:
     @property
     def sentence(self) -> str:
         """Whose word the headline is, and what it does not say."""
-        return sentence(self.says, self.attempt, Channel(self.refund.payment.account.channel))
+        return sentence(self.says, self.attempt, str(self.refund.payment.account.get_channel_display()))
 
     @property
     def tone(self) -> str:
@@ -107,10 +107,12 @@ def of(refund: Refund) -> Receipt:
 def says_of(refund: Refund) -> Says:
     if refund.destination == Destination.BALANCE:
         return Says.CREDITED if refund.status == S.ARRIVED else Says.NOTHING
+    if refund.payment.account.channel == BALANCE and refund.status == S.ARRIVED:  # 原路 was the balance
+        return Says.CREDITED
     return SAYS.get(refund.status, Says.NOTHING)
 
 
-def sentence(says: Says, attempt: RefundAttempt | None, channel: Channel) -> str:
+def sentence(says: Says, attempt: RefundAttempt | None, channel: str) -> str:
     return {
         Says.NOTHING: _("没有任何款项为这张退款单退出。这一页不是退款证明。"),
         Says.SENT: _("%(channel)s正在处理。在渠道告知成功之前，本回执不证明已经退款。"),
@@ -118,7 +120,7 @@ def sentence(says: Says, attempt: RefundAttempt | None, channel: Channel) -> str
         Says.ARRIVED: _whose_word(attempt),
         Says.RETURNED: _("收款账户没有收下这笔退款，款项没有到买家手里，我们正在与%(channel)s核对。"),
         Says.CREDITED: _("款项已记入买家在本站的余额，没有经过支付渠道，在渠道的账单里查不到。"),
-    }[says] % {"channel": channel.label}
+    }[says] % {"channel": channel}
 
 
 def _whose_word(attempt: RefundAttempt | None) -> str:

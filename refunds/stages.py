@@ -15,7 +15,7 @@ from django.utils.timezone import localdate
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from payments.models import Channel
+from payments.models import BALANCE, Channel
 from refunds.models import Destination, Lane, Queue, Refund, RefundEvent
 from refunds.models import Status as S
 
@@ -73,7 +73,8 @@ TONE_OF: dict[S, str] = {
 }
 
 
-BACK_TO: dict[Channel, object] = {
+BACK_TO: dict[str, object] = {
+    BALANCE: gettext_lazy("订单是用余额付的：退回您的余额，通常几秒到账，不经过支付渠道。"),
     Channel.WECHAT: gettext_lazy("微信支付退出后到账：零钱通常几分钟，银行卡另需 1–3 个工作日。"),
     Channel.ALIPAY: gettext_lazy("支付宝退出后到账：余额、余额宝、花呗通常几分钟，银行卡另需 1–3 个工作日。"),
 }
@@ -82,7 +83,7 @@ BACK_TO: dict[Channel, object] = {
 # 退至余额: no channel, no bank, nothing to wait for. What stands here differs from the original route.
 TO_BALANCE_NEXT: dict[S, object] = {
     S.APPROVED: gettext_lazy("财务放款后，款项立即退至您的余额。"),
-    S.ARRIVED: gettext_lazy("款项已在您的余额中。余额支付与提现尚未开放，开放前余额为您保留。"),
+    S.ARRIVED: gettext_lazy("款项已在您的余额中，可以付款，也可以提现。"),
     S.RETURNED: gettext_lazy("财务正在核对；有结果会在本页更新并发站内通知，款项不会丢失。"),
 }
 TO_BALANCE_MONEY: dict[S, object] = {
@@ -176,6 +177,8 @@ def headline(refund: Refund) -> str:
         return _("客服正在向渠道核实这笔退款")
     if _goes_to_balance(refund) and refund.status in {S.ARRIVED, S.RETURNED}:
         return _("已退至余额") if refund.status == S.ARRIVED else _("退款异常：未能退至余额")
+    if _was_paid_from_balance(refund) and refund.status == S.ARRIVED:
+        return _("已退至余额")
     return {
         S.SUBMITTED: _("已收到申请，系统正在初审"),
         S.MERCHANT_REVIEW: _("商家正在处理"),
@@ -205,6 +208,9 @@ def next_step(refund: Refund) -> str:
         if refund.status == S.APPROVED and refund.lane != Lane.STANDARD:
             return _("系统将自动退至您的余额。")
         return str(TO_BALANCE_NEXT[S(refund.status)])
+    if _was_paid_from_balance(refund) and refund.status in {S.APPROVED, S.ARRIVED}:
+        by_people = refund.lane == Lane.STANDARD or refund.status == S.ARRIVED
+        return str(TO_BALANCE_NEXT[S(refund.status)]) if by_people else _("系统将自动退至您的余额。")
     return {
         S.SUBMITTED: _("初审通常几秒完成，之后自动退款或转人工审核。"),
         S.MERCHANT_REVIEW: _("商家同意即退款；有异议由平台审核；逾期不答复，视为商家责任。"),
@@ -221,7 +227,7 @@ def next_step(refund: Refund) -> str:
         S.APPROVED: _("财务放款后，款项原路退回您的支付账户。")
         if refund.lane == Lane.STANDARD
         else _("系统将自动放款。"),
-        S.PROCESSING: str(BACK_TO[_channel(refund)]),
+        S.PROCESSING: str(BACK_TO[refund.payment.account.channel]),
         S.PAID_OUT: _at_the_bank(refund),
         S.ARRIVED: _("已完成，无需操作。"),
         S.REJECTED: _("申诉期内可以申诉；也可以补充新的凭证后重新申请。")
@@ -234,7 +240,7 @@ def next_step(refund: Refund) -> str:
 
 def _at_the_bank(refund: Refund) -> str:
     """S2-24: told before it is late, with its reason."""
-    words = {"channel": _channel(refund).label}
+    words = {"channel": _channel(refund)}
     if refund.arrival_expected_until is None:
         return _("%(channel)s已退款成功，银行清算中；到账以银行入账为准。") % words
     words["day"] = date_format(refund.arrival_expected_until, _("n月j日"))
@@ -264,11 +270,13 @@ def where_the_money_is(refund: Refund) -> str:
     """钱款去向, at every moment. Names no account: shops read this too."""
     if _goes_to_balance(refund) and refund.status in TO_BALANCE_MONEY:
         return str(TO_BALANCE_MONEY[S(refund.status)])
+    if _was_paid_from_balance(refund) and refund.status in TO_BALANCE_MONEY:
+        return str(TO_BALANCE_MONEY[S(refund.status)])
     return {
         **dict.fromkeys(map(S, S.undecided()), _("在平台，未退出；通过后原路退回")),
         S.APPROVED: _("在平台，等待放款"),
-        S.PROCESSING: _("已从平台退出，%(channel)s处理中") % {"channel": _channel(refund).label},
-        S.PAID_OUT: _("%(channel)s已退出，收款账户入账中") % {"channel": _channel(refund).label},
+        S.PROCESSING: _("已从平台退出，%(channel)s处理中") % {"channel": _channel(refund)},
+        S.PAID_OUT: _("%(channel)s已退出，收款账户入账中") % {"channel": _channel(refund)},
         S.ARRIVED: _("已退回原支付账户"),
         S.REJECTED: _("未退款"),
         S.WITHDRAWN: _("未退款"),
@@ -305,7 +313,7 @@ def _who(refund: Refund, at: datetime) -> object:
     if _is_at_the_bank(refund):
         return _("发卡银行")
     if refund.status in {S.PROCESSING, S.PAID_OUT}:
-        return _channel(refund).label
+        return _channel(refund)
     if refund.status == S.REJECTED and refund.appeal_until and at < refund.appeal_until:
         return _("您：不同意可以申诉")
     if refund.queue == Queue.NOBODY:
@@ -318,8 +326,13 @@ def _is_at_the_bank(refund: Refund) -> bool:
     return refund.status == S.PAID_OUT and bool(re.search("银行|信用卡|储蓄卡|借记卡", refund.received_account))
 
 
-def _channel(refund: Refund) -> Channel:
-    return Channel(refund.payment.account.channel)
+def _channel(refund: Refund) -> str:
+    """What it was paid through; the balance is named like a channel."""
+    return str(refund.payment.account.get_channel_display())
+
+
+def _was_paid_from_balance(refund: Refund) -> bool:
+    return refund.payment.account.channel == BALANCE
 
 
 def _is_late(refund: Refund, at: datetime) -> bool:

@@ -29,11 +29,13 @@ from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRedirect
 
 import clock
+from accounts.proofs import proof_page, proved_by
 from accounts.visitors import SignedIn, address_of
+from ledger import balances
 from orders.models import Order, OrderStatus
-from payments import channels, charging
+from payments import channels, charging, spending
 from payments.gateways.base import GatewayError, GatewayMisconfigured, OutcomeUnknown, PayMethod
-from payments.models import Payment
+from payments.models import BALANCE, Payment
 from shops.models import Fulfilment
 from storefront import guests, reading, trust
 from storefront.tills import Place, Till, place_of, tills
@@ -61,6 +63,8 @@ def pay(request: SignedIn, order_no: str) -> HttpResponse:
     order = reading.order_of(request.user, order_no)
     at = clock.now()
     offered = _offered(request, order)
+    if request.method == "POST" and request.POST.get("way") == BALANCE:
+        return _pay_from_balance(request, order, at)
     if request.method == "POST":
         return _open(request, order, _chosen(request, order, offered), at)
     if not is_payable(order, at):
@@ -81,10 +85,38 @@ def pay(request: SignedIn, order_no: str) -> HttpResponse:
         "handing_over": _handing_over(order),
         "slip": guests.slip(request, order),
         "now": at,
+        "balance": _from_balance(request, order),
     }
     if payment and payment.till and not has_closed:
         facts |= {"payment": payment, "phone": _simulated_phone(payment)} | _what_the_till_needs(payment)
     return render(request, "storefront/pay.html", facts)
+
+
+def _from_balance(request: SignedIn, order: Order) -> dict[str, Any] | None:
+    """余额, where it pays for the whole order; ``proof_page`` where one proves first who one is."""
+    if not spending.suffices(order, request.user):
+        return None
+    asks_again = spending.needs_step_up(order) and not proved_by(request)
+    here = reverse("storefront:pay", args=[order.order_no])
+    return {
+        "held_fen": balances.of_buyer(request.user.pk),
+        "proof_page": proof_page(request, here) if asks_again else "",
+    }
+
+
+def _pay_from_balance(request: SignedIn, order: Order, at: datetime) -> HttpResponse:
+    try:
+        spending.pay(order, by=request.user, at=at, verified_by=proved_by(request))
+    except spending.CannotSpend as refusal:
+        messages.error(request, str(refusal))
+    except charging.OrderIsNotPayable:
+        messages.info(request, _("这张订单已不能付款，请看订单状态。"))
+    except charging.StillOpenElsewhere:
+        messages.warning(request, _("上一种付款方式还没有关闭，为免重复扣款，请稍候再换一种方式。"))
+    else:
+        messages.success(request, _("已用余额付清。"))
+        return redirect("storefront:order", order.order_no)
+    return redirect("storefront:pay", order.order_no)
 
 
 def _handing_over(order: Order) -> str:

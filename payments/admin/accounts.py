@@ -33,7 +33,7 @@ from accounts.desk import (
 from payments import channels, funds, outgoing, waiting
 from payments.admin.outgoing import said
 from payments.admin.pages import ChannelDesk, key, log, me
-from payments.models import ChannelAccount, OutgoingSwitch, RefundAttempt
+from payments.models import BALANCE, ChannelAccount, OutgoingSwitch, RefundAttempt
 from payments.waiting import Waiting
 
 MOST_DAYS, MOST_CALLS = 365, 150
@@ -109,7 +109,7 @@ class StopForm(AccountForm):
     def who_collects(self, account: ChannelAccount) -> str:
         if account.shop:
             return f"“{account.shop.name}”的新订单改由平台的{account.get_channel_display()}账户收款。"
-        others = ChannelAccount.objects.filter(shop=None, is_open=True).exclude(pk=account.pk)
+        others = ChannelAccount.objects.filter(shop=None, is_open=True).exclude(pk=account.pk).exclude(channel=BALANCE)
         rest = "、".join(others.values_list("name", flat=True))
         return f"新订单只能用{rest}支付。" if rest else "平台没有别的账户在收款：没有自带账户的店铺，买家将无法付款。"
 

@@ -17,7 +17,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, URLResolver, path
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 import clock
@@ -247,7 +247,7 @@ class TransferDesk(ActsDesk):
 
 def _lines(rows: Any) -> SafeString:
     said = [(f"{_local(at):%Y-%m-%d %H:%M}", words) for at, words in rows]
-    return format_html_join(format_html("<br>"), '<span class="desk-nowrap">{}</span> {}', said)
+    return format_html_join(mark_safe("<br>"), '<span class="desk-nowrap">{}</span> {}', said)
 
 
 def _local(at: datetime) -> datetime:

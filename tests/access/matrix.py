@@ -127,6 +127,11 @@ GET  storefront:receipt             @paid_out     login  200   404      404     
 GET  storefront:pack                              login  200   404      200      404   200      200    200     200
 GET  storefront:pack_file                         login  200   404      200      404   200      200    200     200
 GET  storefront:next_steps                        login  go    404      404      404   404      404    404     404
+GET  storefront:balance                           login  200   200      200      200   200      200    200     200
+GET  storefront:cash_out                          login  200   200      200      200   200      200    200     200
+POST storefront:cash_out                          login  200   200      200      200   200      200    200     200
+GET  storefront:payee                             login  go    go       go       go    go       go     go      go
+POST storefront:payee                             login  go    go       go       go    go       go     go      go
 GET  storefront:express                           login  200   200      200      200   200      200    200     200
 POST storefront:express                           login  go    go       go       go    go       go     go      go
 GET  storefront:real_name                         login  200   200      200      200   200      200    200     200
@@ -205,6 +210,10 @@ GET  portal:deposit                               login  403   403      200     
 GET  portal:money                                 login  403   403      200      200   403      403    403     403
 GET  portal:statement                             login  403   403      200      200   403      403    403     403
 GET  portal:statement_file                        login  403   403      200      200   403      403    403     403
+GET  portal:withdraw                              login  403   403      200      200   403      403    403     403
+POST portal:withdraw                              login  403   403      200      200   403      403    403     403
+GET  portal:payee                                 login  403   403      go       go    403      403    403     403
+POST portal:payee                                 login  403   403      go       go    403      403    403     403
 GET  portal:people                                login  403   403      200      200   403      403    403     403
 POST portal:people                                login  403   403      200      200   403      403    403     403
 GET  portal:set_role                              login  403   403      405      405   403      403    403     403
@@ -503,6 +512,23 @@ POST admin:shops_refundpolicy_discard             login  login login    login   
 GET  admin:refunds_policysimulation_progress      login  login login    login    login 200      200    200     200
 GET  admin:refunds_policysimulation_stop          login  login login    login    login 403      403    403     200
 POST admin:refunds_policysimulation_stop          login  login login    login    login 403      403    403     done
+GET  admin:reconciliation_statement_reconcile_day      login  login login    login    login 403      403    200     403
+POST admin:reconciliation_statement_reconcile_day      login  login login    login    login 403      403    done    403
+GET  admin:reconciliation_discrepancy_ask_again        login  login login    login    login 403      403    200     403
+POST admin:reconciliation_discrepancy_ask_again        login  login login    login    login 403      403    done    403
+GET  admin:reconciliation_discrepancy_download_again   login  login login    login    login 403      403    200     403
+POST admin:reconciliation_discrepancy_download_again   login  login login    login    login 403      403    done    403
+GET  admin:reconciliation_discrepancy_adopt            login  login login    login    login 403      403    200     403
+POST admin:reconciliation_discrepancy_adopt            login  login login    login    login 403      403    done    403
+GET  admin:reconciliation_discrepancy_propose_bearer   login  login login    login    login 403      403    200     403
+POST admin:reconciliation_discrepancy_propose_bearer   login  login login    login    login 403      403    done    403
+GET  admin:reconciliation_discrepancy_confirm_bearer   login  login login    login    login 403      403    200     403
+POST admin:reconciliation_discrepancy_confirm_bearer   login  login login    login    login 403      403    done    403
+GET  admin:reconciliation_discrepancy_explain          login  login login    login    login 403      403    200     403
+POST admin:reconciliation_discrepancy_explain          login  login login    login    login 403      403    done    403
+GET  admin:reconciliation_discrepancy_hand_over        login  login login    login    login 403      403    200     403
+POST admin:reconciliation_discrepancy_hand_over        login  login login    login    login 403      403    done    403
+GET  admin:reconciliation_statement_progress          login  login login    login    login 403      403    200     200
 GET  admin:orders_topup_ask_now                   login  login login    login    login 403      403    403     200
 POST admin:orders_topup_ask_now                   login  login login    login    login 403      403    403     done
 GET  admin:orders_topup_decide_arrived            login  login login    login    login 403      403    403     200
@@ -570,6 +596,8 @@ payments.refusednotification    -        -      see     see
 payments.channelaccount         -        -      see     see
 payments.outgoingswitch         see      see    see     see
 payments.transfer               -        -      see     see
+reconciliation.statement        -        -      see     see
+reconciliation.discrepancy      -        -      see     see
 orders.order                    see      see    see     see
 orders.topup                    see      see    see     see
 orders.cancellation             see      see    see     see

@@ -242,9 +242,10 @@ def world(
     _cancellations(operator, buy(stock=0))
     _a_draft_on_trial(operator, here.orders["paid"].policy)
     _a_payout(finance)
+    _a_transfer(finance, merchant, here.orders["paid"].shop)
     _a_topup(buyer, make_product, pay, supplier)
-    return here
     _a_late_bill()
+    return here
 
 
 def _picture() -> Any:
@@ -257,7 +258,6 @@ def _picture() -> Any:
     return images.repaint(picture.getvalue())
 
 
-def _a_topup(buyer: Any, make_product: Any, pay: Any, supplier: Any) -> None:
 def _a_transfer(finance: Any, owner: Any, shop: Any) -> None:
     """A withdrawal that waits, and the switch of outgoing money, as finance turned it."""
     from datetime import timedelta
@@ -296,6 +296,7 @@ def _a_late_bill() -> None:
     matching.is_late(Statement.objects.order_by("pk").first(), at=at)  # type: ignore[arg-type]
 
 
+def _a_topup(buyer: Any, make_product: Any, pay: Any, supplier: Any) -> None:
     """Paid, and not sent yet."""
     import clock
     from orders import placing

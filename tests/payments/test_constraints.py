@@ -10,15 +10,19 @@ from django.utils.timezone import timedelta
 import clock
 from accounts import realname
 from cardshop import invariants
-from ledger import balances
+from ledger import balances, posting
 from orders.placing import Wish
-from payments import charging, outgoing, webhooks
+from payments import charging, outgoing, payees, transfers, webhooks
 from payments.gateways.base import Notification, NotificationKind
 from payments.models import RefusedNotification
+from payments.transfer_models import PayeeKind
 from records import roots
 from records.models import PackDownload
 from refunds import disbursement, lanes, lifecycle, payouts
 from refunds.models import CannedReply, Lane
+from shops import money as shops_money
+from shops.models import ShopMember
+from shops.money import Move
 from tests import attacks
 from tests.accounts.id_numbers import id_number
 from tests.attacks import another, refusal
@@ -84,6 +88,8 @@ def books(approved, reviewed, senior, finance, operator, drain, house):
         "open_code": f"'{open_case.order.lines.get().delivery.code_id}'",
         "user": done.buyer_id,
         "finance": finance.pk,
+        "transfer": a_withdrawal(done, finance, house.merchant).pk,
+        "balance": f"'{posting.balance_account(credited.buyer_id)}'",
         "uuid": f"'{uuid.uuid4()}'",
         "product": line.product_id,
     }
@@ -93,6 +99,18 @@ def rows_of_the_lanes(buyer, operator):
     """Limits that were set, and a real name that was verified."""
     lanes.switch(Lane.EXPRESS, is_on=False, by=operator, at=clock.now(), reason="x")
     realname.verify(buyer, "王五", id_number(), at=clock.now())
+
+
+def a_withdrawal(case, finance, owner):
+    """A shop's, asked for; its payee was looked at once. The order's money was settled for it."""
+    settled = Move("settle:other", case.shop_id, 5000, posting.shop_account(case.shop_id))
+    posting.post(shops_money.pay_in([settled]), at=clock.now())
+    ShopMember.objects.filter(user=owner).update(role="owner")
+    card = payees.Account(PayeeKind.BANK, "李雷", "6222021234567890", "招商银行")
+    payees.lay_down(card, by=owner, at=clock.now() - timedelta(days=2), shop=case.shop)
+    asked = transfers.withdraw(case.shop, amount_fen=500, by=owner, at=clock.now(), verified_by="password")
+    transfers.look_at_payee(asked, by=finance, at=clock.now())
+    return asked
 
 
 def a_notification(attempt):
@@ -106,7 +124,15 @@ PAYMENT = "payments_payment"
 ATTEMPT = "payments_refundattempt"
 REFUND = "refunds_refund"
 CODE = "shops_cardcode"
+TRANSFER = "payments_transfer"
+PAYEE = "payments_payee"
 SWITCH = "INSERT INTO payments_outgoingswitch (is_stopped, by_id, reason, at) VALUES"
+
+
+def like_it(**changes):
+    """Another transfer, like the one that is there."""
+    return another("payments.Transfer", transfer_no="'TX'", request_key="gen_random_uuid()", **changes)
+
 
 # What is tried, and the name in the refusal.
 ATTACKS = {
@@ -258,6 +284,70 @@ ATTACKS = {
     "stop without a reason": (
         f"SET LOCAL session_replication_role = replica; {SWITCH} (false, {{finance}}, '', now())",
         "switch_says_why",
+    ),
+    # money that leaves by hand, and what a buyer has
+    "an account that is two people's": (another("payments.Payee", user_id="{user}"), "payee_is_a_shops_or_a_buyers"),
+    "an account of no kind": (another("payments.Payee", kind="'cash'"), "payee_kind_is_listed"),
+    "an account in clear": (another("payments.Payee", key_id="''"), "payee_is_sealed"),
+    "another account under a transfer": (f"UPDATE {PAYEE} SET last_four = '0000'", "Cannot update"),
+    "a transfer of nothing": (like_it(amount_fen="0"), "transfer_amount_is_positive"),
+    "a transfer of an invented status": (like_it(status="'gift'"), "transfer_status_is_listed"),
+    "a cash-out of a shop": (like_it(purpose="'cash_out'"), "transfer_purpose_says_whose"),
+    "a transfer that who asked approves": (
+        like_it(status="'approved'", approved_by_id="requested_by_id", approved_at="now()"),
+        "transfer_is_approved_by_another",
+    ),
+    "a transfer that who approved pays": (
+        like_it(
+            status="'paid'",
+            approved_by_id="{finance}",
+            approved_at="now()",
+            paid_by_id="{finance}",
+            paid_at="now()",
+            voucher="'V'",
+            due_at="NULL",
+        ),
+        "transfer_is_paid_by_another",
+    ),
+    "a transfer that nobody sees to": (f"UPDATE {TRANSFER} SET due_at = NULL", "waiting_transfer_is_due"),
+    "a transfer approved by nobody": (like_it(status="'approved'"), "approved_transfer_says_by_whom"),
+    "a transfer paid without a voucher": (
+        like_it(status="'paid'", approved_by_id="{finance}", approved_at="now()", due_at="NULL"),
+        "paid_transfer_has_its_voucher",
+    ),
+    "a transfer refused for no reason": (like_it(status="'refused'", due_at="NULL"), "ended_transfer_says_why"),
+    "a voucher for two transfers": (
+        another(
+            "payments.Transfer",
+            beside=", unnest(ARRAY['TA', 'TB']) AS n",
+            transfer_no="n",
+            request_key="gen_random_uuid()",
+            status="'paid'",
+            approved_by_id="{finance}",
+            approved_at="now()",
+            paid_by_id="{user}",
+            paid_at="now()",
+            voucher="'V'",
+            due_at="NULL",
+        ),
+        "voucher_serves_once",
+    ),
+    "a transfer to somebody else's account": (
+        like_it(purpose="'cash_out'", shop_id="NULL", user_id="{user}"),
+        "transfer_goes_to_its_owners_account",
+    ),
+    "a transfer paid before it was approved": (f"UPDATE {TRANSFER} SET status = 'paid'", "transfer_moves_by_the_table"),
+    "another amount of a transfer": (f"UPDATE {TRANSFER} SET amount_fen = 1", "Cannot update"),
+    "take more of a balance than there is": (
+        "INSERT INTO ledger_entry (posting_id, account_id, side, amount_fen) SELECT (SELECT max(id) FROM"
+        " ledger_posting), id, 'debit', 1000000 FROM ledger_account WHERE code = {balance}",
+        "balance_is_never_below_nothing",
+    ),
+    "a shop that holds buyers' balances": (
+        "INSERT INTO payments_channelaccount (code, channel, shop_id, name, merchant_id, credentials,"
+        " credentials_key_id, is_open, trouble) SELECT 'own', 'balance', id, 'x', '', '', 'k1', true, ''"
+        " FROM shops_shop LIMIT 1",
+        "balance_is_the_platforms",
     ),
     # parameters of an attempt
     "another amount under the same number": (

@@ -226,7 +226,7 @@ def test_no_word_of_banks_and_channels(language, reviewed, reviewer, finance, bu
         ("已退至余额", True) if language == "zh-hans" else ("On your balance", False)
     )
     assert log == words
-    assert ("尚未开放" in said) if language == "zh-hans" else ("not available yet" in said)
+    assert ("可以付款，也可以提现" in said) if language == "zh-hans" else ("pay with it, or cash it out" in said)
     assert [stage.code for stage in track.stages] == ["submitted", "pre_check", "review", "approved", "arrived"]
     assert {stage.state for stage in track.stages} == {"done"}
     assert (track.arrival_until, track.is_moving, track.tone) == (None, False, "good")

@@ -14,10 +14,10 @@ from django.core.management.base import BaseCommand, CommandError
 
 from integrations import letters
 from orders import recipients
-from payments import cards, channels
+from payments import cards, channels, payees
 from shops import rotation, vault
 
-COLUMNS = [*rotation.COLUMNS, recipients.SEALED, cards.SEALED, channels.SEALED, letters.SEALED]
+COLUMNS = [*rotation.COLUMNS, recipients.SEALED, cards.SEALED, payees.SEALED, channels.SEALED, letters.SEALED]
 
 
 class Command(BaseCommand):
