@@ -225,17 +225,6 @@ KINDS: dict[str, Kind] = {
     "checker_left": Kind(409, "复核人已离岗", "Whoever checked it may not pay any more: call it off, make another."),
     "nothing_to_retry": Kind(409, "没有可重试的", "No failed line's refund still waits to be paid outside a batch."),
     "reason_missing": Kind(400, "缺少原因", "Write why: colleagues read it.", field="reason"),
-    "needs_batch": Kind(
-        409, "须分批复核", "Too much for one person in one go: make a batch, and let a colleague check it."
-    ),
-    "payout_limits": Kind(400, "批次大小有误", "A batch has 1 to 2,000 lines and a sum above 0."),
-    "nothing_waits": Kind(
-        409, "没有可放的", "No refund waits that fits into this batch: all are in others, or larger."
-    ),
-    "not_the_maker": Kind(403, "不是制单人", "Only whoever made the batch proposes it."),
-    "checker_left": Kind(409, "复核人已离岗", "Whoever checked it may not pay any more: call it off, make another."),
-    "nothing_to_retry": Kind(409, "没有可重试的", "No failed line's refund still waits to be paid outside a batch."),
-    "reason_missing": Kind(400, "缺少原因", "Write why: colleagues read it.", field="reason"),
     "exceeds_payment": Kind(409, "超过可退金额", "More than what is left of the payment: nothing was posted."),
     "hint_is_no_ground": Kind(
         400, "缺少依据", "A risk signal alone is no ground for a refusal: write the facts and the rule.", field="note"
