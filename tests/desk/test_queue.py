@@ -140,6 +140,7 @@ def test_what_waits_is_counted_only_so_far(sits, operator, reviewed, monkeypatch
 
 
 def test_the_review_page_shows_claim_and_facts(sits, reviewer, buy, reveal, apply, stranger, client, tmp_path):
+    """S1-27: who looked at the code, when, from where and with what."""
     from PIL import Image
 
     import images

@@ -262,7 +262,8 @@ def test_g15_without_notifications_polling_finishes(channel, many_sent, simulato
 
 
 def test_g15_without_polling_notifications_finish(transactional_db, live_server, settings, channel, sent, simulator):
-    """Nothing falls due by itself: each letter makes its payment or refund due, over a real socket."""
+    """PM10: nothing falls due by itself: each letter makes its payment or refund due, by the request number that
+    it names, over a real socket."""
     settings.SITE_URL = live_server.url
     refund = sent(channel)
     if channel == "alipay":

@@ -47,6 +47,7 @@ def test_nobody_else_speaks(order, stranger):
 
 
 def test_what_was_said_stays(order, merchant):
+    """S4-7: who decides reads what the shop had promised."""
     talk.say(order, "今晚八点前一定到", by=merchant, at=clock.now())
     for change in (lambda: OrderMessage.objects.update(text="没说过"), lambda: OrderMessage.objects.all().delete()):
         with pytest.raises(DatabaseError), transaction.atomic():

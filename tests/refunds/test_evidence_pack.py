@@ -228,7 +228,7 @@ def test_its_ed25519_is_the_one_of_the_standard(key, message, signature):
 
 
 def test_the_ways_outside_are_named_once_it_has_ended_against_the_buyer(case, client, buyer, reviewed):
-    """S0-23."""
+    """S0-23, S3-15."""
     client.force_login(buyer)
     page = client.get(f"/refunds/{case.refund_no}/next-steps/").content.decode()
     assert [

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_a_reviewed_refund_arrives(buy, reveal, apply, reviewer, finance, drain, simulator):
+    """S0-3, S2-4, S2-9: looked at by the system, then by people; paid back by the channel that took the money."""
     order = buy(price_fen=8800)
     assert order.status == OrderStatus.DELIVERED
     reveal(order)

@@ -162,6 +162,7 @@ def test_an_unsigned_answer_says_nothing(body, issuer):
 
 @pytest.mark.django_db
 def test_a_kept_answer_proves_itself_and_a_changed_one_does_not(issuer, supplier):
+    """S3-17."""
     answer = issuer.look_up("CODE-EVIDENCE")
     row = registry.keep(supplier, answer, about="code:x", at=clock.now())
     assert registry.is_genuine(row)

@@ -200,6 +200,7 @@ def test_what_is_decided_waits_for_no_investigation(complain, house):
 
 
 def test_what_is_late_is_told_to_seniors_then_operators_again_and_again(buy, complain, senior, operator):
+    """S4-19."""
     complaint = complain(buy())
     for _ in range(3):
         assert complaints.sweep(at=complaint.next_due_at) == 1
