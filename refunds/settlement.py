@@ -12,7 +12,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import OperationalError, transaction
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 BATCH = 100
 LOOK_AGAIN_AFTER = timedelta(hours=1)  # at what a case, or whoever delivers, still holds up
 TRY_AGAIN_AFTER = timedelta(hours=6)  # what could not be settled, and should have been
+NEVER = datetime(2200, 1, 1, tzinfo=UTC)  # 自带商户号: what a shop's own account took, the shop has
 OVER = [OrderStatus.COMPLETED, OrderStatus.CANCELED]
 
 
@@ -132,6 +133,8 @@ def _standings(orders: Sequence[Order], at: datetime) -> dict[int, Standing]:
 
 
 def _standing(order: Order, facts: dict[str, Any], window_days: int, at: datetime) -> Standing:
+    if facts["is_the_shops"]:
+        return Standing(NEVER, False, 0)
     times = [facts["appeal_until"] or at]
     if handed_over := facts["handed_over_at"]:
         days = max(window_days, order.policy.complete_after_days if order.status not in OVER else 0)
@@ -160,6 +163,7 @@ def _annotated(rows: QuerySet[Order]) -> Any:
     handed_over = Delivery.objects.filter(line__order=OuterRef("pk")).order_by().values("line__order")
     return rows.annotate(
         has_case=Exists(cases.filter(held_fen__gt=0)),
+        is_the_shops=Exists(paid.filter(account__shop__isnull=False)),
         is_undelivered=Exists(undelivered),
         is_unheard=Exists(Cancellation.objects.filter(heard_at=None, **mine)),
         appeal_until=Subquery(appeals.values(last=Max("appeal_until"))),
@@ -170,5 +174,5 @@ def _annotated(rows: QuerySet[Order]) -> Any:
             0,
         ),
     ).values(
-        "pk", "has_case", "is_undelivered", "is_unheard", "appeal_until", "handed_over_at", "left_fen"
+        "pk", "is_the_shops", "has_case", "is_undelivered", "is_unheard", "appeal_until", "handed_over_at", "left_fen"
     )  # fmt: skip

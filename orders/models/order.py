@@ -31,7 +31,7 @@ class OrderStatus(models.TextChoices):
 TO_SETTLE = Q(settled_at__isnull=True, paid_at__isnull=False, status__in=["delivered", "completed", "canceled"])
 
 #: Once; after all is delivered or canceled; not while money may still be asked for, or is on its way, or an appeal is
-#: open; exactly what the buyer paid less what went back; and not without its posting.
+#: open; nothing that the shop has itself; exactly what the buyer paid less what went back; and not without its posting.
 SETTLES = """
 IF TG_OP = 'UPDATE' THEN
     IF (NEW.settled_at, NEW.settled_fen) IS NOT DISTINCT FROM (OLD.settled_at, OLD.settled_fen) THEN
@@ -54,6 +54,11 @@ IF EXISTS (SELECT FROM refunds_refund WHERE order_id = NEW.id AND held_fen > 0)
    OR EXISTS (SELECT FROM refunds_refund WHERE order_id = NEW.id AND status = 'rejected'
               AND appeal_until > NEW.settled_at) THEN
     RAISE EXCEPTION 'money of order % may still be asked for', NEW.order_no USING ERRCODE = 'check_violation';
+END IF;
+IF EXISTS (SELECT FROM payments_payment AS payment JOIN payments_channelaccount AS account ON account.id = account_id
+            WHERE payment.order_id = NEW.id AND payment.status = 'paid' AND NOT payment.is_surplus
+              AND account.shop_id IS NOT NULL) THEN
+    RAISE EXCEPTION 'order % was paid to the shop itself', NEW.order_no USING ERRCODE = 'check_violation';
 END IF;
 SELECT coalesce(sum(amount_fen - external_fen), 0) INTO owed_fen FROM payments_payment
  WHERE order_id = NEW.id AND status = 'paid' AND NOT is_surplus;

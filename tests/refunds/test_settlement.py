@@ -15,7 +15,8 @@ from ledger.posting import Transfer
 from notices.models import Notice
 from orders import cancellation
 from orders.models import Cause, Order, OrderStatus
-from refunds import penalties, settlement
+from payments import channels
+from refunds import penalties, settlement, shop_money
 from refunds.models import Status as S
 from shops import deposits, money
 from shops.money import Move, Purse
@@ -108,6 +109,22 @@ def test_what_went_back_or_was_canceled_is_nobodys_to_settle(house: House, drain
     settle(days=16)
     assert (settled_fen(order), settled_fen(off)) == (8000, 0)
     assert purse(order).available_fen == 8000
+    assert invariants.broken(house.simulator.ledger()) == []
+
+
+def test_what_the_shops_own_account_took_is_not_settled(house: House, shop, settings):
+    """自带商户号: the shop has it already; the platform would pay it out a second time."""
+    theirs = {name: value for name, value in settings.WECHAT.items() if name not in channels.OURS_TO_SAY}
+    own = channels.bring_own(shop, "wechat", theirs)
+    order = house.buy(price_fen=8800, channel=own.code)
+    house.reveal(order)
+    settle(days=400)
+    assert (settled_fen(order), purse(order).available_fen) == (None, 0)
+    assert "was paid to the shop itself" in refusal(
+        f"UPDATE orders_order SET settled_at = now(), settled_fen = 0 WHERE id = {order.pk}"
+    )
+    now = shop_money.now(shop)
+    assert (now.shop_fen, now.own_fen, now.next_order) == (8800, 8800, None)
     assert invariants.broken(house.simulator.ledger()) == []
 
 
