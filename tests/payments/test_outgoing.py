@@ -9,11 +9,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 import clock
+from ledger import balances
+from orders import cancellation
+from orders.models import Cause
 from payments import by_hand, outgoing, refunding
 from payments.models import AttemptStatus as A
 from payments.models import OutgoingSwitch, RefundAttempt
 from payments.refunding import Instruction
-from refunds import disbursement, sweeping
+from refunds import disbursement, penalties, sweeping
 from refunds.lifecycle import StepRefused
 from tests.cases import attempt_of, hint
 
@@ -107,6 +110,17 @@ def test_nothing_goes_to_a_balance_meanwhile(approved, buy, apply, finance, oper
     sweeping.sweep(at=by_itself.next_due_at)
     by_itself.refresh_from_db()
     assert by_itself.status == "arrived"
+
+
+def test_a_shops_penalty_waits_too(buy, merchant, finance, operator):
+    order = buy(stock=0)
+    cancellation.cancel(order, cause=Cause.OUT_OF_STOCK, by=merchant, at=clock.now())
+    stop(finance)
+    assert penalties.sweep(at=clock.now()) == 0
+    assert balances.of_buyer(order.buyer_id) == 0
+    resume(operator)
+    assert penalties.sweep(at=clock.now()) == 1
+    assert balances.of_buyer(order.buyer_id) == 150
 
 
 def test_one_account_alone_can_be_stopped(released, simulator, finance, operator):

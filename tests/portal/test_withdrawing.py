@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def owner(client, shop, merchant):
     ShopMember.objects.filter(shop=shop, user=merchant).update(role=ShopRole.OWNER)
-    settled = money.Move("settle:a", shop.pk, 10_000, posting.shop_account(shop.pk))
+    settled = money.Move("settle:AAAAAAAA", shop.pk, 10_000, posting.shop_account(shop.pk))
     posting.post(money.pay_in([settled]), at=clock.now())
     client.force_login(merchant, backend="django.contrib.auth.backends.ModelBackend")
     return client
