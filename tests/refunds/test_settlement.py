@@ -13,7 +13,7 @@ from ledger import balances, posting
 from ledger.models import Posting
 from ledger.posting import Transfer
 from notices.models import Notice
-from orders import cancellation
+from orders import cancellation, watch
 from orders.models import Cause, Order, OrderStatus
 from payments import channels
 from refunds import penalties, settlement, shop_money
@@ -30,6 +30,8 @@ def settle(*, days: float = 0) -> None:
     """The machine looks, now and once so many days are over."""
     for wait in (0, days):
         clock.advance(timedelta(days=wait))
+        while watch.sweep(at=clock.now()):
+            pass
         while settlement.sweep(at=clock.now()):
             pass
 
