@@ -275,6 +275,10 @@ REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"}}
 
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", str(BASE_DIR / ".local" / "media")))  # private: served by authorized views only
+# What was sent and how far the database had come, in files outside it (payments/sent.py, cardshop/watching.py): keep
+# them when a database is restored.
+SENT_DIR = Path(env.str("SENT_DIR", str(MEDIA_ROOT.parent / "sent")))
+WATCH_DATABASE = env.bool("WATCH_DATABASE", True)
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -6,13 +6,16 @@ from celery import shared_task
 from celery.signals import before_task_publish
 from django.db import close_old_connections
 
+import clock
+from cardshop import watching
 from cardshop.models import Heartbeat
 
 
 @shared_task(name="cardshop.heartbeat")
 def heartbeat() -> None:
-    """A worker takes tasks and reaches the database."""
+    """A worker takes tasks and reaches the database; and it is still the same one."""
     Heartbeat.record("worker")
+    watching.look(at=clock.now())
 
 
 @before_task_publish.connect(sender="cardshop.heartbeat")

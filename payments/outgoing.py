@@ -23,6 +23,8 @@ from payments.models import ChannelAccount, OutgoingSwitch, RefundAttempt
 from payments.pacing import NotSentYet
 
 LONGEST_REASON = 200
+MACHINE = "(system)"  # no visitor can have such a name
+RECOVERY_FIRST = "recovery_comes_first"  # the trigger of cardshop's RecoveryRun
 MODEL = "payments.outgoingswitch"
 NOT_YET_SENT = Q(first_sent_at=None) | Q(status=A.WAITING_FUNDS)  # to send it is to spend
 
@@ -86,6 +88,20 @@ def resume(*, by: User, reason: str, at: datetime, account: ChannelAccount | Non
     return row
 
 
+def stop_by_itself(*, reason: str, at: datetime) -> OutgoingSwitch | None:
+    """停止全部出款 by the machine, in an account of its own that nobody can enter; None if it was stopped already."""
+    machine, _ = User.objects.get_or_create(
+        username=MACHINE, defaults={"first_name": "系统", "is_active": False, "password": "!"}
+    )
+    try:
+        with transaction.atomic():
+            return OutgoingSwitch.objects.create(is_stopped=True, by=machine, reason=reason[:LONGEST_REASON], at=at)
+    except DatabaseError as error:
+        if OutgoingSwitch.TURNED not in str(error):
+            raise
+        return None
+
+
 def may_be_sent(attempts: QuerySet[RefundAttempt], found: Stopped) -> QuerySet[RefundAttempt]:
     """Leave out what would be sent, and may not: it stays due, and the first sweep after that takes it."""
     if found.everything:
@@ -119,6 +135,10 @@ def _turn(
                 is_stopped=is_stopped, account=account, by=by, reason=reason.strip(), at=at
             )
     except DatabaseError as error:
+        if RECOVERY_FIRST in str(error):
+            raise CannotTurn(
+                "数据库恢复过，须先运行恢复核对（manage.py recover）且没有未决项，才能恢复出款。"
+            ) from None
         if OutgoingSwitch.TURNED not in str(error):
             raise
         raise CannotTurn("同事刚刚改动过，请刷新后再看。") from None
@@ -126,5 +146,5 @@ def _turn(
 
 __all__ = [
     "CannotTurn", "IsStopped", "NotWhileStopped", "Stopped", "demand_open", "may_be_sent", "now", "resume",
-    "stop", "stopped", "waiting_count",
+    "stop", "stop_by_itself", "stopped", "waiting_count",
 ]  # fmt: skip

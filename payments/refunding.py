@@ -19,7 +19,7 @@ import workqueue
 from clock import scaled
 from ledger import posting
 from ledger.posting import Transfer
-from payments import cards, channels, funds, hearing, outgoing, pacing
+from payments import cards, channels, found, funds, hearing, outgoing, pacing, sent
 from payments.asking import BATCH, SWEEP
 from payments.gateways.base import (
     Gateway,
@@ -32,6 +32,7 @@ from payments.gateways.base import (
 )
 from payments.models import AttemptEvent, ChannelAccount, Payment, PaymentStatus, RefundAttempt
 from payments.models import AttemptStatus as A
+from writing import write
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ def why_not(payment: Payment, amount_fen: int, *, at: datetime) -> str:
     """Why the channel would refuse this refund, known without calling; empty if it would not."""
     if payment.status != PaymentStatus.PAID or payment.paid_at is None:
         return "该笔收款尚未成功，不能原路退回"
+    if found.fits(payment, amount_fen):
+        return ""  # the channel has done it, under a number that was forgotten
     limits = channels.limits(payment.account)
     if at - payment.paid_at >= timedelta(days=limits.refundable_days):
         return f"支付已超过 {limits.refundable_days} 天，渠道不再支持原路退回"
@@ -66,12 +69,13 @@ def open_attempts(instructions: Sequence[Instruction], *, at: datetime) -> list[
     """Commit number, parameters and reserve of each refund, in the caller's transaction; the sweeper sends them.
 
     The database refuses more than was paid (I1). Numbers are the payment's own plus a running index, so that after a
-    lost commit they can be found again by counting up (F6).
+    lost commit they can be found again by counting up (F6). What was found so is taken over: no second number.
     """
     payments = {row.pk: row for row in locked_payments([each.payment.pk for each in instructions])}
-    attempts = [_open(payments[each.payment.pk], each, at) for each in instructions]
-    Payment.objects.bulk_update(payments.values(), ["reserved_fen", "last_attempt_index", "next_refund_from"])
-    RefundAttempt.objects.bulk_create(attempts)
+    attempts = [_found_or_open(payments[each.payment.pk], each, at) for each in instructions]
+    written = ["reserved_fen", "external_fen", "last_attempt_index", "next_refund_from"]
+    write(payments.values(), written)
+    RefundAttempt.objects.bulk_create([attempt for attempt in attempts if attempt.pk is None])
     workqueue.ring(SWEEP)
     return attempts
 
@@ -112,6 +116,11 @@ def acknowledge(attempts: Sequence[RefundAttempt]) -> None:
     RefundAttempt.objects.filter(pk__in=workqueue.pks(attempts)).update(news_at=None)
 
 
+def _found_or_open(payment: Payment, instruction: Instruction, at: datetime) -> RefundAttempt:
+    forgotten = found.fits(payment, instruction.amount_fen)
+    return found.take_over(payment, forgotten, at=at) if forgotten else _open(payment, instruction, at)
+
+
 def _open(payment: Payment, instruction: Instruction, at: datetime) -> RefundAttempt:
     payment.last_attempt_index += 1
     payment.reserved_fen += instruction.amount_fen
@@ -133,10 +142,13 @@ def _open(payment: Payment, instruction: Instruction, at: datetime) -> RefundAtt
 
 def sweep(*, at: datetime) -> int:
     """Send or ask about a batch of due attempts; returns how many were dealt with, those that wait for money too."""
+    sent.check(at)
     stopped = outgoing.now()
     due, short = _claim(at, stopped)
     began = monotonic()
-    answers = pacing.ask_in_turn(due, lambda attempt: attempt.payment.account, _asker(stopped), about="refunds")
+    answers = _not_written_down(due, at) or pacing.ask_in_turn(
+        due, lambda attempt: attempt.payment.account, _asker(stopped), about="refunds"
+    )
     at += timedelta(seconds=monotonic() - began)  # a pause counts from the answer, which a channel may take long for
     try:
         record(answers, at=at)
@@ -163,6 +175,18 @@ def _claim(at: datetime, stopped: outgoing.Stopped) -> tuple[list[RefundAttempt]
         resting = [row for row in due if row.status in {A.PREPARED, A.WAITING_FUNDS, A.HELD}]
         RefundAttempt.objects.filter(pk__in=workqueue.pks(resting)).update(status=A.UNKNOWN)
     return due, short
+
+
+def _not_written_down(
+    due: Sequence[RefundAttempt], at: datetime
+) -> list[tuple[RefundAttempt, RefundOutcome | GatewayError]]:
+    """Write down outside the database what leaves us for the first time (F6). Where that fails, nothing is sent."""
+    try:
+        sent.write([row for row in due if row.first_sent_at is None], at=at)
+    except OSError as error:
+        log.error("nothing is sent: the record of what was sent cannot be written: %s", error)
+        return [(row, pacing.NotSentYet("no_sent_record", str(error))) for row in due]
+    return []
 
 
 def _admit(leased: Sequence[RefundAttempt], at: datetime) -> tuple[list[RefundAttempt], list[RefundAttempt]]:
@@ -264,8 +288,8 @@ def record(answers: Sequence[tuple[RefundAttempt, RefundOutcome | GatewayError]]
             attempt.next_due_at = at if hinted else attempt.next_due_at
             events += _event(attempt, A(asked.status), answer, at)
         posting.post(transfers, at=at)
-        Payment.objects.bulk_update(payments.values(), ["reserved_fen", "refunded_fen", "external_fen"])
-        RefundAttempt.objects.bulk_update(attempts.values(), _WRITTEN)
+        write(payments.values(), ["reserved_fen", "refunded_fen", "external_fen"])
+        write(attempts.values(), _WRITTEN)
         AttemptEvent.objects.bulk_create(events)
         _tell_accounts(answers, at)
     if any(attempt.news_at for attempt in attempts.values()):

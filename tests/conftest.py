@@ -62,6 +62,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Workers take whole files in this order: one that takes minutes, begun last, leaves the other core idle."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.path.name not in LONG_FILES)
+        for item in items:  # one worker starts the demo, and keeps it; elsewhere a file's fixtures stay together
+            is_stack = item.get_closest_marker("stack") is not None
+            item.add_marker(pytest.mark.xdist_group("stack" if is_stack else item.path.name))
 
 
 LONG_FILES = {
@@ -122,6 +125,7 @@ class Parts:
             "SITE_URL": somewhere_to_notify(),
             "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
             "MEDIA_ROOT": str(self.folder / "media"),
+            "WATCH_DATABASE": "0",  # a test that is rolled back is a database that forgets
             "STATIC_MANIFEST": "0",
             "STATIC_ROOT": str(static),
             "EMAIL_URL": "memorymail://",
