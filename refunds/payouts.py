@@ -44,6 +44,7 @@ from refunds.models import (
     RefundEvent,
     Status,
 )
+from writing import write
 
 log = logging.getLogger(__name__)
 
@@ -261,7 +262,7 @@ def _write(
         is_sent = line.refund_id in paid_by
         line.status, reason = (LineStatus.SENT, "") if is_sent else why.get(line.refund_id, (LineStatus.FAILED, BROKEN))
         line.reason, line.handled_at = reason[:LONGEST_REASON], at
-    PayoutLine.objects.bulk_update(lines, ["status", "reason", "disbursement", "credit", "handled_at"])
+    write(lines, ["status", "reason", "disbursement", "credit", "handled_at"])
 
 
 def _what_paid(sent: Sequence[Refund]) -> dict[int, tuple[int | None, int | None]]:

@@ -20,6 +20,7 @@ HOUSE = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {path.stem f
         ("paging", set()),
         ("private_pictures", set()),
         ("wire", set()),
+        ("writing", set()),
         ("workqueue", {"clock", "identifiers"}),
     ],
 )

@@ -20,6 +20,7 @@ from refunds.models import Lane, Queue, Refund, RefundEvent
 from refunds.models import Status as S
 from shops import rights
 from shops.models import ShopMember
+from writing import write
 
 SWEEP = "refunds.sweep"
 
@@ -77,7 +78,7 @@ def take(
             _move(refund, step, taken, queue)
         numbers = {key: history[-1].sequence + 1 for key, history in taken.events.items()}
         holding.follow(taken.refunds, where_from=taken.where_from, sequences=numbers, at=at)
-        Refund.objects.bulk_update(taken.refunds, _WRITTEN)
+        write(taken.refunds, _WRITTEN)
         _record(taken, name, taken.where_from, note)
 
 
