@@ -107,7 +107,7 @@ class EligibilityQuery(Strict):
     line_ids = serializers.ListField(
         child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), required=False, min_length=1, max_length=50
     )
-    destination = serializers.ChoiceField(Destination.choices, required=False)
+    destination = serializers.ChoiceField(Destination.to_ask_for(), required=False)
 
 
 class Rule(serializers.Serializer):

@@ -56,7 +56,7 @@ class NewRefund(Strict):
     line_ids = serializers.ListField(
         child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), min_length=1, max_length=50, required=False
     )
-    destination = serializers.ChoiceField(Destination.choices, required=False)
+    destination = serializers.ChoiceField(Destination.to_ask_for(), required=False)
 
 
 class NewEvidence(Strict):

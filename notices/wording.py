@@ -72,10 +72,12 @@ WORDING = {
     "refund_withdraw": _("退款 %(refund_no)s 已撤销。"),
     "refund_halt": _("退款 %(refund_no)s 正在复核，暂缓放款。"),
     "refund_disburse": _("退款 %(refund_no)s 已放款 %(amount)s，等待支付渠道处理。"),
-    "refund_cannot_send": _("退款 %(refund_no)s 无法原路退回：%(note)s。客服会联系您。"),
+    "refund_cannot_send": _("退款 %(refund_no)s 无法原路退回：%(note)s。请在退款单中选择退至余额或您本人的账户。"),
     "refund_mark_paid_out": _("退款 %(refund_no)s 渠道已退款 %(amount)s，请留意到账。"),
     "refund_confirm_arrival": _("退款 %(refund_no)s 已到账 %(amount)s。"),
-    "refund_mark_returned": _("退款 %(refund_no)s 被收款账户退回，财务正在处理。"),
+    "refund_mark_returned": _(
+        "退款 %(refund_no)s（%(amount)s）没能退到您的收款账户，款项不会丢失。请在退款单中选择退至余额或您本人的账户。"
+    ),
     "refund_resume": _("退款 %(refund_no)s 已恢复处理。"),
     "refund_reissue": _("退款 %(refund_no)s 将重新原路退回。"),
     "refund_credit_balance": _("退款 %(refund_no)s 已退至余额 %(amount)s。"),
@@ -117,7 +119,13 @@ WORDING = {
     "refund_report_missing": _("已收到：退款 %(refund_no)s 尚未到账。客服正在向渠道核实。"),
     "refund_explain_missing": _("退款 %(refund_no)s 未到账的答复：%(note)s"),
     "refund_reissue_above_limit": _("退款 %(refund_no)s 将重新原路退回，正在复核。"),
-    "refund_sign_redirect": _("您已同意将退款 %(refund_no)s 改退至余额，等待平台确认。"),
+    "refund_sign_redirect": _(
+        "您已签署退款 %(refund_no)s 的退款方式变更协议，等待平台确认。不是您本人操作的，请立即在退款单中撤回并修改密码。"
+    ),
+    "refund_revoke_redirect": _("您已撤回退款 %(refund_no)s 的变更协议，可以重新选择退款去向。"),
+    "refund_send_to_card": _("退款 %(refund_no)s（%(amount)s）正由支付渠道退至您签署的银行卡。"),
+    "refund_request_transfer": _("退款 %(refund_no)s 已放款 %(amount)s，平台将转账至您签署的账户，最迟 2 天内转出。"),
+    "refund_mark_transferred": _("退款 %(refund_no)s 已转账 %(amount)s 至您签署的账户，通常 2 个工作日内到账。"),
     "refund_lapse_redirect": _("退款 %(refund_no)s 的变更协议已失效，财务正在处理。"),
     "refund_confirm_redirect": _("退款 %(refund_no)s 的新去向已确认，等待放款 %(amount)s。"),
     "refund_remind_buyer": _("退款 %(refund_no)s 在等您答复，请在 %(by)s 前处理。"),

@@ -109,7 +109,8 @@ class Payment(WorkItem):
     """一次收款 under its own number. An order may have several; the old one is closed before the next opens.
 
     ``reserved_fen`` is promised to attempts under way, ``refunded_fen`` has gone back, ``balance_fen`` was given to the
-    buyer's balance instead. I1 is the check below: at every commit the three together never exceed what was paid.
+    buyer's balance instead, ``transferred_fen`` is promised to or went by transfers to another account of the buyer's.
+    I1 is the check below: at every commit the four together never exceed what was paid.
     """
 
     payment_no = models.CharField(_("收款单号"), max_length=26, unique=True, default=new_payment_no, editable=False)
@@ -133,6 +134,7 @@ class Payment(WorkItem):
     reserved_fen = models.PositiveIntegerField(_("退款占用（分）"), default=0)
     refunded_fen = models.PositiveIntegerField(_("已退（分）"), default=0)
     balance_fen = models.PositiveIntegerField(_("已退至余额（分）"), default=0)  # crediting.py; only ever grows
+    transferred_fen = models.PositiveIntegerField(_("转账改付（分）"), default=0, db_default=0)  # transfers.redirect
     external_fen = models.PositiveIntegerField(_("渠道侧已退（分）"), default=0)  # refunded outside us (G21)
     last_attempt_index = models.PositiveSmallIntegerField(_("退款序号"), default=0)
     next_refund_from = models.DateTimeField(_("下次可退时间"), null=True, blank=True)  # WeChat: 1 min between refunds
@@ -146,7 +148,9 @@ class Payment(WorkItem):
             models.CheckConstraint(name="payment_amount_is_positive", condition=Q(amount_fen__gt=0)),
             models.CheckConstraint(  # I1
                 name="refunds_never_exceed_payment",
-                condition=Q(amount_fen__gte=F("reserved_fen") + F("refunded_fen") + F("balance_fen")),
+                condition=Q(
+                    amount_fen__gte=F("reserved_fen") + F("refunded_fen") + F("balance_fen") + F("transferred_fen")
+                ),
             ),
             models.CheckConstraint(
                 name="external_refunds_never_exceed_payment", condition=Q(amount_fen__gte=F("external_fen"))
@@ -156,10 +160,12 @@ class Payment(WorkItem):
             ),
             models.CheckConstraint(
                 name="only_paid_money_is_refunded",
-                condition=Q(status=PaymentStatus.PAID) | Q(reserved_fen=0, refunded_fen=0, balance_fen=0),
+                condition=Q(status=PaymentStatus.PAID)
+                | Q(reserved_fen=0, refunded_fen=0, balance_fen=0, transferred_fen=0),
             ),
             models.CheckConstraint(  # I13: nobody has asked for it otherwise
-                name="surplus_goes_back_by_its_channel", condition=Q(is_surplus=False) | Q(balance_fen=0)
+                name="surplus_goes_back_by_its_channel",
+                condition=Q(is_surplus=False) | Q(balance_fen=0, transferred_fen=0),
             ),
             models.CheckConstraint(
                 name="paid_payment_has_its_proof",
@@ -227,7 +233,8 @@ class Payment(WorkItem):
     @property
     def refundable_fen(self) -> int:
         """What may still be promised back. Less than nothing is nothing: somebody refunded outside us."""
-        gone_fen = self.reserved_fen + self.refunded_fen + self.balance_fen + self.external_fen
+        ours_fen = self.reserved_fen + self.refunded_fen + self.balance_fen + self.transferred_fen
+        gone_fen = ours_fen + self.external_fen
         return max(0, self.amount_fen - gone_fen)
 
 

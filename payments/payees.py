@@ -77,6 +77,11 @@ def usable_from(payee: Payee) -> datetime:
 def look(payee: Payee, *, by: User, at: datetime) -> Account:
     """查看收款账户 in clear; recorded first. Whoever may, the caller has asked."""
     PayeeLook.objects.create(payee=payee, by=by, at=at)
+    return opened(payee)
+
+
+def opened(payee: Payee) -> Account:
+    """In clear, for a channel that is told where to pay: no person reads it."""
     sealed = vault.Sealed(bytes(payee.sealed), payee.key_id)
     kind, name, number, bank = json.loads(
         vault.keyring(settings.CARD_KEYS_FILE).open(sealed, bound_to=_place(payee.pk))

@@ -124,6 +124,13 @@ class Transfer(models.Model):
         verbose_name=_("买家"),
     )  # fmt: skip
     payee = models.ForeignKey(Payee, models.PROTECT, related_name="transfers", verbose_name=_("收款账户"))
+    payment = models.ForeignKey(
+        "payments.Payment", models.PROTECT, null=True, blank=True, related_name="transfers", verbose_name=_("收款")
+    )  # of a redirect: what it gives back of; its money is held until it is paid
+    instead_of = models.ForeignKey(
+        "payments.RefundAttempt", models.PROTECT, null=True, blank=True, related_name="transfers",
+        verbose_name=_("代替的渠道退款"),
+    )  # fmt: skip  # empty: none was ever sent
     amount_fen = models.PositiveBigIntegerField(_("金额（分）"))
     status = models.CharField(
         _("状态"), max_length=16, choices=TransferStatus.choices, default=TransferStatus.REQUESTED
@@ -144,6 +151,7 @@ class Transfer(models.Model):
                                  verbose_name=_("退回登记人"))  # fmt: skip
     ended_at = models.DateTimeField(_("退回时间"), null=True, blank=True)
     reason = models.CharField(_("原因"), max_length=200, blank=True)  # refused or failed
+    news_at = models.DateTimeField(_("有新结果"), null=True, blank=True)  # of a redirect: cleared by the app above
 
     class Meta:
         verbose_name = _("转账")
@@ -155,6 +163,11 @@ class Transfer(models.Model):
                 name="transfer_purpose_says_whose",
                 condition=Q(purpose="shop_withdrawal", shop__isnull=False, user__isnull=True)
                 | Q(purpose__in=["cash_out", "redirect"], shop__isnull=True, user__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="only_a_redirect_is_of_a_payment",
+                condition=Q(purpose="redirect", payment__isnull=False)
+                | ~Q(purpose="redirect") & Q(payment__isnull=True, instead_of__isnull=True, news_at__isnull=True),
             ),
             models.CheckConstraint(  # four eyes
                 name="transfer_is_approved_by_another",
@@ -195,6 +208,7 @@ class Transfer(models.Model):
             models.Index(name="transfer_due", fields=["due_at", "id"], condition=Q(due_at__isnull=False)),
             models.Index(name="transfer_of_shop", fields=["shop", "-id"], condition=Q(shop__isnull=False)),
             models.Index(name="transfer_of_user", fields=["user", "-id"], condition=Q(user__isnull=False)),
+            models.Index(name="transfer_news", fields=["news_at", "id"], condition=Q(news_at__isnull=False)),
         ]
         triggers = [
             pgtrigger.Protect(name="transfer_is_never_deleted", operation=pgtrigger.Delete),
@@ -202,8 +216,8 @@ class Transfer(models.Model):
                 name="transfer_keeps_what_was_asked",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.AnyChange(
-                    "transfer_no", "purpose", "shop", "user", "payee", "amount_fen", "request_key", "requested_by",
-                    "requested_at",
+                    "transfer_no", "purpose", "shop", "user", "payee", "payment", "instead_of", "amount_fen",
+                    "request_key", "requested_by", "requested_at",
                 ),
             ),
             pgtrigger.Trigger(
@@ -215,6 +229,23 @@ class Transfer(models.Model):
                                AND shop_id IS NOT DISTINCT FROM NEW.shop_id
                                AND user_id IS NOT DISTINCT FROM NEW.user_id) THEN
                     RAISE EXCEPTION 'transfer_goes_to_its_owners_account: the payee is another''s'
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
+            ),
+            pgtrigger.Trigger(  # I13: beside a refund that its channel may still pay, the buyer could be paid twice
+                name="redirect_waits_for_the_old_refund",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("status"),
+                condition=pgtrigger.Condition(
+                    "NEW.instead_of_id IS NOT NULL AND NEW.status IN ('requested', 'approved', 'paid')"
+                ),
+                func="""
+                IF NOT EXISTS (SELECT FROM payments_refundattempt
+                               WHERE id = NEW.instead_of_id AND payment_id = NEW.payment_id
+                               AND status IN ('closed', 'back_with_merchant')) THEN
+                    RAISE EXCEPTION 'redirect_waits_for_the_old_refund: its channel has not closed it'
                         USING ERRCODE = 'check_violation';
                 END IF;
                 RETURN NEW;

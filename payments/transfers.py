@@ -2,12 +2,14 @@
 
 Who asks, who approves and who pays are three people (constraints). The money is taken from the shop or the buyer as it
 is asked for, and lies on ``transfer:platform`` until it is paid; what is refused, or given back by the bank, goes back
-by reversal. The only writer of transfers. docs/decisions/0024-transfers-and-balance.md.
+by reversal. A redirected refund's money stays held of its shop's until it is paid. The only writer of transfers.
+docs/decisions/0024-transfers-and-balance.md, 0027-money-that-comes-back.md.
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -15,11 +17,13 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+import workqueue
 from accounts import rights as staff_rights
 from accounts.models import User
 from ledger import posting
 from money import yuan
-from payments import balance, outgoing, payees
+from payments import balance, hearing, outgoing, payees, refunding
+from payments.models import Payment, PaymentStatus, RefundAttempt
 from payments.transfer_models import Payee, Purpose, Transfer, TransferEvent
 from payments.transfer_models import TransferStatus as S
 from shops import money
@@ -95,6 +99,38 @@ def cash_out(
         return _request(asked, posting.balance_account(user.pk), by=user, at=at, request_key=request_key)
 
 
+def redirect(
+    payment: Payment, *, payee: Payee, amount_fen: int, instead_of: RefundAttempt | None, at: datetime
+) -> Transfer:
+    """退款改付 (I13): what the original route could not give back goes to the account that the buyer signed for.
+
+    From here on it is promised of its payment (I1); posted as it is paid. The buyer has asked for it, by signature.
+    In the caller's transaction. Raises CannotTransfer.
+    """
+    (owed,) = refunding.locked_payments([payment.pk])
+    if obstacle := why_not_redirect(owed, amount_fen):
+        raise CannotTransfer("exceeds_payment", obstacle)
+    asked = Transfer(purpose=Purpose.REDIRECT, user=payee.user, payee=payee, payment=owed, amount_fen=amount_fen)
+    asked.instead_of = RefundAttempt.objects.get(pk=instead_of.pk) if instead_of else None
+    _demand_closed(asked)
+    owed.transferred_fen += amount_fen
+    owed.save(update_fields=["transferred_fen"])
+    assert payee.user  # noqa: S101 - for the type checker: a redirect is a buyer's, says the database
+    return _keep(asked, by=payee.user, at=at)
+
+
+def why_not_redirect(payment: Payment, amount_fen: int) -> str:
+    """Why so much of this payment cannot be transferred; empty if it can. However old it is: no channel is asked."""
+    if payment.status != PaymentStatus.PAID or payment.is_surplus:
+        return "这笔收款不是订单的有效收款，不能转账改付"
+    return "退款金额超过该笔支付的剩余可退金额" if amount_fen > payment.refundable_fen else ""
+
+
+def acknowledge(rows: Sequence[Transfer]) -> None:
+    """The app above has acted on this news; it holds the rows locked, so that none is newer."""
+    Transfer.objects.filter(pk__in=workqueue.pks(rows)).update(news_at=None)
+
+
 # --- deciding ---------------------------------------------------------------------------------------------------------
 
 
@@ -103,6 +139,7 @@ def approve(transfer: Transfer, *, by: User, at: datetime) -> Transfer:
     with transaction.atomic():
         row = _locked(transfer, "approve", by, {S.REQUESTED})
         _demand_open(at)
+        _demand_closed(row)
         if row.requested_by_id == by.pk:
             raise CannotTransfer("own", "申请人不能审批自己的转账。")
         row.approved_by, row.approved_at = by, at
@@ -114,7 +151,7 @@ def refuse(transfer: Transfer, *, by: User, at: datetime, reason: str) -> Transf
     with transaction.atomic():
         row = _locked(transfer, "refuse", by, {S.REQUESTED, S.APPROVED})
         _end(row, by, at, reason)
-        posting.reverse({_taken(row): f"transfer_back:{row.transfer_no}"}, at=at)
+        _give_back(row, at)
         return _move(row, S.REFUSED, by, at, note=row.reason)
 
 
@@ -131,8 +168,9 @@ def mark_paid(transfer: Transfer, *, by: User, at: datetime, paid_at: datetime, 
         if row.approved_at is None or not row.approved_at - timedelta(minutes=1) <= paid_at <= at:
             raise CannotTransfer("paid_at", "付款时间须在审批之后、现在之前。")
         _demand_open(paid_at)
+        _demand_closed(row)
         row.paid_by, row.paid_at, row.voucher = by, paid_at, voucher
-        _post(f"transfer_paid:{row.transfer_no}", posting.TRANSFERS, posting.BANK, row, at)
+        _post(f"transfer_paid:{row.transfer_no}", _lies_on(row), posting.BANK, row, at)
         try:
             with transaction.atomic():
                 return _move(row, S.PAID, by, at, note=voucher)
@@ -147,8 +185,8 @@ def mark_failed(transfer: Transfer, *, by: User, at: datetime, reason: str) -> T
     with transaction.atomic():
         row = _locked(transfer, "mark_failed", by, {S.PAID})
         _end(row, by, at, reason)
-        no = row.transfer_no
-        posting.reverse({f"transfer_paid:{no}": f"transfer_failed:{no}", _taken(row): f"transfer_back:{no}"}, at=at)
+        posting.reverse({f"transfer_paid:{row.transfer_no}": f"transfer_failed:{row.transfer_no}"}, at=at)
+        _give_back(row, at)
         return _move(row, S.FAILED, by, at, note=row.reason)
 
 
@@ -190,19 +228,48 @@ def _demand_enough(amount_fen: int, available_fen: int) -> None:
 
 
 def _request(asked: Transfer, source: str, *, by: User, at: datetime, request_key: uuid.UUID | None) -> Transfer:
-    asked.requested_by, asked.requested_at, asked.due_at = by, at, at + APPROVE_WITHIN
     asked.request_key = request_key or asked.request_key
-    asked.save(force_insert=True)
+    _keep(asked, by=by, at=at)
     _post(_taken(asked), source, posting.TRANSFERS, asked, at)
+    return asked
+
+
+def _keep(asked: Transfer, *, by: User, at: datetime) -> Transfer:
+    asked.requested_by, asked.requested_at, asked.due_at = by, at, at + APPROVE_WITHIN
+    asked.save(force_insert=True)
     TransferEvent.objects.create(transfer=asked, to_status=S.REQUESTED, by=by, at=at)
     return asked
+
+
+def _demand_closed(row: Transfer) -> None:
+    """The refund that this stands for came alive after all: one of the two pays, and it is not this one (G7). Its
+    payment is locked, so that nothing is heard of it meanwhile."""
+    if row.instead_of and row.instead_of.status not in hearing.FINAL:
+        raise CannotTransfer("old_alive", "上一笔渠道退款又有了结果，再转账可能重复退款。请按“不通过”结束这笔转账。")
+
+
+def _lies_on(row: Transfer) -> str:
+    """Where its money waits."""
+    return posting.held_account(row.payment.order.shop_id) if row.payment else posting.TRANSFERS
+
+
+def _give_back(row: Transfer, at: datetime) -> None:
+    """What was taken goes back where it came from; of a redirect nothing was taken, and it is not promised any more."""
+    if row.payment is None:
+        posting.reverse({_taken(row): f"transfer_back:{row.transfer_no}"}, at=at)
+        return
+    row.payment.transferred_fen -= row.amount_fen
+    row.payment.save(update_fields=["transferred_fen"])
 
 
 def _locked(transfer: Transfer, act: str, by: User, sources: set[S]) -> Transfer:
     """The row as it is now, for somebody who may do this to it. Not members of the shop that gets the money (I10)."""
     if not staff_rights.may(by, act, MODEL):
         raise CannotTransfer("no_right", "您的岗位不能办理转账。")
-    row = Transfer.objects.select_for_update(no_key=True, of=("self",)).select_related("payee").get(pk=transfer.pk)
+    if transfer.payment_id:
+        refunding.locked_payments([transfer.payment_id])  # before the row, as whoever opens one does
+    rows = Transfer.objects.select_for_update(no_key=True, of=("self",))
+    row = rows.select_related("payee", "payment__order", "instead_of").get(pk=transfer.pk)
     if row.user_id == by.pk or (row.shop and row.shop.memberships.filter(user=by).exists()):
         raise CannotTransfer("own", "不能办理自己或自己店铺的转账。")
     if row.status not in sources:
@@ -224,6 +291,9 @@ def _end(row: Transfer, by: User, at: datetime, reason: str) -> None:
 
 def _move(row: Transfer, to: S, by: User, at: datetime, *, due_at: datetime | None = None, note: str = "") -> Transfer:
     before, row.status, row.due_at = row.status, to, due_at
+    if row.payment_id and to != S.APPROVED:
+        row.news_at = at
+        workqueue.ring("refunds.sweep")
     row.save(update_fields=_WRITTEN)
     TransferEvent.objects.create(transfer=row, from_status=before, to_status=to, by=by, at=at, note=note)
     return row
@@ -231,6 +301,7 @@ def _move(row: Transfer, to: S, by: User, at: datetime, *, due_at: datetime | No
 
 _WRITTEN = [
     "status", "due_at", "approved_by", "approved_at", "paid_by", "paid_at", "voucher", "ended_by", "ended_at", "reason",
+    "news_at",
 ]  # fmt: skip
 
 

@@ -305,7 +305,7 @@ def check_reason(terms: RefundPolicy, code: str, chosen: Sequence[Refundable]) -
 def check_destination(order: Order, application: Application) -> None:
     """余额 is an account's: a guest has none (I13: by the buyer's own choice, and to nobody else's). Raises
     StepRefused."""
-    if application.destination not in Destination.values:
+    if application.destination not in dict(Destination.to_ask_for()):
         raise StepRefused("unknown_destination", _("请选择原路退回或退至余额。"))
     if application.destination == Destination.BALANCE and was_paid_from_balance(order):
         raise StepRefused("paid_from_balance", _("这张订单是用余额付的，请选择原路退回：就是退回余额。"))

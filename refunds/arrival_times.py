@@ -43,6 +43,18 @@ def expect(refunds: Sequence[Refund], attempts: Sequence[RefundAttempt], *, at: 
         refund.arrival_is_estimate = not window.official
 
 
+TRANSFER_WORKDAYS = 2  # after the day on which the bank was told
+
+
+def expect_transfers(refunds: Sequence[Refund], *, at: datetime) -> None:
+    """Write on each case when a transfer should be there that a person has made at the bank."""
+    for refund in refunds:
+        paid_on = (refund.paid_out_at or at).astimezone(SHANGHAI).date()
+        last = workdays.add_workdays(paid_on, TRANSFER_WORKDAYS)
+        refund.arrival_expected_from, refund.arrival_expected_until = paid_on, last.day
+        refund.arrival_is_estimate = not last.official
+
+
 def window_of(attempt: RefundAttempt, measured: ArrivalFigures | None, *, at: datetime) -> ArrivalWindow:
     """预计到账 of one attempt that its channel calls a success."""
     paid_out_at = attempt.finished_at or at

@@ -50,6 +50,7 @@ STEP_WORDS = {
     "extend": "因投诉调查延长审核",
     "cannot_send": "无法原路退回",
     "mark_paid_out": "渠道退款成功",
+    "mark_transferred": "已转账",
     "mark_returned": "渠道退回",
     "resume": "恢复处理",
 }

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from payments import payees
 from refunds import clocks, followups
-from refunds.models import Lane, Queue, Refund
+from refunds.models import Destination, Lane, Queue, RedirectAgreement, Refund
 from refunds.models import Status as S
 from refunds.workdays import SHANGHAI
 from shops.models import RefundPolicy
@@ -20,6 +21,7 @@ LEAST_AFTER_A_WAIT = 8  # hours that a review has left at least, once another si
 PRE_CHECK_HOURS = 2  # S3-10
 AUTOMATIC_HOURS = 2  # S2-11
 CHANNEL_HOURS = 24
+TRANSFER_HOURS = 48  # a person approves it, another one pays it
 LOOK_AGAIN = timedelta(days=1)
 HAIR = timedelta(milliseconds=1)  # marks are whole microseconds: what is reached by rounding is reached
 ESCALATED_HOURS = 24
@@ -139,10 +141,18 @@ def hours_of(refund: Refund, status: S) -> float | None:
         S.SECOND_REVIEW: terms.second_review_hours,
         S.APPEAL_REVIEW: terms.appeal_review_hours,
         S.APPROVED: terms.release_hours if refund.lane == Lane.STANDARD else AUTOMATIC_HOURS,
-        S.PROCESSING: CHANNEL_HOURS,
+        S.PROCESSING: TRANSFER_HOURS if refund.destination == Destination.OTHER_ACCOUNT else CHANNEL_HOURS,
         S.RETURNED: terms.release_hours,
-        S.REDIRECT_SIGNED: terms.release_hours,
+        S.REDIRECT_SIGNED: terms.release_hours + _cooling_hours(refund, status),
     }.get(status)
+
+
+def _cooling_hours(refund: Refund, status: S) -> int:
+    """An account that was signed for is confirmed a day after it was laid down, at the soonest."""
+    if status != S.REDIRECT_SIGNED or refund.pk is None:
+        return 0
+    signed = RedirectAgreement.objects.filter(refund=refund, confirmed_at=None, lapsed_at=None)
+    return payees.COOLING_HOURS if signed.filter(payee__isnull=False).exists() else 0
 
 
 # --- the review's clock -----------------------------------------------------------------------------------------------

@@ -17,12 +17,13 @@ from django.db.models import Max
 import workqueue
 from accounts.models import User
 from clock import scaled
-from payments import crediting, hearing, outgoing, refunding
+from payments import crediting, hearing, outgoing, refunding, transfers
 from payments.models import AttemptStatus as A
-from payments.models import RefundAttempt
+from payments.models import RefundAttempt, Transfer
+from payments.transfer_models import TransferStatus as T
 from refunds import arrival_times, followups, goods, lifecycle
-from refunds.lifecycle import StepRefused, guards
-from refunds.models import Destination, Disbursement, Queue, Refund
+from refunds.lifecycle import StepRefused, guards, redirect
+from refunds.models import Destination, Disbursement, Queue, RedirectTransfer, Refund
 from refunds.models import Status as S
 
 log = logging.getLogger(__name__)
@@ -53,12 +54,16 @@ def release(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Rele
         reasons = {refund.pk: ALIVE if refund.pk in alive else why_not(refund, at=at) for refund in locked}
         sent = [refund for refund in locked if not reasons[refund.pk]]
         set_aside = [(refund, reasons[refund.pk]) for refund in locked if reasons[refund.pk]]
-        if to_balance := [refund for refund in sent if refund.destination == Destination.BALANCE]:
-            # Both steps lock payments before orders: all of them now, in one order.
+        ways = {way: [refund for refund in sent if refund.destination == way] for way in Destination}
+        if ways[Destination.BALANCE] or ways[Destination.OTHER_ACCOUNT]:
+            # All steps lock payments before orders: all of them now, in one order.
             refunding.locked_payments([refund.payment_id for refund in sent])
             goods.hold_orders(sent)
-            lifecycle.credit_balance(to_balance, by=by, at=at)
-        lifecycle.disburse([refund for refund in sent if refund.destination == Destination.ORIGINAL], by=by, at=at)
+        if ways[Destination.BALANCE]:
+            lifecycle.credit_balance(ways[Destination.BALANCE], by=by, at=at)
+        if ways[Destination.OTHER_ACCOUNT] and by is not None:  # no lane of rules leads there
+            lifecycle.request_transfer(ways[Destination.OTHER_ACCOUNT], by=by, at=at)
+        lifecycle.disburse(ways[Destination.ORIGINAL], by=by, at=at)
         for reason in sorted({reason for _, reason in set_aside}):
             lifecycle.cannot_send([refund for refund, why in set_aside if why == reason], at=at, note=reason)
         refunding.hear_again(alive.values(), at=at)  # what was said of it while the case was elsewhere
@@ -76,9 +81,9 @@ def _without_stopped(refunds: list[Refund], at: datetime) -> list[Refund]:
 
 
 def lapse_revived(signed: Sequence[Refund], *, at: datetime) -> list[Refund]:
-    """变更协议失效 where the old attempt is not closed any more, though nothing is heard of it yet. Returns which."""
+    """变更协议失效 where the old attempt may pay after all, though nothing is heard of it yet. Returns which."""
     alive = _alive(signed) if signed else {}
-    found = [refund for refund in signed if refund.pk in alive]
+    found = [refund for refund in signed if refund.pk in alive and redirect.came_alive(alive[refund.pk])]
     if found:
         lifecycle.lapse_redirect(found, at=at)
     return found
@@ -92,6 +97,8 @@ def _alive(refunds: Sequence[Refund]) -> dict[int, RefundAttempt]:
 
 def why_not(refund: Refund, *, at: datetime) -> str:
     """Why this case's money cannot go where it should, known before anything is done; empty if it can."""
+    if refund.destination == Destination.OTHER_ACCOUNT:
+        return transfers.why_not_redirect(refund.payment, refund.amount_fen)
     if refund.destination == Destination.BALANCE:
         return crediting.why_not(refund.payment, refund.amount_fen)
     return refunding.why_not(refund.payment, refund.amount_fen, at=at)
@@ -113,9 +120,12 @@ def release_each(refunds: Sequence[Refund], *, by: User, at: datetime) -> Releas
 
 
 def hear(*, at: datetime) -> int:
-    """Act on a batch of news from the channels; returns how many attempts it was about."""
+    """Act on a batch of news from the channels and of transfers; returns how many attempts and transfers they were
+    about."""
     waiting = Disbursement.objects.filter(attempt__news_at__isnull=False).order_by("attempt__news_at", "pk")
     refund_ids = list(waiting.values_list("refund_id", flat=True)[:BATCH])
+    redirected = RedirectTransfer.objects.filter(transfer__news_at__isnull=False).order_by("transfer__news_at", "pk")
+    refund_ids += redirected.values_list("refund_id", flat=True)[:BATCH]
     try:
         return _hear(refund_ids, at)
     except OperationalError:
@@ -127,10 +137,13 @@ def hear(*, at: datetime) -> int:
 
 def _hear(refund_ids: Sequence[int], at: datetime) -> int:
     with transaction.atomic():
-        attempts = _news(refund_ids)
+        cases = _locked(refund_ids)
+        attempts, transferred = _news(cases), _transfer_news(cases)
         _move_cases(attempts, at)
         refunding.acknowledge(attempts)
-    return len(attempts)
+        _move_redirected(transferred, at)
+        transfers.acknowledge([row.transfer for row in transferred])
+    return len(attempts) + len(transferred)
 
 
 def _hear_alone(refund_id: int, at: datetime) -> int:
@@ -145,18 +158,46 @@ def _hear_alone(refund_id: int, at: datetime) -> int:
         return 0
 
 
-def _news(refund_ids: Sequence[int]) -> list[RefundAttempt]:
-    """Attempts with news, their cases locked first (lock order: refund before payment); those held by others wait."""
-    mine = (
-        Refund.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
-        .filter(pk__in=refund_ids)
-        .order_by("pk")
-    )
+def _locked(refund_ids: Sequence[int]) -> list[Refund]:
+    """Cases with news, locked before anything else (lock order: refund before payment); those held by others wait."""
+    rows = Refund.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
+    return list(rows.filter(pk__in=refund_ids).order_by("pk"))
+
+
+def _news(cases: Sequence[Refund]) -> list[RefundAttempt]:
     attempts = RefundAttempt.objects.select_for_update(no_key=True, of=("self",)).select_related(
         "disbursement__refund__order"
     )
-    rows = attempts.filter(disbursement__refund__in=list(mine), news_at__isnull=False).order_by("pk")
+    rows = attempts.filter(disbursement__refund__in=cases, news_at__isnull=False).order_by("pk")
     return [*rows, *_surplus_news()]
+
+
+def _transfer_news(cases: Sequence[Refund]) -> list[RedirectTransfer]:
+    """Transfers with news, locked so that none is newer."""
+    rows = Transfer.objects.select_for_update(no_key=True).filter(redirect__refund__in=cases, news_at__isnull=False)
+    locked = {row.pk: row for row in rows.order_by("pk")}
+    found = list(RedirectTransfer.objects.filter(transfer__in=locked).select_related("refund__order").order_by("pk"))
+    for row in found:
+        row.transfer = locked[row.transfer_id]
+    return found
+
+
+def _move_redirected(rows: Sequence[RedirectTransfer], at: datetime) -> None:
+    """改付: paid, or come to nothing: then the buyer is asked again, and the old attempt is heard once more."""
+    latest = dict(
+        RedirectTransfer.objects.filter(refund__in=[row.refund_id for row in rows])
+        .order_by()
+        .values_list("refund")
+        .annotate(Max("pk"))
+    )
+    mine = [row for row in rows if latest[row.refund_id] == row.pk]
+    paid = [row.refund for row in mine if row.transfer.status == T.PAID and row.refund.status == S.PROCESSING]
+    back = [row for row in mine if row.transfer.status in {T.REFUSED, T.FAILED} and row.refund.status in GONE]
+    if paid:
+        lifecycle.mark_transferred(paid, at=at)
+    for row in back:
+        lifecycle.mark_returned([row.refund], at=at, note=f"转账没有成功：{row.transfer.reason}")
+    refunding.hear_again(_alive([row.refund for row in back]).values(), at=at)
 
 
 def _surplus_news() -> list[RefundAttempt]:
@@ -172,7 +213,7 @@ def _move_cases(attempts: Sequence[RefundAttempt], at: datetime) -> None:
     for attempt in attempts:
         disbursement = getattr(attempt, "disbursement", None)
         if disbursement is not None and latest[disbursement.refund_id] == disbursement.pk:
-            for step in _steps_for(A(attempt.status), S(disbursement.refund.status), attempt):
+            for step in _steps_of(attempt, disbursement.refund):
                 todo[step].append(disbursement.refund)
     Refund.objects.filter(pk__in=workqueue.pks(todo["held"])).update(queue=Queue.FINANCE)  # no machine goes on (I4)
     if todo["lapse_redirect"]:
@@ -213,6 +254,22 @@ def _latest(attempts: Sequence[RefundAttempt]) -> dict[int, int]:
 ALIVE_AGAIN = {S.REDIRECT_SIGNED: "lapse_redirect", S.APPROVED: "cannot_send"}
 
 
+#: Where money is on its way, or gone.
+GONE = {S.PROCESSING, S.PAID_OUT, S.ARRIVED}
+
+
+def _steps_of(attempt: RefundAttempt, refund: Refund) -> list[str]:
+    """Of a case that a transfer pays, the old attempt moves nothing: it is told of, and a person ends the transfer."""
+    status = S(refund.status)
+    if refund.destination == Destination.OTHER_ACCOUNT and status in GONE:
+        if attempt.status not in hearing.FINAL:
+            log.error("refund %s is paid by a transfer, and its attempt is %s", refund.refund_no, attempt.status)
+        return []
+    if status == S.REDIRECT_SIGNED and not redirect.came_alive(attempt):
+        return []
+    return _steps_for(A(attempt.status), status, attempt)
+
+
 def _steps_for(attempt_status: A, status: S, attempt: RefundAttempt) -> list[str]:
     """News that the case has heard already leads to no step; neither does what a person should see to (HELD, or too
     slow), but a person owns the case then."""
@@ -228,6 +285,6 @@ def _steps_for(attempt_status: A, status: S, attempt: RefundAttempt) -> list[str
         return ["confirm_arrival"]
     if status == S.PAID_OUT and attempt_status == A.SUCCEEDED:
         return ["expect"]
-    if attempt_status in {A.RETURNED, *hearing.FINAL} and status in {S.PROCESSING, S.PAID_OUT, S.ARRIVED}:
+    if attempt_status in {A.RETURNED, *hearing.FINAL} and status in GONE:
         return ["mark_returned"]
     return []

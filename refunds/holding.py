@@ -1,8 +1,8 @@
 """冻结货款: while a case is open, what it asks for is held of its shop's money; its end frees or takes it.
 
 ``Refund.held_fen`` says what is held; the database demands that it is all of the case wherever money may still leave
-for it, and nothing elsewhere. What the channel, or the balance, has given back the payments app takes from what is
-held, as it posts it; the fee (手续费) is a posting of its own.
+for it, and nothing elsewhere. What the channel, the balance, or a transfer has given back the payments app takes
+from what is held, as it posts it; the fee (手续费) is a posting of its own.
 """
 
 from __future__ import annotations

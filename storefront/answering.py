@@ -22,7 +22,7 @@ from form_fields import PicturesField
 from refunds import lifecycle
 from refunds.evidence import TooManyImages
 from refunds.lifecycle import StepRefused
-from refunds.lifecycle.arrival import redirect_terms
+from refunds.lifecycle.redirect import redirect_terms
 from refunds.models import Ground, Offer, Refund
 from storefront import reading
 

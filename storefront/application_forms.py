@@ -111,7 +111,7 @@ class MoneyForm(_Step):
 
     amount = YuanField(label=_("退款金额（元）"), required=False)
     destination = forms.ChoiceField(
-        label=_("退款方式"), widget=forms.RadioSelect, choices=Destination.choices, required=False
+        label=_("退款方式"), widget=forms.RadioSelect, choices=Destination.to_ask_for(), required=False
     )
     contact = forms.CharField(
         label=_("联系方式（选填）"),

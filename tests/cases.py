@@ -132,7 +132,7 @@ def everything() -> dict[str, list[tuple]]:
     from ledger.models import Entry
     from notices.models import Notice
     from orders.models import Order
-    from payments.models import Payment, RefundAttempt
+    from payments.models import Payment, RefundAttempt, Transfer
     from refunds.models import (
         Appeal,
         BalanceCredit,
@@ -142,6 +142,7 @@ def everything() -> dict[str, list[tuple]]:
         Offer,
         PreCheck,
         RedirectAgreement,
+        RedirectTransfer,
         Refund,
         RefundEvent,
         RefundLine,
@@ -149,7 +150,7 @@ def everything() -> dict[str, list[tuple]]:
     from shops.models import CardCode, CodeEvent
 
     models = [Refund, RefundEvent, RefundLine, Evidence, PreCheck, Disbursement, BalanceCredit, RefundAttempt, Payment,
-              Offer, Appeal, Consultation, RedirectAgreement, Order, CardCode, CodeEvent, Entry, Notice]  # fmt: skip
+              Offer, Appeal, Consultation, RedirectAgreement, RedirectTransfer, Transfer, Order, CardCode, CodeEvent, Entry, Notice]  # fmt: skip
     return {model.__name__: sorted(model.objects.values_list(), key=repr) for model in models}
 
 
@@ -166,7 +167,7 @@ def scripted_channel(credentials: Any, settings: Any) -> Iterator[None]:
 # --- steps, and every situation that they are tried in ---------------------------------------------------------------
 
 # What a step says where it has to say something, whatever the step: by the names of its parameters.
-WORDS: dict[str, Any] = {"note": "按记录处理", "ground": "overlooked", "hours": 24}
+WORDS: dict[str, Any] = {"note": "按记录处理", "ground": "overlooked", "hours": 24, "verified_by": "password"}
 
 
 def take(step: str, refund: Any, by: Any, **words: Any) -> None:
@@ -348,6 +349,62 @@ def _returned(house: House, how: str) -> Any:
     return house.ends_as(house.sent(house.case("reviewer approve")), how)
 
 
+def own_card(buyer: Any, *, hours_ago: float = 25, bank: str = "招商银行", kind: str = "bank") -> Any:
+    """An account in the buyer's verified real name, laid down so long ago."""
+    import clock
+    from accounts import realname
+    from payments import payees
+    from payments.transfer_models import PayeeKind
+    from tests.accounts.id_numbers import id_number
+
+    if buyer.verified_at is None:
+        realname.verify(buyer, "李雷", id_number(), at=clock.now())
+        buyer.refresh_from_db()
+    account = payees.Account(PayeeKind(kind), "李雷", "6214830100001234", bank)
+    return payees.lay_down(account, by=buyer, user=buyer, at=clock.now() - timedelta(hours=hours_ago))
+
+
+def signed_for_account(house: House, refund: Any, **account: Any) -> Any:
+    """Its buyer has signed for an account of his own."""
+    return house.on(refund, "buyer sign_redirect", payee=own_card(house.buyer, **account))
+
+
+def _to_account(house: House) -> Any:
+    return house.on(signed_for_account(house, _returned(house, "CLOSED")), "finance confirm_redirect")
+
+
+def transfer_asked(house: House) -> Any:
+    """Confirmed, and released by another: the transfer waits for its approval."""
+    import clock
+    from refunds import disbursement
+
+    refund = _to_account(house)
+    disbursement.release([refund], by=house.cashier, at=clock.now())
+    refund.refresh_from_db()
+    return refund
+
+
+def transferred(house: House) -> Any:
+    """The bank has paid it, and the case has heard."""
+    import clock
+    from payments import transfers
+    from refunds import disbursement
+
+    refund = transfer_asked(house)
+    row = transfer_of(refund)
+    transfers.approve(row, by=house.finance, at=clock.now())
+    at = clock.now()
+    transfers.mark_paid(row, by=house.cashier, at=at, paid_at=at, voucher=f"V{row.pk}")
+    disbursement.hear(at=at)
+    refund.refresh_from_db()
+    return refund
+
+
+def transfer_of(refund: Any) -> Any:
+    """The latest transfer of a case, as it is now."""
+    return refund.redirect_transfers.latest("pk").transfer
+
+
 # Every status (the words before the comma), each lived through; some in several ways.
 SITUATIONS: dict[str, Callable[[House], Any]] = {
     "submitted": lambda house: house.ask(house.buy(), precheck=False),
@@ -417,6 +474,16 @@ SITUATIONS: dict[str, Callable[[House], Any]] = {
     "returned, closed": lambda house: _returned(house, "CLOSED"),
     "returned, sent by the machine above the limit": _sent_by_machine_and_closed,
     "redirect_signed": lambda house: house.on(_returned(house, "CLOSED"), "buyer sign_redirect"),
+    "redirect_signed, for an account": lambda house: signed_for_account(house, _returned(house, "CLOSED")),
+    "redirect_signed, for an account of today": lambda house: signed_for_account(
+        house, _returned(house, "CLOSED"), hours_ago=1
+    ),
+    "redirect_signed, for a card that the channel pays": lambda house: signed_for_account(
+        house, _returned(house, "ABNORMAL")
+    ),
+    "approved, to an account": _to_account,
+    "processing, to an account": transfer_asked,
+    "paid_out, to an account": transferred,
 }
 
 

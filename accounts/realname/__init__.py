@@ -21,7 +21,9 @@ from accounts.models import RealNameCheck, User
 from accounts.realname import id_number
 from accounts.realname.base import Outcome, Provider, ProviderDown
 
-__all__ = ["MOST_ACCOUNTS", "CannotVerify", "Outcome", "Provider", "ProviderDown", "is_offered", "key_of", "verify"]
+__all__ = ["MOST_ACCOUNTS", "CannotVerify", "Outcome", "Provider", "ProviderDown", "is_holder", "is_offered", "key_of",
+    "passed", "verify",
+]  # fmt: skip
 
 MOST_ACCOUNTS = 3  # that one ID number verifies; also in the database's own rule
 MOST_TRIES, TRIES_WITHIN = 5, timedelta(hours=24)  # of one account
@@ -58,6 +60,28 @@ def verify(user: User, name: str, number: str, *, at: datetime) -> RealNameCheck
     if check.outcome == RealNameCheck.Outcome.PASSED:
         return check
     raise CannotVerify(check.outcome, _words(check))
+
+
+def passed(user: User) -> RealNameCheck | None:
+    """The check by which this account has a real name; None: it has none."""
+    rows = RealNameCheck.objects.filter(user=user, outcome=RealNameCheck.Outcome.PASSED)
+    return rows.order_by("-pk").first() if user.verified_at else None
+
+
+@sensitive_variables("name", "number")
+def is_holder(user: User, name: str, number: str) -> bool:
+    """本人账户: whether ``name`` is the real name of this account. We keep no name, so its ID number is asked for once
+    more: it must be the one that was verified, and the provider says whose it is. Raises CannotVerify."""
+    check = passed(user)
+    if check is None:
+        raise CannotVerify("no_real_name", _("请先完成实名认证，收款账户须是您本人的。"))
+    number = id_number.normalized(number)
+    if not id_number.is_valid(number) or bytes(check.id_key) != key_of(number):
+        return False
+    try:
+        return _provider(settings.REALNAME_PROVIDER).verify(name.strip(), number).is_passed
+    except ProviderDown:
+        raise CannotVerify("down", _("实名认证服务暂时没有回应，请稍后再试。")) from None
 
 
 def key_of(number: str) -> bytes:

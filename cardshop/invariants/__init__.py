@@ -13,6 +13,7 @@ from typing import Any
 from cardshop.invariants.balances import (
     credits_are_posted,
     credits_fit_payments,
+    only_a_signature_leads_to_another_account,
     only_the_buyers_choice_leads_to_the_balance,
 )
 from cardshop.invariants.books import check_against_books
@@ -86,7 +87,7 @@ INVARIANTS: dict[str, tuple[Check, ...]] = {
         penalties_are_posted_once,
         compensation_is_posted_once,
     ),
-    "I13": (only_the_buyers_choice_leads_to_the_balance,),
+    "I13": (only_the_buyers_choice_leads_to_the_balance, only_a_signature_leads_to_another_account),
 }
 
 

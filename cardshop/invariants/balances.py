@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from django.db.models import CharField, Exists, F, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Cast, Coalesce, Concat
@@ -10,7 +11,16 @@ from django.db.models.functions import Cast, Coalesce, Concat
 from ledger.balances import OWED
 from ledger.models import AccountKind, Entry, Side
 from payments.models import AttemptStatus, Payment
-from refunds.models import BalanceCredit, Destination, Disbursement, RedirectAgreement, Refund, Status
+from payments.payees import COOLING_HOURS
+from refunds.models import (
+    BalanceCredit,
+    Destination,
+    Disbursement,
+    RedirectAgreement,
+    RedirectTransfer,
+    Refund,
+    Status,
+)
 
 Broken = list[str]
 
@@ -72,6 +82,34 @@ def only_the_buyers_choice_leads_to_the_balance() -> Broken:
         *(f"{refund}: goes to the balance, yet was sent to a channel" for refund in both),
         *(f"{refund}: {refund.status}, but nothing was credited" for refund in without),
     ]
+
+
+def only_a_signature_leads_to_another_account() -> Broken:
+    """I13: signed by its buyer who had proved who he is, confirmed by somebody else a day after the account was laid
+    down, released by a third, and nothing of the channel's can pay it as well."""
+    to_account = Refund.objects.filter(destination=Destination.OTHER_ACCOUNT)
+    sound = RedirectAgreement.objects.filter(
+        refund=OuterRef("pk"),
+        signed_by=OuterRef("buyer"),
+        payee__user=OuterRef("buyer"),
+        real_name__user=OuterRef("buyer"),
+        confirmed_at__gte=F("payee__set_at") + timedelta(hours=COOLING_HOURS),
+    ).exclude(Q(confirmed_by=F("signed_by")) | Q(verified_by=""))
+    moved = RedirectTransfer.objects.exclude(transfer__status__in=["refused", "failed"])
+    odd = moved.exclude(
+        ~Q(released_by=F("agreement__confirmed_by")),
+        transfer__payee=F("agreement__payee"),
+        transfer__amount_fen=F("refund__amount_fen"),
+    )
+    closed = [AttemptStatus.CLOSED, AttemptStatus.BACK_WITH_MERCHANT]
+    alive = moved.exclude(transfer__instead_of=None).exclude(transfer__instead_of__status__in=closed)
+    return [
+        *(f"{refund}: goes to another account, which nobody has signed so"
+          for refund in to_account.exclude(Exists(sound))),
+        *(f"{row.refund}: transferred against what was signed" for row in odd.select_related("refund")),
+        *(f"{row.refund}: transferred, and its channel may pay it as well"
+          for row in alive.filter(transfer__status="paid").select_related("refund")),
+    ]  # fmt: skip
 
 
 def _given(prefix: str) -> Iterable[tuple[str, int]]:

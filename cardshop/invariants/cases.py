@@ -11,7 +11,17 @@ from accounts.roles import Role
 from payments.models import AttemptStatus, RefundAttempt
 from refunds.lifecycle import AT_REST, BACK, SAME, STEPS
 from refunds.lifecycle.guards import FAVORABLE, in_favor
-from refunds.models import BalanceCredit, Destination, Disbursement, Queue, Refund, RefundEvent, RefundLine, Status
+from refunds.models import (
+    BalanceCredit,
+    Destination,
+    Disbursement,
+    Queue,
+    RedirectTransfer,
+    Refund,
+    RefundEvent,
+    RefundLine,
+    Status,
+)
 
 Broken = list[str]
 MOST_PEOPLE_NEEDED = 2
@@ -84,7 +94,7 @@ def _alone_above_limit() -> list[Refund]:
 
 
 def each_case_is_paid_once() -> Broken:
-    """I11: at most one attempt of a case may still pay or has paid; it is about the same payment and amount.
+    """I11: at most one attempt or transfer of a case may still pay or has paid; about the same payment and amount.
 
     What goes to the balance has none (I13)."""
     final = [AttemptStatus.CLOSED, AttemptStatus.BACK_WITH_MERCHANT]
@@ -94,9 +104,11 @@ def each_case_is_paid_once() -> Broken:
         alive[row.refund_id] += row.attempt.status not in final
         if (row.attempt.payment_id, row.attempt.amount_fen) != (row.refund.payment_id, row.refund.amount_fen):
             lines.append(f"{row.refund}: attempt {row.attempt} is about something else")
+    for redirect in RedirectTransfer.objects.exclude(transfer__status__in=["refused", "failed"]):
+        alive[redirect.refund_id] += 1
     twice = [pk for pk, count in alive.items() if count > 1]
-    under_way = Refund.objects.filter(
-        status__in=[Status.PROCESSING, Status.PAID_OUT, Status.ARRIVED], destination=Destination.ORIGINAL
+    under_way = Refund.objects.filter(status__in=[Status.PROCESSING, Status.PAID_OUT, Status.ARRIVED]).exclude(
+        destination=Destination.BALANCE
     )
     unpaid = under_way.exclude(pk__in=[pk for pk, count in alive.items() if count])
     ours = RefundAttempt.objects.exclude(status=AttemptStatus.EXTERNAL)
@@ -105,7 +117,8 @@ def each_case_is_paid_once() -> Broken:
         *lines,
         *(f"{refund}: {alive[refund.pk]} attempts at once" for refund in Refund.objects.filter(pk__in=twice)),
         *(f"{refund}: {refund.status}, but no attempt stands for it"
-          for refund in unpaid.exclude(disbursements__attempt__news_at__isnull=False)),
+          for refund in unpaid.exclude(disbursements__attempt__news_at__isnull=False)
+          .exclude(redirect_transfers__transfer__news_at__isnull=False)),
         *(f"{attempt}: belongs to no case, and its payment is no surplus" for attempt in stray),
     ]  # fmt: skip
 

@@ -15,7 +15,7 @@ from ledger.posting import FEES
 from orders.models import Cancellation, Compensation, Order
 from payments.models import AttemptStatus, Payment, PaymentStatus
 from refunds.holding import TAKEN
-from refunds.models import Disbursement, Refund, Status
+from refunds.models import Destination, Disbursement, RedirectTransfer, Refund, Status
 from shops.models import DepositEntry
 
 Broken = list[str]
@@ -40,12 +40,15 @@ def checkpoints_are_what_was_posted() -> Broken:
 def held_money_belongs_to_cases() -> Broken:
     """I11, I12: what is held of a shop is what its cases hold, less what was paid and they have not heard of yet."""
     last = Disbursement.objects.filter(refund=OuterRef("pk")).order_by("-pk").values("attempt__status")[:1]
-    rows = Refund.objects.annotate(attempt=Subquery(last))
+    moved = RedirectTransfer.objects.filter(refund=OuterRef("pk")).order_by("-pk").values("transfer__status")[:1]
+    rows = Refund.objects.annotate(attempt=Subquery(last), transfer=Subquery(moved))
     cases: Counter[int] = Counter(dict(rows.order_by().values_list("shop").annotate(Sum("held_fen"))))
-    unheard = rows.filter(attempt=AttemptStatus.SUCCEEDED, held_fen__gt=0)
+    unheard = rows.filter(Q(attempt=AttemptStatus.SUCCEEDED) | Q(transfer="paid"), held_fen__gt=0)
     cases.subtract(dict(unheard.order_by().values_list("shop").annotate(Sum("amount_fen"))))
-    by_channel = rows.filter(status__in=TAKEN, balance_credit=None)
+    gone = rows.filter(status__in=TAKEN, balance_credit=None)
+    by_channel = gone.filter(destination=Destination.ORIGINAL)
     came_back = by_channel.exclude(Q(attempt=AttemptStatus.SUCCEEDED) | Q(attempt=None))
+    came_back |= gone.filter(destination=Destination.OTHER_ACCOUNT, transfer="failed")
     cases.update(dict(came_back.order_by().values_list("shop").annotate(Sum("amount_fen"))))
     held = _owed(AccountKind.HELD)
     return [

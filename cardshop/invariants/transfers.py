@@ -23,6 +23,8 @@ POSTED: dict[str, set[str]] = {
     S.REFUSED: {"transfer", "transfer_back"},
     S.FAILED: {"transfer", "transfer_paid", "transfer_failed", "transfer_back"},
 }
+#: Of a redirected refund nothing is taken: its money is held of the shop's until it is paid.
+POSTED_OF_REDIRECT = {status: kinds - {"transfer", "transfer_back"} for status, kinds in POSTED.items()}
 
 
 def transfers_agree_with_the_ledger() -> Broken:
@@ -31,13 +33,17 @@ def transfers_agree_with_the_ledger() -> Broken:
     for ref in Posting.objects.filter(ref__regex=r"^transfer(_paid|_back|_failed)?:").values_list("ref", flat=True):
         kind, _, number = ref.partition(":")
         found.setdefault(number, set()).add(kind)
-    rows = dict(Transfer.objects.values_list("transfer_no", "status"))
+    due = {
+        number: (POSTED_OF_REDIRECT if purpose == Purpose.REDIRECT else POSTED)[status]
+        for number, purpose, status in Transfer.objects.values_list("transfer_no", "purpose", "status")
+    }
     lines = [
-        f"{number}: {rows.get(number, 'unknown')}, posted {sorted(found.get(number, ()))}"
-        for number in sorted(rows.keys() | found.keys())
-        if found.get(number, set()) != POSTED.get(rows.get(number, ""), set())
+        f"{number}: posted {sorted(found.get(number, ()))}, not {sorted(due.get(number, ()))}"
+        for number in sorted(due.keys() | found.keys())
+        if found.get(number, set()) != due.get(number, set())
     ]
-    waiting = Transfer.objects.filter(status__in=S.waiting()).aggregate(fen=Sum("amount_fen"))["fen"] or 0
+    taken = Transfer.objects.exclude(purpose=Purpose.REDIRECT)
+    waiting = taken.filter(status__in=S.waiting()).aggregate(fen=Sum("amount_fen"))["fen"] or 0
     paid = Transfer.objects.filter(status=S.PAID).aggregate(fen=Sum("amount_fen"))["fen"] or 0
     lies = balances.owed([TRANSFERS])[TRANSFERS]
     left = Entry.objects.filter(account__code=BANK, posting__ref__startswith="transfer_").aggregate(fen=balances.OWED)

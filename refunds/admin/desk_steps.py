@@ -68,9 +68,17 @@ DESK: dict[str, DeskStep] = {
     # 放款与退款异常
     "disburse": DeskStep("放款，原路退回", "确认放款", "payments", "", ReleaseForm, PRIMARY),
     "credit_balance": DeskStep("放款，退至买家余额", "确认放款", "account_balance_wallet", "", ReleaseForm, PRIMARY),
+    "request_transfer": DeskStep(
+        "放款，转账至买家账户", "确认放款", "account_balance", "", ReleaseForm, PRIMARY,
+        "列入转账，由另两位同事审批、付款并登记凭证；付款前货款仍冻结。",
+    ),
     "confirm_redirect": DeskStep(
         "确认新去向", "确认", "swap_horiz", "新去向已确认，可以放款", RedirectForm, PRIMARY,
-        "请核对协议由买家本人签署。确认后退款单回到“审核通过”，由另一位同事放款。",
+        "请核对协议由买家本人签署、身份已复核。确认后退款单回到“审核通过”，由另一位同事放款。",
+    ),
+    "send_to_card": DeskStep(
+        "退至签署的银行卡", "确认退至这张卡", "credit_card", "正在告知渠道，结果会自动更新", RedirectForm, PRIMARY,
+        "钱还在微信支付：由渠道以原单号退至买家签署的银行卡，不会另开新单。须由没有放过这笔款的同事办理。",
     ),
     "reissue": DeskStep(
         "重新原路退款", "确认", "replay", "已回到“审核通过”，可再次放款", StepForm, PRIMARY,

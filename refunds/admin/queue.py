@@ -186,7 +186,8 @@ def first_step(refund: Refund, role: str) -> str:
     """The step that a row of the queue offers at once; empty where the case must be read first. By the row alone: the
     dialog asks everything again."""
     is_large = refund.amount_fen > refund.order.policy.senior_above_fen
-    release = "credit_balance" if refund.destination == "balance" else "disburse"
+    releases = {"balance": "credit_balance", "account": "request_transfer"}
+    release = releases.get(refund.destination, "disburse")
     name = {S.FIRST_REVIEW: "uphold" if is_large else "approve", S.APPROVED: release}.get(S(refund.status), "")
     return name if name in DESK and role in STEPS[name].who else ""
 

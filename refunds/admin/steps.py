@@ -24,7 +24,8 @@ from refunds.models import Destination, Refund
 from shops import checking
 from shops.suppliers.base import SupplierError
 
-RELEASES = {"disburse", "credit_balance"}  # through ``disbursement.release``, which sets aside what cannot be sent
+# Through ``disbursement.release``, which sets aside what cannot be sent.
+RELEASES = {"disburse", "credit_balance", "request_transfer"}
 
 
 class RefundDesk(CasePage):
@@ -121,6 +122,8 @@ def tell(request: HttpRequest, released: Released) -> None:
         total = yuan(sum(refund.amount_fen for refund in released.sent))
         credited = sum(refund.destination == Destination.BALANCE for refund in released.sent)
         where = "已退至买家余额" if credited == len(released.sent) else "正在发往支付渠道"
+        if all(refund.destination == Destination.OTHER_ACCOUNT for refund in released.sent):
+            where = "已列入转账，由另两位同事审批并付款"
         where += f"，其中 {credited} 笔已退至买家余额" if 0 < credited < len(released.sent) else ""
         messages.success(request, f"已放款 {len(released.sent)} 笔，共 {total}，{where}。")
     for refund, why in released.set_aside:

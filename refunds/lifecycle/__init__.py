@@ -6,24 +6,22 @@ for fifty. From the table come the buttons, the API's list of allowed steps, the
 that every other (status × step × role) is refused.
 
 The steps stand by phase, in the order in which a case lives: ``prechecking``, ``shop``, ``offers``, ``review``,
-``appeals``, ``release``, ``arrival``; what they refuse by stands in ``guards``, by when each status ends in
-``clocking``.
+``appeals``, ``release``, ``arrival``, ``redirect``; what they refuse by stands in ``guards``, by when each status ends
+in ``clocking``.
 """
 
 from refunds.lifecycle.allowed import above_limit, allowed_each, allowed_steps, demand_right
 from refunds.lifecycle.appeals import appeal, dismiss_appeal, grant_appeal, reopen, uphold_appeal
 from refunds.lifecycle.arrival import (
     confirm_arrival,
-    confirm_redirect,
     explain_missing,
-    lapse_redirect,
     mark_paid_out,
     mark_returned,
+    mark_transferred,
     reissue,
     reissue_above_limit,
     report_missing,
     resume,
-    sign_redirect,
 )
 from refunds.lifecycle.guards import open_attempts
 from refunds.lifecycle.offers import (
@@ -37,6 +35,14 @@ from refunds.lifecycle.offers import (
     propose_offer,
 )
 from refunds.lifecycle.prechecking import ask_merchant, auto_approve, send_to_review, turn_down
+from refunds.lifecycle.redirect import (
+    confirm_redirect,
+    lapse_redirect,
+    request_transfer,
+    revoke_redirect,
+    send_to_card,
+    sign_redirect,
+)
 from refunds.lifecycle.release import cannot_send, credit_balance, disburse, halt
 from refunds.lifecycle.review import (
     approve,
@@ -72,8 +78,9 @@ __all__ = [
     "credit_balance", "decline_offer", "demand_right", "disburse", "dismiss_appeal", "escalate", "explain_missing",
     "extend",
     "grant_appeal", "halt", "hand_over", "is_automatic", "is_in_charge", "lapse_evidence", "lapse_offer",
-    "lapse_redirect", "make_offer", "mark_paid_out", "mark_returned", "offer", "open_attempts", "open_cases",
-    "propose_offer", "provide_evidence", "record_answer", "reissue", "reissue_above_limit", "reject", "reject_second",
-    "reopen", "report_missing", "request_evidence", "request_more", "resume", "roles_on", "send_back",
-    "send_to_review", "sign_redirect", "take", "turn_down", "uphold", "uphold_appeal", "urge", "withdraw",
+    "lapse_redirect", "make_offer", "mark_paid_out", "mark_returned", "mark_transferred", "offer", "open_attempts",
+    "open_cases", "propose_offer", "provide_evidence", "record_answer", "reissue", "reissue_above_limit", "reject",
+    "reject_second", "reopen", "report_missing", "request_evidence", "request_more", "request_transfer", "resume",
+    "revoke_redirect", "roles_on", "send_back", "send_to_card", "send_to_review", "sign_redirect", "take", "turn_down",
+    "uphold", "uphold_appeal", "urge", "withdraw",
 ]  # fmt: skip

@@ -12,12 +12,23 @@ from django.db.models import Max
 import clock
 from accounts.models import User
 from accounts.roles import Role as R
+from payments import payees
+from payments.models import RefundAttempt
 from refunds import clocking
-from refunds.lifecycle import guards
+from refunds.lifecycle import guards, redirect
 from refunds.lifecycle.guards import above_limit
 from refunds.lifecycle.table import PLATFORM, STEPS
 from refunds.lifecycle.taking import demand_role, is_in_charge, reread, roles_on
-from refunds.models import Consultation, Destination, Offer, OfferKind, Queue, Refund, RefundEvent
+from refunds.models import (
+    Consultation,
+    Destination,
+    Offer,
+    OfferKind,
+    Queue,
+    RedirectAgreement,
+    Refund,
+    RefundEvent,
+)
 from refunds.models import Status as S
 
 
@@ -62,7 +73,13 @@ _ANSWERS = {
 #: What nobody does who had decided before the appeal (``guards.not_who_decided``).
 _AFTER_AN_APPEAL = {"grant_appeal", "uphold_appeal", "dismiss_appeal", "reject", "reject_second", "close"}
 #: What waits until the channel has closed what was sent (``guards.attempts_are_closed``).
-_AFTER_CLOSING = {"reissue", "reissue_above_limit", "sign_redirect", "confirm_redirect"}
+_AFTER_CLOSING = {"reissue", "reissue_above_limit", "confirm_redirect"}
+#: How each destination is released.
+_RELEASES = {
+    Destination.ORIGINAL: "disburse",
+    Destination.BALANCE: "credit_balance",
+    Destination.OTHER_ACCOUNT: "request_transfer",
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +92,9 @@ class _Known:
     offered: Mapping[int, str]  # the kind of the open offer
     consulted: set[int]
     asked_again: set[int]
-    still_open: set[int]  # at the channel
+    still_open: Mapping[int, RefundAttempt]  # at the channel
+    signed: Mapping[int, RedirectAgreement]  # for another destination, and not confirmed
+    confirmed: Mapping[int, RedirectAgreement]  # for an account, and to be released
 
 
 def _look_up(refunds: Sequence[Refund]) -> _Known:
@@ -90,6 +109,7 @@ def _look_up(refunds: Sequence[Refund]) -> _Known:
     rejected = [refund for refund in refunds if refund.status == S.REJECTED]
     returned = [refund for refund in refunds if refund.status in {S.RETURNED, S.REDIRECT_SIGNED}]
     still_open = guards.open_attempts(returned) if returned else []
+    to_account = [r for r in refunds if r.status == S.APPROVED and r.destination == Destination.OTHER_ACCOUNT]
     return _Known(
         at=clock.now(),
         large=above_limit(weighed) if weighed else set(),
@@ -101,7 +121,9 @@ def _look_up(refunds: Sequence[Refund]) -> _Known:
         if reviewed
         else set(),
         asked_again=_asked_again(rejected) if rejected else set(),
-        still_open={refund.pk for refund, attempt in zip(returned, still_open, strict=True) if attempt},
+        still_open={refund.pk: each for refund, each in zip(returned, still_open, strict=True) if each},
+        signed=redirect.signed_of([r for r in returned if r.status == S.REDIRECT_SIGNED]) if returned else {},
+        confirmed=redirect.confirmed_of(to_account) if to_account else {},
     )
 
 
@@ -117,7 +139,7 @@ def _asked_again(refunds: Sequence[Refund]) -> set[int]:
 
 def _shut(refund: Refund, by: User, known: _Known) -> set[str]:
     """Steps of the table that this case is not for."""
-    shut = {"disburse" if refund.destination == Destination.BALANCE else "credit_balance"}
+    shut = set(_RELEASES.values()) - {_RELEASES[Destination(refund.destination)]}
     shut |= {"withdraw"} if refund.cancellation_id else set()
     status, at, roles = S(refund.status), known.at, roles_on(refund, by)
     if status == S.AWAITING_EVIDENCE and roles != {R.MERCHANT if refund.queue == Queue.MERCHANT else R.BUYER}:
@@ -139,11 +161,26 @@ def _shut(refund: Refund, by: User, known: _Known) -> set[str]:
         shut.add("explain_missing")
     if refund.pk in known.still_open:
         shut |= _AFTER_CLOSING
+    if status in {S.RETURNED, S.REDIRECT_SIGNED}:
+        shut |= _by_signature(refund, by, known)
+    if refund.pk in known.confirmed and known.confirmed[refund.pk].confirmed_by_id == by.pk:
+        shut.add("request_transfer")
     if R.SENIOR not in roles and guards.is_claimed_by_another(refund, by.pk, at):
         shut |= guards.BY_WHO_CLAIMED
     if status in PLATFORM:
         shut.add("consult" if refund.pk in known.consulted else "record_answer")
     return shut | (_by_limit(refund, by, known) if status in WEIGHED else set())
+
+
+def _by_signature(refund: Refund, by: User, known: _Known) -> set[str]:
+    """变更去向: where the money is says what may be signed, and which way it then goes."""
+    attempt, signed = known.still_open.get(refund.pk), known.signed.get(refund.pk)
+    shut = {"sign_redirect"} if by.is_guest or (attempt and not redirect.waits_for_a_word(attempt)) else set()
+    if signed is None or attempt is None or not redirect.goes_on_to_card(attempt, signed.payee):
+        shut.add("send_to_card")
+    if signed and signed.payee and known.at < payees.usable_from(signed.payee):
+        shut |= {"confirm_redirect", "send_to_card"}
+    return shut
 
 
 def _by_limit(refund: Refund, by: User, known: _Known) -> set[str]:

@@ -8,26 +8,34 @@ from datetime import datetime
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from money import yuan
+from payments.transfer_models import TransferStatus
 from refunds import arrival_times, clocking
 from refunds.lifecycle import guards
 from refunds.lifecycle.taking import StepRefused, take
-from refunds.models import Destination, Lane, Queue, RedirectAgreement, Refund
-
-REDIRECT_TERMS = _(
-    "退款方式变更协议：退款单 %(no)s 的原路退款未能入账，我同意将 %(amount)s 改退至我在本站的余额账户。"
-    "本协议经我登录后签署，由平台另一位工作人员确认后生效。"
-)
+from refunds.models import Destination, Lane, Queue, Refund
 
 
 def mark_paid_out(refunds: Sequence[Refund], *, at: datetime) -> None:
     """渠道退款成功. Paid out is not arrived: a bank may still have to clear it, and the page says until when."""
     with take("mark_paid_out", refunds, by=None, at=at) as taken:
+        guards.all_go_to(taken, Destination.ORIGINAL)
         attempts = guards.last_attempts(taken.refunds)
         for refund, attempt in zip(taken.refunds, attempts, strict=True):
             refund.paid_out_at = attempt.finished_at
             refund.received_account = attempt.received_account
         arrival_times.expect(taken.refunds, attempts, at=at)
+
+
+def mark_transferred(refunds: Sequence[Refund], *, at: datetime) -> None:
+    """已转账至买家账户: a person has paid it at the bank, and recorded the voucher; the bank may have to clear it."""
+    with take("mark_transferred", refunds, by=None, at=at) as taken:
+        guards.all_go_to(taken, Destination.OTHER_ACCOUNT)
+        paid = guards.last_transfers(taken.refunds)
+        if any(transfer is None or transfer.status != TransferStatus.PAID for transfer in paid):
+            raise StepRefused("transfer_open", _("转账还没有付出。"))
+        for refund, transfer in zip(taken.refunds, paid, strict=True):
+            refund.paid_out_at, refund.received_account = transfer.paid_at, str(transfer.payee)
+        arrival_times.expect_transfers(taken.refunds, at=at)
 
 
 def confirm_arrival(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> None:
@@ -61,10 +69,12 @@ def explain_missing(refund: Refund, *, by: User, at: datetime, note: str) -> Non
 
 
 def mark_returned(refunds: Sequence[Refund], *, at: datetime, note: str) -> None:
-    """退款异常: the channel could not pay the buyer, or took the refund back (PM11)."""
+    """退款异常: the channel could not pay the buyer, or took the refund back (PM11); or a transfer came to nothing."""
     with take("mark_returned", refunds, by=None, at=at, note=note) as taken:
-        guards.all_go_to(taken, Destination.ORIGINAL)  # what is on the balance is the buyer's
+        guards.none_is_on_the_balance(taken)  # that is the buyer's
+        guards.transfers_are_over(taken)
         for refund in taken.refunds:
+            refund.destination = Destination.ORIGINAL
             refund.arrived_at = refund.paid_out_at = None
 
 
@@ -92,43 +102,3 @@ def reissue_above_limit(refunds: Sequence[Refund], *, by: User, at: datetime) ->
         guards.attempts_are_closed(taken)
         for refund in taken.refunds:
             refund.lane = Lane.STANDARD
-
-
-def sign_redirect(refund: Refund, *, by: User, at: datetime) -> None:
-    """签署退款方式变更协议 (S2-28, I13): to the buyer's own balance, once the original route has failed for good."""
-    with take("sign_redirect", [refund], by=by, at=at) as taken:
-        case = taken.refunds[0]
-        guards.attempts_are_closed(taken)
-        guards.somebody_is_for_it(taken)
-        if by.is_guest or case.asked_by_id != case.buyer_id:
-            raise StepRefused("no_balance", _("这笔退款不能改退至余额，财务会联系您确认收款方式。"))
-        RedirectAgreement.objects.create(
-            refund=case, destination=Destination.BALANCE, text=redirect_terms(case), signed_by=by, signed_at=at
-        )
-
-
-def redirect_terms(refund: Refund) -> str:
-    """退款方式变更协议 about this case, as it is shown, signed and kept."""
-    return str(REDIRECT_TERMS % {"no": refund.refund_no, "amount": yuan(refund.amount_fen)})
-
-
-def lapse_redirect(refunds: Sequence[Refund], *, at: datetime) -> None:
-    """The old attempt came alive after all: what was signed is void."""
-    with take("lapse_redirect", refunds, by=None, at=at) as taken:
-        signed = RedirectAgreement.objects.filter(refund__in=taken.refunds, confirmed_at=None, lapsed_at=None)
-        signed.update(lapsed_at=at)
-
-
-def confirm_redirect(refund: Refund, *, by: User, at: datetime) -> None:
-    """确认新去向: a second person, while nothing of the old attempt can still pay the buyer."""
-    with take("confirm_redirect", [refund], by=by, at=at) as taken:
-        case = taken.refunds[0]
-        guards.no_other_active(taken)
-        guards.attempts_are_closed(taken)
-        guards.two_people(taken)
-        signed = RedirectAgreement.objects.select_for_update(no_key=True).get(
-            refund=case, confirmed_at=None, lapsed_at=None
-        )
-        signed.confirmed_by, signed.confirmed_at = by, at
-        signed.save(update_fields=["confirmed_by", "confirmed_at"])
-        case.destination, case.lane = signed.destination, Lane.STANDARD

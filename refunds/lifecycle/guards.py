@@ -14,12 +14,25 @@ from orders import masking, stopping
 from orders.models import Order
 from payments import hearing
 from payments.models import RefundAttempt
+from payments.transfer_models import TransferStatus
 from refunds import goods, grounds, risk
 from refunds.lifecycle.taking import StepRefused, Taken
-from refunds.models import Answer, Destination, Disbursement, Lane, Offer, Queue, Refund, RefundEvent, RefundLine
+from refunds.models import (
+    Answer,
+    Destination,
+    Disbursement,
+    Lane,
+    Offer,
+    Queue,
+    RedirectTransfer,
+    Refund,
+    RefundEvent,
+    RefundLine,
+)
 from refunds.models import Status as S
 
 MOST_EVIDENCE_REQUESTS = 2
+NOT_CLOSED = _("渠道尚未关闭上一笔退款，再发一笔可能重复退款。请等渠道关闭。")
 CLAIM_LASTS = timedelta(minutes=30)
 
 #: 两人: steps by which somebody of the platform is for the money going back, and those after which it starts anew.
@@ -33,6 +46,7 @@ ANEW = {
 }  # fmt: skip
 OF_THE_PLATFORM = {R.REVIEWER, R.SENIOR, R.FINANCE}
 OFFERS = {"make_offer", "propose_offer", "confirm_offer"}  # for a part, if the buyer takes it
+SENDS_AGAIN = {"reissue", "confirm_redirect"}
 DECIDES = {
     "approve", "uphold", "reject", "make_offer", "propose_offer", "approve_second", "reject_second", "confirm_offer",
     "send_back", "close", "halt", "reopen", "grant_appeal", "uphold_appeal", "dismiss_appeal",
@@ -155,7 +169,7 @@ def _was_second_person(taken: Taken) -> bool:
     """Whose word on money that came back made two of one, above the limit: they were for it, too."""
     me = taken.by.pk if taken.by else None
     for pk in above_limit(taken.refunds):
-        spoke = any(e.actor_id == me and e.step in {"reissue", "confirm_redirect"} for e in taken.events[pk])
+        spoke = any(e.actor_id == me and e.step in SENDS_AGAIN for e in taken.events[pk])
         if spoke and len(in_favor(taken.events[pk]) - {me}) < 2:
             return True
     return False
@@ -219,6 +233,12 @@ def all_go_to(taken: Taken, destination: Destination) -> None:
             raise StepRefused("other_destination", _("退款单 %(no)s 的退款去向是“%(destination)s”。") % chosen)
 
 
+def none_is_on_the_balance(taken: Taken) -> None:
+    for refund in taken.refunds:
+        if refund.destination == Destination.BALANCE:
+            raise StepRefused("other_destination", _("退款单 %(no)s 已退至余额。") % _no(refund))
+
+
 def not_all_canceled(taken: Taken, message: object) -> None:
     """The money of what is canceled goes back, whoever asked for it. A case that also takes of what was delivered may
     come to nothing: then the canceled part gets a case of its own (``goods.release``)."""
@@ -262,13 +282,27 @@ def nobody_halted(taken: Taken) -> None:
 def attempts_are_closed(taken: Taken) -> None:
     """Another beside one that its channel has not closed could pay twice (G7)."""
     if any(open_attempts(taken.refunds)):
-        raise StepRefused("attempt_not_closed", _("渠道尚未关闭上一笔退款，再发一笔可能重复退款。请等渠道关闭。"))
+        raise StepRefused("attempt_not_closed", NOT_CLOSED)
+
+
+def transfers_are_over(taken: Taken) -> None:
+    """A transfer that may still reach the buyer, or has, is no money that came back (I11)."""
+    over = {TransferStatus.REFUSED, TransferStatus.FAILED}
+    if any(transfer and transfer.status not in over for transfer in last_transfers(taken.refunds)):
+        raise StepRefused("transfer_open", _("改付的转账还没有结束，不能另作处理。"))
 
 
 def open_attempts(refunds: Sequence[Refund]) -> list[RefundAttempt | None]:
     """What was last sent for each case, where its channel has not closed it."""
     attempts = last_attempts(refunds)
     return [attempt if attempt and attempt.status not in hearing.FINAL else None for attempt in attempts]
+
+
+def last_transfers(refunds: Sequence[Refund]) -> list[Any]:
+    """The latest transfer of each case, None where there is none."""
+    rows = RedirectTransfer.objects.filter(refund__in=refunds).select_related("transfer__payee").order_by("pk")
+    latest = {row.refund_id: row.transfer for row in rows}
+    return [latest.get(refund.pk) for refund in refunds]
 
 
 def last_attempts(refunds: Sequence[Refund]) -> list[Any]:

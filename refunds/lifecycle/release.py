@@ -68,5 +68,7 @@ def credit_balance(refunds: Sequence[Refund], *, by: User | None, at: datetime) 
 
 def cannot_send(refunds: Sequence[Refund], *, at: datetime, note: str) -> None:
     """无法原路退回, known before calling: over 365 days, 50 parts (G9). To the balance: nothing is left to give."""
-    with take("cannot_send", refunds, by=None, at=at, note=note):
-        pass
+    with take("cannot_send", refunds, by=None, at=at, note=note) as taken:
+        for refund in taken.refunds:
+            if refund.destination == Destination.OTHER_ACCOUNT:  # the buyer is asked again
+                refund.destination = Destination.ORIGINAL

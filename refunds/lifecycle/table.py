@@ -97,9 +97,11 @@ STEPS: dict[str, Step] = {
     "halt": _row(S.APPROVED, S.FIRST_REVIEW, {R.SENIOR, R.FINANCE}, _("拦截")),
     "disburse": _row(S.APPROVED, S.PROCESSING, {R.FINANCE, R.SYSTEM}, _("放款")),
     "credit_balance": _row(S.APPROVED, S.ARRIVED, {R.FINANCE, R.SYSTEM}, _("退至余额")),
+    "request_transfer": _row(S.APPROVED, S.PROCESSING, {R.FINANCE}, _("放款至买家账户")),
     "cannot_send": _row(S.APPROVED, S.RETURNED, {R.SYSTEM}),
     # 到账, by the channel's word
     "mark_paid_out": _row(S.PROCESSING, S.PAID_OUT, {R.SYSTEM}),
+    "mark_transferred": _row(S.PROCESSING, S.PAID_OUT, {R.SYSTEM}),
     "confirm_arrival": _row(S.PAID_OUT, S.ARRIVED, {R.BUYER, R.SYSTEM}, _("确认到账")),
     "report_missing": _row(S.PAID_OUT, SAME, {R.BUYER}, _("没有收到")),
     "explain_missing": _row(S.PAID_OUT, SAME, {R.REVIEWER, R.SENIOR, R.FINANCE}, _("答复未到账")),
@@ -108,9 +110,11 @@ STEPS: dict[str, Step] = {
     "resume": _row(S.RETURNED, S.PROCESSING, {R.SYSTEM}),
     "reissue": _row(S.RETURNED, S.APPROVED, {R.FINANCE}, _("重新原路退款")),
     "reissue_above_limit": _row(S.RETURNED, S.SECOND_REVIEW, {R.FINANCE}, _("重新退款，提交复核")),
-    "sign_redirect": _row(S.RETURNED, S.REDIRECT_SIGNED, {R.BUYER}, _("改退至余额")),
+    "sign_redirect": _row(S.RETURNED, S.REDIRECT_SIGNED, {R.BUYER}, _("选择退款去向并签署")),
+    "revoke_redirect": _row(S.REDIRECT_SIGNED, S.RETURNED, {R.BUYER}, _("撤回签署")),
     "lapse_redirect": _row(S.REDIRECT_SIGNED, S.RETURNED, {R.SYSTEM}),
     "confirm_redirect": _row(S.REDIRECT_SIGNED, S.APPROVED, {R.FINANCE}, _("确认新去向")),
+    "send_to_card": _row(S.REDIRECT_SIGNED, S.PROCESSING, {R.FINANCE}, _("退至签署的银行卡")),
 }
 
 AT_REST = {S(status) for status in S.at_rest()}

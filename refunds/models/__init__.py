@@ -26,6 +26,7 @@ from refunds.models.negotiation import (
     Offer,
     OfferKind,
     RedirectAgreement,
+    RedirectTransfer,
 )
 from refunds.models.pace import ArrivalFigures, StageFigures
 from refunds.models.payout import BatchStatus, LineStatus, PayoutBatch, PayoutEvent, PayoutLine
@@ -35,6 +36,6 @@ __all__ = [
     "NOTHING_HELD", "Answer", "Appeal", "ArrivalFigures", "AuditSample", "BalanceCredit", "BatchStatus", "CannedReply",
     "Consultation", "Destination", "Disbursement", "DraftImage", "Evidence", "ExpressOptIn", "Ground", "Lane",
     "LaneLimits", "LineStatus", "Objection", "Offer", "OfferKind", "PayoutBatch", "PayoutEvent", "PayoutLine",
-    "PolicySimulation", "PreCheck", "Queue", "RedirectAgreement", "Refund", "RefundDraft", "RefundEvent", "RefundLine",
-    "SimulatedChange", "SimulationStatus", "StageFigures", "Status", "new_refund_no",
+    "PolicySimulation", "PreCheck", "Queue", "RedirectAgreement", "RedirectTransfer", "Refund", "RefundDraft",
+    "RefundEvent", "RefundLine", "SimulatedChange", "SimulationStatus", "StageFigures", "Status", "new_refund_no",
 ]  # fmt: skip

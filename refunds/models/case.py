@@ -88,6 +88,12 @@ class Destination(models.TextChoices):
 
     ORIGINAL = "original", _("原路退回")
     BALANCE = "balance", _("退至余额")
+    OTHER_ACCOUNT = "account", _("退至本人账户")  # signed for, once the original route has failed
+
+    @classmethod
+    def to_ask_for(cls) -> list[tuple[str, object]]:
+        """What a buyer may choose as he asks: another account only where the original route has failed."""
+        return [(way.value, way.label) for way in cls if way != cls.OTHER_ACCOUNT]
 
 
 class Queue(models.TextChoices):
@@ -184,7 +190,8 @@ class Refund(WorkItem):
             ),
             models.CheckConstraint(  # I13: not the machine's choice, nor anybody else's
                 name="only_the_buyer_turns_money_to_the_balance",
-                condition=Q(destination="original") | Q(asked_by__isnull=False, asked_by=models.F("buyer")),
+                condition=Q(destination__in=["original", "account"])
+                | Q(asked_by__isnull=False, asked_by=models.F("buyer")),
             ),
             models.CheckConstraint(name="refund_lane_is_listed", condition=Q(lane__in=Lane.values)),
             models.UniqueConstraint(  # S0-27, P1
@@ -293,6 +300,11 @@ class Refund(WorkItem):
                 RETURN NEW;
                 """,
             ),
+            pgtrigger.Protect(  # I13: an account is signed for, after the original route has failed
+                name="nobody_asks_for_another_account",
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Condition("NEW.destination = 'account'"),
+            ),
             # Decided on, released and sent is what was asked for; only a guest's case may be claimed (PM17).
             pgtrigger.Trigger(
                 name="refund_terms_never_change",
@@ -320,6 +332,16 @@ class Refund(WorkItem):
                        (OLD.order_id, OLD.payment_id, OLD.buyer_id, OLD.asked_by_id, OLD.amount_fen, OLD.fee_fen)
                    AND EXISTS (SELECT FROM refunds_redirectagreement WHERE refund_id = OLD.id
                                AND destination = NEW.destination AND confirmed_at IS NOT NULL) THEN
+                    RETURN NEW;
+                END IF;
+                -- 改付未成: the transfer was refused, or the bank gave it back, and the buyer is asked again
+                IF OLD.destination = 'account' AND NEW.destination = 'original' AND NEW.status = 'returned'
+                   AND (NEW.order_id, NEW.payment_id, NEW.buyer_id, NEW.asked_by_id, NEW.amount_fen, NEW.fee_fen)
+                       IS NOT DISTINCT FROM
+                       (OLD.order_id, OLD.payment_id, OLD.buyer_id, OLD.asked_by_id, OLD.amount_fen, OLD.fee_fen)
+                   AND NOT EXISTS (SELECT FROM refunds_redirecttransfer r
+                                   JOIN payments_transfer t ON t.id = r.transfer_id
+                                   WHERE r.refund_id = OLD.id AND t.status NOT IN ('refused', 'failed')) THEN
                     RETURN NEW;
                 END IF;
                 -- 恢复: the original route had not failed after all, and has paid

@@ -8,8 +8,10 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import RealNameCheck
 from accounts.roles import Role
 from append_only import append_only
+from payments.models import Payee, Transfer
 from refunds.models.case import Destination, Refund
 
 
@@ -193,10 +195,21 @@ class Consultation(models.Model):
 
 
 class RedirectAgreement(models.Model):
-    """退款方式变更协议 (S2-28, I13): signed by the buyer once the original route has failed, confirmed by finance."""
+    """退款方式变更协议 (S2-28, I13): signed by the buyer once the original route has failed, confirmed by finance.
+
+    To an account of his own: he has proved anew who he is, and that the account's holder is the real name of his
+    account with us; nobody confirms it within a day after the account was laid down.
+    """
 
     refund = models.ForeignKey(Refund, models.PROTECT, related_name="redirects", verbose_name=_("退款单"))
     destination = models.CharField(_("新去向"), max_length=12, choices=Destination.choices)
+    payee = models.ForeignKey(
+        Payee, models.PROTECT, null=True, blank=True, related_name="redirects", verbose_name=_("收款账户")
+    )
+    verified_by = models.CharField(_("身份复核方式"), max_length=20, blank=True, default="", db_default="")
+    real_name = models.ForeignKey(
+        RealNameCheck, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("实名认证")
+    )
     text = models.TextField(_("协议文本"))  # as it was signed
     signed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("签署人"))
     signed_at = models.DateTimeField(_("签署时间"))
@@ -215,6 +228,11 @@ class RedirectAgreement(models.Model):
                 fields=["refund"],
                 condition=Q(confirmed_at__isnull=True, lapsed_at__isnull=True),
             ),
+            models.CheckConstraint(  # I13
+                name="redirect_to_an_account_names_it_and_who_proved_what",
+                condition=Q(destination="balance", payee__isnull=True)
+                | Q(destination="account", payee__isnull=False, real_name__isnull=False) & ~Q(verified_by=""),
+            ),
             models.CheckConstraint(
                 name="redirect_is_confirmed_by_somebody_else",
                 condition=Q(confirmed_by__isnull=True) | ~Q(confirmed_by=models.F("signed_by")),
@@ -224,7 +242,91 @@ class RedirectAgreement(models.Model):
                 condition=Q(confirmed_at__isnull=True) | Q(lapsed_at__isnull=True, confirmed_by__isnull=False),
             ),
         ]
-        triggers = written_once("redirects_never_change", "confirmed_by_id", "confirmed_at", "lapsed_at")
+        triggers = [
+            *written_once("redirects_never_change", "confirmed_by_id", "confirmed_at", "lapsed_at"),
+            pgtrigger.Trigger(
+                name="redirect_goes_to_the_buyers_own_account",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Condition("NEW.payee_id IS NOT NULL"),
+                func="""
+                IF NOT EXISTS (SELECT FROM refunds_refund WHERE id = NEW.refund_id AND buyer_id = NEW.signed_by_id)
+                   OR NOT EXISTS (SELECT FROM payments_payee WHERE id = NEW.payee_id AND user_id = NEW.signed_by_id)
+                   OR NOT EXISTS (SELECT FROM accounts_realnamecheck WHERE id = NEW.real_name_id
+                                  AND user_id = NEW.signed_by_id AND outcome = 'passed') THEN
+                    RAISE EXCEPTION 'redirect_goes_to_the_buyers_own_account: % is another''s', NEW.payee_id
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
+            ),
+            pgtrigger.Trigger(  # P15: a day to notice that somebody else laid it down
+                name="redirect_cools_before_it_is_confirmed",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("confirmed_at"),
+                condition=pgtrigger.Condition("NEW.payee_id IS NOT NULL AND NEW.confirmed_at IS NOT NULL"),
+                func="""
+                IF NEW.confirmed_at < (SELECT set_at FROM payments_payee WHERE id = NEW.payee_id)
+                                      + interval '24 hours' THEN
+                    RAISE EXCEPTION 'redirect_cools_before_it_is_confirmed: laid down less than a day ago'
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"变更协议 {self.refund}"
+
+
+class RedirectTransfer(models.Model):
+    """改付: the join between a case and one transfer to the account that was signed for. A transfer cannot point up."""
+
+    refund = models.ForeignKey(Refund, models.PROTECT, related_name="redirect_transfers", verbose_name=_("退款单"))
+    agreement = models.ForeignKey(
+        RedirectAgreement, models.PROTECT, related_name="transfers", verbose_name=_("变更协议")
+    )
+    transfer = models.OneToOneField(Transfer, models.PROTECT, related_name="redirect", verbose_name=_("转账"))
+    released_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("放款人")
+    )
+    created_at = models.DateTimeField(_("时间"))
+
+    class Meta:
+        verbose_name = _("改付")
+        verbose_name_plural = _("改付")
+        triggers = [
+            *append_only("redirect_transfers_are_append_only"),
+            pgtrigger.Trigger(  # I11, I13: what was signed and confirmed, in full, once; not by who confirmed it
+                name="redirect_transfer_is_what_was_signed",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                func="""
+                IF NOT EXISTS (
+                    SELECT FROM refunds_refund r
+                    JOIN refunds_redirectagreement a ON a.id = NEW.agreement_id AND a.refund_id = r.id
+                    JOIN payments_transfer t ON t.id = NEW.transfer_id
+                    WHERE r.id = NEW.refund_id AND r.destination = 'account'
+                    AND a.confirmed_at IS NOT NULL AND a.confirmed_by_id <> NEW.released_by_id
+                    AND a.signed_by_id <> NEW.released_by_id
+                    AND t.purpose = 'redirect' AND t.payee_id = a.payee_id AND t.user_id = r.buyer_id
+                    AND t.payment_id = r.payment_id AND t.amount_fen = r.amount_fen) THEN
+                    RAISE EXCEPTION 'redirect_transfer_is_what_was_signed: not that of refund %', NEW.refund_id
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                IF EXISTS (SELECT FROM refunds_redirecttransfer o JOIN payments_transfer t ON t.id = o.transfer_id
+                           WHERE o.refund_id = NEW.refund_id AND t.status NOT IN ('refused', 'failed'))
+                   OR EXISTS (SELECT FROM refunds_disbursement d JOIN payments_refundattempt p ON p.id = d.attempt_id
+                              WHERE d.refund_id = NEW.refund_id
+                              AND p.status NOT IN ('closed', 'back_with_merchant')) THEN
+                    RAISE EXCEPTION 'redirect_transfer_is_what_was_signed: refund % may be paid already',
+                        NEW.refund_id USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self._meta.verbose_name} {self.pk}"

@@ -77,5 +77,6 @@ def _last_contact(order: Order) -> str:
 def _ways(seen: Preview) -> list[tuple[str, policy.Amounts]]:
     """[(destination, what would come of it)]: the fee of each is said before one is chosen (S1-15)."""
     return [
-        (str(way), policy.amounts(replace(seen.facts, to_balance=way == Destination.BALANCE))) for way in Destination
+        (way, policy.amounts(replace(seen.facts, to_balance=way == Destination.BALANCE)))
+        for way, _title in Destination.to_ask_for()
     ]

@@ -30,9 +30,12 @@ READY = {
     "reissue": "returned, closed",
     "reissue_above_limit": "returned, closed",
     "sign_redirect": "returned, closed",
+    "request_transfer": "approved, to an account",
+    "send_to_card": "redirect_signed, for a card that the channel pays",
     "agree_above_limit": "merchant_review, above the limit",
 }
-NOT_ASKED = {("provide_evidence", "merchant")}  # the buyer was
+# The buyer was asked; who confirmed an account, or released the money first, does not send it on.
+NOT_ASKED = {("provide_evidence", "merchant"), ("request_transfer", "finance"), ("send_to_card", "finance")}
 TRIED: dict[str, list[str]] = defaultdict(list)
 for _name in steps.OF_PERSONS:
     TRIED[READY.get(_name, min(STEPS[_name].sources))].append(_name)

@@ -36,6 +36,9 @@ USUALLY = {
     "explain_missing": "wrong_status",
     "accept_replacement": "other_offer",
     "credit_balance": "other_destination",
+    "request_transfer": "other_destination",
+    "mark_transferred": "other_destination",
+    "send_to_card": "not_at_channel",
     ("disburse", "system"): "not_automatic",
     ("provide_evidence", "merchant"): "not_yours",
 }
@@ -78,11 +81,23 @@ GUARDED: dict[str, dict[object, str]] = {
     },
     "paid_out, not there": {"report_missing": DONE},
     "paid_out, missing": {"report_missing": "reported", "explain_missing": DONE},
+    "approved, to an account": {
+        "request_transfer": DONE, ("request_transfer", "finance"): "same_person",
+        "disburse": "other_destination", ("disburse", "system"): "other_destination",
+    },
+    "processing, to an account": {
+        "mark_paid_out": "other_destination", "mark_transferred": "transfer_open", "mark_returned": "transfer_open",
+    },
+    "paid_out, to an account": {"mark_returned": "transfer_open"},
     "arrived, on the balance": {"mark_returned": "other_destination"},
     "rejected, appeal over": {"appeal": "appeal_is_over"},
     "rejected, for good": {"appeal": "appealed"},
     "rejected, asked again": {"appeal": "already_active", "reopen": "already_active"},
-    "returned": dict.fromkeys(["reissue", "reissue_above_limit", "sign_redirect"], "attempt_not_closed"),
+    "returned": dict.fromkeys(["reissue", "reissue_above_limit"], "attempt_not_closed"),
+    "redirect_signed, for an account of today": {"confirm_redirect": "cooling"},
+    "redirect_signed, for a card that the channel pays": {
+        "confirm_redirect": "attempt_not_closed", "send_to_card": DONE, ("send_to_card", "finance"): "same_person",
+    },
     "returned, sent by the machine above the limit": {
         "reissue": "needs_second_person", "sign_redirect": "needs_second_person",
     },
@@ -250,7 +265,10 @@ def test_nobody_both_decides_and_releases():
     for name in by_finance:  # finance sends again what others approved, and nothing else
         assert STEPS[name].sources <= {Status.RETURNED, Status.REDIRECT_SIGNED}
     releases = {name: step.who for name, step in STEPS.items() if step.target == Status.PROCESSING}
-    assert releases == {"disburse": {Role.FINANCE, Role.SYSTEM}, "resume": {Role.SYSTEM}}
+    assert releases == {
+        "disburse": {Role.FINANCE, Role.SYSTEM}, "resume": {Role.SYSTEM}, "request_transfer": {Role.FINANCE},
+        "send_to_card": {Role.FINANCE},
+    }  # fmt: skip
     assert STEPS["credit_balance"].who == {Role.FINANCE, Role.SYSTEM}
     assert {name for name, step in STEPS.items() if Role.MERCHANT in step.who} == {
         "agree", "agree_above_limit", "contest", "offer", "provide_evidence",
