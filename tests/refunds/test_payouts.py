@@ -342,7 +342,9 @@ ATTACKS = {
     ),
     "paid as a draft": (f"UPDATE {BATCH} SET status = 'sending' WHERE id = {{draft}}", "no step leads"),
     "back to a draft": (f"UPDATE {BATCH} SET status = 'draft' WHERE id = {{sending}}", "no step leads"),
-    "a batch that begins as paid": (another("refunds.PayoutBatch", batch_no="'Z'", status="'paid'"), "begins as a draft"),
+    "a batch that begins as paid": (
+        another("refunds.PayoutBatch", batch_no="'Z'", status="'paid'"), "begins as a draft",
+    ),
     "a batch in a status that is not listed": (
         f"ALTER TABLE {BATCH} DISABLE TRIGGER USER; UPDATE {BATCH} SET status = 'paid' WHERE id = {{sending}}",
         "payout_status_is_listed",
