@@ -28,15 +28,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def watched(settings, tmp_path):
-    """The shop writes down outside the database what it sends, and how far it is."""
-    settings.SENT_DIR, settings.WATCH_DATABASE = tmp_path / "sent", True
-    watching._looked.clear()
-    watching.look(at=clock.now())
-    return settings.SENT_DIR
-
-
-@pytest.fixture
 def send(simulator):
     """Parts of a payment go back; each answer is heard."""
 
