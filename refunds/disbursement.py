@@ -174,7 +174,8 @@ def _news(cases: Sequence[Refund]) -> list[RefundAttempt]:
 
 def _transfer_news(cases: Sequence[Refund]) -> list[RedirectTransfer]:
     """Transfers with news, locked so that none is newer."""
-    rows = Transfer.objects.select_for_update(no_key=True).filter(redirect__refund__in=cases, news_at__isnull=False)
+    transfers = Transfer.objects.select_for_update(no_key=True, of=("self",))
+    rows = transfers.filter(redirect__refund__in=cases, news_at__isnull=False)
     locked = {row.pk: row for row in rows.order_by("pk")}
     found = list(RedirectTransfer.objects.filter(transfer__in=locked).select_related("refund__order").order_by("pk"))
     for row in found:
