@@ -62,7 +62,7 @@ def as_xlsx(rows: Iterable[Sequence[Cell]], *, title: str) -> IO[bytes]:
     file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  handed on
     book.save(file)
     file.seek(0)
-    return file  # type: ignore[return-value]
+    return file
 
 
 def _plain(cell: Cell) -> str | int | None:

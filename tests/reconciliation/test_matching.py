@@ -82,7 +82,7 @@ def was_adopted(day: Day, outside: Payment, console: dict[str, str]) -> None:
     payment = Payment.objects.get(pk=outside.pk)
     assert (payment.external_fen, payment.refundable_fen) == (500, 2500)
     attempt = RefundAttempt.objects.get(status=AttemptStatus.EXTERNAL)
-    assert (attempt.request_no, attempt.amount_fen) == (f"{outside.payment_no}X01", 500)
+    assert (attempt.request_no, attempt.amount_fen) == (outside.payment_no + "X01", 500)
     assert resolving.adopt(row, by=day.people.finance, at=clock.now()) == 0
     assert console["out_refund_no"] in attempt.reason
 

@@ -13,7 +13,7 @@ EVERYTHING = {"most_lines": 100, "most_fen": 10**9}
 
 
 def cases(words: str) -> list[Waits]:
-    """``A0 A5 B59 A61=900``: shop, minutes after eight, and the amount in fen where it matters (else 100)."""
+    """``A0 A5 C59 A61=900``: shop, minutes after eight, and the amount in fen where it matters (else 100)."""
     found = []
     for number, word in enumerate(words.split(), start=1):
         when, _, fen = word[1:].partition("=")
@@ -25,8 +25,8 @@ ORDERS = {
     "one shop, by age, whatever the order of its rows": ("A9 A0 A5", {}, [2, 3, 1]),
     "shops take turns within an hour": ("A0 A1 A2 A3 B4 C5", {}, [1, 5, 6, 2, 3, 4]),
     "whose first case is older begins": ("B9 A3 B4 A50", {}, [2, 3, 4, 1]),
-    "an earlier hour goes first, however many it has": ("A0 A1 A2 B61 A60", {}, [1, 2, 3, 5, 4]),
-    "at the hour's very minute it is the next hour": ("A59 A60 B60", {}, [1, 2, 3]),
+    "an earlier hour goes first, however many it has": ("A0 A1 A2 C61 A60", {}, [1, 2, 3, 5, 4]),
+    "at the hour's very minute it is the next hour": ("A59 A60 C60", {}, [1, 2, 3]),
     "one moment, by number": ("A0 A0 A0", {}, [1, 2, 3]),
     "no more lines than asked for, still in turn": ("A0 A1 A2 B3", {"most_lines": 2}, [1, 4]),
     "up to the sum": ("A0=100 A1=100 A2=100", {"most_fen": 200}, [1, 2]),
