@@ -6,12 +6,14 @@ had closed and the channel pays all the same: asked about, and taken up again on
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import F, Q, Value
+from django.db.models.functions import Concat
 
 import asking
 import workqueue
@@ -48,13 +50,14 @@ def adopt(account: ChannelAccount, found: Sequence[Found], *, at: datetime, by: 
         mine = Payment.objects.filter(account=account, payment_no__in={each.payment_no for each in found})
         keys = list(mine.filter(status=PaymentStatus.PAID).values_list("pk", flat=True))
         payments = {row.payment_no: row for row in refunding.locked_payments(keys)}
-        known = _known(payments.values())
+        known, given = _known(payments.values()), _numbers_given(payments.values())
         rows = []
         for each in found:
             payment = payments.get(each.payment_no)
             seen = known[payment.pk] if payment else {}
             if payment and each.channel_refund_id not in seen and 0 < each.amount_fen <= payment.amount_fen:
-                rows.append(_external(payment, each, number=len(seen) + 1, at=at))
+                given[payment.pk] += 1
+                rows.append(_external(payment, each, number=given[payment.pk], at=at))
                 seen[each.channel_refund_id] = each.amount_fen
         for payment in payments.values():
             refunded_fen = sum(known[payment.pk].values())  # some of it the channel may have told before
@@ -127,6 +130,13 @@ def _known(payments: Iterable[Payment]) -> defaultdict[int, dict[str, int]]:
     for payment_id, number, amount_fen in rows.values_list("payment_id", "channel_refund_id", "amount_fen"):
         found[payment_id][number] = amount_fen
     return found
+
+
+def _numbers_given(payments: Iterable[Payment]) -> Counter[int]:
+    """{payment: how many numbers of ours it has for refunds outside us}; those that a recovery found have their own."""
+    mine = Q(request_no__startswith=Concat(F("payment__payment_no"), Value("X")))
+    rows = RefundAttempt.objects.filter(mine, payment__in=list(payments))
+    return Counter(rows.values_list("payment_id", flat=True))
 
 
 def _external(payment: Payment, found: Found, *, number: int, at: datetime) -> RefundAttempt:

@@ -309,7 +309,7 @@ class DiscrepancyDesk(ActsDesk):
     def acts_of(self, row: Discrepancy) -> list[str]:
         if row.status != OPEN:
             return []
-        adopted = row.kind == DiscrepancyKind.ONLY_THEIRS and row.ours_state == AttemptStatus.EXTERNAL
+        adopted = resolving.external(row) is not None
         allowed = {
             "ask_again": row.kind in resolving.CAN_BE_ASKED and bool(row.payment_no),
             "download_again": True,

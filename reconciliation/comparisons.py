@@ -30,12 +30,19 @@ def of(kind: BillKind) -> tuple[str, ...]:
     return tuple(f"INSERT INTO found ({_COLUMNS}) {query}" for query in (FLAWS, *own))
 
 
-#: What no line of theirs needs to explain: it stands in one that could not be read.
-_UNREAD = """
-EXISTS (SELECT 1 FROM reconciliation_statementline g JOIN reconciliation_statement gs ON gs.id = g.statement_id
-         WHERE gs.account_id = %(account)s AND gs.kind = '{kind}' AND g.kind = 'garbled'
-           AND gs.day BETWEEN %(day)s::date - 1 AND %(day)s::date + 1 AND position({number} in g.numbers) > 0)
+#: What no line of theirs needs to explain: it stands in one that could not be read. Numbers of these days' such lines.
+UNREAD_TABLE = """
+DROP TABLE IF EXISTS unread;
+CREATE TEMPORARY TABLE unread ON COMMIT DROP AS
+SELECT DISTINCT s.kind, part.number
+  FROM reconciliation_statementline l
+  JOIN reconciliation_statement s ON s.id = l.statement_id
+ CROSS JOIN LATERAL unnest(string_to_array(l.numbers, ' ')) AS token
+ CROSS JOIN LATERAL (VALUES (token), (CASE WHEN token LIKE 'P%%' THEN left(token, 17) END)) AS part (number)
+ WHERE l.kind = 'garbled' AND s.account_id = %(account)s AND part.number IS NOT NULL
+   AND s.day BETWEEN %(day)s::date - 1 AND %(day)s::date + 1
 """
+_UNREAD = "EXISTS (SELECT 1 FROM unread u WHERE u.kind = '{kind}' AND u.number = {number})"
 
 FLAWS = """
 SELECT l.kind, 'line:' || l.line_number, l.id, coalesce(p.payment_no, ''), '', '', NULL::bigint, NULL::bigint, '', '',
@@ -126,9 +133,13 @@ _REFUND = (
     " -a.amount_fen, l.amount_fen"
 )
 
-REFUNDS_ONLY_THEIRS = """
-SELECT 'only_theirs', coalesce(nullif(l.channel_refund_id, ''), nullif(l.request_no, ''), 'line:' || l.line_number),
-       l.id, l.payment_no, l.request_no, coalesce(nullif(l.channel_refund_id, ''), l.request_no, ''), NULL::bigint,
+#: A refund of the console may have no number: then its moment tells it from others of its payment.
+_THEIR_REFUND = """
+coalesce(nullif(l.channel_refund_id, ''), nullif(l.request_no, ''),
+         l.move_no || '@' || to_char(l.at AT TIME ZONE 'Asia/Shanghai', 'YYYYMMDDHH24MISS'))
+"""
+REFUNDS_ONLY_THEIRS = f"""
+SELECT 'only_theirs', {_THEIR_REFUND}, l.id, l.payment_no, l.request_no, {_THEIR_REFUND}, NULL::bigint,
        l.amount_fen, coalesce(x.status, ''), l.state, l.at,
        CASE WHEN o.id IS NULL THEN '收款也不是我方的' ELSE '' END, false
   FROM reconciliation_statementline l
@@ -136,7 +147,7 @@ SELECT 'only_theirs', coalesce(nullif(l.channel_refund_id, ''), nullif(l.request
     ON a.request_no = l.request_no AND l.request_no <> '' AND a.status <> 'external'
   LEFT JOIN payments_payment o ON o.payment_no = l.payment_no AND o.account_id = %(account)s
   LEFT JOIN payments_refundattempt x
-    ON x.payment_id = o.id AND x.status = 'external' AND x.channel_refund_id = l.channel_refund_id
+    ON x.payment_id = o.id AND x.status = 'external' AND x.channel_refund_id = {_THEIR_REFUND}
  WHERE l.statement_id = %(statement)s AND l.kind = 'refund' AND a.id IS NULL AND l.refund_state <> 'closed'
 """
 REFUNDS_OF_ANOTHER_AMOUNT = f"""

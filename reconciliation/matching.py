@@ -101,6 +101,7 @@ def _find(statement: Statement, given: dict[str, Any]) -> None:
     """All that differs now, in a table of this transaction."""
     with connection.cursor() as cursor:
         cursor.execute(comparisons.FOUND_TABLE)
+        cursor.execute(comparisons.UNREAD_TABLE, given)
         for query in comparisons.of(BillKind(statement.kind)):
             cursor.execute(query, given)
 

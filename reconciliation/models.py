@@ -111,6 +111,7 @@ class StatementLine(models.Model):
             models.Index(name="line_of_statement", fields=["statement", "id"]),
             models.Index(name="line_of_payment", fields=["payment_no", "kind"]),
             models.Index(name="line_of_move", fields=["move_no"]),
+            models.Index(name="line_garbled", fields=["statement"], condition=Q(kind="garbled")),
         ]
 
 

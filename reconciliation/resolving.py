@@ -25,8 +25,6 @@ OPEN, EXPLAINED = DiscrepancyStatus.OPEN, DiscrepancyStatus.EXPLAINED
 K = DiscrepancyKind
 LATE_NOTICE = "discrepancies_late"
 CAN_BE_ASKED = [K.ONLY_OURS, K.AMOUNT, K.STATE, K.CLOSED_PAID, K.GARBLED]
-#: No explanation ends these: the money is somebody's loss until two people have said whose.
-NEEDS_A_BEARER = [K.ONLY_THEIRS]
 BATCH = 50
 
 
@@ -57,7 +55,7 @@ def adopt(row: Discrepancy, *, by: User, at: datetime) -> int:
     """补记为渠道侧退款. Raises CannotResolve."""
     row = _opened(row)
     count = matching.adopt(Discrepancy.objects.filter(pk=row.pk), at=at, by=by)
-    if not count and not _external(row):
+    if not count and not external(row):
         raise CannotResolve("这笔退款所属的收款不是我方的，无法补记；请联系渠道后说明原因。")
     return count
 
@@ -66,7 +64,7 @@ def explain(row: Discrepancy, *, by: User, at: datetime, reason: str) -> None:
     """说明原因: nothing moves; the reason stands there with who gave it. Raises CannotResolve."""
     with transaction.atomic():
         row = _opened(row)
-        if row.kind in NEEDS_A_BEARER and _external(row):
+        if external(row):  # somebody's loss, until two people have said whose
             raise CannotResolve("钱已从渠道账户退出，须由两人确认由谁承担，不能只说明原因。")
         row.borne_by, row.proposed_by = "", None
         _resolve(row, at=at, by=by, reason=reason)
@@ -87,7 +85,7 @@ def propose_bearer(row: Discrepancy, *, bearer: Bearer, by: User, at: datetime, 
     """提出由谁承担, for a second person to confirm. Raises CannotResolve."""
     with transaction.atomic():
         row = _opened(row)
-        if not _external(row):
+        if not external(row):
             raise CannotResolve("这笔差错没有补记的渠道侧退款，没有要承担的金额。")
         row.borne_by, row.proposed_by, row.reason = bearer, by, reason[:500]
         row.save(update_fields=["borne_by", "proposed_by", "reason"])
@@ -98,13 +96,21 @@ def confirm_bearer(row: Discrepancy, *, by: User, at: datetime) -> None:
     """第二人确认: taken from the shop's money or from the platform's, once. Raises CannotResolve."""
     with transaction.atomic():
         row = _opened(row)
-        attempt = _external(row)
+        attempt = external(row)
         if not row.borne_by or attempt is None:
             raise CannotResolve("还没有人提出由谁承担。")
         if row.proposed_by_id == by.pk:
             raise CannotResolve("提出的人不能自己确认，请另一位财务确认。")
         adopting.bear(attempt, by_shop=row.borne_by == Bearer.SHOP, at=at)
         _resolve(row, at=at, by=by, reason=row.reason)
+
+
+def external(row: Discrepancy) -> RefundAttempt | None:
+    """The refund outside us that this difference was adopted as."""
+    if not row.channel_no:
+        return None
+    rows = RefundAttempt.objects.filter(status=AttemptStatus.EXTERNAL, channel_refund_id=row.channel_no)
+    return rows.filter(payment__payment_no=row.payment_no).select_related("payment__account", "payment__order").first()
 
 
 # --- what the machine does --------------------------------------------------------------------------------------------
@@ -189,13 +195,6 @@ def _opened(row: Discrepancy) -> Discrepancy:
     if found.status != OPEN:
         raise CannotResolve(f"这条差错{found.get_status_display()}，无需再处理。")
     return found
-
-
-def _external(row: Discrepancy) -> RefundAttempt | None:
-    if not row.channel_no:
-        return None
-    rows = RefundAttempt.objects.filter(status=AttemptStatus.EXTERNAL, channel_refund_id=row.channel_no)
-    return rows.filter(payment__payment_no=row.payment_no).select_related("payment__account", "payment__order").first()
 
 
 def _resolve(row: Discrepancy, *, at: datetime, by: User, reason: str) -> None:

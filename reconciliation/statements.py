@@ -34,6 +34,7 @@ AGAIN_AFTER = timedelta(minutes=30)
 CATCH_UP_DAYS = 14  # that a standstill of ours may have lasted
 LEASE = timedelta(minutes=30)  # a large bill takes its time, and nobody else's
 BATCH = 250  # lines: a batch stands in memory, with their rows by column
+MANY = 1000
 S = StatementStatus
 
 
@@ -165,6 +166,9 @@ def stage(statement: Statement, gateway: Reads, kind: BillKind, bill: IO[bytes])
             _copy(_row(statement, number, each) for number, each in batch)
             statement.save(update_fields=["lines_read", "flaws", "totals_fit"])
     statement.save(update_fields=["lines_read", "flaws", "totals_fit"])
+    if statement.lines_read > MANY:  # the planner has not seen them, and would look at each line for each line
+        with connection.cursor() as cursor:
+            cursor.execute(f"ANALYZE {StatementLine._meta.db_table}")
 
 
 COLUMNS = (
