@@ -415,7 +415,8 @@ def _deciders(batch: PayoutBatch) -> list[Share]:
 def _ready() -> QuerySet[Refund]:
     """Decided by people, or by a shop; what lanes of rules decided goes out by itself. In no other batch."""
     waits = PayoutLine.objects.filter(refund=OuterRef("pk"), status=LineStatus.WAITING)
-    return Refund.objects.filter(status=Status.APPROVED, lane=Lane.STANDARD).exclude(Exists(waits))
+    rows = Refund.objects.filter(status=Status.APPROVED, lane=Lane.STANDARD).exclude(Exists(waits))
+    return rows.exclude(destination=Destination.OTHER_ACCOUNT)  # released each by itself, and paid by transfer
 
 
 def _waiting(by: User, account: ChannelAccount | None) -> list[payout_order.Waits]:

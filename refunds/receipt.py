@@ -41,6 +41,7 @@ class Says(enum.Enum):
     ARRIVED = "arrived"  # the channel, the bank or the buyer says that it is there
     RETURNED = "returned"  # the buyer's account did not take it
     CREDITED = "credited"  # on the buyer's balance with us
+    TRANSFERRED = "transferred"  # to another account of the buyer's, by people at the bank
 
 
 SAYS: dict[str, Says] = {
@@ -57,7 +58,11 @@ HEADLINES: dict[Says, object] = {
     Says.ARRIVED: gettext_lazy("退款已到账"),
     Says.RETURNED: gettext_lazy("渠道退款未能入账"),
     Says.CREDITED: gettext_lazy("已退至余额"),
+    Says.TRANSFERRED: gettext_lazy("平台已转账至买家签署的账户"),
 }
+
+
+BESIDE_THE_CHANNEL = {Says.NOTHING, Says.CREDITED, Says.TRANSFERRED}
 
 
 @dataclass(frozen=True)
@@ -81,12 +86,14 @@ class Receipt:
 
     @property
     def tone(self) -> str:
-        good = {Says.REFUNDED, Says.ARRIVED, Says.CREDITED}
+        good = {Says.REFUNDED, Says.ARRIVED, Says.CREDITED, Says.TRANSFERRED}
         return "good" if self.says in good else "attention" if self.says is Says.RETURNED else "progress"
 
     @property
     def account(self) -> str:
         """入账账户, masked."""
+        if self.says is Says.TRANSFERRED:
+            return masked_account(self.refund.received_account)
         return masked_account(self.attempt.received_account) if self.attempt else ""
 
     @property
@@ -98,7 +105,7 @@ def of(refund: Refund) -> Receipt:
     """The receipt as it is now. ``refund`` comes with its order, and its payment's account. Two queries."""
     sent = Disbursement.objects.filter(refund=refund).select_related("attempt").order_by("-pk").first()
     says = says_of(refund)
-    attempt = sent.attempt if sent and says not in {Says.NOTHING, Says.CREDITED} else None
+    attempt = sent.attempt if sent and says not in BESIDE_THE_CHANNEL else None
     lines = list(refund.lines.select_related("order_line").order_by("order_line__position"))
     code = "" if says is Says.NOTHING else code_of(refund, attempt.request_no if attempt else "", says)
     return Receipt(refund, lines, attempt, says, code)
@@ -107,6 +114,8 @@ def of(refund: Refund) -> Receipt:
 def says_of(refund: Refund) -> Says:
     if refund.destination == Destination.BALANCE:
         return Says.CREDITED if refund.status == S.ARRIVED else Says.NOTHING
+    if refund.destination == Destination.OTHER_ACCOUNT:
+        return Says.TRANSFERRED if refund.status in {S.PAID_OUT, S.ARRIVED} else Says.NOTHING
     if refund.payment.account.channel == BALANCE and refund.status == S.ARRIVED:  # 原路 was the balance
         return Says.CREDITED
     return SAYS.get(refund.status, Says.NOTHING)
@@ -119,6 +128,7 @@ def sentence(says: Says, attempt: RefundAttempt | None, channel: str) -> str:
         Says.REFUNDED: _("%(channel)s已告知退款成功。是否入账由收款账户的银行决定：我们没有入账证明，不声称已到账。"),
         Says.ARRIVED: _whose_word(attempt),
         Says.RETURNED: _("收款账户没有收下这笔退款，款项没有到买家手里，我们正在与%(channel)s核对。"),
+        Says.TRANSFERRED: _("原支付账户没有收下退款；平台已转账至买家本人签署的账户，是否入账由收款方的银行决定。"),
         Says.CREDITED: _("款项已记入买家在本站的余额，没有经过支付渠道，在渠道的账单里查不到。"),
     }[says] % {"channel": channel}
 

@@ -93,6 +93,23 @@ TO_BALANCE_MONEY: dict[S, object] = {
 }
 
 
+# 退至本人账户: a transfer by people of the platform, to the account that the buyer signed for.
+TO_ACCOUNT_HEADLINES: dict[S, object] = {
+    S.PROCESSING: gettext_lazy("已放款，平台转账中"),
+    S.PAID_OUT: gettext_lazy("已转账，等待银行入账"),
+}
+TO_ACCOUNT_NEXT: dict[S, object] = {
+    S.APPROVED: gettext_lazy("财务放款后，平台转账至您签署的账户。"),
+    S.PROCESSING: gettext_lazy("另两位工作人员审批并转账，转出后通知您。"),
+    S.PAID_OUT: gettext_lazy("已转至您签署的账户，通常 2 个工作日内到账；以银行入账为准。"),
+}
+TO_ACCOUNT_MONEY: dict[S, object] = {
+    S.PROCESSING: gettext_lazy("在平台，等待转账"),
+    S.PAID_OUT: gettext_lazy("平台已转账，收款账户入账中"),
+    S.ARRIVED: gettext_lazy("已转至买家签署的账户"),
+}
+
+
 @dataclass(frozen=True)
 class Stage:
     """One row of the timeline. ``state`` is done, current, paused (its clock stands, while a branch is current), todo
@@ -175,6 +192,8 @@ def headline(refund: Refund) -> str:
     """One sentence: where it stands."""
     if is_reported_missing(refund):
         return _("客服正在向渠道核实这笔退款")
+    if _goes_to_account(refund) and refund.status in TO_ACCOUNT_HEADLINES:
+        return str(TO_ACCOUNT_HEADLINES[S(refund.status)])
     if _goes_to_balance(refund) and refund.status in {S.ARRIVED, S.RETURNED}:
         return _("已退至余额") if refund.status == S.ARRIVED else _("退款异常：未能退至余额")
     if _was_paid_from_balance(refund) and refund.status == S.ARRIVED:
@@ -204,6 +223,8 @@ def next_step(refund: Refund) -> str:
     """One sentence: what happens next."""
     if is_reported_missing(refund):
         return _("核实后给您渠道凭证，可拿给银行查询；款项不会丢失。")
+    if _goes_to_account(refund) and refund.status in TO_ACCOUNT_NEXT:
+        return str(TO_ACCOUNT_NEXT[S(refund.status)])
     if _goes_to_balance(refund) and refund.status in TO_BALANCE_NEXT:
         if refund.status == S.APPROVED and refund.lane != Lane.STANDARD:
             return _("系统将自动退至您的余额。")
@@ -221,7 +242,7 @@ def next_step(refund: Refund) -> str:
         else _("审核计时暂停；商家到期未补充，按现有材料审核。"),
         S.SECOND_REVIEW: _("金额超过审批线的退款由两位同事先后通过，之后财务放款。"),
         S.APPEAL_REVIEW: _("由没有审核过这张退款单的高级审核员处理，结论是最终的。"),
-        S.REDIRECT_SIGNED: _("另一位工作人员确认后，款项退至您的余额。"),
+        S.REDIRECT_SIGNED: _("另一位工作人员确认后，款项按您签署的去向退回；确认前可以撤回。"),
         S.REPLACED: _("请到订单页查看新的卡密；仍有问题可以再次申请。"),
         S.CLOSED: _("有疑问可在订单留言或联系客服。"),
         S.APPROVED: _("财务放款后，款项原路退回您的支付账户。")
@@ -234,7 +255,7 @@ def next_step(refund: Refund) -> str:
         if refund.appeal_until
         else _("您可以补充新的凭证后重新申请，或走平台外的途径。"),
         S.WITHDRAWN: _("商品已恢复原状；仍在售后期内可重新申请。"),
-        S.RETURNED: _("财务正在与渠道核对；有结果会在本页更新并发站内通知，款项不会丢失。"),
+        S.RETURNED: _("您可以选择退款去向；财务同时与渠道核对，有结果会在本页更新并通知您，款项不会丢失。"),
     }[S(refund.status)]
 
 
@@ -270,6 +291,8 @@ def where_the_money_is(refund: Refund) -> str:
     """钱款去向, at every moment. Names no account: shops read this too."""
     if _goes_to_balance(refund) and refund.status in TO_BALANCE_MONEY:
         return str(TO_BALANCE_MONEY[S(refund.status)])
+    if _goes_to_account(refund) and refund.status in TO_ACCOUNT_MONEY:
+        return str(TO_ACCOUNT_MONEY[S(refund.status)])
     if _was_paid_from_balance(refund) and refund.status in TO_BALANCE_MONEY:
         return str(TO_BALANCE_MONEY[S(refund.status)])
     return {
@@ -395,6 +418,10 @@ def _left_out(refund: Refund, reached: Mapping[str, datetime]) -> set[str]:
 
 def _goes_to_balance(refund: Refund) -> bool:
     return refund.destination == Destination.BALANCE
+
+
+def _goes_to_account(refund: Refund) -> bool:
+    return refund.destination == Destination.OTHER_ACCOUNT
 
 
 def _ended(refund: Refund, events: Sequence[RefundEvent], reached: dict[str, datetime]) -> list[Stage]:

@@ -22,7 +22,6 @@ from form_fields import PicturesField
 from refunds import lifecycle
 from refunds.evidence import TooManyImages
 from refunds.lifecycle import StepRefused
-from refunds.lifecycle.redirect import redirect_terms
 from refunds.models import Ground, Offer, Refund
 from storefront import reading
 
@@ -89,8 +88,8 @@ def _report_missing(case: Refund, by: User, at: datetime, said: dict[str, Any]) 
     lifecycle.report_missing(case, by=by, at=at)
 
 
-def _sign_redirect(case: Refund, by: User, at: datetime, said: dict[str, Any]) -> None:
-    lifecycle.sign_redirect(case, by=by, at=at)
+def _revoke_redirect(case: Refund, by: User, at: datetime, said: dict[str, Any]) -> None:
+    lifecycle.revoke_redirect(case, by=by, at=at)
 
 
 ANSWERS: dict[str, Answer] = {
@@ -148,16 +147,16 @@ ANSWERS: dict[str, Answer] = {
         frozenset({"report_missing"}),
         _report_missing,
     ),
-    "redirect": Answer(
-        _("退款方式变更协议"),
+    "revoke": Answer(
+        _("撤回签署？"),
         [
-            _("原路退款没能入账时才需要；另一位工作人员确认后，款项退至您的余额。"),
-            _("不会向您要银行卡号、密码或验证码。"),
+            _("撤回后协议作废，可以重新选择退款去向。"),
+            _("不是您本人签署的，请撤回后立即修改密码并联系客服。"),
         ],
-        _("同意并签署"),
-        _("协议已签署，等待平台确认。"),
-        frozenset({"sign_redirect"}),
-        _sign_redirect,
+        _("撤回签署"),
+        _("已撤回，可以重新选择退款去向。"),
+        frozenset({"revoke_redirect"}),
+        _revoke_redirect,
     ),
 }
 
@@ -194,7 +193,6 @@ def answer(request: SignedIn, refund_no: str, kind: str) -> HttpResponse:
         "kind": kind,
         "form": form,
         "offer": offer,
-        "agreement": redirect_terms(case) if kind == "redirect" else "",
         "pictures_lost": bool(request.FILES),
         "urged_every": case.order.policy.urge_every_hours if kind == "urge" else None,
     }

@@ -21,6 +21,7 @@ from ledger import balances
 from payments import payees, transfers
 from payments.forms import PayeeForm, TransferForm
 from payments.models import Transfer
+from payments.transfer_models import Purpose
 from payments.transfers import CannotTransfer
 from refunds import statement
 
@@ -56,7 +57,11 @@ def cash_out(request: SignedIn) -> HttpResponse:
         else:
             messages.success(request, _("提现申请已提交，单号 %(no)s。") % {"no": asked.transfer_no})
             return redirect(here)
-    rows = Transfer.objects.filter(user=request.user).select_related("payee").order_by("-pk")[:MOST_SHOWN]
+    rows = (
+        Transfer.objects.filter(user=request.user, purpose=Purpose.CASH_OUT)
+        .select_related("payee")
+        .order_by("-pk")[:MOST_SHOWN]
+    )
     payee = payees.newest(user=request.user)
     facts: dict[str, Any] = {
         "form": form,
@@ -91,4 +96,8 @@ def payee(request: SignedIn) -> HttpResponse:
 
 
 def _waiting(request: SignedIn) -> list[Transfer]:
-    return list(Transfer.objects.filter(user=request.user, due_at__isnull=False).order_by("-pk")[:MOST_SHOWN])
+    return list(
+        Transfer.objects.filter(user=request.user, purpose=Purpose.CASH_OUT, due_at__isnull=False).order_by("-pk")[
+            :MOST_SHOWN
+        ]
+    )

@@ -150,7 +150,8 @@ def everything() -> dict[str, list[tuple]]:
     from shops.models import CardCode, CodeEvent
 
     models = [Refund, RefundEvent, RefundLine, Evidence, PreCheck, Disbursement, BalanceCredit, RefundAttempt, Payment,
-              Offer, Appeal, Consultation, RedirectAgreement, RedirectTransfer, Transfer, Order, CardCode, CodeEvent, Entry, Notice]  # fmt: skip
+              Offer, Appeal, Consultation, RedirectAgreement, RedirectTransfer, Transfer, Order, CardCode,
+              CodeEvent, Entry, Notice]  # fmt: skip
     return {model.__name__: sorted(model.objects.values_list(), key=repr) for model in models}
 
 
@@ -366,7 +367,9 @@ def own_card(buyer: Any, *, hours_ago: float = 25, bank: str = "招商银行", k
 
 def signed_for_account(house: House, refund: Any, **account: Any) -> Any:
     """Its buyer has signed for an account of his own."""
-    return house.on(refund, "buyer sign_redirect", payee=own_card(house.buyer, **account))
+    from refunds import own_account
+
+    return house.on(refund, "buyer sign_redirect", holder_proof=own_account.proof_of(own_card(house.buyer, **account)))
 
 
 def _to_account(house: House) -> Any:
@@ -476,7 +479,7 @@ SITUATIONS: dict[str, Callable[[House], Any]] = {
     "redirect_signed": lambda house: house.on(_returned(house, "CLOSED"), "buyer sign_redirect"),
     "redirect_signed, for an account": lambda house: signed_for_account(house, _returned(house, "CLOSED")),
     "redirect_signed, for an account of today": lambda house: signed_for_account(
-        house, _returned(house, "CLOSED"), hours_ago=1
+        house, _returned(house, "CLOSED"), hours_ago=1, bank="工商银行"
     ),
     "redirect_signed, for a card that the channel pays": lambda house: signed_for_account(
         house, _returned(house, "ABNORMAL")

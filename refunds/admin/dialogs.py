@@ -287,7 +287,8 @@ class RedirectForm(StepForm):
     """确认新去向, beside what the buyer has signed (I13)."""
 
     def facts(self) -> dict[str, Any]:
-        signed = RedirectAgreement.objects.filter(refund=self.case, confirmed_at=None, lapsed_at=None).first()
+        rows = RedirectAgreement.objects.filter(refund=self.case, confirmed_at=None, lapsed_at=None)
+        signed = rows.select_related("payee", "real_name", "signed_by").first()
         return super().facts() | {"signed": signed}
 
 
@@ -428,6 +429,10 @@ def why_not(refund: Refund, step: str, user: User, *, at: datetime) -> str:
         "disburse": "买家选择退至余额，请用“退至余额”。",
         "credit_balance": "这笔退款原路退回，请用“放款”。",
         "explain_missing": "买家没有说未到账，无需答复。",
+        "confirm_redirect": "收款账户登记未满 24 小时，或渠道还没有关闭上一笔退款。钱还在微信支付的，"
+        "可“退至签署的银行卡”，或先在渠道退款上“退回商户账户”。",
+        "send_to_card": "收款账户登记未满 24 小时，或钱不在微信支付，或签署的不是银行卡：请用“确认新去向”。",
+        "request_transfer": "新去向由您确认，须由另一位同事放款；不退至买家账户的，请用“放款”。",
     }.get(step, "现在不能做这一步，请刷新页面。")
 
 

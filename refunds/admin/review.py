@@ -104,8 +104,8 @@ def _hint(refund: Refund, user: User, steps: list[str]) -> str:
         return "这张退款单与您本人或您的店铺有关，须由其他同事处理。"
     if refund.status in {S.RETURNED, S.REDIRECT_SIGNED} and (attempt := lifecycle.open_attempts([refund])[0]):
         return (
-            f"渠道还没有关闭 {attempt.request_no}，不能重新发放。请打开下方这笔渠道退款，按那里的提示处理；"
-            "关闭后，这里会出现“重新原路退款”。"
+            f"渠道还没有关闭 {attempt.request_no}，不能重新发放。买家可在退款单上选择去向；签署银行卡的，"
+            "可由没有放过这笔款的同事“退至签署的银行卡”。其余请打开下方这笔渠道退款，按那里的提示处理；关闭后，这里会出现“重新原路退款”。"
         )
     if held := held_by(refund, user, at=clock.now()):
         return held

@@ -13,13 +13,13 @@ from datetime import datetime
 from django.utils.translation import gettext_lazy as _
 
 from accounts import realname
-from accounts.models import RealNameCheck, User
+from accounts.models import User
 from money import yuan
 from payments import banks, by_hand, hearing, outgoing, payees, transfers
 from payments.gateways.base import BankCard
 from payments.models import AttemptStatus, Channel, Payee, RefundAttempt
 from payments.transfer_models import PayeeKind
-from refunds import goods
+from refunds import goods, own_account
 from refunds.lifecycle import guards
 from refunds.lifecycle.taking import StepRefused, Taken, take
 from refunds.models import Destination, Disbursement, Lane, Queue, RedirectAgreement, RedirectTransfer, Refund
@@ -35,11 +35,12 @@ ACCOUNT_TERMS = _(
 )
 
 
-def sign_redirect(refund: Refund, *, by: User, at: datetime, verified_by: str = "", payee: Payee | None = None) -> None:
-    """签署退款方式变更协议: to the buyer's own balance, or to ``payee``, an account in his real name.
+def sign_redirect(refund: Refund, *, by: User, at: datetime, verified_by: str = "", holder_proof: str = "") -> None:
+    """签署退款方式变更协议: to the buyer's own balance, or to an account in his real name (``own_account.py``).
 
     ``verified_by``: how he has just proved who he is.
     """
+    payee = _own_account(by, verified_by, holder_proof) if holder_proof else None
     with take("sign_redirect", [refund], by=by, at=at) as taken:
         case = taken.refunds[0]
         may_be_signed(taken)
@@ -53,7 +54,7 @@ def sign_redirect(refund: Refund, *, by: User, at: datetime, verified_by: str = 
             destination=Destination.BALANCE if payee is None else Destination.OTHER_ACCOUNT,
             payee=payee,
             verified_by=verified_by,
-            real_name=_real_name(by, verified_by) if payee else None,
+            real_name=realname.passed(by) if payee else None,
             text=redirect_terms(case, payee),
             signed_by=by,
             signed_at=at,
@@ -183,14 +184,16 @@ def last_attempt(refund: Refund) -> RefundAttempt | None:
     return found
 
 
-def _real_name(by: User, verified_by: str) -> RealNameCheck:
-    """Who he is was proved anew, and is a real name. Raises StepRefused."""
+def _own_account(by: User, verified_by: str, holder_proof: str) -> Payee:
+    """Who he is was proved anew, and is a real name, in which the account is held. Raises StepRefused."""
     if not verified_by:
         raise StepRefused("step_up", _("请先再次验证身份。"))
-    check = realname.passed(by)
-    if check is None:
+    if realname.passed(by) is None:
         raise StepRefused("real_name", _("请先完成实名认证，收款账户须是您本人的。"))
-    return check
+    payee = own_account.named_by(holder_proof, by=by)
+    if payee is None:
+        raise StepRefused("not_holder", _("请重新填写收款账户，并核对户名。"))
+    return payee
 
 
 def _void(taken: Taken, at: datetime) -> None:

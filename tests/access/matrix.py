@@ -120,8 +120,10 @@ GET  storefront:withdraw                          login  200   404      404     
 POST storefront:withdraw                          login  go    404      404      404   404      404    404     404
 GET  storefront:confirm_arrival     @paid_out     login  200   404      404      404   404      404    404     404
 POST storefront:confirm_arrival     @paid_out     login  go    404      404      404   404      404    404     404
-GET  storefront:refund_answer       @returned redirect login 200 404    404      404   404      404    404     404
-POST storefront:refund_answer       @returned redirect login go  404    404      404   404      404    404     404
+GET  storefront:refund_answer       @returned urge login go     404    404      404   404      404    404     404
+POST storefront:refund_answer       @returned urge login go     404    404      404   404      404    404     404
+GET  storefront:refund_redirect     @returned     login  200    404    404      404   404      404    404     404
+POST storefront:refund_redirect     @returned     login  go     404    404      404   404      404    404     404
 GET  storefront:evidence                          login  200   404      200      404   200      200    200     200
 GET  storefront:receipt             @paid_out     login  200   404      404      404   200      200    200     200
 GET  storefront:pack                              login  200   404      200      404   200      200    200     200
@@ -352,6 +354,9 @@ POST api:step   explain_missing                   401    403   404      403     
 POST api:step   reissue_above_limit               401    403   404      403      404   403      403    409     403
 POST api:step   sign_redirect                     401    409   404      403      404   403      403    403     403
 POST api:step   confirm_redirect                  401    403   404      403      404   403      403    409     403
+POST api:step   revoke_redirect                   401    409   404      403      404   403      403    403     403
+POST api:step   send_to_card                      401    403   404      403      404   403      403    409     403
+POST api:step   request_transfer                  401    403   404      403      404   403      403    409     403
 # the machine's steps have no address
 POST api:step   auto_approve                      401    404   404      404      404   404      404    404     404
 POST api:step   mark_paid_out      @approved      401    404   404      404      404   404      404    404     404
@@ -396,6 +401,8 @@ GET  admin:refunds_refund_confirm_offer           login  login login    login   
 GET  admin:refunds_refund_grant_appeal            login  login login    login    login 403      200    403     403
 GET  admin:refunds_refund_uphold_appeal           login  login login    login    login 403      200    403     403
 GET  admin:refunds_refund_confirm_redirect        login  login login    login    login 403      403    200     403
+GET  admin:refunds_refund_send_to_card            login  login login    login    login 403      403    200     403
+GET  admin:refunds_refund_request_transfer        login  login login    login    login 403      403    200     403
 GET  admin:refunds_refund_reissue_above_limit     login  login login    login    login 403      403    200     403
 GET  admin:refunds_refund_explain_missing         login  login login    login    login 200      200    200     403
 GET  admin:refunds_refund_reject_second           login  login login    login    login 403      200    403     403

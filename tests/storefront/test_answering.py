@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+import clock
+from accounts import realname
 from refunds.models import Appeal, Offer, RedirectAgreement, RefundEvent
 from storefront.templatetags.words import deadline
+from tests.accounts.id_numbers import id_number
 from tests.cases import SITUATIONS, late, passes
+from tests.cast import PASSWORD
 from tests.storefront.conftest import words
 
 pytestmark = pytest.mark.django_db
@@ -127,15 +131,45 @@ def test_money_that_did_not_come_is_reported_after_the_last_day_and_once(house, 
 
 
 def test_another_destination_is_signed_in_the_words_that_are_kept(house, shopper, other):
-    """S2-28."""
+    """S2-28, S2-29: asked first; who he is is proved anew; of an account nothing but its last digits is shown again."""
     refund = SITUATIONS["returned, closed"](house)
-    asked = words(shopper.get(page_of(refund, "redirect")))
-    assert says(other, refund, "redirect").status_code == 404
-    says(shopper, refund, "redirect")
+    page = f"/refunds/{refund.refund_no}/redirect/"
+    assert "选择退款去向" in told(shopper, refund)
+    assert (other.get(page).status_code, other.post(page).status_code) == (404, 404)
+    asked = words(shopper.get(page))
+    assert "须先完成实名认证" in asked
+    assert "/accounts/reauthenticate/" in shopper.post(page).headers["Location"]
+    assert not RedirectAgreement.objects.exists()
+    shopper.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    shopper.post(page)
     signed = RedirectAgreement.objects.get(refund=refund)
-    assert refund.status == "redirect_signed"
+    refund.refresh_from_db()
+    assert (refund.status, signed.verified_by, signed.payee) == ("redirect_signed", "password", None)
     assert signed.text in asked
     assert signed.text in told(shopper, refund)
+    says(shopper, refund, "revoke")
+    assert refund.status == "returned"
+
+
+def test_an_account_is_signed_for_once_its_holder_is_who_signs(house, shopper):
+    """I13, I15."""
+    refund, number = SITUATIONS["returned, closed"](house), id_number()
+    realname.verify(house.buyer, "李雷", number, at=clock.now())
+    page = f"/refunds/{refund.refund_no}/redirect/"
+    shopper.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    details = {"way": "details", "kind": "bank", "bank": "招商银行", "number": "6214830100001234", "name": "李雷"}
+    refused = shopper.post(page, details | {"id_number": id_number("19900101")})
+    assert "须与您的实名认证一致" in words(refused)
+    shown = shopper.post(page, details | {"id_number": number})
+    assert "6214830100001234" not in shown.content.decode()
+    proof = shown.context["holder_proof"]
+    assert "尾号 1234" in words(shown)
+    shopper.post(page, {"holder_proof": "made up"})
+    assert not RedirectAgreement.objects.exists()
+    shopper.post(page, {"holder_proof": proof})
+    signed = RedirectAgreement.objects.get(refund=refund)
+    assert (signed.payee.last_four, signed.text in words(shown)) == ("1234", True)
+    assert "6214830100001234" not in told(shopper, refund)
 
 
 def test_the_page_tells_how_many_are_ahead_and_that_a_clock_stands(house, shopper):

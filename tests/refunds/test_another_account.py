@@ -1,0 +1,322 @@
+"""退至本人账户 (S2-28, S2-29, P15, G8, I13): what its buyer signed for, a day later, by other people, once."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+import pytest
+
+import clock
+from cardshop import invariants
+from ledger import balances, posting
+from payments import by_hand, outgoing, refunding, transfers
+from payments.models import AttemptStatus, PayeeLook, Payment
+from payments.transfers import CannotTransfer
+from refunds import disbursement, lifecycle, own_account
+from refunds.lifecycle import StepRefused
+from refunds.models import BalanceCredit, Destination, Queue, RedirectAgreement, Refund, Status
+from tests.attacks import refusal
+from tests.cases import SITUATIONS, attempt_of, hint, own_card, signed_for_account, transfer_of, transferred
+
+pytestmark = pytest.mark.django_db
+S = Status
+CARD_NO = "6214830100001234"
+
+
+def refused_with(code):
+    return pytest.raises((StepRefused, CannotTransfer), check=lambda error: error.code == code)
+
+
+def hears(refund):
+    disbursement.hear(at=clock.now())
+    refund.refresh_from_db()
+    return refund
+
+
+def later():
+    """The machine's next turn at the channel."""
+    clock.advance(timedelta(seconds=2))
+    refunding.sweep(at=clock.now())
+
+
+def bank_has():
+    """What left the platform's bank."""
+    return balances.owed([posting.BANK])[posting.BANK]
+
+
+def released(refund, by):
+    return disbursement.release([refund], by=by, at=clock.now())
+
+
+def paid(row, house, voucher="V1"):
+    transfers.approve(row, by=house.finance, at=clock.now())
+    at = clock.now()
+    return transfers.mark_paid(row, by=house.cashier, at=at, paid_at=at, voucher=voucher)
+
+
+def test_a_closed_card_is_paid_by_transfer_through_other_hands_and_a_day(house, simulator):
+    """S2-28, S2-29: asked first, signed, cooled, confirmed, released, approved, paid: each by another than before."""
+    refund = signed_for_account(house, SITUATIONS["returned, closed"](house), hours_ago=0)
+    signed = RedirectAgreement.objects.get()
+    assert CARD_NO not in signed.text  # by its last digits alone
+    assert (signed.verified_by, signed.real_name.user, "1234" in signed.text) == ("password", house.buyer, True)
+    assert refund.promised_by - refund.entered_at > timedelta(hours=24)
+    with refused_with("cooling"):
+        lifecycle.confirm_redirect(refund, by=house.finance, at=clock.now())
+    clock.advance(timedelta(hours=24))
+    lifecycle.confirm_redirect(refund, by=house.finance, at=clock.now())
+    refund.refresh_from_db()
+    assert (refund.status, refund.destination, bank_has()) == (S.APPROVED, Destination.OTHER_ACCOUNT, 0)
+    with refused_with("same_person"):
+        released(refund, house.finance)
+    released(refund, house.cashier)
+    refund.refresh_from_db()
+    payment = Payment.objects.get(pk=refund.payment_id)
+    assert (refund.status, refund.queue, payment.transferred_fen) == (S.PROCESSING, Queue.FINANCE, refund.amount_fen)
+    assert payment.refundable_fen == payment.amount_fen - refund.amount_fen  # nothing can be opened beside it
+    assert (bank_has(), refund.held_fen) == (0, refund.amount_fen)
+    assert invariants.broken() == []
+    paid(transfer_of(refund), house)
+    assert bank_has() == refund.amount_fen
+    assert invariants.broken() == []  # before the case has heard of it, too
+    hears(refund)
+    assert (refund.status, refund.held_fen, refund.received_account[-4:]) == (S.PAID_OUT, 0, "1234")
+    assert refund.arrival_expected_until >= refund.arrival_expected_from
+    house.on(refund, "buyer confirm_arrival")
+    assert refund.status == S.ARRIVED
+    assert not PayeeLook.objects.exists()  # nobody has looked at the card yet
+    assert CARD_NO not in repr(list(RedirectAgreement.objects.values_list()))
+    assert invariants.broken(simulator.ledger()) == []
+
+
+@pytest.mark.parametrize("how", ["refused", "given back", "given back before it was heard of"])
+def test_a_transfer_that_comes_to_nothing_is_no_money_lost_and_the_buyer_is_asked_again(how, house, simulator):
+    refund = SITUATIONS["processing, to an account"](house)
+    row = transfer_of(refund)
+    if how == "refused":
+        transfers.refuse(row, by=house.finance, at=clock.now(), reason="户名不符")
+    else:
+        paid(row, house)
+        if how == "given back":
+            house.on(hears(refund), "buyer confirm_arrival")
+        transfers.mark_failed(row, by=house.finance, at=clock.now(), reason="账号不存在")
+        assert invariants.broken() == []
+    hears(refund)
+    assert (refund.status, refund.destination, refund.queue) == (S.RETURNED, Destination.ORIGINAL, Queue.FINANCE)
+    assert (bank_has(), refund.held_fen, Payment.objects.get(pk=refund.payment_id).transferred_fen) == (
+        0, refund.amount_fen, 0,
+    )  # fmt: skip
+    assert invariants.broken() == []
+    house.on(refund, "buyer sign_redirect", "finance confirm_redirect")
+    released(refund, house.cashier)
+    assert (Refund.objects.get().status, balances.of_buyer(house.buyer.pk)) == (S.ARRIVED, refund.amount_fen)
+    assert invariants.broken(simulator.ledger()) == []
+
+
+def test_what_wechat_still_has_goes_on_to_the_buyers_card_under_the_same_number(house, simulator):
+    """G8, S0-26: money that is stuck is set going by hand."""
+    refund = SITUATIONS["redirect_signed, for a card that the channel pays"](house)
+    number = attempt_of(refund).request_no
+    with refused_with("same_person"):  # who released it the first time
+        lifecycle.send_to_card(refund, by=house.finance, at=clock.now())
+    lifecycle.send_to_card(refund, by=house.cashier, at=clock.now())
+    later()
+    simulator.settle(number, "SUCCESS")
+    hint(attempt_of(refund))
+    later()
+    hears(refund)
+    attempt = attempt_of(refund)
+    assert (attempt.request_no, attempt.status, refund.status) == (number, AttemptStatus.SUCCEEDED, S.PAID_OUT)
+    assert (refund.received_account, refund.destination) == ("招商银行借记卡1234", Destination.ORIGINAL)
+    assert invariants.broken(simulator.ledger()) == []
+
+
+def test_a_bank_that_wechat_does_not_pay_is_paid_by_transfer(house):
+    """One signature serves: the money goes back to the merchant first."""
+    refund = signed_for_account(house, SITUATIONS["returned"](house), bank="某村镇银行")
+    with refused_with("bank_not_listed"):
+        lifecycle.send_to_card(refund, by=house.cashier, at=clock.now())
+    goes_back_to_the_merchant(house, refund)
+    assert (refund.status, RedirectAgreement.objects.get().lapsed_at) == (S.REDIRECT_SIGNED, None)
+    house.on(refund, "finance confirm_redirect")
+    released(refund, house.cashier)
+    paid(transfer_of(refund), house)
+    assert hears(refund).status == S.PAID_OUT
+    assert invariants.broken() == []
+
+
+def goes_back_to_the_merchant(house, refund):
+    by_hand.send_on(attempt_of(refund), card=None, by=house.finance, at=clock.now())
+    later()
+    house.simulator.settle(attempt_of(refund).request_no, "SUCCESS")
+    hint(attempt_of(refund))
+    later()
+    hears(refund)
+    assert attempt_of(refund).status == AttemptStatus.BACK_WITH_MERCHANT
+
+
+def test_the_buyer_takes_his_word_back_before_it_is_confirmed(house):
+    refund = SITUATIONS["redirect_signed, for an account"](house)
+    house.on(refund, "buyer revoke_redirect")
+    assert (refund.status, RedirectAgreement.objects.get().lapsed_at is not None) == (S.RETURNED, True)
+    house.on(refund, "buyer sign_redirect", "finance confirm_redirect")
+    with refused_with("wrong_status"):
+        lifecycle.revoke_redirect(refund, by=house.buyer, at=clock.now())
+
+
+def test_who_has_not_proved_who_he_is_signs_for_no_account(house):
+    refund = SITUATIONS["returned, closed"](house)
+    proof = own_account.proof_of(own_card(house.buyer))
+    with refused_with("not_holder"):
+        lifecycle.sign_redirect(refund, by=house.buyer, at=clock.now(), holder_proof="made up", verified_by="password")
+    with refused_with("step_up"):
+        lifecycle.sign_redirect(refund, by=house.buyer, at=clock.now(), holder_proof=proof)
+    type(house.buyer).objects.filter(pk=house.buyer.pk).update(verified_at=None)
+    house.buyer.refresh_from_db()
+    with refused_with("real_name"):
+        lifecycle.sign_redirect(refund, by=house.buyer, at=clock.now(), holder_proof=proof, verified_by="password")
+
+
+def test_while_outgoing_money_is_stopped_nothing_is_transferred(house):
+    refund = SITUATIONS["processing, to an account"](house)
+    outgoing.stop(by=house.finance, reason="测试", at=clock.now())
+    with refused_with("outgoing_stopped"):
+        transfers.approve(transfer_of(refund), by=house.finance, at=clock.now())
+
+
+def test_what_was_signed_confirmed_and_transferred_is_kept_by_the_database(house):
+    """I11, I13: whoever writes past the code."""
+    waiting = SITUATIONS["redirect_signed, for an account of today"](house)
+    refund = transferred(house)
+    row, signed = transfer_of(refund), refund.redirects.get()
+    named = {
+        "case": refund.pk, "row": row.pk, "signed": signed.pk, "open": waiting.redirects.get().pk,
+        "finance": house.finance.pk, "cashier": house.cashier.pk, "stranger": house.stranger.pk,
+        "payment": refund.payment_id, "attempt": attempt_of(refund).pk,
+    }  # fmt: skip
+    copied = "refund_id, destination, payee_id, verified_by, real_name_id, text, signed_by_id, signed_at"
+    attacks = {
+        "UPDATE refunds_redirectagreement SET confirmed_at = now(), confirmed_by_id = {finance} WHERE id = {open}":
+            "redirect_cools_before_it_is_confirmed",
+        f"INSERT INTO refunds_redirectagreement ({copied}) SELECT {copied.replace('signed_by_id', '{stranger}')}"
+        " FROM refunds_redirectagreement WHERE id = {signed}": "redirect_goes_to_the_buyers_own_account",
+        f"INSERT INTO refunds_redirectagreement ({copied}) SELECT {copied.replace('verified_by', chr(39) * 2)}"
+        " FROM refunds_redirectagreement WHERE id = {signed}": "redirect_to_an_account_names_it_and_who_proved_what",
+        "INSERT INTO refunds_redirecttransfer (refund_id, agreement_id, transfer_id, released_by_id, created_at)"
+        " VALUES ({case}, {signed}, {row}, {finance}, now())": "redirect_transfer_is_what_was_signed",
+        "INSERT INTO refunds_redirecttransfer (refund_id, agreement_id, transfer_id, released_by_id, created_at)"
+        " VALUES ({case}, {signed}, {row}, {cashier}, now())": "redirect_transfer_is_what_was_signed",
+        "UPDATE refunds_redirecttransfer SET released_by_id = {finance}": "Cannot update",
+        "UPDATE refunds_refund SET destination = 'original' WHERE id = {case}": "Cannot update",
+        "UPDATE refunds_refund SET destination = 'account' WHERE id <> {case}": "Cannot update",
+        "UPDATE payments_transfer SET payment_id = NULL WHERE id = {row}": "Cannot update",
+        "UPDATE payments_payment SET reserved_fen = amount_fen WHERE id = {payment}": "refunds_never_exceed_payment",
+        "UPDATE payments_payment SET status = 'open', next_due_at = now() WHERE id = {payment}": "what was paid",
+    }  # fmt: skip
+    for attack, why in attacks.items():
+        assert why in refusal(attack.format(**named)), attack
+    open_row = transfer_of(SITUATIONS["processing, to an account"](house))
+    attempt = open_row.instead_of
+    type(attempt).objects.filter(pk=attempt.pk).update(status="held")
+    approve = "UPDATE payments_transfer SET status = 'approved', approved_by_id = {finance}, approved_at = now()"
+    assert "redirect_waits_for_the_old_refund" in refusal(approve.format(**named) + f" WHERE id = {open_row.pk}")
+
+
+# --- once, whatever comes first ---------------------------------------------------------------------------------------
+
+
+SEEDS = [*range(10), *(pytest.param(seed, marks=pytest.mark.nightly) for seed in range(10, 200))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_success_after_all_and_a_redirect_at_once_pay_the_buyer_once(seed, house, simulator):
+    """RETURNED → success after all, RETURNED → redirect, and both at once, in any order of small moves: by the
+    channel's books and by ours the buyer has his money exactly once."""
+    dice = random.Random(seed)
+    refund = SITUATIONS["returned"](house)
+    moves = moves_of(house, refund, own_account.proof_of(own_card(house.buyer)))
+    for _ in range(40):
+        name = dice.choice(list(moves))
+        try:
+            moves[name]()
+        except (StepRefused, CannotTransfer):
+            continue
+        refund.refresh_from_db()
+        assert [line for check in AT_EVERY_MOVE for line in check()] == [], name
+        if has_got(refund):
+            break
+    for _ in range(12):  # everybody does what is left to do
+        for name in moves if not has_got(refund) else ["channel is asked", "case hears"]:
+            try:
+                moves[name]()
+            except (StepRefused, CannotTransfer):
+                continue
+            refund.refresh_from_db()
+    assert has_got(refund), (refund.status, attempt_of(refund).status)
+    by_channel = sum(row.amount_fen for row in type(attempt_of(refund)).objects.filter(status=AttemptStatus.SUCCEEDED))
+    credited = sum(BalanceCredit.objects.values_list("amount_fen", flat=True))
+    assert by_channel + credited + bank_has() == refund.amount_fen
+    assert invariants.broken(simulator.ledger()) == []
+
+
+AT_EVERY_MOVE = (
+    invariants.refunds_fit_payments, invariants.each_case_is_paid_once, invariants.held_money_belongs_to_cases,
+    invariants.transfers_agree_with_the_ledger, invariants.only_a_signature_leads_to_another_account,
+)  # fmt: skip
+
+
+def has_got(refund):
+    return refund.status in {S.PAID_OUT, S.ARRIVED}
+
+
+def moves_of(house, refund, proof):
+    """Each a small thing that one person or machine does; what is refused has changed nothing."""
+
+    def settles():
+        if attempt_of(refund).status in {"returned", "unknown", "accepted"}:
+            house.simulator.settle(attempt_of(refund).request_no, "SUCCESS")
+
+    def is_asked():
+        hint(attempt_of(refund))
+        later()
+
+    def sends_back():
+        by_hand.send_on(attempt_of(refund), card=None, by=house.finance, at=clock.now())
+
+    def step(name, by, **words):
+        return lambda: getattr(lifecycle, name)(refund, by=by, at=clock.now(), **words)
+
+    def release():
+        refund.refresh_from_db()
+        if refund.status == S.APPROVED:
+            released(refund, house.cashier)
+
+    def transfer(act, **words):
+        def run():
+            row = refund.redirect_transfers.order_by("-pk").first()
+            if row:
+                act(row.transfer, at=clock.now(), **words)
+
+        return run
+
+    def pay():
+        at = clock.now()
+        for row in refund.redirect_transfers.filter(transfer__status="approved"):
+            transfers.mark_paid(row.transfer, by=house.cashier, at=at, paid_at=at, voucher=f"V{row.pk}")
+
+    return {
+        "money goes back to the merchant": sends_back,
+        "channel is asked": is_asked,
+        "case hears": lambda: disbursement.hear(at=clock.now()),
+        "buyer signs for an account": step("sign_redirect", house.buyer, holder_proof=proof, verified_by="password"),
+        "buyer signs for the balance": step("sign_redirect", house.buyer),
+        "finance sends it to the card": step("send_to_card", house.cashier),
+        "finance confirms": step("confirm_redirect", house.finance),
+        "cashier releases": release,
+        "transfer is approved": transfer(transfers.approve, by=house.finance),
+        "transfer is paid": pay,
+        "transfer is refused": transfer(transfers.refuse, by=house.cashier, reason="核对"),
+        "buyer takes it back": step("revoke_redirect", house.buyer),
+        "the card takes it after all": settles,
+    }
