@@ -596,6 +596,7 @@ refunds.payoutline              -        -      see     see
 refunds.lanelimits              see      see    see     see
 workcalendar.calendarplan       see      see    see     see
 refunds.disbursement            -        -      see     see
+refunds.arrivalfigures          -        -      see     see
 payments.refundattempt          -        -      see     see
 payments.payment                -        -      see     see
 payments.channelnotification    -        -      see     see

@@ -444,12 +444,13 @@ def _rows_of_the_desk(operator: Any) -> None:
 def _the_lanes(operator: Any, case: Any) -> None:
     """An operator has set what one may give, and a decision waits to be looked at."""
     import clock
-    from refunds import lanes
+    from refunds import arrival_times, lanes
     from refunds.models import AuditSample, Lane
 
     lanes.switch(Lane.UNDELIVERED, is_on=False, by=operator, at=clock.now(), reason="核查")
     lanes.switch(Lane.UNDELIVERED, is_on=True, by=operator, at=clock.now(), reason="查清")
     AuditSample.objects.create(refund=case, lane=Lane.ONE_CLICK, drawn_at=clock.now())
+    arrival_times.measure(at=clock.now())
 
 
 def _a_compensation(order: Any, finance: Any) -> None:

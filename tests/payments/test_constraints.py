@@ -19,14 +19,14 @@ from payments.transfer_models import PayeeKind
 from records import roots
 from records.models import PackDownload
 from refunds import disbursement, lanes, lifecycle, payouts
-from refunds.models import CannedReply, Lane
+from refunds.models import ArrivalFigures, CannedReply, Lane
 from shops import money as shops_money
 from shops.models import ShopMember
 from shops.money import Move
 from tests import attacks
 from tests.accounts.id_numbers import id_number
 from tests.attacks import another, refusal
-from tests.cases import attempt_of, negotiated
+from tests.cases import attempt_of, negotiated, transfer_asked, transfer_of
 
 pytestmark = pytest.mark.django_db
 APPS = ("payments", "refunds", "ledger", "records", "accounts", "notices")
@@ -57,6 +57,10 @@ def books(approved, reviewed, senior, finance, operator, drain, house):
     outgoing.stop(by=finance, reason="x", at=clock.now())
     line = done.order.lines.get()
     balances.fold(at=clock.now(), after=1)
+    ArrivalFigures.objects.create(
+        channel="wechat", account_kind="bank_card", paid_out_count=1, proven_count=0, confirmed_count=0, within_count=0,
+        missing_count=0, since=clock.now(), computed_at=clock.now(),
+    )  # fmt: skip
     roots.publish(at=roots.now() + timedelta(days=1))
     PackDownload.objects.create(
         about=done.refund_no,
@@ -89,6 +93,7 @@ def books(approved, reviewed, senior, finance, operator, drain, house):
         "user": done.buyer_id,
         "finance": finance.pk,
         "transfer": a_withdrawal(done, finance, house.merchant).pk,
+        "redirect": transfer_of(transfer_asked(house)).pk,
         "balance": f"'{posting.balance_account(credited.buyer_id)}'",
         "uuid": f"'{uuid.uuid4()}'",
         "product": line.product_id,
@@ -299,6 +304,24 @@ ATTACKS = {
         "".join(f"ALTER TABLE {TRANSFER} DROP CONSTRAINT {name};" for name in SAY_WHAT_A_STATUS_NEEDS)
         + like_it(status="'gift'"),
         "transfer_status_is_listed",
+    ),
+    "news of a withdrawal": (
+        f"UPDATE {TRANSFER} SET news_at = now() WHERE id = {{transfer}}",
+        "only_a_redirect_is_of_a_payment",
+    ),
+    "a redirect that is a cash-out": (
+        f"UPDATE {TRANSFER} SET purpose = 'cash_out' WHERE id = {{redirect}}",
+        "Cannot update",
+    ),
+    "a redirect of another payment": (
+        f"UPDATE {TRANSFER} SET payment_id = {{payment}} WHERE id = {{redirect}}",
+        "Cannot update",
+    ),
+    "a redirect beside a refund that may still pay": (
+        like_it(
+            purpose="'redirect'", shop_id="NULL", user_id="{user}", payment_id="{payment}", instead_of_id="{attempt}"
+        ),
+        "redirect_waits_for_the_old_refund",
     ),
     "a cash-out of a shop": (like_it(purpose="'cash_out'"), "transfer_purpose_says_whose"),
     "a transfer that who asked approves": (
@@ -563,6 +586,7 @@ ATTACKS = {
         "account_code_fits_an_address",
     ),
     "two counters of one refusal": (another("payments.RefusedNotification"), "one_counter_per_check_and_hour"),
+    "one way counted twice": (another("refunds.ArrivalFigures"), "arrivals_are_counted_once_a_way"),
     # people, and what they are told
     "an invented role": ("UPDATE accounts_user SET role = 'god' WHERE id = {user}", "user_role_is_listed"),
     "a buyer in the staff's desk": (

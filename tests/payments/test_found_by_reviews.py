@@ -14,7 +14,7 @@ from cardshop import invariants
 from orders import delivery
 from orders.models import OrderStatus
 from orders.placing import Wish
-from payments import by_hand, channels, charging, funds, hearing, pacing, refunding, tasks
+from payments import by_hand, channels, charging, funds, hearing, outgoing, pacing, refunding, tasks
 from payments.asking import ask_all
 from payments.charging import Way
 from payments.gateways.base import (
@@ -128,9 +128,9 @@ def test_what_was_taken_on_and_then_refused_is_not_closed(scripted, finance):  #
 def test_who_did_not_send_says_nothing_of_what_another_is_sending(released):
     """Its lease had run out while it waited its turn: "never sent" is then no longer its word to say."""
     released()
-    slow = refunding._claim(clock.now())[0]
+    slow = refunding._claim(clock.now(), outgoing.now())[0]
     clock.advance(workqueue.LEASE + timedelta(seconds=1))
-    second = refunding._claim(clock.now())[0]
+    second = refunding._claim(clock.now(), outgoing.now())[0]
     refunding.record([(row, pacing.NotSentYet("not_sent_yet")) for row in slow], at=clock.now())
     attempt = RefundAttempt.objects.get()
     assert (attempt.status, attempt.first_sent_at is None) == (AttemptStatus.UNKNOWN, False)
@@ -264,7 +264,7 @@ def test_a_notification_of_a_payment_does_not_send_what_waits_its_turn(buy, appl
 
 def test_trouble_stands_until_a_call_after_it_goes_well(released, buy):
     released()
-    (attempt,) = refunding._claim(clock.now())[0]
+    (attempt,) = refunding._claim(clock.now(), outgoing.now())[0]
     other = Payment.objects.filter(pk=attempt.payment_id).get()
     good = refunding.RefundOutcome(refunding.RefundState.ACCEPTED, attempt.request_no, attempt.amount_fen, "5030")
     refunding._tell_accounts([(attempt, GatewayMisconfigured("NO_AUTH")), (attempt, good)], clock.now())

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 import clock
 from orders.models import Order, OrderStatus
-from payments import channels, charging, funds, pacing, refunding
+from payments import channels, charging, funds, outgoing, pacing, refunding
 from payments.charging import Way
 from payments.models import AttemptStatus, ChannelAccount, RefundAttempt
 from refunds.models import Refund
@@ -52,7 +52,7 @@ def test_a_sweeper_and_money_that_has_come_back_do_not_wait_for_each_other(relea
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
             funds.lock_accounts([account.pk])  # as a record of answers has it
-            claiming = pool.submit(alone, lambda: refunding._claim(at)[0])
+            claiming = pool.submit(alone, lambda: refunding._claim(at, outgoing.now())[0])
             wait_until_somebody_waits(claiming)
             assert funds.resume([account.pk], at=at) == 0  # it is in the other's hands
         assert [row.pk for row in claiming.result(timeout=60)] == [attempt.pk]  # and goes on: there is money

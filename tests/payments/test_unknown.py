@@ -10,7 +10,7 @@ from django.db import transaction
 import clock
 import workqueue
 from cardshop import invariants
-from payments import by_hand, hearing, refunding
+from payments import by_hand, hearing, outgoing, refunding
 from payments.asking import ask_all
 from payments.gateways.wechat.answers import Call
 from payments.models import AttemptStatus, RefundAttempt
@@ -260,7 +260,7 @@ def test_wrong_keys_use_up_no_tries(scripted):
 
 def test_death_after_the_claim(released, simulator):
     refund = released()
-    refunding._claim(clock.now())[0]
+    refunding._claim(clock.now(), outgoing.now())[0]
     attempt = attempt_of(refund)
     assert attempt.status == AttemptStatus.UNKNOWN  # before the first byte could leave
     assert refunding.sweep(at=clock.now()) == 0  # somebody holds it
@@ -272,7 +272,7 @@ def test_death_after_the_claim(released, simulator):
 
 def test_death_after_the_call(released, simulator):
     refund = released()
-    ask_all(refunding._claim(clock.now())[0], refunding._ask)
+    ask_all(refunding._claim(clock.now(), outgoing.now())[0], refunding._ask)
     attempt = attempt_of(refund)
     assert theirs(simulator, attempt)[0]["effects"] == 1
     look_later(workqueue.LEASE.total_seconds() + 1)
@@ -298,10 +298,10 @@ def test_death_before_the_case_hears(released, simulator):
 
 def two_askers(simulator, attempt):
     """Two sweepers with answers of the same attempt: the first one's lease had run out while the channel was slow."""
-    first = refunding._claim(clock.now())[0]
+    first = refunding._claim(clock.now(), outgoing.now())[0]
     slow = ask_all(first, refunding._ask)
     clock.advance(workqueue.LEASE + timedelta(seconds=1))
-    second = refunding._claim(clock.now())[0]
+    second = refunding._claim(clock.now(), outgoing.now())[0]
     assert [row.pk for row in first] == [row.pk for row in second] == [attempt.pk]
     simulator.settle(attempt.request_no, "SUCCESS")
     return slow, ask_all(second, refunding._ask)
@@ -324,9 +324,9 @@ def test_an_old_success_undoes_no_newer_failure(released, simulator):
     refunding.sweep(at=clock.now())
     simulator.settle(attempt.request_no, "SUCCESS")
     clock.advance(timedelta(seconds=60))
-    slow = ask_all(refunding._claim(clock.now())[0], refunding._ask)
+    slow = ask_all(refunding._claim(clock.now(), outgoing.now())[0], refunding._ask)
     clock.advance(workqueue.LEASE + timedelta(seconds=1))
-    newer = refunding._claim(clock.now())[0]
+    newer = refunding._claim(clock.now(), outgoing.now())[0]
     simulator.settle(attempt.request_no, "ABNORMAL")
     refunding.record(ask_all(newer, refunding._ask), at=clock.now())
     refunding.record(slow, at=clock.now())
@@ -351,7 +351,7 @@ def test_the_same_answer_twice_is_posted_once(released, simulator):
     refunding.sweep(at=clock.now())
     simulator.settle(attempt_of(refund).request_no, "SUCCESS")
     clock.advance(timedelta(seconds=60))
-    answers = ask_all(refunding._claim(clock.now())[0], refunding._ask)
+    answers = ask_all(refunding._claim(clock.now(), outgoing.now())[0], refunding._ask)
     refunding.record(answers, at=clock.now())
     refunding.record(answers, at=clock.now())
     disbursement.hear(at=clock.now())
