@@ -199,7 +199,9 @@ KINDS: dict[str, Kind] = {
     "other_offer": Kind(409, "方案不同", "The open offer is of the other kind: see `allowed_steps`."),
     "cannot_replace": Kind(409, "不能补发", "No code is left to replace it with, or the goods are no codes."),
     "money_waits": Kind(409, "款项在途", "Its money was sent once and is still the buyer's: it cannot be closed."),
-    "no_balance": Kind(409, "不能退至余额", "This refund cannot go to a balance: finance will contact the buyer."),
+    "no_balance": Kind(
+        409, "不能退至余额", "This refund cannot go to a balance: an account of the buyer's own can be signed for."
+    ),
     "cannot_object": Kind(409, "不能提出异议", "The shop cannot object to this refund (any more)."),
     "unknown_verdict": Kind(400, "结论有误", "Choose upheld or dismissed."),
     "judged": Kind(409, "已有结论", "This objection has been judged."),
@@ -210,6 +212,19 @@ KINDS: dict[str, Kind] = {
     "attempt_not_closed": Kind(
         409, "上一笔尚未关闭", "The channel has not closed the last attempt: a new one could pay twice. Wait."
     ),
+    "transfer_open": Kind(409, "转账未结束", "A transfer to the buyer's account has not ended: wait for it."),
+    "not_at_channel": Kind(
+        409,
+        "渠道不能退至该账户",
+        "The channel cannot pay that account: have it sent back to the merchant, then confirm.",
+    ),
+    "attempt_moved": Kind(409, "渠道退款有新结果", "There is news of the channel refund: read it again."),
+    "bank_not_listed": Kind(409, "银行不支持", "The channel does not pay this bank: use a transfer instead."),
+    "cooling": Kind(409, "账户登记未满 24 小时", "The account was entered less than 24 hours ago: confirm it later."),
+    "claim_first": Kind(409, "请先认领订单", "Guests claim the order first, then choose where the money goes."),
+    "step_up": Kind(403, "须再次验证身份", "Sign for an account on the website, after proving who you are again."),
+    "real_name": Kind(409, "须先实名认证", "Verify your real name first: the account must be your own."),
+    "not_holder": Kind(409, "账户须为本人", "The account's holder must be your verified real name."),
     "other_destination": Kind(409, "退款去向不同", "The refund goes elsewhere: this step is not how it is paid."),
     "outgoing_stopped": Kind(
         409, "出款已暂停", "All outgoing money is stopped for now: nothing was posted. Try again once it goes on."

@@ -358,6 +358,7 @@ def own_card(buyer: Any, *, hours_ago: float = 25, bank: str = "招商银行", k
     from payments.transfer_models import PayeeKind
     from tests.accounts.id_numbers import id_number
 
+    buyer.refresh_from_db()
     if buyer.verified_at is None:
         realname.verify(buyer, "李雷", id_number(), at=clock.now())
         buyer.refresh_from_db()

@@ -147,6 +147,10 @@ ATTACKS = {
     "signed twice": (
         another("refunds.RedirectAgreement", "refund_id = {signed}"), "one_open_redirect_per_refund",
     ),
+    "an account that nobody has named": (
+        another("refunds.RedirectAgreement", "refund_id = {signed}", refund_id="{consulted}", destination="'account'"),
+        "redirect_to_an_account_names_it_and_who_proved_what",
+    ),
     "confirmed by who signed": (
         f"UPDATE {REDIRECT} SET confirmed_by_id = {{signer}}, confirmed_at = now() WHERE refund_id = {{signed}}",
         "redirect_is_confirmed_by_somebody_else",
