@@ -16,7 +16,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 import clock
-from cardshop.models import Heartbeat
+from cardshop import grants
+from cardshop.models import Heartbeat, RecoveryRun
 from payments import channels
 from records import signing
 from shops import vault
@@ -138,6 +139,31 @@ def calendar() -> Check:
     return Check("calendar", False, detail, advice, can_wait=True)
 
 
+def role() -> Check:
+    """The application's role owns nothing, and adds to what is written once, no more (I7)."""
+    try:
+        found = grants.too_much()
+    except DatabaseError as error:
+        return Check("role", False, type(error).__name__, "先恢复数据库 / bring the database back first")
+    if not found:
+        return Check("role", True, "应用角色不能改账本与结构 / cannot change the ledger or the schema")
+    detail = f"权限过大 / may do too much: {'、'.join(found[:3])}"
+    advice = "以属主运行 manage.py grant_rights，应用的 DATABASE_URL 用该角色 / run it as the owner, use that role"
+    return Check("role", False, detail, advice, can_wait=True)
+
+
+def recovery() -> Check:
+    """No restore or failover waits for its recovery run (F6, F7)."""
+    try:
+        run = RecoveryRun.objects.filter(closed_at=None).first()
+    except DatabaseError as error:
+        return Check("recovery", False, type(error).__name__, "先恢复数据库 / bring the database back first")
+    if run is None:
+        return Check("recovery", True, "数据库未曾回退 / the database has lost nothing")
+    advice = "manage.py recover，做完后由人恢复出款 / run it, then somebody turns outgoing money on again"
+    return Check("recovery", False, f"出款已停 / outgoing money is stopped: {run.reason}", advice)
+
+
 def sanity() -> Iterator[Check]:
     """Settings that start, but that an operator should know of (for `doctor`, not for `/readyz`)."""
     live = settings.CHANNELS == "live"
@@ -150,4 +176,6 @@ def sanity() -> Iterator[Check]:
     free = shutil.disk_usage(place).free
     detail = f"{place}: {free // 1_000_000} MB 可用 / free"
     yield calendar()
+    yield role()
+    yield recovery()
     yield Check("disk", free > FULL_DISK_BYTES, detail, "清理磁盘 / make room: uploads are refused on a full disk")

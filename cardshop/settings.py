@@ -259,6 +259,8 @@ TEMPLATES = [
 DATABASE_URL = secret_file("DATABASE_URL_FILE") or env.str(
     "DATABASE_URL", "postgres://postgres@127.0.0.1:5432/cardshop"
 )
+# As whom the application runs, where DATABASE_URL is the owner's: for migrations alone (cardshop/grants.py).
+APP_DATABASE_URL = secret_file("APP_DATABASE_URL_FILE") or env.str("APP_DATABASE_URL", "")
 DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 DATABASES["default"] |= {
     "CONN_MAX_AGE": env.int("CONN_MAX_AGE", 60),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
@@ -16,5 +17,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, stdout=self.stdout)
         call_command("createcachetable", stdout=self.stdout)
+        if settings.APP_DATABASE_URL:
+            call_command("grant_rights", stdout=self.stdout)
         channels.platform_accounts()  # so that no page that is only looked at has to make them
         call_command("collectstatic", interactive=False, verbosity=0, stdout=self.stdout)
