@@ -157,6 +157,8 @@ def money_back(order: Order, *, at: datetime) -> MoneyBack | None:
         return MoneyBack(_("已部分退款"), _("已退 %(back)s，共付 %(paid)s。") % sums, "good", paid_back[0])
     arriving = any(refund.status == Status.PAID_OUT for refund in paid_back)
     sentence = _("支付渠道已原路退回 %(back)s，请留意到账。") if arriving else _("已原路退回 %(back)s。")
+    if any(refund.destination == Destination.OTHER_ACCOUNT for refund in paid_back):
+        sentence = _("已退回 %(back)s，其中有转账至您签署的账户的。")
     if credited_fen:
         is_all = credited_fen == sum(refund.amount_fen for refund in paid_back)
         sentence = _("已退至余额 %(back)s。") if is_all else _("已退 %(back)s，其中 %(credited)s 退至余额。")

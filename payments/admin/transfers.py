@@ -58,6 +58,7 @@ class OneTransferForm(DialogForm):
     template = "admin/payments/transfer/dialog.html"
     sources: frozenset[S] = frozenset()
     told = ""
+    told_of_redirect = ""  # where its money was not taken, but is held of the shop's
 
     @cached_property
     def transfer(self) -> Transfer | None:
@@ -73,7 +74,8 @@ class OneTransferForm(DialogForm):
         return ""
 
     def facts(self) -> dict[str, Any]:
-        return {"transfer": self.transfer, "told": self.told}
+        is_redirect = self.transfer is not None and self.transfer.payment_id is not None
+        return {"transfer": self.transfer, "told": (is_redirect and self.told_of_redirect) or self.told}
 
 
 class ApproveForm(OneTransferForm):
@@ -84,6 +86,7 @@ class ApproveForm(OneTransferForm):
 class RefuseForm(OneTransferForm):
     sources = frozenset({S.REQUESTED, S.APPROVED})
     told = "钱立即退回申请人处，原因会告诉申请人。请先确认没有转出。"
+    told_of_redirect = "退款单回到“退款异常”，请买家重新选择去向，货款仍冻结。请先确认没有转出。"
     note = note_field(required=True, label="原因", help_text="申请人可见，不超过 200 字。")
 
 
@@ -104,6 +107,7 @@ class PaidForm(OneTransferForm):
 class FailedForm(OneTransferForm):
     sources = frozenset({S.PAID})
     told = "银行已把钱退回平台账户。登记后冲销付款，钱回到申请人处。"
+    told_of_redirect = "银行已把钱退回平台账户。登记后冲销付款，退款单回到“退款异常”，货款重新冻结。"
     note = note_field(required=True, label="原因", help_text="申请人可见，不超过 200 字。")
 
 
@@ -120,7 +124,8 @@ class TransferDesk(ActsDesk):
     ordering = ("due_at", "pk")
     list_select_related = ("shop", "user", "payee", "requested_by")
     fieldsets = (
-        (None, {"fields": (("transfer_no", "state"), ("purpose", "amount"), ("owner", "payee"), ("due", "voucher"))}),
+        (None, {"fields": (("transfer_no", "state"), ("purpose", "amount"), ("owner", "payee"), ("due", "voucher"),
+                          ("payment", "instead_of"))}),
         ("经手", {"fields": (("requester", "asked"), ("approver", "approved"), ("payer", "paid"), ("ender", "ended"),
                             "reason")}),
         ("记录", {"fields": ("history", "looks")}),
