@@ -188,13 +188,13 @@ WITH recent AS MATERIALIZED (
     CROSS JOIN LATERAL (SELECT at FROM refunds_refundevent
                         WHERE refund_id = e.refund_id AND sequence < e.sequence AND to_status <> from_status
                         ORDER BY sequence DESC LIMIT 1) entered
-    WHERE e.step IN ('disburse', 'credit_balance', 'provide_evidence', 'lapse_evidence')
+    WHERE e.step IN ('disburse', 'credit_balance', 'request_transfer', 'provide_evidence', 'lapse_evidence')
           OR e.step = ANY(%(shop_answers)s) OR e.step = ANY(%(buyer_answers)s)
 ), waited AS (
     SELECT CASE WHEN step = ANY(%(shop_answers)s) THEN 'merchant'
                 WHEN step = ANY(%(buyer_answers)s) THEN 'offer' ELSE 'evidence' END AS stage,
            lasted, CASE WHEN step = ANY(%(shop_answers)s) THEN role = 'merchant' END AS kept
-    FROM left_behind WHERE step NOT IN ('disburse', 'credit_balance')
+    FROM left_behind WHERE step NOT IN ('disburse', 'credit_balance', 'request_transfer')
 ), released AS (
     SELECT CASE WHEN done.role = 'system' THEN 'release_automatic' ELSE 'release_person' END AS stage, done.lasted,
            CASE WHEN done.role = 'system' THEN done.lasted <= %(release_automatic)s
@@ -211,7 +211,7 @@ WITH recent AS MATERIALIZED (
              LATERAL (SELECT day::timestamp AT TIME ZONE 'Asia/Shanghai' AS midnight) AS its
         WHERE midnight < done.until AND midnight + interval '24 hours' > done.since
     ) off
-    WHERE done.step IN ('disburse', 'credit_balance')
+    WHERE done.step IN ('disburse', 'credit_balance', 'request_transfer')
 ), paid AS (
     SELECT account.channel, refund.submitted_at, sent.released_by_id, sent.released_at,
            CASE WHEN sent.accepted_at < sent.finished_at OR EXISTS (

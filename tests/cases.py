@@ -235,12 +235,13 @@ class House:
             take(step, refund, None if who == "system" else self.people()[who], **words)
         return refund
 
-    def sent(self, refund: Any) -> Any:
+    def sent(self, refund: Any, by: Any = None) -> Any:
         """Its money is on its way; the channel holds it until it is told how it ends."""
         import clock
         from refunds import disbursement
 
-        disbursement.release([refund], by=self.finance if refund.lane == "standard" else None, at=clock.now())
+        person = (by or self.finance) if refund.lane == "standard" else None
+        disbursement.release([refund], by=person, at=clock.now())
         self.simulator.post("settle", request_no=attempt_of(refund).request_no, status="PROCESSING", in_advance=True)
         refund.refresh_from_db()
         return refund
@@ -374,7 +375,7 @@ def signed_for_account(house: House, refund: Any, **account: Any) -> Any:
 
 
 def _to_account(house: House) -> Any:
-    return house.on(signed_for_account(house, _returned(house, "CLOSED")), "finance confirm_redirect")
+    return house.on(signed_for_account(house, _returned(house, "CLOSED")), "cashier confirm_redirect")
 
 
 def transfer_asked(house: House) -> Any:
@@ -383,7 +384,7 @@ def transfer_asked(house: House) -> Any:
     from refunds import disbursement
 
     refund = _to_account(house)
-    disbursement.release([refund], by=house.cashier, at=clock.now())
+    disbursement.release([refund], by=house.finance, at=clock.now())
     refund.refresh_from_db()
     return refund
 
@@ -483,7 +484,7 @@ SITUATIONS: dict[str, Callable[[House], Any]] = {
         house, _returned(house, "CLOSED"), hours_ago=1, bank="工商银行"
     ),
     "redirect_signed, for a card that the channel pays": lambda house: signed_for_account(
-        house, _returned(house, "ABNORMAL")
+        house, house.ends_as(house.sent(house.case("reviewer approve"), by=house.cashier), "ABNORMAL")
     ),
     "approved, to an account": _to_account,
     "processing, to an account": transfer_asked,

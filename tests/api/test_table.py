@@ -35,7 +35,7 @@ READY = {
     "agree_above_limit": "merchant_review, above the limit",
 }
 # The buyer was asked; who confirmed an account, or released the money first, does not send it on.
-NOT_ASKED = {("provide_evidence", "merchant"), ("request_transfer", "finance"), ("send_to_card", "finance")}
+NOT_ASKED = {("provide_evidence", "merchant"), ("request_transfer", "cashier"), ("send_to_card", "cashier")}
 TRIED: dict[str, list[str]] = defaultdict(list)
 for _name in steps.OF_PERSONS:
     TRIED[READY.get(_name, min(STEPS[_name].sources))].append(_name)

@@ -149,6 +149,8 @@ READY = dict.fromkeys(DESK_STEPS, "first_review") | {
     "reissue": "returned, closed",
     "reissue_above_limit": "returned, sent by the machine above the limit",
     "confirm_redirect": "redirect_signed",
+    "send_to_card": "redirect_signed, for a card that the channel pays",
+    "request_transfer": "approved, to an account",
 }  # fmt: skip
 READY |= dict.fromkeys(["approve_second", "reject_second", "send_back", "request_more"], "second_review")
 

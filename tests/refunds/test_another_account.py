@@ -119,8 +119,8 @@ def test_what_wechat_still_has_goes_on_to_the_buyers_card_under_the_same_number(
     refund = SITUATIONS["redirect_signed, for a card that the channel pays"](house)
     number = attempt_of(refund).request_no
     with refused_with("same_person"):  # who released it the first time
-        lifecycle.send_to_card(refund, by=house.finance, at=clock.now())
-    lifecycle.send_to_card(refund, by=house.cashier, at=clock.now())
+        lifecycle.send_to_card(refund, by=house.cashier, at=clock.now())
+    lifecycle.send_to_card(refund, by=house.finance, at=clock.now())
     later()
     simulator.settle(number, "SUCCESS")
     hint(attempt_of(refund))
@@ -192,7 +192,7 @@ def test_what_was_signed_confirmed_and_transferred_is_kept_by_the_database(house
     row, signed = transfer_of(refund), refund.redirects.get()
     named = {
         "case": refund.pk, "row": row.pk, "signed": signed.pk, "open": waiting.redirects.get().pk,
-        "finance": house.finance.pk, "cashier": house.cashier.pk, "stranger": house.stranger.pk,
+        "finance": house.finance.pk, "confirmer": house.cashier.pk, "stranger": house.stranger.pk,
         "payment": refund.payment_id, "attempt": attempt_of(refund).pk,
     }  # fmt: skip
     copied = "refund_id, destination, payee_id, verified_by, real_name_id, text, signed_by_id, signed_at"
@@ -204,9 +204,9 @@ def test_what_was_signed_confirmed_and_transferred_is_kept_by_the_database(house
         f"INSERT INTO refunds_redirectagreement ({copied}) SELECT {copied.replace('verified_by', chr(39) * 2)}"
         " FROM refunds_redirectagreement WHERE id = {signed}": "redirect_to_an_account_names_it_and_who_proved_what",
         "INSERT INTO refunds_redirecttransfer (refund_id, agreement_id, transfer_id, released_by_id, created_at)"
-        " VALUES ({case}, {signed}, {row}, {finance}, now())": "redirect_transfer_is_what_was_signed",
+        " VALUES ({case}, {signed}, {row}, {confirmer}, now())": "redirect_transfer_is_what_was_signed",
         "INSERT INTO refunds_redirecttransfer (refund_id, agreement_id, transfer_id, released_by_id, created_at)"
-        " VALUES ({case}, {signed}, {row}, {cashier}, now())": "redirect_transfer_is_what_was_signed",
+        " VALUES ({case}, {signed}, {row}, {finance}, now())": "redirect_transfer_is_what_was_signed",
         "UPDATE refunds_redirecttransfer SET released_by_id = {finance}": "Cannot update",
         "UPDATE refunds_refund SET destination = 'original' WHERE id = {case}": "Cannot update",
         "UPDATE refunds_refund SET destination = 'account' WHERE id <> {case}": "Cannot update",

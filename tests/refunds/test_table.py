@@ -82,7 +82,7 @@ GUARDED: dict[str, dict[object, str]] = {
     "paid_out, not there": {"report_missing": DONE},
     "paid_out, missing": {"report_missing": "reported", "explain_missing": DONE},
     "approved, to an account": {
-        "request_transfer": DONE, ("request_transfer", "finance"): "same_person",
+        "request_transfer": DONE, ("request_transfer", "cashier"): "same_person",
         "disburse": "other_destination", ("disburse", "system"): "other_destination",
     },
     "processing, to an account": {
@@ -96,7 +96,7 @@ GUARDED: dict[str, dict[object, str]] = {
     "returned": dict.fromkeys(["reissue", "reissue_above_limit"], "attempt_not_closed"),
     "redirect_signed, for an account of today": {"confirm_redirect": "cooling"},
     "redirect_signed, for a card that the channel pays": {
-        "confirm_redirect": "attempt_not_closed", "send_to_card": DONE, ("send_to_card", "finance"): "same_person",
+        "confirm_redirect": "attempt_not_closed", "send_to_card": DONE, ("send_to_card", "cashier"): "same_person",
     },
     "returned, sent by the machine above the limit": {
         "reissue": "needs_second_person", "sign_redirect": "needs_second_person",
