@@ -12,7 +12,7 @@ COPY . .
 RUN python -m cardshop.translations \
     && SECRET_KEY=only-for-collectstatic STATIC_ROOT=/app/staticfiles python manage.py collectstatic --noinput -v 0 \
     && useradd --system --uid 10001 --home-dir /app cardshop \
-    && install -d -o cardshop -g cardshop /data /data/media /data/simulator /data/beat
+    && install -d -o cardshop -g cardshop /data /data/media /data/sent /data/simulator /data/beat
 
 USER cardshop
 ENV STATIC_ROOT=/app/staticfiles MEDIA_ROOT=/data/media

@@ -128,7 +128,9 @@ def compose_secrets(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     own_keys(folder)
     password = made_once(folder / "postgres_password", secrets.token_urlsafe(24)).read_text()
-    made_once(folder / "database_url", f"postgres://cardshop:{password}@postgres:5432/cardshop")
+    made_once(folder / "database_owner_url", f"postgres://cardshop:{password}@postgres:5432/cardshop")
+    mine = f"postgres://cardshop_app:{secrets.token_urlsafe(24)}@postgres:5432/cardshop"
+    made_once(folder / "database_url", mine)  # the application's own role: cardshop/grants.py
     channels = ("wechat_apiv3_key", "wechat_private_key", "wechat_public_key", "wechat_app_secret",
                 "alipay_app_private_key", "alipay_public_key")  # fmt: skip
     suppliers = ("supplier_issuer_key", "supplier_issuer_public_key")
