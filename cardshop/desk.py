@@ -21,6 +21,8 @@ import clock
 from accounts import rights
 from accounts.desk import MOST_COUNTED, how_long, list_url
 from accounts.models import User
+from accounts.roles import Role
+from cardshop import finance_day
 from money import yuan
 from notices.models import DeliveryStatus, NoticeDelivery
 from orders.models import TopUp
@@ -228,24 +230,23 @@ class Tile:
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The start page: what waits for whom, each a link; then what will be late, and how long it takes."""
-    at = clock.now()
-    rows = [("退款单", "等谁处理", _cases(worklist.backlog_now(request)))]
-    if rights.may(request.user, "see", "refunds.payoutbatch"):
-        rows.append(("分批发款", "等人复核、继续或重试的批次", _payouts()))
-    if rights.may(request.user, "see", "payments.refundattempt"):
-        rows.append(("渠道退款", "已放款，渠道侧的情况", _attempts(at)))
+    at, user = clock.now(), request.user
+    rows: list[tuple[str, str, list[Tile]]] = []
+    if has_its_day := isinstance(user, User) and user.role == Role.FINANCE:
+        day = finance_day.parts(user, worklist.backlog_now(request), at=at)
+        context |= {"day": day, "moved": finance_day.chart(at=at)}
+    else:
+        rows += _of_cases_and_money(request, at)
+    if rights.may(user, "see", "payments.refundattempt"):
         rows.append(("渠道账户", "需要充值或修复的商户号", _accounts()))
-    if rights.may(request.user, "see", "reconciliation.discrepancy"):
+    if rights.may(user, "see", "reconciliation.discrepancy") and not has_its_day:
         rows.append(("对账", "渠道账单与我方账目", _discrepancies(at)))
-    if rights.may(request.user, "see", "orders.topup"):
+    if rights.may(user, "see", "orders.topup"):
         rows.append(("直充单", "供应商迟迟没有结果的", _topups(at)))
-    if rights.may(request.user, "judge", "refunds.auditsample") or rights.may(
-        request.user, "pause", "refunds.lanelimits"
-    ):
+    if rights.may(user, "judge", "refunds.auditsample") or rights.may(user, "pause", "refunds.lanelimits"):
         rows.append(("自动退款", "系统自动通过的，抽出一部分给人看", _audits(at)))
-    if rights.may(request.user, "see", "notices.noticedelivery"):
+    if rights.may(user, "see", "notices.noticedelivery"):
         rows.append(("通知", "发到站外的邮件、短信与微信消息", _messages()))
-    user = request.user
     return context | {
         "tile_rows": rows,
         "looked_at": at,
@@ -253,6 +254,16 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "my_queue": list_url(Refund),
         **overview.of(user, at=at),
     }
+
+
+def _of_cases_and_money(request: HttpRequest, at: datetime) -> list[tuple[str, str, list[Tile]]]:
+    """What finance reads in the order of its day."""
+    rows = [("退款单", "等谁处理", _cases(worklist.backlog_now(request)))]
+    if rights.may(request.user, "see", "refunds.payoutbatch"):
+        rows.append(("分批发款", "等人复核、继续或重试的批次", _payouts()))
+    if rights.may(request.user, "see", "payments.refundattempt"):
+        rows.append(("渠道退款", "已放款，渠道侧的情况", _attempts(at)))
+    return rows
 
 
 def _cases(backlog: worklist.Backlog) -> list[Tile]:

@@ -9,14 +9,16 @@ from django.db import OperationalError
 from psycopg2.errors import LockNotAvailable
 
 import clock
-from ledger import balances
+from ledger import balances, daily
 
 log = logging.getLogger(__name__)
 
 
 @shared_task(name="ledger.fold")
 def fold() -> None:
-    """快照, hourly. Whoever posts for longer than the fold's patience is left alone: the next hour is as good."""
+    """What left us and came back each day; then 快照. Hourly. Whoever posts for longer than the fold's patience is left
+    alone: the next hour is as good."""
+    daily.count(at=clock.now())
     try:
         while balances.fold(at=clock.now()) == balances.AT_ONCE:
             pass

@@ -173,12 +173,12 @@ def test_the_review_page_shows_claim_and_facts(sits, reviewer, buy, reveal, appl
 
 
 def test_the_start_page_counts_what_waits_and_what_is_late(
-    sits, finance, reviewer, reviewed, approved, released, ends_as
+    sits, operator, reviewer, reviewed, approved, released, ends_as
 ):
     reviewed()
     approved()
     clock.advance(timedelta(hours=49))
-    answer = sits(finance).get("/admin/")
+    answer = sits(operator).get("/admin/")
     tiles = {tile.title: (tile.count, tile.late) for _, _, row in answer.context["tile_rows"] for tile in row}
     assert (tiles["待审核"], tiles["待放款"]) == ((1, 1), (1, 1))
     assert tiles["退款异常"] == (0, 0)

@@ -1,0 +1,106 @@
+"""财务的一天: what finance reads first, in the order of the day, each line leading to where it is worked off (N5)."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+import clock
+from ledger import daily, posting
+from payments import outgoing
+from payments.models import ChannelAccount
+from reconciliation.models import Discrepancy, Statement
+from tests.desk.conftest import text
+from tests.desk.test_channels import short  # noqa: F401
+
+pytestmark = pytest.mark.django_db
+DAY = timedelta(days=1)
+
+
+def lines(seat: Any) -> dict[str, Any]:
+    return {line.title: line for part in seat.get("/admin/").context["day"] for line in part.lines}
+
+
+def test_finance_reads_its_day_in_order_and_every_line_leads_somewhere(sits: Any, staff: Any, approved: Any) -> None:
+    case = approved()
+    clock.advance(timedelta(hours=49))
+    seat = sits(staff["finance"])
+    answer = seat.get("/admin/")
+    assert [part.title for part in answer.context["day"]] == [
+        "出款开关", "今天要放的", "等充值", "退回来的", "转账", "渠道账单的差错",
+    ]  # fmt: skip
+    found = lines(seat)
+    release = found["待放款"]
+    assert (release.count, release.total_fen, release.late) == (1, case.amount_fen, 1)
+    assert case.refund_no in text(seat.get(release.url))
+    for line in found.values():
+        assert seat.get(line.url).status_code == 200, line.title
+    assert "还没有统计过" in text(answer)
+    for role in ("reviewer", "senior", "operator"):
+        assert "day" not in sits(staff[role]).get("/admin/").context
+
+
+def test_a_stop_and_what_waits_for_funds_stand_there_with_whose_and_how_much(
+    sits: Any,
+    finance: Any,
+    short: Any,  # noqa: F811
+) -> None:
+    account = short(1500, 2300)[0].payment.account
+    outgoing.stop(by=finance, reason="核对账目", at=clock.now(), account=account)
+    found = lines(sits(finance))
+    assert "核对账目" in found["出款已停止"].said
+    assert (found[account.name].count, found[account.name].total_fen) == (2, 3800)
+    assert found[account.name].url == f"/admin/payments/channelaccount/{account.pk}/change/"
+
+
+def test_differences_stand_by_kind_the_urgent_first_and_more_of_them_cost_no_more_queries(
+    sits: Any, finance: Any
+) -> None:
+    at, seat = clock.now(), sits(finance)
+    account = ChannelAccount.objects.get(code="wechat")
+    bill = Statement.objects.create(account=account, kind="trades", day=at.date(), created_at=at, next_due_at=at)
+
+    def differ(kind: str, key: str, hours: int, *, urgent: bool = False) -> None:
+        due = at + timedelta(hours=hours)
+        Discrepancy.objects.create(
+            statement=bill, kind=kind, key=key, found_at=at, due_at=due, next_due_at=due, is_urgent=urgent
+        )
+
+    differ("garbled", "1", 5)
+    lines(seat)
+    with CaptureQueriesContext(connection) as few:
+        seat.get("/admin/")
+    differ("garbled", "2", -1)
+    differ("closed_paid", "3", 4, urgent=True)
+    with CaptureQueriesContext(connection) as many:
+        answer = seat.get("/admin/")
+    assert len(many) == len(few)
+    rows = answer.context["day"][-1].lines
+    assert [(row.title, row.count, row.late) for row in rows] == [
+        ("我方已关闭，渠道已退", 1, 0), ("账单行残缺", 2, 1),
+    ]  # fmt: skip
+    assert [row.pk for row in seat.get(rows[0].url).context["cl"].result_list] == [
+        Discrepancy.objects.get(kind="closed_paid").pk
+    ]
+
+
+def test_the_chart_counts_what_left_and_what_came_back(sits: Any, finance: Any) -> None:
+    at = clock.now()
+    wechat = posting.channel_account("wechat")
+    posting.post([posting.Transfer("payment:P1", wechat, "shop:1", 9000)], at=at - 3 * DAY)
+    posting.post([posting.Transfer("refund:P1R01", "held:1", wechat, 5000)], at=at - 2 * DAY)
+    daily.count(at=at)
+    posting.reverse({"refund:P1R01": "refund_returned:P1R01"}, at=at)
+    posting.post([posting.Transfer("transfer_paid:T1", "transfer:platform", posting.BANK, 700)], at=at)
+    daily.count(at=at)
+    days = daily.latest(at=at)
+    assert len(days) == daily.DAYS
+    assert [(day.left_fen, day.back_fen) for day in days if day.left_fen or day.back_fen] == [(5000, 0), (700, 5000)]
+    bar = sits(finance).get("/admin/").context["moved"]
+    assert [sum(each["data"]) for each in json.loads(bar.data)["datasets"]] == [57.0, 50.0]
+    assert [row[1] for row in bar.rows] == [["¥7.00", "¥50.00"], ["¥50.00", "¥0.00"]]
