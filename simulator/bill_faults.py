@@ -30,8 +30,10 @@ FAULTS = {
     "duplicate_line": "某行出现两次 / a line stands there twice",
     "garbled_line": "某行残缺 / a line is cut off and broken",
     "wrong_amount": "某行金额多一分 / a line's amount is a fen too much",
+    "other_state": "微信退款行的成功与失败互换 / a refund in WeChat's bill failed that succeeded, or the reverse",
 }
-LINE_FAULTS = ("drop_line", "duplicate_line", "garbled_line", "wrong_amount")
+LINE_FAULTS = ("drop_line", "duplicate_line", "garbled_line", "wrong_amount", "other_state")
+OTHER_STATE = {"SUCCESS": "FAIL", "FAIL": "SUCCESS"}  # 退款状态 of WeChat's trade bill
 LATE_SECONDS = 86400.0
 
 
@@ -83,6 +85,8 @@ def _lines(
         return []
     if "wrong_amount" in struck:
         row = [_a_fen_more(value) if index in amounts else value for index, value in enumerate(row)]
+    if "other_state" in struck and "REFUND" in row:
+        row = [OTHER_STATE.get(value, value) for value in row]
     line = render(row)
     if "garbled_line" in struck:
         line = line[: len(line) // 2] + "\ufffd\x1a" + line[len(line.rstrip("\r\n")) :]

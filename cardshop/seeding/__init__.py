@@ -12,7 +12,8 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import User
-from cardshop.seeding import books, goods, living, people, questions, stories
+from cardshop.seeding import books, differences, goods, living, people, questions, stories, withdrawals
+from ledger import daily
 from notices.models import Notice
 from orders.models import Order
 
@@ -35,9 +36,13 @@ def seed(*, at: datetime) -> str:
     cast = people.make(people.LOGINS, joined=opened)
     products = goods.make(cast, at)
     control = books.address()
-    told = stories.all_of_them() if control else []
+    told = stories.all_of_them(differences.stories(at)) if control else []
     living.live_through(told, cast, products, control, at)
     questions.ask(told, cast, at)
+    if control:
+        withdrawals.ask(cast, at)
+        differences.plant(told, control, at)
+    daily.count(at=at)
     Notice.objects.filter(created_at__lt=at - timedelta(days=2)).update(read_at=at)
     with transaction.atomic():
         admin = people.make([people.LAST], joined=opened)["admin"]  # says that all the rest is there

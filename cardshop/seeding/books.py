@@ -20,9 +20,13 @@ def address() -> str:
 
 def tell(control: str, channel: str, **history: list[dict[str, Any]]) -> None:
     """``payments`` and ``refunds`` as below, of one channel."""
-    body = json.dumps({"channel": channel, **history}).encode()
+    act(control, "history", channel=channel, **history)
+
+
+def act(control: str, name: str, **data: Any) -> None:
+    """What a tester does at the simulator's console."""
     kind = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{control}/_control/history", body, kind)  # noqa: S310  our own simulator
+    request = urllib.request.Request(f"{control}/_control/{name}", json.dumps(data).encode(), kind)  # noqa: S310  ours
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
         answer.read()
 

@@ -155,6 +155,8 @@ PATHS: dict[str, Callable[[Story, Refund, People], None]] = {
     "paid_out": _release,
     "returned": _release,
     "processing": _release,
+    "closed_card": _release,
+    "short": _release,
     "auto": _release_automatic,
     "approved": _approve,
     "batch": _approve,
