@@ -22,6 +22,7 @@ from refunds.lifecycle.taking import demand_role, is_in_charge, reread, roles_on
 from refunds.models import (
     Consultation,
     Destination,
+    Disbursement,
     Offer,
     OfferKind,
     Queue,
@@ -95,6 +96,7 @@ class _Known:
     still_open: Mapping[int, RefundAttempt]  # at the channel
     signed: Mapping[int, RedirectAgreement]  # for another destination, and not confirmed
     confirmed: Mapping[int, RedirectAgreement]  # for an account, and to be released
+    released: set[tuple[int, int | None]]  # (case that came back, who released it)
 
 
 def _look_up(refunds: Sequence[Refund]) -> _Known:
@@ -123,6 +125,9 @@ def _look_up(refunds: Sequence[Refund]) -> _Known:
         asked_again=_asked_again(rejected) if rejected else set(),
         still_open={refund.pk: each for refund, each in zip(returned, still_open, strict=True) if each},
         signed=redirect.signed_of([r for r in returned if r.status == S.REDIRECT_SIGNED]) if returned else {},
+        released=set(Disbursement.objects.filter(refund__in=returned).values_list("refund_id", "released_by_id"))
+        if returned
+        else set(),
         confirmed=redirect.confirmed_of(to_account) if to_account else {},
     )
 
@@ -177,6 +182,8 @@ def _by_signature(refund: Refund, by: User, known: _Known) -> set[str]:
     attempt, signed = known.still_open.get(refund.pk), known.signed.get(refund.pk)
     shut = {"sign_redirect"} if by.is_guest or (attempt and not redirect.waits_for_a_word(attempt)) else set()
     if signed is None or attempt is None or not redirect.goes_on_to_card(attempt, signed.payee):
+        shut.add("send_to_card")
+    if (refund.pk, by.pk) in known.released:
         shut.add("send_to_card")
     if signed and signed.payee and known.at < payees.usable_from(signed.payee):
         shut |= {"confirm_redirect", "send_to_card"}
