@@ -37,6 +37,7 @@ def books(approved, reviewed, senior, finance, operator, drain, house):
     """Cases that have arrived, at a card and on the balance, one under way, one under review, and an order that nobody
     has paid: rows in every table."""
 
+    redirected = transfer_of(transfer_asked(house))
     done, moving = approved(price_fen=8800), approved(price_fen=6600)
     disbursement.release([done], by=finance, at=clock.now())
     drain()
@@ -93,7 +94,7 @@ def books(approved, reviewed, senior, finance, operator, drain, house):
         "user": done.buyer_id,
         "finance": finance.pk,
         "transfer": a_withdrawal(done, finance, house.merchant).pk,
-        "redirect": transfer_of(transfer_asked(house)).pk,
+        "redirect": redirected.pk,
         "balance": f"'{posting.balance_account(credited.buyer_id)}'",
         "uuid": f"'{uuid.uuid4()}'",
         "product": line.product_id,
@@ -140,7 +141,7 @@ SWITCH = "INSERT INTO payments_outgoingswitch (is_stopped, by_id, reason, at) VA
 
 def like_it(**changes):
     """Another transfer, like the one that is there."""
-    return another("payments.Transfer", transfer_no="'TX'", request_key="gen_random_uuid()", **changes)
+    return another("payments.Transfer", "purpose = 'shop_withdrawal'", transfer_no="'TX'", request_key="gen_random_uuid()", **changes)
 
 
 # What is tried, and the name in the refusal.
