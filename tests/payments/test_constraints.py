@@ -141,7 +141,13 @@ SWITCH = "INSERT INTO payments_outgoingswitch (is_stopped, by_id, reason, at) VA
 
 def like_it(**changes):
     """Another transfer, like the one that is there."""
-    return another("payments.Transfer", "purpose = 'shop_withdrawal'", transfer_no="'TX'", request_key="gen_random_uuid()", **changes)
+    return another(
+        "payments.Transfer",
+        "purpose = 'shop_withdrawal'",
+        transfer_no="'TX'",
+        request_key="gen_random_uuid()",
+        **changes,
+    )
 
 
 # What is tried, and the name in the refusal.
