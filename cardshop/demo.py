@@ -122,6 +122,7 @@ class Demo:
     env: dict[str, str] = field(default_factory=dict)
     lock: IO[str] | None = None
     step: int = 0
+    owner: str = ""  # the address of who owns the tables, where PostgreSQL is ours
 
     def run(self) -> None:
         """Start all parts, say where they are, and keep them running until a signal arrives."""
@@ -139,7 +140,7 @@ class Demo:
             self.start_simulator()
         with self.progress("建表与静态文件", "migrations, static files"):
             translations.compile_all()
-            self.manage("prepare")
+            self.prepare()
             self.forget_heartbeats()
         with self.progress("演示数据", "demo data"):
             self.manage("seed")
@@ -212,7 +213,8 @@ class Demo:
         else:
             data, port = self.options.data / "postgres", self.options.ports["postgres"]
             self.supervisor.add(embedded.postgres(data, port, self.log("postgres")))
-            url = embedded.create_database(data, port, "cardshop")
+            self.owner = embedded.create_database(data, port, "cardshop")
+            url = embedded.application_url(data, port, "cardshop")
         self.env["DATABASE_URL"] = url
 
     def start_valkey(self) -> None:
@@ -294,6 +296,16 @@ class Demo:
         child.log = self.log(words[0])
         self.supervisor.run_once(child)
 
+    def prepare(self) -> None:
+        """As the owner of the tables; all else runs as a role that may not change them."""
+        mine = self.env
+        if self.owner:
+            self.env = mine | {"DATABASE_URL": self.owner, "APP_DATABASE_URL": mine["DATABASE_URL"]}
+        try:
+            self.manage("prepare")
+        finally:
+            self.env = mine
+
     def forget_heartbeats(self) -> None:
         """Those of the run before would let this one look ready too soon."""
         connection = psycopg2.connect(self.env["DATABASE_URL"])
@@ -306,7 +318,7 @@ class Demo:
             "web": self.options.local,
             "site": self.options.address,
             "simulator": self.env_value("SIMULATOR_CONTROL"),
-            "database_url": self.env_value("DATABASE_URL"),
+            "database_url": self.owner or self.env_value("DATABASE_URL"),
             "redis_url": self.env_value("REDIS_URL"),
             "pids": {"demo": os.getpid()} | {child.name: child.pid for child in self.supervisor.children},
             "env": self.env,

@@ -27,6 +27,7 @@ from cardshop.supervisor import Child, account
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 SUPERUSER = "cardshop"
+APPLICATION = "cardshop_app"
 
 
 def postgres(data: Path, port: int, log: Path) -> Child:
@@ -52,6 +53,11 @@ def postgres_url(data: Path, port: int, database: str) -> str:
     """The address of a database on the server that `postgres(data, port)` describes."""
     password = password_file(data).read_text().strip()
     return f"postgres://{SUPERUSER}:{password}@127.0.0.1:{port}/{database}"
+
+
+def application_url(data: Path, port: int, database: str) -> str:
+    """The same, for the role that the application runs as: it owns nothing there (``cardshop/grants.py``)."""
+    return f"postgres://{APPLICATION}:{password(data / APPLICATION)}@127.0.0.1:{port}/{database}"
 
 
 def create_database(data: Path, port: int, database: str) -> str:
