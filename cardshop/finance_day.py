@@ -123,13 +123,12 @@ def _release(backlog: worklist.Backlog, at: datetime) -> Line:
 
 def _batches(user: User) -> list[Line]:
     open_ones = PayoutBatch.objects.filter(status__in=[BatchStatus.PROPOSED, BatchStatus.STOPPED])
-    mine = Q(made_by=user)
-    found = {
-        status: (count, fen, own)
-        for status, count, fen, own in open_ones.order_by()
+    sums = (
+        open_ones.order_by()
         .values_list("status")
-        .annotate(Count("pk"), Sum("total_fen"), Count("pk", filter=mine))
-    }
+        .annotate(count=Count("pk"), fen=Sum("total_fen"), own=Count("pk", filter=Q(made_by=user)))
+    )
+    found = {status: numbers for status, *numbers in sums}
     count, fen, own = found.get(BatchStatus.PROPOSED, (0, 0, 0))
     told = f"其中 {own} 批由您制单，请另一位财务复核" if own else "核对总额和资金后复核" if count else "没有等复核的"
     url = list_url(PayoutBatch, status__exact=BatchStatus.PROPOSED.value)
