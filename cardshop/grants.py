@@ -15,8 +15,6 @@ from django.db import connection, transaction
 
 ALL = ("SELECT", "INSERT", "UPDATE", "DELETE")
 READ = ("SELECT",)
-ADD = ("SELECT", "INSERT")
-KEEP = ("SELECT", "INSERT", "UPDATE")
 MIGRATIONS = "django_migrations"
 
 
