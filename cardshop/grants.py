@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 import pgtrigger
 from django.db import connection, transaction
 
-ALL = ("SELECT", "INSERT", "UPDATE", "DELETE")
-READ = ("SELECT",)
+ALL: tuple[str, ...] = ("SELECT", "INSERT", "UPDATE", "DELETE")
+READ: tuple[str, ...] = ("SELECT",)
 MIGRATIONS = "django_migrations"
 
 
