@@ -12,8 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 import clock
 from ledger import daily, posting
-from payments import outgoing
-from payments.models import ChannelAccount
+from payments import channels, outgoing
 from reconciliation.models import Discrepancy, Statement
 from tests.desk.conftest import text
 from tests.desk.test_channels import short  # noqa: F401
@@ -62,7 +61,7 @@ def test_differences_stand_by_kind_the_urgent_first_and_more_of_them_cost_no_mor
     sits: Any, finance: Any
 ) -> None:
     at, seat = clock.now(), sits(finance)
-    account = ChannelAccount.objects.get(code="wechat")
+    account = channels.platform_accounts()[0]
     bill = Statement.objects.create(account=account, kind="trades", day=at.date(), created_at=at, next_due_at=at)
 
     def differ(kind: str, key: str, hours: int, *, urgent: bool = False) -> None:
