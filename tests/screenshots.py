@@ -116,13 +116,28 @@ def tell() -> None:
         "arrived": of(0, status="arrived"),
         "objected": of(pk=Objection.objects.get().refund_id),
     }
-    found |= {name: of(status=name) for name in ("approved", "processing", "paid_out", "returned", "replaced")}
+    found |= {name: of(status=name) for name in ("approved", "paid_out", "replaced")}
+    found |= {name: of(0, status=name) for name in ("processing", "returned")}
     found |= {"withdrawn": of(status="withdrawn"), "fresh": _fresh()}
     for ticket in Ticket.objects.select_related("buyer"):
         found[f"ticket_{ticket.status}"] = {"no": ticket.ticket_no, "pk": ticket.pk, "who": ticket.buyer.username}
     for row in ShopComplaint.objects.select_related("buyer"):
         found[f"complaint_{row.status}"] = {"no": row.complaint_no, "pk": row.pk, "who": row.buyer.username}
-    print(json.dumps(found))
+    print(json.dumps(found | _of_finance()))
+
+
+def _of_finance() -> dict[str, Any]:
+    from payments.models import ChannelAccount, Transfer
+    from reconciliation.models import Discrepancy
+    from refunds.models import PayoutBatch
+
+    rows = {
+        "batch": PayoutBatch.objects.get(status="proposed"),
+        "transfer": Transfer.objects.get(status="requested"),
+        "short": ChannelAccount.objects.get(short_since__isnull=False),
+        "difference": Discrepancy.objects.get(kind="only_theirs"),
+    }
+    return {name: {"pk": str(row.pk)} for name, row in rows.items()}
 
 
 def _facts(refund: Any) -> dict[str, Any]:

@@ -104,12 +104,14 @@ def world(
     approved("approved")
     arrived = released("arrived", "SUCCESS")
     paths["order_refunded"] = f"/orders/{arrived.order.order_no}/"
-    released("returned", "ABNORMAL")
+    returned = released("returned", "ABNORMAL")
+    paths["refund_redirect"] = f"/refunds/{returned.refund_no}/redirect/"
     released("processing")
     submitted = apply(buy(price_fen=5000), precheck=False)
     paths["refund_submitted"] = f"/refunds/{submitted.refund_no}/"
     sweeping.sweep(at=now())
     paths |= {"orders": "/orders/", "refunds": "/refunds/", "notices": "/notices/", "help": "/help/"}
+    paths |= {"balance": "/me/balance/", "cash_out": "/me/balance/cash-out/", "balance_payee": "/me/balance/payee/"}
     paths |= {"express": "/me/express/", "real_name": "/me/real-name/"}
     paths |= {"notice_settings": "/notices/settings/", "notices_sent": "/notices/sent/"}
     paths |= {"find_strangers": "/orders/find/", "product_strangers": f"/p/{goods.pk}/"}

@@ -185,7 +185,7 @@ def pages_of_the_shop(working: Any, goods: Any, merchant: Any, finance: Any) -> 
     GuaranteeTerms.objects.create(version=1, published_at=now(), **terms)
     figures.compute(at=now())
     pages = ["products", "products/new", "coupons", "coupons/new", "people", "leave", "figures", "deposit", "reviews"]
-    pages.append("money")
+    pages += ["money", f"money/{now():%Y-%m}", "withdraw", "withdraw/payee"]
     return {f"shop_{page.replace('/', '_')}": f"/shop/{page}/" for page in pages} | {
         "shop_waiting": "/shop/?show=waiting",
         "shop_order_service": f"/shop/orders/{working.order_no}/",
