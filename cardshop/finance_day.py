@@ -137,8 +137,8 @@ def _batches(user: User) -> list[Line]:
     failed = PayoutLine.objects.filter(status=LineStatus.FAILED, refund__status=Status.APPROVED).order_by()
     stuck = failed[:MOST_COUNTED].aggregate(count=Count("pk"), fen=Sum("amount_fen"))
     count, fen = stopped + stuck["count"], stopped_fen + (stuck["fen"] or 0)
-    hint = "暂停的批次和没有放成的明细，逐条写明原因和下一步" if count else "都在动"
-    return [*lines, Line("没有动的款项", reverse("admin:refunds_payoutbatch_stuck"), hint, count, fen)]
+    hint = "暂停的批次和没有放成的明细，逐条写明原因和下一步" if count else "没有暂停的批次，没有没放成的明细"
+    return [*lines, Line("暂停或没有放成的", reverse("admin:refunds_payoutbatch_stuck"), hint, count, fen)]
 
 
 def _funds(at: datetime) -> list[Line]:
