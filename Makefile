@@ -25,7 +25,7 @@ test nightly: export PYTHONDONTWRITEBYTECODE :=
 
 test: venv ## 全部测试（真实 PostgreSQL、Valkey、模拟器、浏览器）/ all tests, on real parts
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not stack and not browser and not nightly"
-	$(BIN)/python -m pytest -m "(stack or browser) and not nightly"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "(stack or browser) and not nightly"
 
 nightly: venv ## 耗时的测试 / the long tests
 	$(BIN)/python -m pytest -m nightly

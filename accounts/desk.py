@@ -477,15 +477,15 @@ def page_url(row: Model) -> str:
 # --- how things look ------------------------------------------------------------------------------------------------
 
 
-def money(column: str, title: str) -> Callable[..., SafeString]:
-    """A column of fen, shown as yuan, right-aligned figures."""
+def money(column: str, title: str) -> Callable[..., SafeString | str]:
+    """A column of fen, shown as yuan, right-aligned figures; a dash where there is none."""
 
     @admin.display(description=title)
-    def show(self: object, row: Model) -> SafeString:
-        value = row
+    def show(self: object, row: Model) -> SafeString | str:
+        value: Any = row
         for part in column.split("__"):
             value = getattr(value, part)
-        return format_html('<span class="desk-money">{}</span>', yuan(int(value)))  # type: ignore[call-overload]
+        return "–" if value is None else format_html('<span class="desk-money">{}</span>', yuan(int(value)))
 
     return show
 

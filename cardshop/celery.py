@@ -32,6 +32,10 @@ app.conf.beat_schedule = {
     "prune webhooks": {"task": "integrations.prune", "schedule": crontab(minute="20"), "options": {"expires": 3000}},
     # From ten o'clock in China on there are yesterday's bills; one that is late is asked for every half hour.
     "sweep statements": {"task": "reconciliation.sweep", "schedule": 60.0, "options": {"expires": 60}},
-    "prune statements": {"task": "reconciliation.prune", "schedule": crontab(hour="4", minute="40"), "options": {"expires": 3000}},
+    "prune statements": {
+        "task": "reconciliation.prune",
+        "schedule": crontab(hour="4", minute="40"),
+        "options": {"expires": 3000},
+    },
     "heartbeat": {"task": "cardshop.heartbeat", "schedule": 5.0, "options": {"expires": 10}},
 }

@@ -268,7 +268,7 @@ def _a_transfer(finance: Any, owner: Any, shop: Any) -> None:
     from payments.transfer_models import PayeeKind
     from shops import money
 
-    settled = money.Move("settle:access", shop.pk, 5000, posting.shop_account(shop.pk))
+    settled = money.Move("settle:D0000000ACCE55", shop.pk, 5000, posting.shop_account(shop.pk))
     posting.post(money.pay_in([settled]), at=clock.now())
     card = payees.Account(PayeeKind.BANK, "李雷", "6222021234567890", "招商银行")
     payees.lay_down(card, by=owner, at=clock.now() - timedelta(days=2), shop=shop)

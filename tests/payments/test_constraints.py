@@ -8,7 +8,6 @@ import pytest
 from django.utils.timezone import timedelta
 
 import clock
-from accounts import realname
 from cardshop import invariants
 from ledger import balances, posting
 from orders.placing import Wish
@@ -24,7 +23,6 @@ from shops import money as shops_money
 from shops.models import ShopMember
 from shops.money import Move
 from tests import attacks
-from tests.accounts.id_numbers import id_number
 from tests.attacks import another, refusal
 from tests.cases import attempt_of, negotiated, transfer_asked, transfer_of
 
@@ -52,7 +50,7 @@ def books(approved, reviewed, senior, finance, operator, drain, house):
     account = done.payment.account
     webhooks.receive(account, a_notification(attempt_of(done)), at=clock.now())
     RefusedNotification.objects.create(account=account, code="bad_signature", hour=clock.now(), last_at=clock.now())
-    rows_of_the_lanes(done.buyer, operator)
+    lanes.switch(Lane.EXPRESS, is_on=False, by=operator, at=clock.now(), reason="x")
     negotiated(house)
     CannedReply.objects.create(step="reject", title="超期", text="已超过售后期。", written_at=clock.now())
     outgoing.stop(by=finance, reason="x", at=clock.now())
@@ -99,12 +97,6 @@ def books(approved, reviewed, senior, finance, operator, drain, house):
         "uuid": f"'{uuid.uuid4()}'",
         "product": line.product_id,
     }
-
-
-def rows_of_the_lanes(buyer, operator):
-    """Limits that were set, and a real name that was verified."""
-    lanes.switch(Lane.EXPRESS, is_on=False, by=operator, at=clock.now(), reason="x")
-    realname.verify(buyer, "王五", id_number(), at=clock.now())
 
 
 def a_withdrawal(case, finance, owner):
@@ -302,7 +294,10 @@ ATTACKS = {
         "switch_says_why",
     ),
     # money that leaves by hand, and what a buyer has
-    "an account that is two people's": (another("payments.Payee", user_id="{user}"), "payee_is_a_shops_or_a_buyers"),
+    "an account that is two people's": (
+        another("payments.Payee", "shop_id IS NOT NULL", user_id="{user}"),
+        "payee_is_a_shops_or_a_buyers",
+    ),
     "an account of no kind": (another("payments.Payee", kind="'cash'"), "payee_kind_is_listed"),
     "an account in clear": (another("payments.Payee", key_id="''"), "payee_is_sealed"),
     "another account under a transfer": (f"UPDATE {PAYEE} SET last_four = '0000'", "Cannot update"),

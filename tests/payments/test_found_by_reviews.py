@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.request
 import uuid
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -32,6 +33,7 @@ from tests.gateways.test_wechat import Reply, channel, credentials  # noqa: F401
 from tests.payments.test_unknown import look_later, no_such_refund, says, scripted  # noqa: F401
 
 pytestmark = pytest.mark.django_db
+asking = partial(refunding._ask, may_send=True)
 LATER = timedelta(minutes=30)
 
 
@@ -134,7 +136,7 @@ def test_who_did_not_send_says_nothing_of_what_another_is_sending(released):
     refunding.record([(row, pacing.NotSentYet("not_sent_yet")) for row in slow], at=clock.now())
     attempt = RefundAttempt.objects.get()
     assert (attempt.status, attempt.first_sent_at is None) == (AttemptStatus.UNKNOWN, False)
-    refunding.record(ask_all(second, refunding._ask), at=clock.now())
+    refunding.record(ask_all(second, asking), at=clock.now())
     assert now(attempt).status == AttemptStatus.ACCEPTED
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import transaction
@@ -25,6 +26,7 @@ from tests.gateways.test_wechat import (  # noqa: F401  a channel that answers a
 )
 
 pytestmark = pytest.mark.django_db
+asking = partial(refunding._ask, may_send=True)
 
 CALL_FAULTS = ["request_lost", "answer_lost", "http_500_before", "http_500_after", "http_429", "bad_signature",
                "signtest_signature"]  # fmt: skip
@@ -272,7 +274,7 @@ def test_death_after_the_claim(released, simulator):
 
 def test_death_after_the_call(released, simulator):
     refund = released()
-    ask_all(refunding._claim(clock.now(), outgoing.now())[0], refunding._ask)
+    ask_all(refunding._claim(clock.now(), outgoing.now())[0], asking)
     attempt = attempt_of(refund)
     assert theirs(simulator, attempt)[0]["effects"] == 1
     look_later(workqueue.LEASE.total_seconds() + 1)
@@ -299,12 +301,12 @@ def test_death_before_the_case_hears(released, simulator):
 def two_askers(simulator, attempt):
     """Two sweepers with answers of the same attempt: the first one's lease had run out while the channel was slow."""
     first = refunding._claim(clock.now(), outgoing.now())[0]
-    slow = ask_all(first, refunding._ask)
+    slow = ask_all(first, asking)
     clock.advance(workqueue.LEASE + timedelta(seconds=1))
     second = refunding._claim(clock.now(), outgoing.now())[0]
     assert [row.pk for row in first] == [row.pk for row in second] == [attempt.pk]
     simulator.settle(attempt.request_no, "SUCCESS")
-    return slow, ask_all(second, refunding._ask)
+    return slow, ask_all(second, asking)
 
 
 def test_an_answer_that_comes_late_undoes_no_newer_one(released, simulator):
@@ -324,11 +326,11 @@ def test_an_old_success_undoes_no_newer_failure(released, simulator):
     refunding.sweep(at=clock.now())
     simulator.settle(attempt.request_no, "SUCCESS")
     clock.advance(timedelta(seconds=60))
-    slow = ask_all(refunding._claim(clock.now(), outgoing.now())[0], refunding._ask)
+    slow = ask_all(refunding._claim(clock.now(), outgoing.now())[0], asking)
     clock.advance(workqueue.LEASE + timedelta(seconds=1))
     newer = refunding._claim(clock.now(), outgoing.now())[0]
     simulator.settle(attempt.request_no, "ABNORMAL")
-    refunding.record(ask_all(newer, refunding._ask), at=clock.now())
+    refunding.record(ask_all(newer, asking), at=clock.now())
     refunding.record(slow, at=clock.now())
     assert attempt_of(refund).status == AttemptStatus.RETURNED
     assert invariants.broken(simulator.ledger()) == []
@@ -351,7 +353,7 @@ def test_the_same_answer_twice_is_posted_once(released, simulator):
     refunding.sweep(at=clock.now())
     simulator.settle(attempt_of(refund).request_no, "SUCCESS")
     clock.advance(timedelta(seconds=60))
-    answers = ask_all(refunding._claim(clock.now(), outgoing.now())[0], refunding._ask)
+    answers = ask_all(refunding._claim(clock.now(), outgoing.now())[0], asking)
     refunding.record(answers, at=clock.now())
     refunding.record(answers, at=clock.now())
     disbursement.hear(at=clock.now())
