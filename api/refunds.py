@@ -104,12 +104,12 @@ def visible_to(user: User) -> QuerySet[Refund]:
 
 class RefundDoor(Door):
     def refund(self, refund_no: str) -> Refund:
-        rows = visible_to(self.caller).select_related("order", "payment")
+        rows = visible_to(self.caller).select_related("order", "payment__account")
         return get_object_or_404(rows, refund_no=refund_no)
 
     def in_full(self, refund_no: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
         events = RefundEvent.objects.order_by("sequence")
-        rows = visible_to(self.caller).select_related("order__policy", "pre_check")
+        rows = visible_to(self.caller).select_related("order__policy", "payment__account", "pre_check")
         rows = rows.prefetch_related(
             Prefetch("events", events),
             Prefetch("offers", Offer.objects.order_by("pk")),
@@ -133,7 +133,7 @@ class Refunds(RefundDoor, ListAPIView):
 
     def get_queryset(self) -> QuerySet[Refund]:
         wanted = {name: self.query[name] for name in ("status", "queue") if name in self.query}
-        return visible_to(self.caller).filter(**wanted).select_related("order")
+        return visible_to(self.caller).filter(**wanted).select_related("order", "payment__account")
 
     @extend_schema(summary="退款单：买家自己的，商家本店的，员工全部", tags=["refunds"], parameters=[RefundFilter])
     def get(self, request: Request) -> Response:
