@@ -45,3 +45,6 @@ class ArrivalFigures(models.Model):
         constraints = [
             models.UniqueConstraint(name="arrivals_are_counted_once_a_way", fields=["channel", "account_kind"]),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.account_kind}"
