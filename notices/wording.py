@@ -120,7 +120,7 @@ WORDING = {
     "refund_explain_missing": _("退款 %(refund_no)s 未到账的答复：%(note)s"),
     "refund_reissue_above_limit": _("退款 %(refund_no)s 将重新原路退回，正在复核。"),
     "refund_sign_redirect": _(
-        "您已签署退款 %(refund_no)s 的退款方式变更协议，等待平台确认。不是您本人操作的，请立即撤回并修改密码。"
+        "您已签署退款 %(refund_no)s 的退款方式变更协议，等待平台确认。不是您本人操作的，请立即撤回并联系客服。"
     ),
     "refund_revoke_redirect": _("您已撤回退款 %(refund_no)s 的变更协议，可以重新选择退款去向。"),
     "refund_send_to_card": _("退款 %(refund_no)s（%(amount)s）正由支付渠道退至您签署的银行卡。"),

@@ -15,7 +15,7 @@ from ledger import balances, posting
 from ledger.models import LOCK, Checkpoint, Entry, Posting
 from ledger.posting import Transfer
 
-ACCOUNTS = ["channel:wechat", "shop:1", "held:1", "available:1", "balance:7"]
+ACCOUNTS = ["channel:wechat", "shop:1", "held:1", "available:1", "held:7"]  # no buyer's: that is never below nothing
 
 
 def moved(number: int, fen: int = 100, *, debit: str = "channel:wechat", credit: str = "shop:1") -> Transfer:
