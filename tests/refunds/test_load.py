@@ -58,7 +58,7 @@ def test_the_machines_way_costs_no_more_queries_for_many(buy, simulator):
 
     few, many = dict(counted(FEW)), dict(counted(MANY))
     assert all(many[step] <= few[step] + 2 for step in few), (few, many)
-    assert max(many.values()) <= 32, many  # a batch's payments and orders are locked before its first step (decision 23)
+    assert max(many.values()) <= 32, many  # payments and orders are locked first (decision 23)
     assert invariants.broken(simulator.ledger()) == []
 
 

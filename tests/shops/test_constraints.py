@@ -8,14 +8,13 @@ import pytest
 
 import clock
 from cardshop import invariants
-from shops import policies, stock
+from shops import deposits, policies, stock
 from shops.models import (
     ApplicationDocument,
     ApplicationStatus,
     CardCode,
     CodeEvent,
     Coupon,
-    DepositEntry,
     GuaranteeTerms,
     ShopApplication,
     ShopEvent,
@@ -48,7 +47,7 @@ def books(shop, merchant, operator, make_product):
     )  # fmt: skip
     ApplicationDocument.objects.create(application=papers, title="执照", image="x", content_type="x", created_at=at)
     ShopEvent.objects.create(shop=shop, step="open", to_status="open", actor=operator, at=at)
-    DepositEntry.objects.create(shop=shop, amount_fen=100, voucher="V1", recorded_by=operator, at=at)
+    deposits.record(shop, amount_fen=100, voucher="V1", note="", by=person("cashier", "finance"), at=at)
     coupon = Coupon.objects.create(
         shop=shop, code="NEW", kind="fixed", off_fen=100, starts_at=at, ends_at=at.replace(year=at.year + 1),
         most_uses=5,

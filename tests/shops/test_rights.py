@@ -22,6 +22,7 @@ EXPECTED = {
     "figures": (True, True, False),
     "integrations": (True, False, False),
     "members": (True, False, False),
+    "withdraw": (True, False, False),
     "leave": (True, False, False),
 }
 
