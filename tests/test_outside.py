@@ -29,7 +29,8 @@ def test_secrets_are_made_once_in_a_closed_folder(tmp_path: Path) -> None:
     outside("--secrets", str(folder))
     assert {path.name: path.read_text() for path in folder.iterdir()} == first
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert first["postgres_password"] in first["database_url"]
+    assert first["postgres_password"] in first["database_owner_url"]
+    assert first["postgres_password"] not in first["database_url"]  # the application is not the owner
     assert keyring(folder / "card_keys").active
 
 
