@@ -273,7 +273,7 @@ class Money(RuleBasedStateMachine):
 
 @pytest.mark.parametrize(
     ("examples", "steps"),
-    [(10, STEPS_IN_CI), pytest.param(120, STEPS_NIGHTLY, marks=pytest.mark.nightly)],
+    [(6, STEPS_IN_CI), pytest.param(120, STEPS_NIGHTLY, marks=pytest.mark.nightly)],
 )
 def test_money_is_where_the_books_say_after_every_step(examples, steps, house, shop, cashier):
     """300 steps; 6,000 at night."""
