@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from tests.demo_stack import CHILDREN, DemoStack, demo, demo_folder, eventually, run_demo
+from tests.demo_stack import CHILDREN, READY_SECONDS, DemoStack, demo, demo_folder, eventually, run_demo
 
 pytestmark = pytest.mark.stack
 
@@ -93,7 +93,7 @@ def test_the_second_start_keeps_the_data_and_reset_begins_anew(data: Path) -> No
 @pytest.mark.parametrize("step", [2, 5, 7])
 def test_sigterm_in_the_middle_of_the_start_leaves_nothing(data: Path, step: int) -> None:
     with demo(data) as stack:
-        eventually(lambda: f"[{step}/8]" in stack.output or stack.process.poll() is not None, 120)
+        eventually(lambda: f"[{step}/8]" in stack.output or stack.process.poll() is not None, READY_SECONDS)
         assert stack.stop() == 0
         assert stack.left_over() == []
         assert "Traceback" not in stack.output
