@@ -8,7 +8,7 @@ next beat; losing every bell loses only time.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, TypeVar
@@ -17,13 +17,14 @@ import kombu.exceptions
 import redis
 from celery import current_app
 from django.conf import settings
-from django.db import models, transaction
+from django.db import OperationalError, models, transaction
 
 log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=30)
 BELL_SECONDS = 5
 
 Row = TypeVar("Row", bound="WorkItem")
+Found = TypeVar("Found", bound=models.Model)
 
 
 class WorkItem(models.Model):
@@ -52,6 +53,55 @@ def claim(
     for row in claimed:
         row.leased_until = at + lease
     return claimed
+
+
+def together_or_alone(
+    due: Callable[[int], list[Found]],
+    act: Callable[[list[Found]], None],
+    put_off: Callable[[Found], None],
+    *,
+    limit: int,
+) -> int:
+    """Act on up to ``limit`` due rows in one transaction; returns how many. If one of them spoils it, each is done in
+    its own, and what fails alone is put off, so that it stops no other (F12).
+
+    Raises OperationalError: the database is away, or somebody else goes first; then all of them wait.
+    """
+    try:
+        return len(_in_one(due, act, limit))
+    except OperationalError:
+        raise
+    except Exception:
+        log.exception("%s: a batch failed, each row is done alone", act.__module__)
+        return sum(_alone(due, act, put_off) for _ in range(limit))
+
+
+def _in_one(due: Callable[[int], list[Found]], act: Callable[[list[Found]], None], limit: int) -> list[Found]:
+    with transaction.atomic():
+        rows = due(limit)
+        act(rows)
+        return rows
+
+
+def _alone(
+    due: Callable[[int], list[Found]], act: Callable[[list[Found]], None], put_off: Callable[[Found], None]
+) -> int:
+    taken: list[Found] = []
+
+    def one(limit: int) -> list[Found]:
+        taken.extend(due(limit))
+        return taken
+
+    try:
+        return len(_in_one(one, act, 1))
+    except OperationalError:
+        raise
+    except Exception:
+        if not taken:
+            raise
+        log.exception("%s: %s failed alone", act.__module__, taken[0].pk)
+        put_off(taken[0])
+        return 1
 
 
 def is_unchanged(row: Row, asked: Row) -> bool:

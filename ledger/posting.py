@@ -98,6 +98,7 @@ def balance_account(user_id: int) -> str:
 BANK = f"{AccountKind.BANK}:platform"
 TRANSFERS = f"{AccountKind.TRANSFER}:platform"
 FEES = f"{AccountKind.FEES}:platform"
+COMPENSATION = f"{AccountKind.COMPENSATION}:platform"
 
 
 def _accounts(codes: set[str]) -> dict[str, Account]:

@@ -13,7 +13,6 @@ from django.db import DatabaseError, transaction
 from accounts.models import User
 from accounts.rights import may as staff_may
 from ledger import posting
-from ledger.models import AccountKind
 from ledger.posting import Transfer
 from money import yuan
 from notices import telling
@@ -23,7 +22,6 @@ from orders.models import Compensation, Order
 from shops.models import ShopMember
 
 MODEL = "orders.compensation"
-BORNE = f"{AccountKind.COMPENSATION}:platform"
 LONGEST_REASON = 300
 
 
@@ -107,7 +105,9 @@ def _demand_right(act: str, order: Order, by: User) -> None:
 
 def _pay(row: Compensation, at: datetime) -> None:
     buyer = posting.balance_account(row.buyer_id)
-    posting.post([Transfer(f"compensation:{row.pk}", debit=BORNE, credit=buyer, amount_fen=row.amount_fen)], at=at)
+    posting.post(
+        [Transfer(f"compensation:{row.pk}", debit=posting.COMPENSATION, credit=buyer, amount_fen=row.amount_fen)], at=at
+    )
     row.paid_at = at
     row.save(update_fields=["checked_by", "paid_at"])
     said = {"order_no": row.order.order_no, "amount": yuan(row.amount_fen), "note": row.reason}

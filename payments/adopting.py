@@ -19,16 +19,15 @@ import asking
 import workqueue
 from accounts.models import User
 from ledger import posting
-from ledger.models import AccountKind
 from ledger.posting import Transfer
 from payments import channels, refunding
+from payments.found import to_suspense
 from payments.gateways.base import GatewayError, RefundOutcome, RefundRequest, RefundState
 from payments.models import AttemptEvent, ChannelAccount, Payment, PaymentStatus, RefundAttempt
 from payments.models import AttemptStatus as A
 from shops import money
 from shops.money import Move
 
-COMPENSATION = f"{AccountKind.COMPENSATION}:platform"
 PAID_THERE = {RefundState.SUCCEEDED, RefundState.ACCEPTED, RefundState.RETURNED, RefundState.BACK_WITH_MERCHANT}
 
 
@@ -65,7 +64,7 @@ def adopt(account: ChannelAccount, found: Sequence[Found], *, at: datetime, by: 
         RefundAttempt.objects.bulk_create(rows)
         Payment.objects.bulk_update(payments.values(), ["external_fen"])
         AttemptEvent.objects.bulk_create(_stays(row, at=at, by=by, note="渠道账单所示，补记") for row in rows)
-        posting.post([_to_suspense(row) for row in rows], at=at)
+        posting.post([to_suspense(row) for row in rows], at=at)
     return len(rows)
 
 
@@ -83,7 +82,7 @@ def bear(attempt: RefundAttempt, *, by_shop: bool, at: datetime) -> None:
         move = Move(ref, attempt.payment.order.shop_id, attempt.amount_fen, other=suspense)
         posting.post(money.draw([move]), at=at)
     else:
-        posting.post([Transfer(ref, debit=COMPENSATION, credit=suspense, amount_fen=attempt.amount_fen)], at=at)
+        posting.post([Transfer(ref, debit=posting.COMPENSATION, credit=suspense, amount_fen=attempt.amount_fen)], at=at)
 
 
 def ask_about_closed(attempt: RefundAttempt) -> RefundOutcome | GatewayError:
@@ -157,13 +156,3 @@ def _external(payment: Payment, found: Found, *, number: int, at: datetime) -> R
 def _stays(attempt: RefundAttempt, *, at: datetime, by: User | None, note: str) -> AttemptEvent:
     stands = {"from_status": attempt.status, "to_status": attempt.status}
     return AttemptEvent(attempt=attempt, at=at, by=by, note=note, **stands)
-
-
-def _to_suspense(attempt: RefundAttempt) -> Transfer:
-    code = attempt.payment.account.code
-    return Transfer(
-        f"external:{attempt.request_no}",
-        debit=posting.suspense_account(code),
-        credit=posting.channel_account(code),
-        amount_fen=attempt.amount_fen,
-    )

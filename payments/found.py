@@ -64,7 +64,7 @@ def adopt(payment: Payment, outcomes: Mapping[int, RefundOutcome], *, at: dateti
         _note(row, A(row.status), REASON, at)
     out = [row for row in rows if row.status == A.EXTERNAL]
     payment.external_fen = min(payment.amount_fen, max(payment.external_fen, _adopted_fen(payment)))
-    posting.post([_to_suspense(row) for row in out], at=at)
+    posting.post([to_suspense(row) for row in out], at=at)
     return rows
 
 
@@ -96,7 +96,8 @@ def _note(attempt: RefundAttempt, before: A, note: str, at: datetime) -> None:
     AttemptEvent.objects.create(attempt=attempt, at=at, from_status=before, to_status=attempt.status, note=note)
 
 
-def _to_suspense(attempt: RefundAttempt) -> Transfer:
+def to_suspense(attempt: RefundAttempt) -> Transfer:
+    """To 待查: money that has left the channel and is nobody's refund yet."""
     code = attempt.payment.account.code
     return Transfer(
         f"external:{attempt.request_no}",
@@ -106,4 +107,4 @@ def _to_suspense(attempt: RefundAttempt) -> Transfer:
     )
 
 
-__all__ = ["IS_OUT", "adopt", "fits", "take_over"]
+__all__ = ["IS_OUT", "adopt", "fits", "take_over", "to_suspense"]

@@ -27,7 +27,6 @@ from payments.models import AttemptStatus as A
 log = logging.getLogger(__name__)
 MOST_TRIES = 40  # without an answer, then a human looks
 BANK_IS_ASKED_FOR = timedelta(days=7)  # after the day that the channel expected it on
-STOPPED_PAUSE_SECONDS = 60  # outgoing money is stopped: asked about now and then, sent once it goes on
 ASKED_AGAIN_AFTER = (timedelta(hours=24), timedelta(days=5))
 SLOW_AFTER = timedelta(days=5)  # without an end for that long: a human asks, and the machine goes on (G6)
 
@@ -65,7 +64,7 @@ def hear(attempt: RefundAttempt, answer: RefundOutcome | GatewayError, at: datet
     """Fold one answer into one attempt; returns what it means for the ledger."""
     if isinstance(answer, pacing.NotSentYet):  # no try is used up
         is_stopped = isinstance(answer, outgoing.NotWhileStopped)
-        attempt.next_due_at = at + scaled(STOPPED_PAUSE_SECONDS if is_stopped else 1)
+        attempt.next_due_at = at + scaled(outgoing.PAUSE_SECONDS if is_stopped else 1)
         return []
     if isinstance(answer, GatewayError):
         _still_unknown(attempt, answer, at)

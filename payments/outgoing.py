@@ -23,6 +23,7 @@ from payments.models import ChannelAccount, OutgoingSwitch, RefundAttempt
 from payments.pacing import NotSentYet
 
 LONGEST_REASON = 200
+PAUSE_SECONDS = 60  # after that what was stopped is looked at again
 MACHINE = "(system)"  # no visitor can have such a name
 RECOVERY_FIRST = "recovery_comes_first"  # the trigger of cardshop's RecoveryRun
 MODEL = "payments.outgoingswitch"

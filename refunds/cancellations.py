@@ -10,8 +10,6 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db import OperationalError, transaction
-
 import workqueue
 from clock import scaled
 from orders.models import Cancellation
@@ -28,38 +26,9 @@ LONGEST_PAUSE_SECONDS = 600
 
 def hear(*, at: datetime) -> int:
     """Act on a batch of cancellations, the urgent ones first; returns how many. A failing one stops no other (F12)."""
-    try:
-        return _hear(at, BATCH)
-    except OperationalError:
-        raise  # the database is away: they wait
-    except Exception:
-        log.exception("hear: a batch of cancellations failed, each is done alone")
-        return sum(_hear_alone(at) for _ in range(BATCH))
-
-
-def _hear(at: datetime, limit: int) -> int:
-    with transaction.atomic():
-        due = _due(at, limit)
-        _act(due, at)
-        return len(due)
-
-
-def _hear_alone(at: datetime) -> int:
-    failing: Cancellation | None = None
-    try:
-        with transaction.atomic():
-            due = _due(at, 1)
-            failing = due[0] if due else None
-            _act(due, at)
-            return len(due)
-    except OperationalError:
-        raise
-    except Exception:
-        if failing is None:
-            raise
-        log.exception("hear: cancellation %s failed", failing.pk)
-        _later([failing], at)
-        return 1
+    return workqueue.together_or_alone(
+        lambda limit: _due(at, limit), lambda due: _act(due, at), lambda row: _later([row], at), limit=BATCH
+    )
 
 
 def _due(at: datetime, limit: int) -> list[Cancellation]:

@@ -28,7 +28,6 @@ from refunds.models import Status as S
 
 log = logging.getLogger(__name__)
 BATCH = 100
-STOPPED_PAUSE_SECONDS = 60
 #: Why nothing more is sent: what was given up as closed is not (any more), and may still pay the buyer.
 ALIVE = "上一笔渠道退款又有了结果，不再另发，以免重复退款"
 
@@ -75,7 +74,7 @@ def _without_stopped(refunds: list[Refund], at: datetime) -> list[Refund]:
     waits = [refund for refund in refunds if refund.destination == Destination.BALANCE]
     if not waits or not outgoing.stopped():
         return refunds
-    later = at + scaled(STOPPED_PAUSE_SECONDS)
+    later = at + scaled(outgoing.PAUSE_SECONDS)
     Refund.objects.filter(pk__in=workqueue.pks(waits)).update(next_due_at=later, leased_until=None)
     return [refund for refund in refunds if refund not in waits]
 
@@ -236,8 +235,7 @@ def _move_cases(attempts: Sequence[RefundAttempt], at: datetime) -> None:
 def _expect_anew(refunds: Sequence[Refund], at: datetime) -> None:
     """The channel says when the bank should have it, after it said that it has paid out. No step: nobody moves."""
     waiting = [refund for refund in refunds if refund.queue == Queue.MACHINE]
-    attempts = [attempt for attempt in guards.last_attempts(waiting) if attempt]
-    arrival_times.expect(waiting, attempts, at=at)
+    arrival_times.expect(waiting, guards.last_attempts(waiting), at=at)
     for refund in waiting:
         refund.next_due_at = followups.after_arrival_window(refund)
     Refund.objects.bulk_update(waiting, [*arrival_times.WRITTEN, "next_due_at"])

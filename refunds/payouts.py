@@ -54,7 +54,6 @@ MOST_LINES = 2_000
 MOST_WAITING = 20_000  # looked at for one batch
 LAPSES_AFTER = timedelta(days=3)  # what nobody has checked by then is called off, and its cases are free again
 LONGEST_REASON = 200
-STOPPED_PAUSE_SECONDS = 30
 LOCK = 4902  # names this lock among the database's advisory ones
 MOST_NAMED = 12
 ALONE_MOST_FEN = 2_000_000  # of several cases that one person releases in one go, ¥20,000; more is a batch
@@ -242,7 +241,7 @@ def _look_again(batch: PayoutBatch, has_paid: bool, at: datetime) -> None:
     if not _lines(batch).filter(status=LineStatus.WAITING).exists():
         batch.status, batch.next_due_at, batch.ended_at = BatchStatus.DONE, None, at
     else:
-        batch.next_due_at = at if has_paid else at + scaled(STOPPED_PAUSE_SECONDS)
+        batch.next_due_at = at if has_paid else at + scaled(outgoing.PAUSE_SECONDS)
 
 
 def _write(

@@ -7,13 +7,11 @@ theirs waits until they claim the order.
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from django.db import OperationalError, transaction
-
+import workqueue
 from ledger import posting
 from money import yuan
 from notices import telling
@@ -24,7 +22,6 @@ from shops import money, rights
 from shops.models import ShopMember
 from shops.money import Move
 
-log = logging.getLogger(__name__)
 BATCH = 100
 LOOK_AGAIN_AFTER = timedelta(hours=1)  # at a guest's
 TRY_AGAIN_AFTER = timedelta(hours=1)
@@ -34,20 +31,9 @@ def sweep(*, at: datetime) -> int:
     """Pay a batch of penalties; returns how many were looked at. A failing one stops no other (F12)."""
     if outgoing.stopped():  # nothing goes to a balance: it stays due
         return 0
-    try:
-        return _sweep(at, BATCH)
-    except OperationalError:
-        raise
-    except Exception:
-        log.exception("penalties: a batch failed, each is paid alone")
-        return sum(_alone(at) for _ in range(BATCH))
-
-
-def _sweep(at: datetime, limit: int) -> int:
-    with transaction.atomic():
-        due = _due(at, limit)
-        _pay(due, at)
-        return len(due)
+    return workqueue.together_or_alone(
+        lambda limit: _due(at, limit), lambda rows: _pay(rows, at), lambda row: _put_off(row, at), limit=BATCH
+    )
 
 
 def _due(at: datetime, limit: int) -> list[Cancellation]:
@@ -90,20 +76,6 @@ def _news(rows: Sequence[Cancellation], at: datetime) -> Iterator[Notice]:
             )
 
 
-def _alone(at: datetime) -> int:
-    failing: Cancellation | None = None
-    try:
-        with transaction.atomic():
-            due = _due(at, 1)
-            failing = due[0] if due else None
-            _pay(due, at)
-            return len(due)
-    except OperationalError:
-        raise
-    except Exception:
-        if failing is None:
-            raise
-        log.exception("penalty of cancellation %s failed", failing.pk)
-        late = Cancellation.objects.filter(pk=failing.pk, penalty_paid_at=None)
-        late.update(penalty_due_at=at + TRY_AGAIN_AFTER)
-        return 1
+def _put_off(row: Cancellation, at: datetime) -> None:
+    late = Cancellation.objects.filter(pk=row.pk, penalty_paid_at=None)
+    late.update(penalty_due_at=at + TRY_AGAIN_AFTER)

@@ -8,18 +8,17 @@ and again. Cases are read, not locked: whoever opens or ends one holds the order
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import OperationalError, transaction
 from django.db.models import Exists, F, Max, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce, Greatest
 
+import workqueue
 from ledger import posting
 from orders.models import Cancellation, Delivery, Order, OrderLine, OrderStatus
 from orders.models.order import TO_SETTLE
@@ -29,7 +28,6 @@ from refunds.models import Status as S
 from shops import money
 from shops.money import Move
 
-log = logging.getLogger(__name__)
 BATCH = 100
 LOOK_AGAIN_AFTER = timedelta(hours=1)  # at what a case, or whoever delivers, still holds up
 TRY_AGAIN_AFTER = timedelta(hours=6)  # what could not be settled, and should have been
@@ -48,21 +46,13 @@ class Standing:
 
 def sweep(*, at: datetime) -> int:
     """Settle a batch of orders whose time has come, and say of new ones when that will be; returns how many were
-    looked at. If one of them spoils the batch, each is done alone (F12)."""
-    try:
-        return _sweep(at, BATCH)
-    except OperationalError:
-        raise  # the database is away, or somebody else goes first: they wait
-    except Exception:
-        log.exception("settle: a batch failed, each order is done alone")
-        return sum(_alone(at) for _ in range(BATCH))
-
-
-def _sweep(at: datetime, limit: int) -> int:
-    with transaction.atomic():
-        orders = _due(at, limit)
-        _settle(orders, at)
-        return len(orders)
+    looked at."""
+    return workqueue.together_or_alone(
+        lambda limit: _due(at, limit),
+        lambda orders: _settle(orders, at),
+        lambda order: _put_off(order, at),
+        limit=BATCH,
+    )
 
 
 def _due(at: datetime, limit: int) -> list[Order]:
@@ -100,23 +90,8 @@ def _move(order: Order) -> Move:
     return Move(f"settle:{order.order_no}", order.shop_id, order.settled_fen, posting.shop_account(order.shop_id))
 
 
-def _alone(at: datetime) -> int:
-    """One order in its own transaction; what cannot be settled waits, and stops no other."""
-    failing: Order | None = None
-    try:
-        with transaction.atomic():
-            orders = _due(at, 1)
-            failing = orders[0] if orders else None
-            _settle(orders, at)
-            return len(orders)
-    except OperationalError:
-        raise
-    except Exception:
-        if failing is None:
-            raise
-        log.exception("settle: order %s failed", failing.order_no)
-        Order.objects.filter(pk=failing.pk, settled_at=None).update(settle_from=at + TRY_AGAIN_AFTER)
-        return 1
+def _put_off(order: Order, at: datetime) -> None:
+    Order.objects.filter(pk=order.pk, settled_at=None).update(settle_from=at + TRY_AGAIN_AFTER)
 
 
 # --- what is known of them --------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 import clock
 from accounts.models import User
 from cardshop import invariants
-from ledger import balances
+from ledger import balances, posting
 from notices.models import Notice
 from orders import compensating
 from orders.compensating import CannotCompensate
@@ -32,7 +32,7 @@ def test_within_the_limit_one_person_gives_it(buy, reveal, apply, finance, buyer
     row = give(order, finance, refund_no=refund.refund_no)
     assert row.paid_at is not None
     assert balances.of_buyer(buyer.pk) == 1200
-    assert balances.owed([compensating.BORNE]) == {compensating.BORNE: -1200}
+    assert balances.owed([posting.COMPENSATION]) == {posting.COMPENSATION: -1200}
     assert money.purses([order.shop_id])[order.shop_id].owes_fen == 0
     assert Notice.objects.get(source=f"compensation:{row.pk}").recipient == buyer
     assert invariants.broken(simulator.ledger()) == []
