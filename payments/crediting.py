@@ -11,7 +11,7 @@ from datetime import datetime
 
 from ledger import posting
 from ledger.posting import Transfer
-from payments import outgoing
+from payments import found, outgoing
 from payments.models import Payment, PaymentStatus
 from payments.refunding import locked_payments
 
@@ -34,6 +34,8 @@ def why_not(payment: Payment, amount_fen: int) -> str:
     """Why this cannot be credited; empty if it can. However old the payment is: no channel is asked."""
     if payment.status != PaymentStatus.PAID or payment.is_surplus:
         return "这笔收款不是订单的有效收款，不能退至余额"
+    if found.fits(payment, amount_fen):
+        return "渠道已按遗忘的单号退过同样的金额：请原路认领它，或由两人确认由谁承担，再退至余额"
     if amount_fen > payment.refundable_fen:
         return "退款金额超过该笔支付的剩余可退金额"
     return ""

@@ -16,7 +16,8 @@ import clock
 from cardshop import invariants, recovery, watching
 from cardshop.models import DatabaseMark, RecoveryFinding, RecoveryRun
 from orders.placing import Wish
-from payments import charging, outgoing, refunding, sent
+from payments import charging, crediting, outgoing, refunding, sent
+from payments.crediting import Credit
 from payments.models import AttemptStatus as A
 from payments.models import OutgoingSwitch, Payment, PaymentStatus, RefundAttempt
 from payments.refunding import Instruction
@@ -286,3 +287,19 @@ def test_the_record_is_bounded(send, watched, monkeypatch, buy):
     assert sorted(path.name for path in watched.glob("sent-*")) == ["sent-000003.log", "sent-000004.log"]
     assert OutgoingSwitch.objects.count() == 0
     assert RecoveryFinding.objects.count() == 0
+
+
+def test_nothing_goes_to_the_balance_beside_a_forgotten_refund_of_the_same_amount(buy, send, watched, operator):
+    """What the channel has paid already is taken over, or booked by two people; it is not paid the other way again."""
+    payment = buy(price_fen=3000).payments.get()
+    send(payment, 1000)
+    forget(payment)
+    recover()
+    outgoing.resume(by=operator, reason="核对完成", at=clock.now())
+    payment.refresh_from_db()
+    assert crediting.why_not(payment, 500) == ""
+    again = Credit(payment, payment.order.buyer_id, 1000, "R-again")
+    with pytest.raises(crediting.ExceedsPayment, match="遗忘的单号"):
+        crediting.credit([again], at=clock.now())
+    payment.refresh_from_db()
+    assert (payment.balance_fen, payment.external_fen) == (0, 1000)
