@@ -7,23 +7,20 @@ starts it and reads what it found. Memory is Python's own, at its peak, for a bi
 from __future__ import annotations
 
 import io
-import json
-import subprocess
 import sys
-import tempfile
 import time
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+
+from bench import apart
 
 if TYPE_CHECKING:
     from payments.gateways.base import BillFlaw, BillKind, BillLine
     from payments.models import ChannelAccount
 
-ROOT = Path(__file__).resolve().parent.parent
 MOST_TIMES, MOST_GROWTH = 4.0, 1.2
 COLUMNS = (
     "交易时间,微信订单号,商户订单号,交易状态,应结订单金额,代金券金额,微信退款单号,商户退款单号,退款金额,充值券退款金额,退款状态,"
@@ -45,10 +42,7 @@ class Found:
 
 def measure(*, lines: int) -> Found:
     """Raises CalledProcessError if the other process fails."""
-    words = [sys.executable, "tests/production.py", sys.executable, "-m", "bench.reconciliation", str(lines)]
-    done = subprocess.run(words, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE)  # noqa: S603 - our own
-    said = json.loads(done.stdout.splitlines()[-1])
-    return Found(**said | {"peaks": tuple(said["peaks"])})
+    return Found(**apart.measured("bench.reconciliation", lines))
 
 
 def figures(found: Found) -> Iterator[tuple[str, float, float, str]]:
@@ -58,26 +52,6 @@ def figures(found: Found) -> Iterator[tuple[str, float, float, str]]:
     small, large = found.peaks
     detail = f"{large / 2**20:.1f} / {small / 2**20:.1f} MiB"
     yield "reconciling a day: memory, all ÷ a tenth", large / small, MOST_GROWTH, detail
-
-
-def main(lines: int) -> int:
-    import os
-
-    from cardshop import embedded
-
-    with tempfile.TemporaryDirectory(prefix="cardshop-bench-") as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL may run as another account
-        data, port = Path(folder) / "postgres", embedded.free_ports(1)[0]
-        server = embedded.postgres(data, port, Path(folder) / "postgres.log")
-        server.start()
-        try:
-            server.wait_until_ready(60)
-            os.environ["DATABASE_URL"] = embedded.postgres_url(data, port, "postgres")
-            print(json.dumps(asdict(run(lines))))
-        finally:
-            server.stop()
-            embedded.remove_postgres(data)
-    return 0
 
 
 def run(lines: int) -> Found:
@@ -177,11 +151,11 @@ PAID = """
 INSERT INTO payments_payment (
     payment_no, order_id, account_id, amount_fen, status, is_surplus, method, payer_id, return_url, till,
     channel_transaction_id, created_at, expires_at, paid_at, reserved_fen, refunded_fen, balance_fen, external_fen,
-    last_attempt_index, last_error, tries)
+    transferred_fen, last_attempt_index, last_error, tries)
 SELECT 'P' || lpad(n::text, 16, '0'), n, %(account)s, 1000, 'paid', false, 'scan', '', '', '',
-       'T' || lpad(n::text, 20, '0'), %(noon)s, %(noon)s, %(noon)s, 0, 0, 0, 0, 0, '', 0
+       'T' || lpad(n::text, 20, '0'), %(noon)s, %(noon)s, %(noon)s, 0, 0, 0, 0, 0, 0, '', 0
   FROM generate_series(%(first)s, %(last)s) AS n
 """
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(apart.main(run))

@@ -6,23 +6,20 @@ starts it and reads what it found. Memory is Python's own, at its peak, for a ru
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
-import tempfile
 import time
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from bench import apart
 
 if TYPE_CHECKING:
     from refunds.models import PolicySimulation
     from refunds.policy import Facts
     from shops.models import RefundPolicy
 
-ROOT = Path(__file__).resolve().parent.parent
 MOST_TIMES, MOST_GROWTH = 5.0, 1.3
 
 
@@ -39,10 +36,7 @@ class Found:
 
 def measure(*, cases: int) -> Found:
     """Raises CalledProcessError if the other process fails."""
-    words = [sys.executable, "tests/production.py", sys.executable, "-m", "bench.simulation", str(cases)]
-    done = subprocess.run(words, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE)  # noqa: S603 - our own
-    said = json.loads(done.stdout.splitlines()[-1])
-    return Found(**said | {"peaks": tuple(said["peaks"])})
+    return Found(**apart.measured("bench.simulation", cases))
 
 
 def figures(found: Found) -> Iterator[tuple[str, float, float, str]]:
@@ -52,26 +46,6 @@ def figures(found: Found) -> Iterator[tuple[str, float, float, str]]:
     small, large = found.peaks
     detail = f"{large / 2**20:.1f} / {small / 2**20:.1f} MiB"
     yield "policy trial: memory, all ÷ a tenth", large / small, MOST_GROWTH, detail
-
-
-def main(cases: int) -> int:
-    import os
-
-    from cardshop import embedded
-
-    with tempfile.TemporaryDirectory(prefix="cardshop-bench-") as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL may run as another account
-        data, port = Path(folder) / "postgres", embedded.free_ports(1)[0]
-        server = embedded.postgres(data, port, Path(folder) / "postgres.log")
-        server.start()
-        try:
-            server.wait_until_ready(60)
-            os.environ["DATABASE_URL"] = embedded.postgres_url(data, port, "postgres")
-            print(json.dumps(asdict(run(cases))))
-        finally:
-            server.stop()
-            embedded.remove_postgres(data)
-    return 0
 
 
 def run(cases: int) -> Found:
@@ -149,4 +123,4 @@ def _peak(draft: RefundPolicy, operator: object, cases: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(apart.main(run))
