@@ -6,10 +6,14 @@ moment. Signatures and notification time stamps use real time, never this clock.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import connection
+
+#: Where days begin and end: for the shop, for channels and for banks.
+SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 _offset = timedelta(seconds=settings.CLOCK_OFFSET_SECONDS)
 
@@ -20,6 +24,11 @@ def now() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         (moment,) = cursor.fetchone()
     return moment + _offset
+
+
+def midnight(day: date) -> datetime:
+    """The moment at which this day begins in Shanghai."""
+    return datetime.combine(day, time.min, SHANGHAI)
 
 
 def advance(by: timedelta) -> None:

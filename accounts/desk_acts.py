@@ -11,9 +11,11 @@ from typing import Any, cast
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.shortcuts import get_object_or_404
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -75,6 +77,32 @@ def when(column: str, title: str) -> Callable[..., SafeString | str]:
         )
 
     return show
+
+
+class ProgressDesk(Desk):
+    """A page of long work: ``admin:<model>_progress`` answers with how far it is, and the page asks every two seconds
+    while it runs."""
+
+    def progress_of(self, row: Any) -> SafeString:
+        raise NotImplementedError
+
+    def is_running(self, row: Any) -> bool:
+        raise NotImplementedError
+
+    def get_urls(self) -> list[Any]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_progress"
+        view = self.admin_site.admin_view(self.progress_view)
+        return [path("<int:object_id>/progress/", view, name=name), *super().get_urls()]
+
+    def progress_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """The progress alone; once it is done the whole page is asked for again."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        row = get_object_or_404(self.model, pk=object_id)
+        answer = HttpResponse(self.progress_of(row))
+        if not self.is_running(row):
+            answer.headers["HX-Refresh"] = "true"
+        return answer
 
 
 def log(request: HttpRequest, rows: Sequence[Model], words: str) -> None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, datetime, timedelta
 
 from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from clock import SHANGHAI, midnight
 from ledger import balances
 from ledger.models import AccountKind, Entry, Posting, Side
 from sheets import Cell, yuan_number
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 AT_ONCE = 1000  # postings
 LONGEST = timedelta(days=366)
 
@@ -52,7 +51,7 @@ def entries(first: date, last: date, account: str = "") -> Iterator[Sequence[Cel
     Read in pieces of ``AT_ONCE``, by the time they were posted at.
     """
     yield [_("时间"), _("凭据"), _("冲销"), _("分录"), _("账户"), _("科目"), _("借方（元）"), _("贷方（元）")]
-    start, end = _midnight(first), _midnight(last + timedelta(days=1))
+    start, end = midnight(first), midnight(last + timedelta(days=1))
     for piece in _of_account(account, start, end) if account else _of_all(start, end):
         for entry in piece:
             yield _row(entry, entry.posting)
@@ -91,7 +90,3 @@ def _of_account(account: str, start: datetime, end: datetime) -> Iterator[list[E
     while piece := list(rows.filter(pk__gt=last)[:AT_ONCE]):
         yield piece
         last = piece[-1].pk
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, SHANGHAI)

@@ -61,7 +61,7 @@ class BooksDesk(Desk):
         """试算平衡, and the form; sent, it answers with the file, and the log of the desk knows who took what."""
         if not self.has_view_permission(request):
             return HttpResponse(status=403)
-        today = timezone.localdate(clock.now(), books.SHANGHAI)
+        today = timezone.localdate(clock.now(), clock.SHANGHAI)
         usual = {"first": today.replace(day=1), "last": today, "kind": "csv"}
         form = ExportForm(request.POST) if request.method == "POST" else ExportForm(initial=usual)
         if request.method == "POST" and form.is_valid():

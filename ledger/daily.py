@@ -7,12 +7,12 @@ they are, so only the last two are counted again. It is kept where nothing depen
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from django.core.cache import cache
 from django.db import connection, transaction
 
-from ledger.books import SHANGHAI
+from clock import SHANGHAI, midnight
 
 DAYS = 30
 _KEY = "ledger.daily"
@@ -45,7 +45,7 @@ def count(*, at: datetime) -> None:
 def _counted(since: date, until: datetime) -> dict[date, Day]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = '5min'")
-        cursor.execute(_MOVED, [datetime.combine(since, time.min, SHANGHAI), until])
+        cursor.execute(_MOVED, [midnight(since), until])
         return {day: Day(day, int(left), int(back)) for day, left, back in cursor.fetchall()}
 
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from allauth.account.models import EmailAddress
 from django.db.models import OuterRef, Subquery
 
 from accounts.models import User
+from clock import SHANGHAI
 from notices import channels, wording
 from notices.models import Channel, Group, Notice, NoticeSettings, choice
-
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -34,6 +35,7 @@ APPROVE_WITHIN = timedelta(hours=24)
 PAY_WITHIN = timedelta(hours=24)
 MODEL = "payments.transfer"
 LONGEST_REASON, LONGEST_VOUCHER = 200, 60
+MOST_SHOWN = 20
 
 
 class CannotTransfer(Exception):
@@ -129,6 +131,25 @@ def why_not_redirect(payment: Payment, amount_fen: int) -> str:
 def acknowledge(rows: Sequence[Transfer]) -> None:
     """The app above has acted on this news; it holds the rows locked, so that none is newer."""
     Transfer.objects.filter(pk__in=workqueue.pks(rows)).update(news_at=None)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What whoever may ask for a transfer looks at: the account it would go to and from when, and what was asked for
+    lately with what happens next. ``hours``: until it is decided."""
+
+    payee: Payee | None
+    usable_from: datetime | None
+    rows: list[tuple[Transfer, object]]
+    hours: int = APPROVE_WITHIN // timedelta(hours=1)
+
+
+def standing(*, shop: Shop | None = None, user: User | None = None) -> Standing:
+    """Of a shop's withdrawals, or of a buyer's cash-outs."""
+    payee = payees.newest(shop=shop, user=user)
+    asked = Transfer.objects.filter(shop=shop) if shop else Transfer.objects.filter(user=user, purpose=Purpose.CASH_OUT)
+    rows = asked.select_related("payee").order_by("-pk")[:MOST_SHOWN]
+    return Standing(payee, payees.usable_from(payee) if payee else None, [(row, NEXT[row.status]) for row in rows])
 
 
 # --- deciding ---------------------------------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ from accounts.proofs import proof_page, proved_by
 from accounts.visitors import SignedIn
 from payments import payees, transfers
 from payments.forms import PayeeForm, TransferForm
-from payments.models import Transfer
 from payments.transfers import CannotTransfer
 from portal.door import Here, for_members, posted, show
 from shops import money, rights
@@ -46,17 +45,12 @@ def withdraw(request: SignedIn, here: Here) -> HttpResponse:
         else:
             messages.success(request, _("提现申请已提交，单号 %(no)s。") % {"no": asked.transfer_no})
             return redirect(address)
-    rows = Transfer.objects.filter(shop=here.shop).select_related("payee").order_by("-pk")[:MOST_SHOWN]
-    payee = payees.newest(shop=here.shop)
     facts: dict[str, Any] = {
         "form": form,
         "purse": money.purses([here.shop.pk])[here.shop.pk],
-        "payee": payee,
-        "usable_from": payees.usable_from(payee) if payee else None,
+        "standing": transfers.standing(shop=here.shop),
         "at": clock.now(),
         "proof_page": "" if verified_by else proof_page(request, address),
-        "rows": [(row, transfers.NEXT[row.status]) for row in rows],
-        "hours": int(transfers.APPROVE_WITHIN.total_seconds() // 3600),
     }
     return show(request, here, "withdraw.html", facts)
 

@@ -8,19 +8,16 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSingleDateWidget
 
 import clock
 from accounts.desk import (
-    Desk,
     DeskList,
     DialogForm,
     badge,
@@ -35,15 +32,15 @@ from accounts.desk import (
     staff_act,
     yuan,
 )
-from accounts.desk_acts import ActsDesk, key, log, me, when
+from accounts.desk_acts import ActsDesk, ProgressDesk, key, log, me, when
 from accounts.models import User
 from accounts.roles import Role
+from clock import SHANGHAI
 from payments.models import AttemptStatus, Payment, PaymentStatus, RefundAttempt
 from reconciliation import resolving, statements
 from reconciliation.models import Bearer, Discrepancy, DiscrepancyKind, DiscrepancyStatus, Statement, StatementStatus
 from reconciliation.resolving import CannotResolve
 from reconciliation.wording import EVENTS, NEXT, USUAL
-from refunds.workdays import SHANGHAI
 
 S, OPEN = StatementStatus, DiscrepancyStatus.OPEN
 TONES: dict[str, str] = {OPEN: "attention", DiscrepancyStatus.EXPLAINED: "good", DiscrepancyStatus.CLOSED: "quiet"}
@@ -85,7 +82,7 @@ class StatementList(DeskList):
 
 
 @admin.register(Statement)
-class StatementDesk(Desk):
+class StatementDesk(ProgressDesk):
     change_form_template = "admin/reconciliation/statement.html"
     list_display = ("what", "account", "plainly", "lines_read", "matched", "theirs", "ours", "fetched")
     list_filter = ("kind", "account", "status")
@@ -146,20 +143,11 @@ class StatementDesk(Desk):
             ]
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
-    def get_urls(self) -> list[Any]:
-        view = self.admin_site.admin_view(self.progress_view)
-        mine: list[URLPattern] = [path("<int:object_id>/progress/", view, name="reconciliation_statement_progress")]
-        return [*mine, *super().get_urls()]
+    def progress_of(self, row: Any) -> SafeString:
+        return _progress(row)
 
-    def progress_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """The progress alone; once it is done the whole page is asked for again."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        row = get_object_or_404(Statement.objects.select_related("account"), pk=object_id)
-        answer = HttpResponse(_progress(row))
-        if not _is_busy(row):
-            answer.headers["HX-Refresh"] = "true"
-        return answer
+    def is_running(self, row: Any) -> bool:
+        return _is_busy(row)
 
     @staff_act(DayForm, title="对账这一天", submit="开始对账", icon="event_repeat",
                description="重新下载这一天各账户的账单并对账。不会改动任何钱，也不会改动已说明的差错。")  # fmt: skip

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
 
+from clock import SHANGHAI
 from reconciliation.models import URGENT, DiscrepancyKind
-from refunds.workdays import SHANGHAI
 
 EXPLAINED_WITHIN = timedelta(hours=24)
 URGENT_WITHIN = timedelta(hours=4)

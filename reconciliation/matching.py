@@ -12,6 +12,7 @@ from typing import Any
 from django.db import connection, transaction
 
 import workqueue
+from clock import SHANGHAI
 from payments import adopting, charging, refunding
 from payments.adopting import Found
 from payments.gateways.base import BillKind
@@ -26,7 +27,6 @@ from reconciliation.models import (
     Statement,
     StatementStatus,
 )
-from refunds.workdays import SHANGHAI
 
 SKEW = timedelta(minutes=5)  # between the channel's clock and ours, and between trade and movement
 AGAIN_AFTER = timedelta(minutes=30)

@@ -20,12 +20,12 @@ from django.db.models import F
 
 import asking
 import workqueue
+from clock import SHANGHAI
 from payments import channels
 from payments.gateways.base import BillFlaw, BillKind, BillLine, BillState, GatewayError
 from payments.models import ChannelAccount
 from reconciliation import deadlines, matching
 from reconciliation.models import Statement, StatementLine, StatementStatus
-from refunds.workdays import SHANGHAI
 
 log = logging.getLogger(__name__)
 SWEEP = "reconciliation.sweep"

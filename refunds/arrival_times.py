@@ -15,11 +15,12 @@ from typing import Any
 
 from django.db import connection
 
+from clock import SHANGHAI
 from payments.gateways.base import ReceivedAccountKind
 from payments.models import RefundAttempt
 from refunds import workdays
 from refunds.models import ArrivalFigures, Refund
-from refunds.workdays import SHANGHAI, ArrivalWindow
+from refunds.workdays import ArrivalWindow
 
 WINDOW = timedelta(days=30)
 EVERY = timedelta(hours=1)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from clock import SHANGHAI
 from payments import payees
 from refunds import clocks, followups
 from refunds.models import Destination, Lane, Queue, RedirectAgreement, Refund
 from refunds.models import Status as S
-from refunds.workdays import SHANGHAI
 from shops.models import RefundPolicy
 
 REMINDERS = (50, 80)  # per cent of the time, before it is over

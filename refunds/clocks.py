@@ -14,9 +14,9 @@ Sums are made in UTC, so neither the zone that a moment comes in nor its summer 
 from __future__ import annotations
 
 from bisect import bisect_left
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 
-from refunds.workdays import SHANGHAI
+from clock import SHANGHAI, midnight
 from workcalendar import current
 from workcalendar.days import Calendar
 
@@ -87,7 +87,7 @@ def _how_many(calendar: Calendar, first: date, last: date) -> int:
 
 
 def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, SHANGHAI).astimezone(UTC)
+    return midnight(day).astimezone(UTC)
 
 
 def _day(at: datetime) -> date:

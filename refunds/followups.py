@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
 
 from accounts.roles import Role
+from clock import SHANGHAI, midnight
 from money import yuan
 from notices import telling, wording
 from notices.models import Notice
 from refunds.models import Destination, Queue, Refund, RefundEvent
 from shops import rights
 from shops.models import ShopMember
-
-SHANGHAI = ZoneInfo("Asia/Shanghai")
-
 
 #: Steps that stand in the record and are no news.
 SILENT = {"claim", "hand_over", "record_answer", "propose_offer", "send_back"}
@@ -122,4 +119,4 @@ def after_arrival_window(refund: Refund) -> datetime | None:
     """The end of the last day on which the money was expected: then the case rests, with honest words."""
     if refund.arrival_expected_until is None:
         return None
-    return datetime.combine(refund.arrival_expected_until + timedelta(days=1), time.min, SHANGHAI)
+    return midnight(refund.arrival_expected_until + timedelta(days=1))

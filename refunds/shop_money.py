@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime
 
 from django.db import connection
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from clock import SHANGHAI, midnight
 from ledger import balances, posting
 from ledger.models import AccountKind, Entry, Posting, Side
 from orders.models import Cancellation, Order
@@ -22,7 +23,6 @@ from paging import PAGE_SIZE
 from payments.models import Payment
 from refunds.models import Disbursement
 from refunds.settlement import NEVER
-from refunds.workdays import SHANGHAI
 from sheets import Cell, yuan_number
 from shops.models import DepositEntry, Shop
 
@@ -260,7 +260,7 @@ class Statement:
 
 def statement(shop: Shop, month: date, *, at: datetime) -> Statement:
     """The month of this first day, in Shanghai. Reads the shop's entries once."""
-    start, end = _midnight(month), _midnight(next_month(month))
+    start, end = midnight(month), midnight(next_month(month))
     with connection.cursor() as cursor:
         cursor.execute(_BY_POT, {"codes": _codes(shop), "start": start, "end": end})
         found = {kind: (int(opening), int(came), int(went)) for kind, opening, came, went in cursor.fetchall()}
@@ -330,7 +330,3 @@ def _pot(title: str, opening_fen: int, in_fen: int, out_fen: int) -> Pot:
 
 def _codes(shop: Shop) -> list[str]:
     return [account(shop.pk) for _title, account in POTS.values()]
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, SHANGHAI)

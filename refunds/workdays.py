@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
+from clock import SHANGHAI, midnight
 from payments.gateways.base import ReceivedAccountKind
 from workcalendar import current
-
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 #: 零钱 as a rule within 5 minutes, at busy times 20.
 WALLET_ARRIVES_WITHIN = timedelta(minutes=20)
@@ -50,7 +48,7 @@ def arrival_window(paid_out_at: datetime, account_kind: ReceivedAccountKind | st
     fewest, most = BANK_CARD_WORKDAYS if kind is ReceivedAccountKind.BANK_CARD else UNKNOWN_ACCOUNT_WORKDAYS
     paid_out_on = paid_out_at.astimezone(SHANGHAI).date()
     first, last = add_workdays(paid_out_on, fewest), add_workdays(paid_out_on, most)
-    earliest = datetime.combine(first.day, time.min, SHANGHAI) if fewest else paid_out_at
+    earliest = midnight(first.day) if fewest else paid_out_at
     return ArrivalWindow(earliest, datetime.combine(last.day, time(23, 59, 59), SHANGHAI), last.official)
 
 

@@ -57,21 +57,12 @@ def cash_out(request: SignedIn) -> HttpResponse:
         else:
             messages.success(request, _("提现申请已提交，单号 %(no)s。") % {"no": asked.transfer_no})
             return redirect(here)
-    rows = (
-        Transfer.objects.filter(user=request.user, purpose=Purpose.CASH_OUT)
-        .select_related("payee")
-        .order_by("-pk")[:MOST_SHOWN]
-    )
-    payee = payees.newest(user=request.user)
     facts: dict[str, Any] = {
         "form": form,
         "held_fen": balances.of_buyer(request.user.pk),
-        "payee": payee,
-        "usable_from": payees.usable_from(payee) if payee else None,
+        "standing": transfers.standing(user=request.user),
         "at": clock.now(),
         "proof_page": "" if verified_by else proof_page(request, here),
-        "rows": [(row, transfers.NEXT[row.status]) for row in rows],
-        "hours": int(transfers.APPROVE_WITHIN.total_seconds() // 3600),
     }
     return render(request, "storefront/cash_out.html", facts)
 

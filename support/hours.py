@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
+from clock import SHANGHAI, midnight
 
 
 @dataclass(frozen=True)
@@ -50,4 +49,4 @@ def due(at: datetime, minutes: int, hours: Hours) -> datetime:
         if begins + left <= closes:
             return begins + left
         left -= max(closes - begins, timedelta())
-        moment = datetime.combine(moment.date() + timedelta(days=1), time.min, SHANGHAI)
+        moment = midnight(moment.date() + timedelta(days=1))

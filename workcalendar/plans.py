@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
 
 from accounts.models import User
+from clock import SHANGHAI
 from workcalendar import current, notice
 from workcalendar.days import Calendar, Entry, Source, days_of, statutory_holidays
 from workcalendar.models import CalendarDay, CalendarPlan
 from workcalendar.notice import CannotRead, NamedDay
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 ALARM_AHEAD = timedelta(days=60)
 YEARS_AHEAD = 2
 LONGEST_SOURCE = 200

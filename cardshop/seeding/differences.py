@@ -8,9 +8,9 @@ from datetime import date, datetime, time, timedelta
 import clock
 from cardshop.seeding import books
 from cardshop.seeding.stories import Story
+from clock import SHANGHAI
 from payments.models import Payment
 from reconciliation import resolving, statements
-from refunds.workdays import SHANGHAI
 
 DAYS = 3
 #: What WeChat's bill of trades says wrongly of one line each; ``unmoved``: that of movements leaves it out.

@@ -13,9 +13,8 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -36,7 +35,7 @@ from accounts.desk import (
     tone_badge,
     yuan,
 )
-from accounts.desk_acts import ActsDesk, key, log, me, when
+from accounts.desk_acts import ActsDesk, ProgressDesk, key, log, me, when
 from orders import bulk, cancellation
 from orders.models import BulkCancellation, Cancellation, CancellationLine, Cause, Order, OrderStatus
 from orders.models import BulkCancellationStatus as B
@@ -206,7 +205,7 @@ class AbandonForm(StartForm):
 
 
 @admin.register(BulkCancellation)
-class BulkCancellationDesk(ActsDesk):
+class BulkCancellationDesk(ProgressDesk, ActsDesk):
     form = BulkForm
     list_display = ("moment", "about_what", "cause", "state", "order_count", "canceled_count", "who")
     list_display_links = ("moment",)
@@ -296,25 +295,11 @@ class BulkCancellationDesk(ActsDesk):
 
     # --- progress: the page asks every two seconds while it runs
 
-    def get_urls(self) -> list[Any]:
-        mine: list[URLPattern] = [
-            path(
-                "<int:object_id>/progress/",
-                self.admin_site.admin_view(self.progress_view),
-                name="orders_bulkcancellation_progress",
-            )
-        ]
-        return [*mine, *super().get_urls()]
+    def progress_of(self, row: Any) -> SafeString:
+        return _progress(row)
 
-    def progress_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """The progress alone; once it is done the whole page is asked for again."""
-        if not self.has_view_permission(request):
-            return HttpResponse(status=403)
-        row = get_object_or_404(BulkCancellation, pk=object_id)
-        answer = HttpResponse(_progress(row))
-        if row.status != B.RUNNING:
-            answer.headers["HX-Refresh"] = "true"
-        return answer
+    def is_running(self, row: Any) -> bool:
+        return bool(row.status == B.RUNNING)
 
     # --- acts
 

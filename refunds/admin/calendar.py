@@ -5,7 +5,7 @@ Both dialogs are confirmed twice: first what would change is shown, the second t
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -19,8 +19,8 @@ from unfold.widgets import UnfoldAdminDateWidget, UnfoldAdminTextareaWidget, Unf
 import clock
 from accounts.desk import Desk, DeskInline, DialogForm, badge, called, choice_field, number_field, page_url, staff_act
 from accounts.desk_acts import log, me, when
+from clock import SHANGHAI, midnight
 from refunds.forecast import promised_after
-from refunds.workdays import SHANGHAI
 from workcalendar import current, plans
 from workcalendar.days import is_published
 from workcalendar.models import CalendarDay, CalendarPlan
@@ -107,7 +107,7 @@ def _preview(draft: Draft) -> dict[str, Any]:
     """What would change, and how many open promises reach past the first such day: at most so many were counted."""
     at = clock.now()
     ahead = [change.day for change in draft.changes if change.day >= at.astimezone(SHANGHAI).date()]
-    promised = promised_after(datetime.combine(ahead[0], time.min, SHANGHAI)) if ahead else 0
+    promised = promised_after(midnight(ahead[0])) if ahead else 0
     return {
         "draft": draft,
         "becomes_known": draft.is_whole_year and not draft.known.is_known(draft.year),

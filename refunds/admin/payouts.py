@@ -10,7 +10,6 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
@@ -31,7 +30,7 @@ from accounts.desk import (
     tone_badge,
     yuan,
 )
-from accounts.desk_acts import ActsDesk, key, log, me, when
+from accounts.desk_acts import ActsDesk, ProgressDesk, key, log, me, when
 from form_fields import YuanField
 from payments.models import ChannelAccount
 from refunds import lanes, payouts
@@ -162,7 +161,7 @@ class BatchList(DeskList):
 
 
 @admin.register(PayoutBatch)
-class PayoutBatchDesk(ActsDesk):
+class PayoutBatchDesk(ProgressDesk, ActsDesk):
     form = BatchForm
     list_display = ("batch_no", "state", "line_count", "total", "how_far", "maker", "checker", "made")
     list_display_links = ("batch_no",)
@@ -291,13 +290,9 @@ class PayoutBatchDesk(ActsDesk):
 
     # --- pages beside it: the page asks for the progress every two seconds while it runs
 
-    def get_urls(self) -> list[Any]:
-        view = self.admin_site.admin_view
-        mine: list[URLPattern] = [
-            path("stuck/", view(self.stuck_view), name="refunds_payoutbatch_stuck"),
-            path("<int:object_id>/progress/", view(self.progress_view), name="refunds_payoutbatch_progress"),
-        ]
-        return [*mine, *super().get_urls()]
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.stuck_view)
+        return [path("stuck/", view, name="refunds_payoutbatch_stuck"), *super().get_urls()]
 
     def stuck_view(self, request: HttpRequest) -> HttpResponse:
         """没有动的款项 (N2)."""
@@ -305,15 +300,11 @@ class PayoutBatchDesk(ActsDesk):
             return HttpResponse(status=403)
         return stuck.page(request, self.admin_site)
 
-    def progress_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """The progress alone; once nothing moves the whole page is asked for again."""
-        if not self.has_view_permission(request):
-            return HttpResponse(status=403)
-        row = get_object_or_404(PayoutBatch, pk=object_id)
-        answer = HttpResponse(_progress(row))
-        if row.status not in {B.APPROVED, B.SENDING}:
-            answer.headers["HX-Refresh"] = "true"
-        return answer
+    def progress_of(self, row: Any) -> SafeString:
+        return _progress(row)
+
+    def is_running(self, row: Any) -> bool:
+        return row.status in {B.APPROVED, B.SENDING}
 
     # --- acts
 

@@ -34,7 +34,7 @@ from accounts.desk import (
     staff_act,
     tone_badge,
 )
-from accounts.desk_acts import ActsDesk, key, log, me, when
+from accounts.desk_acts import ActsDesk, ProgressDesk, key, log, me, when
 from money import yuan
 from refunds import policy_words, simulation
 from refunds.admin.policy_form import TermsForm
@@ -307,7 +307,7 @@ class StopForm(DialogForm):
 
 
 @admin.register(PolicySimulation)
-class PolicySimulationDesk(ActsDesk):
+class PolicySimulationDesk(ProgressDesk, ActsDesk):
     """试算: its progress, what it comes to, and every case that would be decided otherwise."""
 
     change_form_template = "admin/refunds/policysimulation/page.html"
@@ -355,25 +355,11 @@ class PolicySimulationDesk(ActsDesk):
             }
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
-    def get_urls(self) -> list[Any]:
-        mine: list[URLPattern] = [
-            path(
-                "<int:object_id>/progress/",
-                self.admin_site.admin_view(self.progress_view),
-                name="refunds_policysimulation_progress",
-            )
-        ]
-        return [*mine, *super().get_urls()]
+    def progress_of(self, row: Any) -> SafeString:
+        return _progress(row)
 
-    def progress_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """The progress alone; once it is done the whole page is asked for again."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        row = get_object_or_404(PolicySimulation, pk=object_id)
-        answer = HttpResponse(_progress(row))
-        if row.status != S.RUNNING:
-            answer.headers["HX-Refresh"] = "true"
-        return answer
+    def is_running(self, row: Any) -> bool:
+        return bool(row.status == S.RUNNING)
 
     @staff_act(StopForm, title="停止试算", submit="停止", icon="stop", refused_by=(CannotChange,),
                description="已经算过的结果会保留，但不能凭它发布。")  # fmt: skip

@@ -29,7 +29,7 @@ def posted():
     posting.post([Transfer("payment:A", "channel:wechat", "shop:7", 123_456)], at=at - timedelta(days=40))
     posting.post([Transfer("payment:B", "channel:wechat", "shop:8", 100)], at=at)
     posting.reverse({"payment:B": "undo:B"}, at=at)
-    return timezone.localdate(at, books.SHANGHAI)
+    return timezone.localdate(at, clock.SHANGHAI)
 
 
 def asked(seat, day, kind="csv", days=1, account=""):
