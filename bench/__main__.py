@@ -1,6 +1,6 @@
 """`make bench`: measure, print each figure beside its goal, and fail if one is missed.
 
-python -m bench [--calls 300] [--rounds 3] [--threads 4] [--cases 10000] [--lines 50000]
+python -m bench [--calls 300] [--rounds 3] [--threads 4] [--cases 10000] [--lines 50000] [--refunds 2000]
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 import sys
 from dataclasses import dataclass
 
-from bench import gateways, reconciliation, simulation
+from bench import gateways, pipeline, reconciliation, simulation
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=4, help="客户端线程 / client threads")
     parser.add_argument("--cases", type=int, default=10_000, help="试算件数 / past cases that a policy is tried on")
     parser.add_argument("--lines", type=int, default=50_000, help="账单行数 / lines of a bill that is reconciled")
+    parser.add_argument("--refunds", type=int, default=2_000, help="从申请到到账的笔数 / refunds from POST to arrival")
+    parser.add_argument("--clients", type=int, default=4, help="同时申请的买家 / buyers who ask at the same time")
     options = parser.parse_args()
     print("网关 / gateways: HTTPS, 完整的公共 CA 列表 / the full public CA bundle", flush=True)
     measured = gateways.measure(calls=options.calls, rounds=options.rounds, threads=options.threads)
@@ -40,8 +42,10 @@ def main() -> int:
     tried = simulation.measure(cases=options.cases)
     print("对账 / reconciling: PostgreSQL, 一天的账单 / the bill of a day", flush=True)
     day = reconciliation.measure(lines=options.lines)
+    print("全程 / the whole pipeline: 申请（HTTP）到到账 / from a POST to arrival, 渠道 50 ms", flush=True)
+    whole = pipeline.measure(refunds=options.refunds, clients=options.clients)
     found = [*gateways.figures(measured), *simulation.figures(tried), *reconciliation.figures(day)]
-    figures = [Figure(*line) for line in found]
+    figures = [Figure(*line) for line in [*found, *pipeline.figures(whole)]]
     for figure in figures:
         mark = "✓" if figure.is_met else "✗"
         print(f"  {mark} {figure.name:<58} {figure.value:8.3f}   ≤ {figure.most:g}   {figure.detail}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from simulator import bill_faults, funds, issuers, topups
+from simulator import bill_faults, funds, issuers, latency, topups
 from simulator.control_inputs import LARGEST_FEN, flag, moment, number, one_of, only, text
 from simulator.inputs import BadInput
 from simulator.store import rfc3339
@@ -100,6 +100,14 @@ def _supplier(world: World, data: dict[str, Any]) -> dict[str, Any]:
     return {"balance_fen": balance_fen}
 
 
+def _latency(world: World, data: dict[str, Any]) -> dict[str, Any]:
+    """{"seconds": 0..30}: how long both channels keep a merchant waiting, each call, from now on."""
+    only(data, "seconds")
+    seconds = number(data, "seconds", 0, latency.MOST_SECONDS)
+    latency.write(world, seconds)
+    return {"seconds": seconds}
+
+
 ACTS: dict[str, Callable[[World, dict[str, Any]], dict[str, Any]]] = {
     "bill": _bill,
     "complain": _complain,
@@ -107,4 +115,5 @@ ACTS: dict[str, Callable[[World, dict[str, Any]], dict[str, Any]]] = {
     "issuer": _issuer,
     "topup": _topup,
     "supplier": _supplier,
+    "latency": _latency,
 }

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
-from simulator import console, control, issuers, tls
+from simulator import console, control, issuers, latency, tls
 from simulator.alipay import bills as alipay_bills
 from simulator.alipay import gateway as alipay
 from simulator.alipay import pages as alipay_pages
@@ -34,8 +34,10 @@ def answer(world: World, request: Request) -> Answer:
     """Answer any request; a mistake of ours is logged and becomes WeChat's SYSTEM_ERROR."""
     try:
         if request.path.startswith("/v3/"):
+            latency.wait(world)
             return wechat.answer(world, request)
         if request.path == "/gateway.do":
+            latency.wait(world)
             return alipay.answer(world, request)
         if request.path == "/alipay/bill/download":
             return alipay_bills.download(world, request)

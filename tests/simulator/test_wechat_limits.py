@@ -64,6 +64,23 @@ def test_limits_can_be_switched_off(start_gateway: Callable[..., Any]) -> None:
     assert {status for status, _ in answers} == {404}
 
 
+def test_every_call_can_be_kept_waiting_and_none_waits_for_another(start_gateway: Callable[..., Any]) -> None:
+    gateway = start_gateway()
+    assert gateway.control("latency", {"seconds": 0.5}) == {"seconds": 0.5}
+    started = time.monotonic()
+    with ThreadPoolExecutor(8) as crowd:
+        waited = list(crowd.map(lambda _: _seconds_of(lambda: gateway.refund("NONE", gateway.new_number())), range(8)))
+    assert min(waited) >= 0.5
+    assert time.monotonic() - started < 8 * 0.5
+    assert gateway.control("latency", {"seconds": 0}) == {"seconds": 0}
+
+
+def _seconds_of(call: Callable[[], Any]) -> float:
+    started = time.monotonic()
+    call()
+    return time.monotonic() - started
+
+
 # --- funds -----------------------------------------------------------------------------------------------------------
 
 

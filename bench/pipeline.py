@@ -1,0 +1,210 @@
+"""The whole pipeline against the floor: from the buyer's POST to the money's arrival, and what PostgreSQL alone can do.
+
+A shop of its own is started as the demo starts it, without the demo's data: PostgreSQL with every commit on the disk,
+Valkey, the simulated channels behind 50 ms, web, worker and beat. Its rules, events, chains, books and notices are the
+real ones. Half of the orders were paid through WeChat Pay, which takes a refund on and tells later how it ended (a
+second call); half through Alipay, which answers at once. The channels' limits are off, or we would measure them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import redis
+
+from bench import pipeline_floor
+from bench.pipeline_cpu import Processes
+from bench.pipeline_floor import Floor
+from cardshop import embedded, translations
+from cardshop.demo import PORTS_USED, ROOT, Demo, Options
+from cardshop.supervisor import Supervisor
+
+CHANNEL_SECONDS = 0.05
+CHANNEL_SPEED = 600  # WeChat Pay's minute until it says that a refund has arrived
+WARM_UP = 24  # asked for before the clock begins: every process has served one
+PATIENCE_SECONDS = 120  # without a single arrival
+MOST_TIMES, MOST_STATEMENTS, MOST_MESSAGES, MOST_CPU_TIMES = 5.0, 12, 1.0, 4.0
+PARTS = {"web": "web", "worker": "worker", "PostgreSQL": "postgres", "simulator": "simulator"}
+
+
+class PipelineFailed(Exception):
+    """Not every refund arrived, or the books do not agree afterwards."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """``cpu_ms``: of each part, a refund; ``took``: seconds of every POST, in order; ``messages``: of Celery, all."""
+
+    refunds: int
+    seconds: float
+    floor: Floor
+    cpu_ms: dict[str, float]
+    took: list[float]
+    statements: int
+    messages: int
+
+    @property
+    def per_second(self) -> float:
+        return self.refunds / self.seconds
+
+    @property
+    def own_cpu_ms(self) -> float:
+        """The simulator stands apart."""
+        return sum(self.cpu_ms[part] for part in ("web", "worker", "PostgreSQL"))
+
+
+def measure(*, refunds: int, clients: int) -> Found:
+    """Raises PipelineFailed, or ChildFailed where a part does not start."""
+    with _shop() as shop:
+        floor = shop.floor
+        asked, statements = shop.rows(refunds + WARM_UP)
+        shop.ask(asked[:WARM_UP], clients)
+        shop.wait_for(WARM_UP + 1)  # and the one whose statements were counted
+        before, messages = shop.cpu_seconds(), shop.messages()
+        said = shop.ask(asked[WARM_UP:], clients)
+        ended = shop.wait_for(refunds + WARM_UP + 1)
+        cpu = {part: 1000 * (used - before[part]) / refunds for part, used in shop.cpu_seconds().items()}
+        messages = shop.messages() - messages
+        shop.manage("invariants")
+        shop.agree_with_channels()
+    return Found(refunds, ended - said["began"], floor, cpu, said["took"], statements, messages)
+
+
+def figures(found: Found) -> Iterator[tuple[str, float, float, str]]:
+    """(name, value, the most it may be, detail), as ``bench.__main__`` prints them."""
+    parts = ", ".join(f"{part} {ms:.1f}" for part, ms in found.cpu_ms.items())
+    rate = f"{found.floor.per_second:,.0f} / {found.per_second:.1f} refunds/s"
+    yield "pipeline: floor ÷ POST to arrival", found.floor.per_second / found.per_second, MOST_TIMES, rate
+    slow = 1000 * found.took[math.ceil(0.95 * len(found.took)) - 1]
+    yield "pipeline: statements a create request", found.statements, MOST_STATEMENTS, f"p95 {slow:.0f} ms"
+    times = found.own_cpu_ms / found.floor.cpu_ms
+    yield "pipeline: CPU ÷ the floor's", times, MOST_CPU_TIMES, f"ms a refund: {parts}, floor {found.floor.cpu_ms:.2f}"
+    sent = f"{found.messages} in all"
+    yield "pipeline: Celery messages a refund", found.messages / found.refunds, MOST_MESSAGES, sent
+
+
+class Shop(Demo):
+    """The demo's shop without its data, its time as long as everybody's, and what is measured of it."""
+
+    floor: Floor
+
+    def begin(self) -> None:
+        self.take_folder()
+        self.own_environment()
+        self.start_postgres()
+        assert self.supervisor.children[0].pid
+        self.floor = pipeline_floor.measure(self.owner, postgres=Processes(self.supervisor.children[0].pid))
+        self.start_valkey()
+        self.start_simulator()
+        self.control("limits", {"enabled": False})
+        self.control("latency", {"seconds": CHANNEL_SECONDS})
+        translations.compile_all()
+        self.prepare()
+        self.start_shop()
+        self.wait_until_ready()
+
+    def rows(self, count: int) -> tuple[list[str], int]:
+        """What to ask for, line by line; and how many statements one such request needs."""
+        first, *asked = self._run("bench.pipeline_rows", str(count + 1)).splitlines()
+        return asked, len(json.loads(first)["statements"])
+
+    def ask(self, asked: list[str], clients: int) -> dict[str, Any]:
+        said = self._run("bench.pipeline_load", self.options.local, str(clients), given="\n".join(asked))
+        answer: dict[str, Any] = json.loads(said)
+        return answer
+
+    def wait_for(self, count: int) -> float:
+        """When all of them had arrived, in seconds since 1970. Raises PipelineFailed."""
+        arrived, since = -1, time.time()
+        while True:
+            now, statuses = time.time(), dict(self.query("SELECT status, count(*) FROM refunds_refund GROUP BY status"))
+            found = statuses.get("arrived", 0)
+            if found == count:
+                return now
+            if found != arrived:
+                arrived, since = found, now
+            dead = [child.name for child in self.supervisor.children if not child.alive]
+            if dead or now - since > PATIENCE_SECONDS:
+                said = self.log("worker").read_text()[-2000:]
+                raise PipelineFailed(f"of {count} refunds {statuses}; parts that ended: {dead}\n{said}")
+            time.sleep(0.1)
+
+    def cpu_seconds(self) -> dict[str, float]:
+        pids = {child.name: child.pid for child in self.supervisor.children if child.pid}
+        return {part: Processes(pids[part]).cpu_seconds() for part in PARTS}
+
+    def messages(self) -> int:
+        """How many Celery has sent through Valkey so far."""
+        with redis.Redis.from_url(self.env["REDIS_URL"]) as client:
+            pushed: dict[str, Any] = client.info("commandstats").get("cmdstat_lpush", {"calls": 0})
+        return int(pushed["calls"])
+
+    def agree_with_channels(self) -> None:
+        """To the fen, each refund by its own number. Raises PipelineFailed."""
+        ours = dict(self.query("SELECT request_no, amount_fen FROM payments_refundattempt WHERE status = 'succeeded'"))
+        rows = self.control("ledger")["refunds"]
+        theirs = {row["out_refund_no"]: row["amount_fen"] for row in rows if row["status"] == "SUCCESS"}
+        if ours != theirs or len(rows) != len(theirs):
+            raise PipelineFailed(f"{len(ours)} refunds of ours, {len(theirs)} of the channels', or other amounts")
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        connection = psycopg2.connect(self.owner)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+                return cursor.fetchall()
+        finally:
+            connection.close()
+
+    def control(self, act: str, data: object = None) -> dict[str, Any]:
+        body = None if data is None else json.dumps(data).encode()
+        request = urllib.request.Request(f"{self.env['SIMULATOR_CONTROL']}/_control/{act}", body)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            found: dict[str, Any] = json.loads(answer.read())
+            return found
+
+    def _run(self, module: str, *words: str, given: str = "") -> str:
+        done = subprocess.run(  # noqa: S603 - our own programs
+            [sys.executable, "-m", module, *words], cwd=ROOT, env={**os.environ, **self.env}, input=given, check=True,
+            text=True, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        return done.stdout
+
+
+@contextmanager
+def _shop() -> Iterator[Shop]:
+    with tempfile.TemporaryDirectory(prefix="cardshop-pipeline-") as folder, Supervisor() as supervisor:
+        data = Path(folder)
+        given = {"TIME_SCALE": "1"}
+        shop = Shop(Options("127.0.0.1", _free_port(), data, False, CHANNEL_SPEED, given), supervisor)
+        try:
+            shop.begin()
+            yield shop
+        finally:
+            supervisor.stop()
+            embedded.remove_postgres(data / "postgres")
+
+
+def _free_port() -> int:
+    """The first of as many as a shop needs, one after the other."""
+    while True:
+        first = embedded.free_ports(1)[0]
+        if all(embedded.port_is_free("127.0.0.1", first + number) for number in range(PORTS_USED)):
+            return first
+
+
+if __name__ == "__main__":
+    print(measure(refunds=int(sys.argv[1]), clients=4))
