@@ -1,13 +1,15 @@
 """渠道侧退款: what somebody refunded in a channel's own console becomes an attempt of ours, EXTERNAL (G21).
 
-Less is left to promise from then on. The money is posted to 待查, until two people say whose loss it was. And what we
-had closed and the channel pays all the same: asked about, and taken up again only on the channel's own word.
+Less is left to promise from then on. The money is posted to 待查, until two people say whose loss it was. What bears a
+number of ours that the database has forgotten is found (``found.py``), whether a bill or a recovery shows it first. And
+what we had closed and the channel pays all the same: asked about, and taken up again only on the channel's own word.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,6 +23,7 @@ from accounts.models import User
 from ledger import posting
 from ledger.posting import Transfer
 from payments import channels, refunding
+from payments.found import adopt as find
 from payments.found import to_suspense
 from payments.gateways.base import GatewayError, RefundOutcome, RefundRequest, RefundState
 from payments.models import AttemptEvent, ChannelAccount, Payment, PaymentStatus, RefundAttempt
@@ -49,6 +52,7 @@ def adopt(account: ChannelAccount, found: Sequence[Found], *, at: datetime, by: 
         mine = Payment.objects.filter(account=account, payment_no__in={each.payment_no for each in found})
         keys = list(mine.filter(status=PaymentStatus.PAID).values_list("pk", flat=True))
         payments = {row.payment_no: row for row in refunding.locked_payments(keys)}
+        count = _find(payments, found, at)
         known, given = _known(payments.values()), _numbers_given(payments.values())
         rows = []
         for each in found:
@@ -62,10 +66,10 @@ def adopt(account: ChannelAccount, found: Sequence[Found], *, at: datetime, by: 
             refunded_fen = sum(known[payment.pk].values())  # some of it the channel may have told before
             payment.external_fen = min(payment.amount_fen, max(payment.external_fen, refunded_fen))
         RefundAttempt.objects.bulk_create(rows)
-        Payment.objects.bulk_update(payments.values(), ["external_fen"])
+        Payment.objects.bulk_update(payments.values(), ["external_fen", "last_attempt_index"])
         AttemptEvent.objects.bulk_create(_stays(row, at=at, by=by, note="渠道账单所示，补记") for row in rows)
         posting.post([to_suspense(row) for row in rows], at=at)
-    return len(rows)
+    return count + len(rows)
 
 
 def bear(attempt: RefundAttempt, *, by_shop: bool, at: datetime) -> None:
@@ -120,6 +124,22 @@ def revive(attempt: RefundAttempt, outcome: RefundOutcome, *, at: datetime, by: 
     row.payment = payment
     refunding.record([(row, outcome)], at=at)
     return True
+
+
+def _find(payments: Mapping[str, Payment], found: Sequence[Found], at: datetime) -> int:
+    """找回: numbers that we have given out and the database has forgotten stay what they are, so that a recovery does
+    not count them again, and the case that sent them takes them over instead of paying anew. Returns how many."""
+    numbers = [each.their_no for each in found]
+    here = set(RefundAttempt.objects.filter(request_no__in=numbers).values_list("request_no", flat=True))
+    outcomes: defaultdict[str, dict[int, RefundOutcome]] = defaultdict(dict)
+    for each in found:
+        index = each.their_no.removeprefix(f"{each.payment_no}R")
+        if re.fullmatch(r"[0-9]{2}", index) and each.payment_no in payments and each.their_no not in here:
+            outcomes[each.payment_no][int(index)] = RefundOutcome(
+                RefundState.SUCCEEDED, each.their_no, amount_fen=each.amount_fen,
+                channel_refund_id=each.channel_refund_id, succeeded_at=each.at,
+            )  # fmt: skip
+    return sum(len(find(payments[number], each, at=at)) for number, each in outcomes.items())
 
 
 def _known(payments: Iterable[Payment]) -> defaultdict[int, dict[str, int]]:

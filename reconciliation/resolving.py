@@ -16,7 +16,7 @@ from notices import telling
 from notices.models import Notice
 from payments import adopting
 from payments.gateways.base import GatewayError
-from payments.models import AttemptStatus, RefundAttempt
+from payments.models import AttemptStatus, Payment, RefundAttempt
 from reconciliation import deadlines, matching, statements
 from reconciliation.models import Bearer, Discrepancy, DiscrepancyEvent, DiscrepancyKind, DiscrepancyStatus
 from refunds.models import Disbursement
@@ -95,6 +95,7 @@ def propose_bearer(row: Discrepancy, *, bearer: Bearer, by: User, at: datetime, 
 def confirm_bearer(row: Discrepancy, *, by: User, at: datetime) -> None:
     """第二人确认: taken from the shop's money or from the platform's, once. Raises CannotResolve."""
     with transaction.atomic():
+        _hold_payment(row)
         row = _opened(row)
         attempt = external(row)
         if not row.borne_by or attempt is None:
@@ -195,6 +196,11 @@ def _opened(row: Discrepancy) -> Discrepancy:
     if found.status != OPEN:
         raise CannotResolve(f"这条差错{found.get_status_display()}，无需再处理。")
     return found
+
+
+def _hold_payment(row: Discrepancy) -> None:
+    """Whoever takes a found refund over holds it too (``found.take_over``): it is a case's or somebody's loss, not both."""
+    list(Payment.objects.select_for_update(no_key=True).filter(payment_no=row.payment_no).values_list("pk"))
 
 
 def _resolve(row: Discrepancy, *, at: datetime, by: User, reason: str) -> None:

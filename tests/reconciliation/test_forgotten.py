@@ -1,0 +1,111 @@
+"""A refund of ours that the database has forgotten, shown by a bill and by a recovery, counts once (F6, G21)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import clock
+from cardshop import invariants
+from ledger import balances, posting
+from payments import adopting, outgoing, refunding
+from payments.adopting import Found
+from payments.models import AttemptStatus as A
+from payments.refunding import Instruction
+from reconciliation import resolving, statements
+from reconciliation.models import Bearer, Discrepancy, Statement
+from refunds import disbursement
+from tests.cases import attempt_of
+from tests.reconciliation.days import Day
+from tests.reconciliation.test_matching import CHANNELS, found
+from tests.recovery.conftest import watched  # noqa: F401
+from tests.recovery.test_recovering import forget, out, recover
+from tests.refunds.test_races import while_open
+
+pytestmark = pytest.mark.django_db
+
+
+def by_the_bill(day: Day) -> None:
+    day.reconcile(again=True)
+
+
+def by_the_recovery(day: Day) -> None:
+    assert recover().closed_at is not None
+
+
+def suspense(channel: str) -> int:
+    account = posting.suspense_account(channel)
+    return balances.owed([account])[account]
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize(
+    "ways",
+    [
+        pytest.param((by_the_bill, by_the_recovery), id="bill"),
+        pytest.param((by_the_recovery, by_the_bill), id="recovery", marks=pytest.mark.nightly),
+    ],
+)
+def test_found_by_either_it_is_counted_once_and_the_case_takes_it_over(
+    ways: Any,
+    channel: str,
+    day: Day,
+    approved: Any,
+    operator: Any,
+    watched: Any,  # noqa: F811
+):
+    refund = approved(channel=channel)
+    payment, fen = refund.payment, refund.amount_fen
+    refunding.open_attempts([Instruction(payment, fen, "丢失的放款")], at=clock.now())
+    refunding.sweep(at=clock.now())
+    forgotten = f"{payment.payment_no}R01"
+    if channel == "wechat":
+        day.simulator.settle(forgotten, "SUCCESS")
+    forget(payment)
+    day.over()
+    for way in (*ways, *ways):
+        way(day)
+        payment.refresh_from_db()
+        assert (payment.external_fen, suspense(channel)) == (fen, -fen), way
+        assert list(payment.attempts.values_list("request_no", "status")) == [(forgotten, A.EXTERNAL)]
+        assert invariants.broken(day.simulator.ledger()) == []
+    assert found() == {("trades", "only_theirs", forgotten)}
+
+    outgoing.resume(by=operator, reason="核对完成", at=clock.now())
+    disbursement.release([refund], by=day.people.cashier, at=clock.now())
+    assert attempt_of(refund).request_no == forgotten
+    refunding.sweep(at=clock.now())
+    disbursement.hear(at=clock.now())
+    payment.refresh_from_db()
+    assert (payment.refunded_fen, payment.external_fen, payment.reserved_fen) == (fen, 0, 0)
+    assert (out(day.simulator, payment), suspense(channel)) == (fen, 0)
+    by_the_bill(day)
+    row = Discrepancy.objects.get()  # a person must have seen it; it is nobody's loss any more
+    with pytest.raises(resolving.CannotResolve):
+        resolving.propose_bearer(row, bearer=Bearer.SHOP, by=day.people.finance, at=clock.now(), reason="找回")
+    resolving.explain(row, by=day.people.finance, at=clock.now(), reason="已由退款单认领")
+    assert found() == set()
+    assert invariants.broken(day.simulator.ledger()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_a_cases_or_somebodys_loss_and_never_both(approved: Any, finance: Any, cashier: Any):
+    """Finance releases the case that takes it over, while two people are booking it as the shop's loss."""
+    refund, at = approved(), clock.now()
+    payment, fen = refund.payment, refund.amount_fen
+    forgotten = Found(payment.payment_no, "50300000001", f"{payment.payment_no}R01", fen, at)
+    assert adopting.adopt(payment.account, [forgotten], at=at) == 1
+    statements.want(at.date(), at=at, accounts=[payment.account])
+    row = Discrepancy.objects.create(
+        statement=Statement.objects.get(kind="trades"), kind="only_theirs", key="1", payment_no=payment.payment_no,
+        channel_no=forgotten.channel_refund_id, found_at=at, due_at=at, next_due_at=at,
+    )  # fmt: skip
+    resolving.propose_bearer(row, bearer=Bearer.SHOP, by=finance, at=at, reason="手工退款")
+    result = while_open(
+        lambda: refunding.open_attempts([Instruction(payment, fen, "放款")], at=at),
+        lambda: resolving.confirm_bearer(row, by=cashier, at=at),
+    )
+    assert isinstance(result, resolving.CannotResolve)
+    assert suspense("wechat") == 0
+    assert list(payment.attempts.values_list("request_no", "status")) == [(forgotten.their_no, A.UNKNOWN)]
