@@ -125,6 +125,8 @@ def _fetch(statement: Statement, at: datetime) -> bool:
 
 def _later(statement: Statement, status: StatementStatus, at: datetime, error: str) -> None:
     rows = Statement.objects.filter(pk=statement.pk)
+    if status == S.BROKEN:  # half of a bill is none
+        StatementLine.objects.filter(statement=statement).delete()
     rows.update(
         status=status, next_due_at=at + AGAIN_AFTER, leased_until=None, tries=F("tries") + 1, last_error=error[:200]
     )

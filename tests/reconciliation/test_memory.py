@@ -11,21 +11,23 @@ import clock
 from reconciliation import statements
 from reconciliation.models import Statement
 from tests.reconciliation.days import Day, stray_no
+from tests.reconciliation.test_matching import CHANNELS
 
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.parametrize("channel", CHANNELS)
 @pytest.mark.parametrize("most", [5_000, pytest.param(50_000, marks=pytest.mark.nightly)])
-def test_ten_times_the_lines_take_no_more_memory(simulator: Any, buy: Any, most: int):
-    peaks = [peak(Day(simulator, buy, buy, None), count) for count in (most // 10, most)]
+def test_ten_times_the_lines_take_no_more_memory(simulator: Any, buy: Any, most: int, channel: str):
+    peaks = [peak(Day(simulator, buy, buy, None), channel, count) for count in (most // 10, most)]
     assert peaks[1] <= 1.2 * peaks[0]
 
 
-def peak(day: Day, count: int) -> int:
+def peak(day: Day, channel: str, count: int) -> int:
     """Bytes of Python's own at the most, while this day's bills are fetched, read and compared."""
     about = {"amount_fen": 1000, "description": "历史", "paid_at": day.noon}
     for first in range(0, count, 1000):
-        day.past("wechat", [about | {"out_trade_no": stray_no()} for _ in range(min(1000, count - first))], [])
+        day.past(channel, [about | {"out_trade_no": stray_no()} for _ in range(min(1000, count - first))], [])
     day.over()
     statements.want(day.day, at=clock.now())
     tracemalloc.start()
@@ -33,5 +35,5 @@ def peak(day: Day, count: int) -> int:
         pass
     found = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert Statement.objects.get(account__code="wechat", kind="trades", day=day.day).lines_read == count
+    assert Statement.objects.get(account__code=channel, kind="trades", day=day.day).lines_read == count
     return found

@@ -18,11 +18,11 @@ from payments import by_hand, charging, refunding
 from payments.charging import Way
 from payments.models import AttemptStatus, Payment, RefundAttempt
 from reconciliation import resolving, statements
-from reconciliation.models import Bearer, Discrepancy, Statement
+from reconciliation.models import Bearer, Discrepancy, DiscrepancyEvent, Statement, StatementLine
 from refunds import disbursement, lifecycle, sweeping
 from tests.cases import attempt_of
 from tests.reconciliation.days import Day
-from tests.reconciliation.test_matching import found
+from tests.reconciliation.test_matching import CHANNELS, FUNDS, found
 
 pytestmark = pytest.mark.django_db
 
@@ -69,9 +69,10 @@ def test_a_refund_closed_here_and_paid_there_is_asked_about_and_taken_up_again(d
     assert invariants.broken(day.simulator.ledger()) == []
 
 
-def test_a_payment_that_we_never_heard_of_is_heard_through_the_bill(day: Day, make_product, buyer):
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_a_payment_that_we_never_heard_of_is_heard_through_the_bill(day: Day, make_product, buyer, channel: str):
     """G20: paid behind our back: asked about, and if the order is gone its money goes back."""
-    way = Way(account_code="wechat")
+    way = Way(account_code=channel)
     order = placing.place(make_product(), Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
     payment = charging.present(charging.prepare(order, at=clock.now(), way=way), at=clock.now())
     day.simulator.pay(payment.payment_no)
@@ -88,7 +89,8 @@ def test_a_payment_that_we_never_heard_of_is_heard_through_the_bill(day: Day, ma
     )  # fmt: skip
 
 
-def test_what_was_refunded_outside_is_adopted_and_two_people_say_whose_loss_it_is(day: Day, finance, cashier):
+@pytest.mark.parametrize("bearer", Bearer)
+def test_what_was_refunded_outside_is_adopted_and_two_people_say_whose_loss_it_is(day: Day, finance, cashier, bearer):
     """G21: less is left to promise; it lies in suspense until a second person confirms. Nobody confirms alone."""
     payment = day.buy("wechat")
     console = day.simulator.post("console_refund", out_trade_no=payment.payment_no, amount_fen=500)
@@ -101,7 +103,7 @@ def test_what_was_refunded_outside_is_adopted_and_two_people_say_whose_loss_it_i
     assert (row.ours_state, row.statement.totals_fit) == ("external", True)
     with pytest.raises(resolving.CannotResolve):
         resolving.explain(row, by=finance, at=clock.now(), reason="同事手工退款")
-    resolving.propose_bearer(row, bearer=Bearer.PLATFORM, by=finance, at=clock.now(), reason="同事手工退款")
+    resolving.propose_bearer(row, bearer=bearer, by=finance, at=clock.now(), reason="同事手工退款")
     with pytest.raises(resolving.CannotResolve):
         resolving.confirm_bearer(row, by=finance, at=clock.now())
     with pytest.raises(IntegrityError, match="write_off_takes_two_people"), transaction.atomic():
@@ -110,6 +112,11 @@ def test_what_was_refunded_outside_is_adopted_and_two_people_say_whose_loss_it_i
     with pytest.raises(resolving.CannotResolve):
         resolving.confirm_bearer(row, by=cashier, at=clock.now())
     assert suspense() == 0
+    shop_id = payment.order.shop_id
+    bears = (
+        posting.COMPENSATION if bearer == Bearer.PLATFORM else posting.advance_account(shop_id)
+    )  # it has nothing yet
+    assert balances.owed([bears, posting.shop_account(shop_id)]) == {bears: -500, posting.shop_account(shop_id): 3000}
     day.reconcile(again=True)
     assert found() == set()
     assert RefundAttempt.objects.filter(status=AttemptStatus.EXTERNAL).count() == 1
@@ -121,14 +128,15 @@ def suspense() -> int:
     return balances.owed([account])[account]
 
 
-def test_a_late_bill_is_asked_for_until_it_is_there_and_people_hear_of_it(day: Day, finance, operator):
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_a_late_bill_is_asked_for_until_it_is_there_and_people_hear_of_it(day: Day, finance, operator, channel: str):
     """G22."""
-    payment = day.buy("wechat")
-    for kind in ("trade", "fundflow"):
-        day.plant("wechat", kind, "late", delay_seconds=30 * 3600)
+    payment = day.buy(channel)
+    for kind in ("trade", FUNDS[channel]):
+        day.plant(channel, kind, "late", delay_seconds=30 * 3600)
     day.over()
     day.reconcile()
-    mine = Statement.objects.filter(account__code="wechat", day=day.day)
+    mine = Statement.objects.filter(account__code=channel, day=day.day)
     assert {row.status for row in mine} == {"not_there_yet"}
     assert found() == set()
     day.over(hour=15)
@@ -175,8 +183,6 @@ def test_a_bill_that_is_missing_or_not_the_one_announced_changes_nothing(day: Da
 
 def test_a_fee_that_is_not_the_trades_is_found(day: Day):
     """WeChat's movements tell fees apart: one fen more is a difference of the fee, not of the trade."""
-    from reconciliation.models import StatementLine
-
     payment = day.buy("wechat")
     day.over()
     day.reconcile()
@@ -186,6 +192,23 @@ def test_a_fee_that_is_not_the_trades_is_found(day: Day):
     assert {(row.kind, row.channel_no) for row in Discrepancy.objects.filter(status="open")} == {
         ("fee", payment.channel_transaction_id), ("totals", "")
     }  # fmt: skip
+
+
+def test_lines_go_after_their_time_and_what_they_said_differently_stays(day: Day):
+    """What grows is cut: the lines of a bill, 95 days after its day; bills, differences and their story never."""
+    day.buy("wechat")
+    day.plant("wechat", "trade", "duplicate_line")
+    day.over()
+    day.reconcile()
+    kept = [list(model.objects.order_by("pk").values_list()) for model in (Statement, Discrepancy, DiscrepancyEvent)]
+    old = clock.midnight(day.day) + timedelta(days=StatementLine.KEPT_DAYS)
+    statements.prune(at=old)
+    assert StatementLine.objects.exists()
+    statements.prune(at=old + timedelta(days=1))
+    assert not StatementLine.objects.exists()
+    assert kept == [
+        list(model.objects.order_by("pk").values_list()) for model in (Statement, Discrepancy, DiscrepancyEvent)
+    ]
 
 
 def test_yesterday_is_wanted_by_itself_and_again_after_a_standstill(day: Day):
