@@ -199,7 +199,7 @@ def _opened(row: Discrepancy) -> Discrepancy:
 
 
 def _hold_payment(row: Discrepancy) -> None:
-    """Whoever takes a found refund over holds it too (``found.take_over``): it is a case's or somebody's loss, not both."""
+    """Whoever takes a found refund over holds it too (``found.take_over``): it is a case's, or somebody's loss."""
     list(Payment.objects.select_for_update(no_key=True).filter(payment_no=row.payment_no).values_list("pk"))
 
 
