@@ -17,6 +17,20 @@ WORDING = {
     "order_penalty": _("商家未能交付订单 %(order_no)s，违约金 %(amount)s 已存入您的余额。"),
     "order_compensation": _("平台因订单 %(order_no)s 赔付您 %(amount)s，已存入余额：%(note)s"),
     "order_overdue": _("订单 %(order_no)s 超过承诺时间仍未交付，可在订单页一键退款。"),
+    "payee_laid_down": _(
+        "已登记收款账户：%(account)s，尾号 %(last_four)s，%(hours)s 小时后可用。不是您本人操作的，请立即联系客服。"
+    ),
+    "transfer_requested": _(
+        "已申请转账 %(transfer_no)s：%(amount)s，至%(account)s（尾号 %(last_four)s），24 小时内审批。"
+        "不是您本人操作的，请立即联系客服。"
+    ),
+    "transfer_paid": _(
+        "转账 %(transfer_no)s（%(amount)s）已转出至%(account)s（尾号 %(last_four)s），通常当天到账，最迟 2 个工作日。"
+    ),
+    "transfer_refused": _("转账 %(transfer_no)s（%(amount)s）未通过，钱已退回原处：%(note)s"),
+    "transfer_failed": _(
+        "转账 %(transfer_no)s（%(amount)s）被银行退回，钱已回到原处：%(note)s 请核对收款账户后重新申请。"
+    ),
     "topups_wait": _("有直充单超时没有结果，请到客服台“直充单 · 待人工核实”处理。"),
     "discrepancies_late": _("有对账差错超过处理期限，请到客服台“对账 · 差错”处理。"),
     "topup_opposed": _("直充单 %(topup_no)s 已停止或已人工认定，供应商后来的签名答复却相反，请立即核对。"),
@@ -221,7 +235,7 @@ URGENT = {
 }  # fmt: skip
 
 
-OUR_WORDS = {"cause"}  # parameters that we chose, not people: kept in Chinese, said in the reader's language
+OUR_WORDS = {"cause", "account"}  # parameters that we chose, not people: kept in Chinese, said in the reader's language
 
 
 def text(kind: str, params: Mapping[str, object]) -> str:

@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
 from identifiers import uuid7
+from payments import telling
 from payments.transfer_models import Payee, PayeeKind, PayeeLook
 from shops import vault
 from shops.models import Shop
@@ -50,7 +52,7 @@ def lay_down(account: Account, *, by: User, at: datetime, shop: Shop | None = No
         return known
     key = uuid7()
     sealed = keyring.seal(_text(account), bound_to=_place(key))
-    return Payee.objects.create(
+    payee = Payee(
         id=key,
         shop=shop,
         user=user,
@@ -62,6 +64,10 @@ def lay_down(account: Account, *, by: User, at: datetime, shop: Shop | None = No
         set_by=by,
         set_at=at,
     )
+    with transaction.atomic():
+        payee.save(force_insert=True)
+        telling.of_payee(payee, hours=COOLING_HOURS)
+    return payee
 
 
 def newest(*, shop: Shop | None = None, user: User | None = None) -> Payee | None:

@@ -23,7 +23,7 @@ from accounts import rights as staff_rights
 from accounts.models import User
 from ledger import posting
 from money import yuan
-from payments import balance, hearing, outgoing, payees, refunding
+from payments import balance, hearing, outgoing, payees, refunding, telling
 from payments.models import Payment, PaymentStatus, RefundAttempt
 from payments.transfer_models import Payee, Purpose, Transfer, TransferEvent
 from payments.transfer_models import TransferStatus as S
@@ -258,7 +258,8 @@ def _request(asked: Transfer, source: str, *, by: User, at: datetime, request_ke
 def _keep(asked: Transfer, *, by: User, at: datetime) -> Transfer:
     asked.requested_by, asked.requested_at, asked.due_at = by, at, at + APPROVE_WITHIN
     asked.save(force_insert=True)
-    TransferEvent.objects.create(transfer=asked, to_status=S.REQUESTED, by=by, at=at)
+    event = TransferEvent.objects.create(transfer=asked, to_status=S.REQUESTED, by=by, at=at)
+    telling.of_transfer(asked, event)
     return asked
 
 
@@ -316,7 +317,8 @@ def _move(row: Transfer, to: S, by: User, at: datetime, *, due_at: datetime | No
         row.news_at = at
         workqueue.ring("refunds.sweep")
     row.save(update_fields=_WRITTEN)
-    TransferEvent.objects.create(transfer=row, from_status=before, to_status=to, by=by, at=at, note=note)
+    event = TransferEvent.objects.create(transfer=row, from_status=before, to_status=to, by=by, at=at, note=note)
+    telling.of_transfer(row, event)
     return row
 
 

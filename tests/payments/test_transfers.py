@@ -7,11 +7,14 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import translation
 
 import clock
 from cardshop.invariants.shops import nobody_is_below_nothing
 from cardshop.invariants.transfers import balances_are_what_moved_them, transfers_agree_with_the_ledger
 from ledger import balances, posting
+from notices import wording
+from notices.models import Notice
 from payments import outgoing, payees, transfers
 from payments.models import Payee, PayeeLook, TransferEvent
 from payments.payees import Account
@@ -71,6 +74,10 @@ def paid(transfer, approver, payer, voucher="V1"):
     transfer = transfers.approve(transfer, by=approver, at=clock.now())
     at = clock.now()
     return transfers.mark_paid(transfer, by=payer, at=at, paid_at=at, voucher=voucher)
+
+
+def said(notice):
+    return wording.text(notice.kind, notice.params)
 
 
 def sound():
@@ -189,3 +196,27 @@ def test_no_balance_goes_below_nothing_whoever_posts(buyer):
     )
     assert "balance_is_never_below_nothing" in refusal(take.format(mine, 501))
     assert "NOT REFUSED" in refusal(take.format(mine, 500))
+
+
+def test_whose_money_it_is_hears_of_each_step(rich, owner, approver, payer, buyer):
+    """Nobody's account is changed, and nobody's money asked for, unseen; what came of it is told, with the reason."""
+    staff = person("clerk", "merchant")
+    rich.members.add(staff, through_defaults={"role": ShopRole.CLERK})
+    done = paid(withdraw(rich, owner), approver, payer)
+    transfers.mark_failed(done, by=approver, at=clock.now(), reason="户名不符")
+    transfers.refuse(withdraw(rich, owner), by=approver, at=clock.now(), reason="材料不齐")
+    told = Notice.objects.filter(recipient=owner, path="/shop/money/").order_by("pk")
+    assert list(told.values_list("kind", flat=True)) == [
+        "payee_laid_down", "transfer_requested", "transfer_paid", "transfer_failed", "transfer_requested",
+        "transfer_refused",
+    ]  # fmt: skip
+    assert done.transfer_no in said(told[2])
+    assert "银行卡（尾号 7890）" in said(told[2])
+    assert "户名不符" in said(told[3])
+    with translation.override("en"):
+        assert "Bank card ending 7890" in said(told[2])
+    assert not Notice.objects.filter(recipient=staff).exists()  # may not withdraw
+
+    payees.lay_down(CARD, by=buyer, user=buyer, at=clock.now())
+    payees.lay_down(CARD, by=buyer, user=buyer, at=clock.now())  # the same again is no news
+    assert [notice.path for notice in Notice.objects.filter(recipient=buyer)] == ["/me/balance/"]
