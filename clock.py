@@ -31,6 +31,15 @@ def midnight(day: date) -> datetime:
     return datetime.combine(day, time.min, SHANGHAI)
 
 
+def last_moment(at: datetime) -> tuple[date, str]:
+    """How a deadline is written in Shanghai: day and hour. One at midnight is 24:00 of the day that it ends, since
+    "before the 25th, 00:00" is read as "on the 25th"."""
+    local = at.astimezone(SHANGHAI)
+    if (local.hour, local.minute) == (0, 0):
+        return local.date() - timedelta(days=1), "24:00"
+    return local.date(), f"{local:%H:%M}"
+
+
 def advance(by: timedelta) -> None:
     """Move this process's clock, for tests and rehearsals. Refused when real money is about."""
     global _offset

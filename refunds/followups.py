@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
+import clock
 from accounts.roles import Role
-from clock import SHANGHAI, midnight
 from money import yuan
 from notices import telling, wording
 from notices.models import Notice
@@ -96,7 +96,11 @@ def _to_shop(event: RefundEvent, reader: int) -> Notice:
 
 
 def moment(at: datetime | None) -> str:
-    return f"{at.astimezone(SHANGHAI):%m-%d %H:%M}" if at else ""
+    """A deadline, in few words: 11-22 14:30."""
+    if at is None:
+        return ""
+    day, hour = clock.last_moment(at)
+    return f"{day:%m-%d} {hour}"
 
 
 def params(refund: Refund) -> dict[str, object]:
@@ -119,4 +123,4 @@ def after_arrival_window(refund: Refund) -> datetime | None:
     """The end of the last day on which the money was expected: then the case rests, with honest words."""
     if refund.arrival_expected_until is None:
         return None
-    return midnight(refund.arrival_expected_until + timedelta(days=1))
+    return clock.midnight(refund.arrival_expected_until + timedelta(days=1))

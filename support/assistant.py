@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+import clock
 from support.models import Topic
 
 
@@ -120,7 +121,7 @@ def _progress(known: Known) -> Iterator[str]:
     if known.is_moving:
         yield _("现在由%(who)s处理。") % {"who": known.who}
     if known.by and known.by_label:
-        facts = {"label": known.by_label, "at": _moment(known.by)}
+        facts = {"label": known.by_label, "at": _deadline(known.by)}
         yield (_("%(label)s：%(at)s。请转人工催办。") if known.is_late else _("%(label)s：%(at)s。")) % facts
     yield known.next_step
 
@@ -129,7 +130,7 @@ def _missing(known: Known) -> Iterator[str]:
     if known.asked_for:
         yield _("需要您补充：%(wanted)s") % {"wanted": known.asked_for}
         if known.by:
-            yield _("请在 %(at)s 前，在退款页补充。") % {"at": _moment(known.by)}
+            yield _("请在 %(at)s 前，在退款页补充。") % {"at": _deadline(known.by)}
     elif known.is_moving:
         yield _("现在没有要求您补充材料。")
     else:
@@ -192,3 +193,8 @@ SAID = {
 
 def _moment(at: datetime) -> str:
     return f"{timezone.localtime(at):%Y-%m-%d %H:%M}"
+
+
+def _deadline(at: datetime) -> str:
+    day, hour = clock.last_moment(at)
+    return f"{day:%Y-%m-%d} {hour}"

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+import clock
 import money
 from ledger import balances
 from orders import talk
@@ -52,8 +53,8 @@ def deadline(at: datetime | None) -> str:
     """11月22日 14:30: for promises, which are never far away."""
     if at is None:
         return ""
-    local = timezone.localtime(at)
-    return f"{day(local.date())} {local:%H:%M}"
+    last_day, hour = clock.last_moment(at)
+    return f"{day(last_day)} {hour}"
 
 
 @register.filter
