@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView, get_object_or_404
@@ -26,7 +26,7 @@ from api.parsing import BoundedForm
 from api.refund_shapes import REASON_CHOICES, RefundInFull, RefundInList
 from orders.models import Order
 from refunds import applying, evidence, lifecycle
-from refunds.models import Destination, Offer, Queue, Refund, RefundEvent, Status
+from refunds.models import Destination, Disbursement, Offer, Queue, Refund, RefundEvent, RefundLine, Status
 from shops.policy_terms import SLOTS
 
 MOST_RELEASED = 100
@@ -108,16 +108,19 @@ class RefundDoor(Door):
         return get_object_or_404(rows, refund_no=refund_no)
 
     def in_full(self, refund_no: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-        events = RefundEvent.objects.order_by("sequence")
         rows = visible_to(self.caller).select_related("order__policy", "payment__account", "pre_check")
-        rows = rows.prefetch_related(
-            Prefetch("events", events),
+        return self.shown(get_object_or_404(rows, refund_no=refund_no), status, headers)
+
+    def shown(self, refund: Refund, status: int, headers: dict[str, str] | None = None) -> Response:
+        """Of a case that the caller may see, as it was just read or made."""
+        prefetch_related_objects(
+            [refund],
+            Prefetch("events", RefundEvent.objects.order_by("sequence")),
             Prefetch("offers", Offer.objects.order_by("pk")),
             "evidence",
-            "lines__order_line",
-            "disbursements__attempt",
+            Prefetch("lines", RefundLine.objects.select_related("order_line")),
+            Prefetch("disbursements", Disbursement.objects.select_related("attempt")),
         )
-        refund = get_object_or_404(rows, refund_no=refund_no)
         context = {"request": self.request, "at": clock.now()}
         return Response(RefundInFull(refund, context=context).data, status, headers=headers)
 
@@ -163,7 +166,7 @@ class Refunds(RefundDoor, ListAPIView):
             url = reverse("api:refund", [active.refund_no], request=request)
             raise Problem("already_active", str(active), refund_no=active.refund_no, url=url) from None
         url = reverse("api:refund", [refund.refund_no], request=request)
-        return self.in_full(refund.refund_no, 201, {"Location": url})
+        return self.shown(refund, 201, {"Location": url})
 
     def _own_order(self, order_no: str) -> Order:
         order = Order.objects.select_related("policy").filter(buyer=self.caller, order_no=order_no).first()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -159,9 +159,13 @@ def review_hours(terms: RefundPolicy, known: Facts) -> int:
 def refundable_lines(order: Order) -> list[Refundable]:
     """The order's lines with what is left of each."""
     taken = promised_fen(RefundLine.objects.filter(order_line__order=order))
+    return _left(order, taken, _settled(order))
+
+
+def _left(order: Order, taken: Mapping[int, int], settled: Collection[int]) -> list[Refundable]:
+    """What is left of each line where cases have ``taken`` so much of them, and nothing where they ``settled`` it."""
     lines = OrderLine.objects.filter(order=order)  # not ``order.lines``: prefetched, they may come without their pages
     lines = lines.select_related("delivery__code", "product", "topup", "service").order_by("position")
-    settled = _settled(order)
     rows = [Refundable(line, line.price_fen - taken.get(line.pk, 0)) for line in lines if line.pk not in settled]
     return [row for row in rows if row.amount_fen > 0]
 
@@ -182,27 +186,30 @@ def promised_fen(lines: QuerySet[RefundLine]) -> dict[int, int]:
 
 def paid_payment(order: Order) -> Payment | None:
     """The payment that the order stands on; surplus ones go back by themselves."""
-    return order.payments.filter(status=PaymentStatus.PAID, is_surplus=False).select_related("account").first()
+    return _paid(order).select_related("account").first()
+
+
+def _paid(order: Order) -> QuerySet[Payment]:
+    return order.payments.filter(status=PaymentStatus.PAID, is_surplus=False)
 
 
 def _submit(order: Order, application: Application, by: User, at: datetime) -> Refund:
     """Locks in the order of the imports: payment, order, codes."""
-    paid = paid_payment(order)
-    if paid is None:
+    payment = _paid(order).select_for_update(no_key=True, of=("self",)).select_related("account").first()
+    if payment is None:
         raise StepRefused("not_paid", _("订单没有成功的付款，无款可退。"))
-    payment = Payment.objects.select_for_update(no_key=True).get(pk=paid.pk)
     order = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy").get(pk=order.pk)
     if by.pk != order.buyer_id:  # claimed while we waited
         raise StepRefused("not_yours", _("只能为自己的订单申请退款。"))
-    active = active_of(order)
-    if active:
-        raise AlreadyActive(active.refund_no)
-    chosen = chosen_of(refundable_lines(order), application)
+    earlier = dict(Refund.objects.filter(order=order).values_list("refund_no", "status"))
+    if active := next((refund_no for refund_no, status in earlier.items() if status in Status.active()), None):
+        raise AlreadyActive(active)
+    chosen = chosen_of(refundable_lines(order) if earlier else _left(order, {}, ()), application)
     check_reason(order.policy, application.reason, chosen)
     check_destination(order, application)
     parts = _parts(_amount(application, chosen, payment), chosen)
     asked = _asked_by(order, payment, application, parts)
-    known = facts.gather([asked], at=at)[0]
+    known = facts.of_goods(asked, at=at)
     goods.hold([item.line for item, _ in parts], at=at, by=by)
     refund = _refund(order, payment, application, known, by)
     lifecycle.open_cases([refund], by=by, at=at)
@@ -220,7 +227,7 @@ def _refund(order: Order, payment: Payment, application: Application, known: Fac
     return Refund(
         order=order,
         payment=payment,
-        buyer=order.buyer,
+        buyer=by,  # nobody else's order gets here
         asked_by=by,
         reason=application.reason,
         description=masking.mask(order, application.description.strip()),  # buyers paste their codes (PM16)

@@ -62,13 +62,8 @@ def store(
     draft_images: Sequence[DraftImage] = (),
 ) -> None:
     """In the caller's transaction, the case locked or new. ``draft_images`` come as the very files that they are."""
-    there = refund.evidence.exclude(image="").only("provided_by_id")
-    if since := _occasion(refund):
-        there = there.filter(created_at__gt=since)
-    own = [row for row in there if is_shops(refund, row.provided_by_id) == is_shops(refund, by.pk)]
-    if len(own) + len(images) + len(draft_images) > MOST_IMAGES:  # nobody uses up what the other side may show
-        words = _("每一方最多 %(most)d 张图片，这张退款单您这边已有 %(there)d 张。")
-        raise TooManyImages(words % {"most": MOST_IMAGES, "there": len(own)})
+    if images or draft_images:
+        _demand_room(refund, by, len(images) + len(draft_images))
     provided: dict[str, Any] = {"refund": refund, "provided_by": by, "created_at": at}
     rows = [Evidence(**provided, slot=row.slot, image=row.image.name, **columns_of(row)) for row in draft_images]
     later = [image if isinstance(image, ForSlot) else ForSlot("", image) for image in images]
@@ -79,6 +74,17 @@ def store(
     Evidence.objects.bulk_create(rows)
     if any(each.slot for each in later):
         _take_as_complete(refund)
+
+
+def _demand_room(refund: Refund, by: User, more: int) -> None:
+    """Nobody uses up what the other side may show. Raises TooManyImages."""
+    there = refund.evidence.exclude(image="").only("provided_by_id")
+    if since := _occasion(refund):
+        there = there.filter(created_at__gt=since)
+    own = [row for row in there if is_shops(refund, row.provided_by_id) == is_shops(refund, by.pk)]
+    if len(own) + more > MOST_IMAGES:
+        words = _("每一方最多 %(most)d 张图片，这张退款单您这边已有 %(there)d 张。")
+        raise TooManyImages(words % {"most": MOST_IMAGES, "there": len(own)})
 
 
 def _occasion(refund: Refund) -> datetime | None:

@@ -93,6 +93,13 @@ def gather(asked: Sequence[Asked], *, at: datetime) -> list[Facts]:
     return [_facts(each, known, at) for each in asked]
 
 
+def of_goods(asked: Asked, *, at: datetime) -> Facts:
+    """What amounts and promises are counted by: the goods, the terms and what is asked for. Nothing that the lanes ask
+    about people: the pre-check looks that up, once the case is there."""
+    nothing = _Known(rejections={}, records={}, express={}, limits={}, given=lanes.Given(), silences={})
+    return _facts(asked, nothing, at)
+
+
 @dataclass(frozen=True)
 class _Known:
     """What was looked up for all of them at once."""

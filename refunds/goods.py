@@ -19,7 +19,7 @@ from orders import cancellation, replacing, stopping
 from orders.models import Cancellation, Cause, Order, OrderLine, TopUp, TopUpStatus
 from refunds.models import Refund, RefundLine, Status
 from shops import stock
-from shops.models import CardCode, CodeState
+from shops.models import CardCode, CodeState, Fulfilment
 
 
 def of_lines(line_ids: Iterable[int]) -> list[CardCode]:
@@ -29,8 +29,9 @@ def of_lines(line_ids: Iterable[int]) -> list[CardCode]:
 
 def hold(lines: Sequence[OrderLine], *, at: datetime, by: User | None) -> None:
     """冻结: a refund is asked for these lines. What was sent or begun goes on. The order is locked by the caller."""
-    stopping.stop(lines)
-    stopping.hold_sent(lines)
+    if carried_out := [line for line in lines if line.fulfilment != Fulfilment.CODES]:
+        stopping.stop(carried_out)
+        stopping.hold_sent(carried_out)
     stock.freeze(of_lines([line.pk for line in lines]), at=at, by=by)
 
 
