@@ -198,18 +198,32 @@ TRADES = (
 
 # --- movements of money against trades --------------------------------------------------------------------------------
 
+#: A refund that the day's trades call failed: what left for it comes back, on that day or the next.
+_FAILED = "l.move_no IN (SELECT move_no FROM failed)"
+#: What comes back of a refund, with the fee that is taken again, is no part of any trade.
+_COMES_BACK = """
+l.kind = 'refund' AND l.amount_fen > 0 OR l.kind = 'fee' AND l.amount_fen < 0 AND EXISTS (
+  SELECT 1 FROM reconciliation_statementline b
+   WHERE b.statement_id = l.statement_id AND b.move_no = l.move_no AND b.kind = 'refund' AND b.amount_fen > 0
+     AND b.at <= l.at + %(skew)s)
+"""
 #: Net of its fee a trade must have moved the balance: whether a channel books the fee by itself or not.
 FUNDS_DIFFER = f"""
-WITH lines AS (
+WITH failed AS (
+  SELECT l.move_no
+    FROM reconciliation_statementline l JOIN reconciliation_statement s ON s.id = l.statement_id
+   WHERE s.account_id = %(account)s AND s.kind = 'trades' AND s.day = %(day)s AND l.kind = 'refund'
+     AND l.refund_state = 'closed' AND l.move_no <> ''
+), lines AS (
   SELECT s.kind AS bill, l.kind, l.move_no, l.payment_no, l.amount_fen, l.fee_fen, l.at,
          row_number() OVER (PARTITION BY s.kind, l.kind, l.move_no, l.payment_no, l.request_no, l.channel_refund_id,
                             l.entry_no ORDER BY s.day, l.id) AS nth
     FROM reconciliation_statementline l JOIN reconciliation_statement s ON s.id = l.statement_id
    WHERE s.account_id = %(account)s AND s.day BETWEEN %(day)s::date - 1 AND %(day)s::date + 1
-     AND l.at >= %(begins)s - %(skew)s AND l.at < %(ends)s + %(skew)s AND l.move_no <> ''
+     AND (l.at >= %(begins)s - %(skew)s AND l.at < %(ends)s + %(skew)s OR {_FAILED}) AND l.move_no <> ''
      AND l.kind IN ('payment', 'refund', 'fee')
      AND NOT (s.kind = 'trades' AND l.refund_state = 'closed')
-     AND NOT (s.kind = 'funds' AND l.kind = 'refund' AND l.amount_fen > 0)
+     AND NOT (s.kind = 'funds' AND NOT {_FAILED} AND ({_COMES_BACK}))
 ), sums AS (
   SELECT move_no, max(payment_no) AS payment_no, min(at) AS first_at, max(at) AS last_at,
          sum(amount_fen - fee_fen) FILTER (WHERE bill = 'trades') AS trade_net,
@@ -221,9 +235,11 @@ WITH lines AS (
 SELECT CASE WHEN trade_gross = fund_gross THEN 'fee' ELSE 'funds' END, move_no, NULL::bigint, payment_no, '', move_no,
        trade_net, fund_net, '', '', first_at,
        CASE WHEN trade_net IS NULL THEN '交易账单没有' WHEN fund_net IS NULL THEN '资金账单没有' ELSE '净额不同' END,
-       first_at < %(begins)s + %(skew)s AND NOT %(both_before)s OR last_at >= %(ends)s - %(skew)s AND NOT %(both_after)s
+       first_at < %(begins)s + %(skew)s AND NOT %(both_before)s
+       OR (last_at >= %(ends)s - %(skew)s OR move_no IN (SELECT move_no FROM failed)) AND NOT %(both_after)s
   FROM sums
- WHERE NOT %(is_empty)s AND trade_net IS DISTINCT FROM fund_net AND last_at >= %(begins)s AND first_at < %(ends)s
+ WHERE NOT %(is_empty)s AND last_at >= %(begins)s AND first_at < %(ends)s
+   AND trade_net IS DISTINCT FROM fund_net AND NOT (fund_net = 0 AND move_no IN (SELECT move_no FROM failed))
    AND NOT {_UNREAD.format(kind="trades", number="sums.move_no")}
    AND NOT {_UNREAD.format(kind="funds", number="sums.move_no")}
    AND NOT (sums.payment_no <> '' AND {_UNREAD.format(kind="trades", number="sums.payment_no")})

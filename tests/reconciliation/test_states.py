@@ -14,13 +14,13 @@ from ledger import balances, posting
 from notices.models import Notice
 from orders import placing
 from orders.placing import Wish
-from payments import by_hand, charging, refunding
+from payments import by_hand, charging, funds, refunding
 from payments.charging import Way
 from payments.models import AttemptStatus, Payment, RefundAttempt
 from reconciliation import resolving, statements
 from reconciliation.models import Bearer, Discrepancy, DiscrepancyEvent, Statement, StatementLine
 from refunds import disbursement, lifecycle, sweeping
-from tests.cases import attempt_of
+from tests.cases import attempt_of, hint
 from tests.reconciliation.days import Day
 from tests.reconciliation.test_matching import CHANNELS, FUNDS, found
 
@@ -34,9 +34,20 @@ def work(times: int = 30) -> None:
             return
 
 
-def test_a_refund_closed_here_and_paid_there_is_asked_about_and_taken_up_again(day: Day, buy, apply, reviewer, finance):
+def is_refused(day: Day, attempt: RefundAttempt) -> None:
+    """Alipay says no; WeChat is not asked, for want of money."""
+    if attempt.payment.account.channel == "alipay":
+        day.simulator.faults("frozen", request_no=attempt.request_no)
+    else:
+        funds.ran_short([attempt.payment.account_id], at=clock.now())
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_a_refund_closed_here_and_paid_there_is_asked_about_and_taken_up_again(
+    day: Day, buy, apply, reviewer, finance, channel: str
+):
     """I3: urgent, and open until a person has seen it, although all is well again by then."""
-    order = buy(channel="alipay", price_fen=3000, one_click_daily_cap_fen=10**8)
+    order = buy(channel=channel, price_fen=3000, one_click_daily_cap_fen=10**8)
     refund = apply(order, reason="changed_mind")
     if refund.status == "first_review":
         lifecycle.approve([refund], by=reviewer, at=clock.now())
@@ -44,14 +55,14 @@ def test_a_refund_closed_here_and_paid_there_is_asked_about_and_taken_up_again(d
     else:
         sweeping.sweep(at=clock.now())
     attempt = attempt_of(refund)
-    day.simulator.faults("frozen", request_no=attempt.request_no)
+    is_refused(day, attempt)
     work()
     by_hand.close_refused([attempt_of(refund)], by=finance, at=clock.now())
     work()
     assert attempt_of(refund).status == AttemptStatus.CLOSED
     past = {"out_refund_no": attempt.request_no, "out_trade_no": attempt.payment.payment_no, "amount_fen": 3000}
     past |= {"status": "SUCCESS", "created_at": day.noon, "succeeded_at": day.noon}
-    day.past("alipay", [], [past])
+    day.past(channel, [], [past])
     day.over()
     day.reconcile()
     row = Discrepancy.objects.get(kind="closed_paid")
@@ -67,6 +78,80 @@ def test_a_refund_closed_here_and_paid_there_is_asked_about_and_taken_up_again(d
     resolving.explain(row, by=finance, at=clock.now(), reason="渠道延迟成功，已认领，未重复退款")
     assert found() == set()
     assert invariants.broken(day.simulator.ledger()) == []
+
+
+def test_a_refund_that_failed_there_and_succeeded_here_differs_in_its_state(day: Day):
+    """WeChat's bill says how a refund stands; Alipay's has those alone that were paid. Money that left for one that
+    failed has the next day to come back."""
+    attempt = day.refund("wechat")
+    day.plant("wechat", "trade", "other_state", number=attempt.request_no)
+    day.over()
+    day.reconcile()
+    assert found() == {("trades", "state", attempt.request_no)}
+    work()
+    row = Discrepancy.objects.get()
+    assert (row.ours_state, row.theirs_state, attempt_of_number(attempt).status) == ("succeeded", "FAIL", "succeeded")
+    next_day(day)
+    assert found() == {("trades", "state", attempt.request_no), ("funds", "funds", attempt.channel_refund_id)}
+    day.simulator.post("bill", clear=True)
+    day.day -= timedelta(days=1)
+    day.reconcile(again=True)
+    assert found() == set()
+
+
+def test_money_that_came_back_and_nobody_told_us_of_is_seen_in_both_bills(day: Day, released):
+    """G7: closed at the channel, and no notification came."""
+    attempt = attempt_of(released())
+    refunding.sweep(at=clock.now())
+    day.simulator.settle(attempt.request_no, "CLOSED")
+    day.over()
+    day.reconcile()
+    assert found() == {("trades", "state", attempt.request_no), ("funds", "state", attempt.request_no)}
+    work()
+    assert attempt_of_number(attempt).status == AttemptStatus.CLOSED  # asked about, and heard
+    day.reconcile(again=True)
+    assert found() == set()
+
+
+@pytest.mark.parametrize("hours", [0, 20, pytest.param(60, marks=pytest.mark.nightly)])
+def test_a_refund_that_the_channel_closes_makes_no_difference_whenever_the_money_comes_back(
+    day: Day, released, hours: int
+):
+    """The same afternoon, before the bill of trades is cut, or days after it: with the fee that is taken again."""
+    attempt = attempt_of(released())
+    refunding.sweep(at=clock.now())
+    day.pass_until(clock.now() + timedelta(hours=hours))
+    day.simulator.settle(attempt.request_no, "CLOSED")
+    hint(attempt)
+    work()
+    assert attempt_of_number(attempt).status == AttemptStatus.CLOSED
+    day.over()
+    day.reconcile()
+    for _ in range(3):
+        next_day(day)
+        assert found() == set()
+    assert {row.waiting for row in Statement.objects.filter(account__code="wechat")} == {0}
+    moves = StatementLine.objects.filter(statement__kind="funds", move_no=attempt_of_number(attempt).channel_refund_id)
+    assert sorted(moves.values_list("amount_fen", flat=True)) == [-8800, -53, 53, 8800]
+
+
+def next_day(day: Day) -> None:
+    day.day += timedelta(days=1)
+    day.over()
+    day.reconcile()
+
+
+def attempt_of_number(attempt: RefundAttempt) -> RefundAttempt:
+    return RefundAttempt.objects.get(request_no=attempt.request_no)
+
+
+def test_a_day_without_business_differs_in_nothing(day: Day):
+    day.over()
+    day.reconcile()
+    mine = Statement.objects.filter(day=day.day)
+    assert set(mine.values_list("status", "is_empty", "lines_read")) == {("matched", True, 0)}
+    assert mine.count() == 4
+    assert found() == set()
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
@@ -160,6 +245,16 @@ def test_what_nobody_explains_in_time_is_told_to_finance_and_the_operators(day: 
     told = Notice.objects.filter(kind="discrepancies_late")
     assert {notice.recipient for notice in told} >= {finance, operator}
     assert set(Discrepancy.objects.values_list("events__what", flat=True)) == {"found", "overdue"}
+
+
+def test_movements_that_are_said_to_be_none_are_one_difference(day: Day):
+    """G22: the bill of trades shows that there must be some."""
+    payment = day.buy("wechat")
+    day.plant("wechat", "fundflow", "missing")
+    day.over()
+    day.reconcile()
+    assert found() == {("funds", "late", "")}
+    assert Discrepancy.objects.get().ours_fen == payment.amount_fen
 
 
 @pytest.mark.parametrize("fault", ["missing", "wrong_hash"])
