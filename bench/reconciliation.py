@@ -1,7 +1,8 @@
 """What reconciling a day costs: a bill read, staged and compared with our books, against reading its lines alone.
 
 Runs in a process of its own, on an embedded PostgreSQL of its own, in an environment like production's; ``measure``
-starts it and reads what it found. Memory is Python's own, at its peak, for a bill of a tenth and for the whole.
+starts it and reads what it found. Memory is Python's own, at its peak, for a bill of a tenth and for the whole. Each
+channel has a bill of its own of that many lines.
 """
 
 from __future__ import annotations
@@ -22,22 +23,27 @@ if TYPE_CHECKING:
     from payments.models import ChannelAccount
 
 MOST_TIMES, MOST_GROWTH = 4.0, 1.2
+CHANNELS = ("wechat", "alipay")
 COLUMNS = (
     "交易时间,微信订单号,商户订单号,交易状态,应结订单金额,代金券金额,微信退款单号,商户退款单号,退款金额,充值券退款金额,退款状态,"
     "商品名称,手续费,订单金额,申请退款金额"
 )
 TOTALS = "总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额"
+ALIPAY_COLUMNS = (
+    "支付宝交易号,商户订单号,业务类型,创建时间,完成时间,订单金额（元）,商家实收（元）,退款批次号/请求号,服务费（元）"
+)
 
 
 @dataclass(frozen=True)
 class Found:
-    """``reading_seconds``: of the lines alone; ``differ``: differences found (one is planted); ``peaks``: bytes."""
+    """Of all channels. ``reading_seconds``: of the lines alone; ``differ``: differences found, one is planted for each
+    channel; ``peaks``: bytes, for a tenth and for the whole, channel by channel."""
 
     lines: int
     differ: int
     seconds: float
     reading_seconds: float
-    peaks: tuple[int, int]
+    peaks: tuple[int, ...]
 
 
 def measure(*, lines: int) -> Found:
@@ -47,11 +53,12 @@ def measure(*, lines: int) -> Found:
 
 def figures(found: Found) -> Iterator[tuple[str, float, float, str]]:
     """(name, value, the most it may be, detail), as ``bench.__main__`` prints them."""
-    rate = f"{found.lines / found.seconds:,.0f} lines/s, {found.differ} of 1 planted difference found"
+    rate = f"{found.lines / found.seconds:,.0f} lines/s, {found.differ} of {len(CHANNELS)} planted differences found"
     yield "reconciling a day: time ÷ reading its bill", found.seconds / found.reading_seconds, MOST_TIMES, rate
-    small, large = found.peaks
-    detail = f"{large / 2**20:.1f} / {small / 2**20:.1f} MiB"
-    yield "reconciling a day: memory, all ÷ a tenth", large / small, MOST_GROWTH, detail
+    pairs = list(zip(found.peaks[::2], found.peaks[1::2], strict=True))
+    detail = ", ".join(f"{large / 2**20:.1f} / {small / 2**20:.1f} MiB" for small, large in pairs)
+    growth = max(large / small for small, large in pairs)
+    yield "reconciling a day: memory, all ÷ a tenth", growth, MOST_GROWTH, detail
 
 
 def run(lines: int) -> Found:
@@ -64,25 +71,38 @@ def run(lines: int) -> Found:
     logging.disable(logging.WARNING)
     from django.core.management import call_command
 
+    call_command("migrate", verbosity=0)
+    each = [of_channel(channel, lines, 10 * number * lines) for number, channel in enumerate(CHANNELS)]
+    return Found(
+        sum(found.lines for found in each),
+        sum(found.differ for found in each),
+        sum(found.seconds for found in each),
+        sum(found.reading_seconds for found in each),
+        tuple(peak for found in each for peak in found.peaks),
+    )
+
+
+def of_channel(channel: str, lines: int, first: int) -> Found:
+    """``first``: payments of this channel are counted from there on."""
     from payments.models import ChannelAccount
     from reconciliation.models import Discrepancy
 
-    call_command("migrate", verbosity=0)
-    account = ChannelAccount.objects.create(code="bench", channel="wechat", name="bench", merchant_id="1")
+    account = ChannelAccount.objects.create(code=f"bench-{channel}", channel=channel, name="bench", merchant_id="1")
     day = date.today() - timedelta(days=9)
     for number, (count, offset) in enumerate(((lines // 10, 0), (lines, lines), (lines, 3 * lines))):
-        paid(account, day + timedelta(days=2 * number), count, offset)
-    peaks = tuple(peak(account, day + timedelta(days=2 * n), bill) for n, bill in enumerate(
-        (bill_of(day, lines // 10, 0), bill_of(day + timedelta(days=2), lines, lines))
-    ))  # fmt: skip
-    bill = bill_of(day + timedelta(days=4), lines - 1, 3 * lines)
+        paid(account, day + timedelta(days=2 * number), count, first + offset)
+    peaks = tuple(peak(account, day + timedelta(days=2 * n), bill) for n, bill in enumerate((
+        bill_of(channel, day, lines // 10, first), bill_of(channel, day + timedelta(days=2), lines, first + lines)
+    )))  # fmt: skip
+    bill = bill_of(channel, day + timedelta(days=4), lines - 1, first + 3 * lines)
     began = time.perf_counter()
-    count = sum(1 for _ in Reader().scan_bill(kind(), bill))
+    count = sum(1 for _ in Reader(channel).scan_bill(kind(), bill))
     reading = time.perf_counter() - began
     began = time.perf_counter()
     reconcile(account, day + timedelta(days=4), bill)
     seconds = time.perf_counter() - began
-    return Found(count + 1, Discrepancy.objects.count(), seconds, reading, (peaks[0], peaks[1]))
+    differ = Discrepancy.objects.filter(statement__account=account).count()
+    return Found(count + 1, differ, seconds, reading, peaks)
 
 
 def kind() -> BillKind:
@@ -91,14 +111,18 @@ def kind() -> BillKind:
     return BillKind.TRADES
 
 
+@dataclass(frozen=True)
 class Reader:
     """A gateway's reading half."""
 
+    channel: str
+
     def scan_bill(self, kind: BillKind, bill: IO[bytes]) -> Iterator[BillLine | BillFlaw]:
-        from payments.gateways.wechat import bills
+        from payments.gateways.alipay import bills as alipay
+        from payments.gateways.wechat import bills as wechat
 
         bill.seek(0)
-        return bills.scan(kind, bill)
+        return (wechat if self.channel == "wechat" else alipay).scan(kind, bill)
 
 
 def peak(account: ChannelAccount, day: date, bill: IO[bytes]) -> int:
@@ -116,24 +140,38 @@ def reconcile(account: ChannelAccount, day: date, bill: IO[bytes]) -> None:
 
     at = clock.now()
     statement = Statement.objects.create(account=account, kind=kind().value, day=day, created_at=at, next_due_at=at)
-    statements.stage(statement, Reader(), kind(), bill)
+    statements.stage(statement, Reader(account.channel), kind(), bill)
     statement.status, statement.downloaded_at = "downloaded", at
     statement.save()
     matching.compare(statement, at=at)
 
 
-def bill_of(day: date, count: int, offset: int) -> IO[bytes]:
+def bill_of(channel: str, day: date, count: int, offset: int) -> IO[bytes]:
     bill = io.BytesIO()
-    bill.write(f"{COLUMNS}\r\n".encode())
-    for n in range(offset, offset + count):
-        bill.write(
-            f"`{day} 12:00:00,`T{n:020d},`P{n:016d},`SUCCESS,`10.00,`0.00,`0,`0,`0.00,`0.00,`,`点卡,`0.06000,`10.00,"
-            "`0.00\r\n".encode()
-        )  # fmt: skip
-    total = f"{count * 10}.00"
-    bill.write(f"{TOTALS}\r\n`{count},`{total},`0.00,`0.00,`{count * 6 / 100:.5f},`{total},`0.00\r\n".encode())
+    for line in (wechat_bill if channel == "wechat" else alipay_bill)(day, count, offset):
+        bill.write(f"{line}\r\n".encode())
     bill.seek(0)
     return bill
+
+
+def wechat_bill(day: date, count: int, offset: int) -> Iterator[str]:
+    yield COLUMNS
+    for n in range(offset, offset + count):
+        yield (
+            f"`{day} 12:00:00,`T{n:020d},`P{n:016d},`SUCCESS,`10.00,`0.00,`0,`0,`0.00,`0.00,`,`点卡,`0.06000,`10.00,"
+            "`0.00"
+        )
+    yield TOTALS
+    yield f"`{count},`{count * 10}.00,`0.00,`0.00,`{count * 6 / 100:.5f},`{count * 10}.00,`0.00"
+
+
+def alipay_bill(day: date, count: int, offset: int) -> Iterator[str]:
+    yield "#支付宝业务明细查询"
+    yield ALIPAY_COLUMNS
+    for n in range(offset, offset + count):
+        yield f"T{n:020d}\t,P{n:016d}\t,交易\t,{day} 12:00:00,{day} 12:00:00,10.00,10.00,\t,-0.06"
+    yield "#业务明细列表结束"
+    yield f"#交易合计：{count}笔，商家实收共{count * 10}.00元"
 
 
 def paid(account: ChannelAccount, day: date, count: int, offset: int) -> None:

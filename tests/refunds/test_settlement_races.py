@@ -34,7 +34,7 @@ def due(buy, reveal):
     return build
 
 
-@pytest.mark.parametrize("rounds", [5, pytest.param(200, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("rounds", [10, pytest.param(200, marks=pytest.mark.nightly)])
 def test_settled_or_held_and_never_both(due, rounds):
     """PM8: asked for first, it is not settled; settled first, the claim is drawn from what the shop has."""
     orders, at = due(rounds)
