@@ -274,7 +274,7 @@ DATABASES["default"] |= {
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
 
 # The shared cache carries login throttles: in the database, so that losing Redis opens no door.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"}}
+CACHES = {"default": {"BACKEND": "cardshop.cache.SharedCache", "LOCATION": "django_cache"}}
 
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", str(BASE_DIR / ".local" / "media")))  # private: served by authorized views only
 # What was sent and how far the database had come, in files outside it (payments/sent.py, cardshop/watching.py): keep
