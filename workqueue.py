@@ -8,6 +8,7 @@ next beat; losing every bell loses only time.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
@@ -22,6 +23,8 @@ from django.db import OperationalError, models, transaction
 log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=30)
 BELL_SECONDS = 5
+GATHER_SECONDS = 0.2
+FEW = 12  # rows in one go: their share of what a batch costs is large
 
 Row = TypeVar("Row", bound="WorkItem")
 Found = TypeVar("Found", bound=models.Model)
@@ -121,11 +124,22 @@ def ring(task: str) -> None:
 
 
 def heard(task: str) -> None:
-    """The sweeper has woken and will look: what is committed from now on may ring again."""
+    """The sweeper has woken and will look: what is committed from now on may ring again.
+
+    After a bell it waits a moment first, for under load others ring as well: one message per queue in that time.
+    """
     try:
+        if _redis().exists(f"bell:{task}"):
+            gather()
         _redis().delete(f"bell:{task}")
     except redis.RedisError as error:
         log.warning("bell %s: %s", task, error)
+
+
+def gather() -> None:
+    """Let some rows come together: ten cost little more than one. Nothing is held meanwhile: no row, no lease, no lock
+    of a connection."""
+    threading.Event().wait(GATHER_SECONDS)
 
 
 def _ring_now(task: str) -> None:

@@ -21,7 +21,9 @@ def sweep() -> None:
     workqueue.heard(SWEEP)
     while True:
         at = clock.now()
-        if refunding.sweep(at=at) + charging.sweep(at=at):
+        if done := refunding.sweep(at=at) + charging.sweep(at=at):
+            if done < workqueue.FEW:
+                workqueue.gather()
             continue
         turn = pacing.next_turn(at=at)
         if turn is None or turn > at + timedelta(seconds=MOST_SECONDS):

@@ -29,8 +29,9 @@ WORK = (cancellations.hear, sweeping.sweep, payouts.sweep, disbursement.hear, pe
 def sweep() -> None:
     """Work through what is due until nothing is."""
     workqueue.heard(SWEEP)
-    while sum(work(at=clock.now()) for work in WORK):
-        pass
+    while done := sum(work(at=clock.now()) for work in WORK):
+        if done < workqueue.FEW:
+            workqueue.gather()
 
 
 @shared_task(name="refunds.settle")
