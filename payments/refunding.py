@@ -377,5 +377,11 @@ def locked_payments(ids: Sequence[int]) -> list[Payment]:
     return list(rows.filter(pk__in=ids).order_by("pk"))
 
 
+def lock_payments(ids: Sequence[int]) -> None:
+    """The same, where nothing of them is looked at."""
+    rows = Payment.objects.select_for_update(no_key=True).filter(pk__in=ids)
+    list(rows.order_by("pk").values_list("pk"))
+
+
 def locked_attempts(ids: Sequence[int]) -> list[RefundAttempt]:
     return list(RefundAttempt.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk"))

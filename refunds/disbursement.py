@@ -56,8 +56,8 @@ def release(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Rele
         ways = {way: [refund for refund in sent if refund.destination == way] for way in Destination}
         if ways[Destination.BALANCE] or ways[Destination.OTHER_ACCOUNT]:
             # All steps lock payments before orders: all of them now, in one order.
-            refunding.locked_payments([refund.payment_id for refund in sent])
-            goods.hold_orders(sent)
+            refunding.lock_payments([refund.payment_id for refund in sent])
+            goods.lock_orders(sent)
         if ways[Destination.BALANCE]:
             lifecycle.credit_balance(ways[Destination.BALANCE], by=by, at=at)
         if ways[Destination.OTHER_ACCOUNT] and by is not None:  # no lane of rules leads there

@@ -40,7 +40,7 @@ def release(refunds: Sequence[Refund], *, at: datetime, by: User | None) -> None
 
     What was canceled meanwhile is not delivered: its money is due again, by a case of its own.
     """
-    hold_orders(refunds)
+    lock_orders(refunds)
     lines = _lines(refunds)
     if waiting := _undelivered(lines):
         stopping.go_on(sorted(waiting), at=at)
@@ -111,6 +111,12 @@ def hold_orders(refunds: Sequence[Refund]) -> list[Order]:
     """Whoever delivers, stops or cancels waits until the case has done with the goods. Before their codes, always."""
     rows = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy")
     return list(rows.filter(pk__in=[refund.order_id for refund in refunds]).order_by("pk"))
+
+
+def lock_orders(refunds: Sequence[Refund]) -> None:
+    """The same, where nothing of them is looked at."""
+    rows = Order.objects.select_for_update(no_key=True).filter(pk__in=[refund.order_id for refund in refunds])
+    list(rows.order_by("pk").values_list("pk"))
 
 
 def _lines(refunds: Sequence[Refund]) -> list[int]:

@@ -40,7 +40,7 @@ def _asked(refunds: Sequence[Refund]) -> list[Asked]:
         lines[line.refund_id].append(line)
     line_ids = [line.order_line_id for rows in lines.values() for line in rows]
     promised_fen = applying.promised_fen(RefundLine.objects.filter(order_line__in=line_ids).exclude(refund__in=refunds))
-    goods.hold_orders(refunds)
+    goods.lock_orders(refunds)
     goods.of_lines(line_ids)  # nobody looks at a code while the rules do
     became = facts.facts_of(line_ids)
     slots: dict[int, list[str]] = defaultdict(list)

@@ -42,8 +42,8 @@ def _work(due: Sequence[Refund], at: datetime) -> None:
     since any step may take a purse.
     """
     automatic = [refund for refund in due if lifecycle.is_automatic(refund)]
-    refunding.locked_payments([refund.payment_id for refund in automatic])
-    goods.hold_orders(due)
+    refunding.lock_payments([refund.payment_id for refund in automatic])
+    goods.lock_orders(due)
     if automatic:
         disbursement.release(automatic, by=None, at=at)
     precheck.run(_in(due, S.SUBMITTED), at=at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class RuleResult:
     sentence_en: str
 
     def as_json(self) -> dict[str, object]:
-        return asdict(self)
+        return dict(vars(self))
 
 
 def answer(rule: str, passed: bool, looked_at: str, yes: tuple[str, str], no: tuple[str, str]) -> RuleResult:

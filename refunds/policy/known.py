@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -82,7 +82,7 @@ class Facts:
 
     def as_json(self) -> dict[str, Any]:
         """For the record: what was decided on once can be decided again, by the same rules or by other terms."""
-        kept = asdict(self)
+        kept = vars(self) | {"terms": dict(vars(self.terms)), "caps": [dict(vars(cap)) for cap in self.caps]}
         return kept | {name: at.isoformat() for name, at in kept.items() if isinstance(at, datetime)}
 
     @classmethod
