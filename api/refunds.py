@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
@@ -109,9 +110,9 @@ class RefundDoor(Door):
 
     def in_full(self, refund_no: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
         rows = visible_to(self.caller).select_related("order__policy", "payment__account", "pre_check")
-        return self.shown(get_object_or_404(rows, refund_no=refund_no), status, headers)
+        return self.shown(get_object_or_404(rows, refund_no=refund_no), clock.now(), status, headers)
 
-    def shown(self, refund: Refund, status: int, headers: dict[str, str] | None = None) -> Response:
+    def shown(self, refund: Refund, at: datetime, status: int, headers: dict[str, str] | None = None) -> Response:
         """Of a case that the caller may see, as it was just read or made."""
         prefetch_related_objects(
             [refund],
@@ -121,7 +122,7 @@ class RefundDoor(Door):
             Prefetch("lines", RefundLine.objects.select_related("order_line")),
             Prefetch("disbursements", Disbursement.objects.select_related("attempt")),
         )
-        context = {"request": self.request, "at": clock.now()}
+        context = {"request": self.request, "at": at}
         return Response(RefundInFull(refund, context=context).data, status, headers=headers)
 
 
@@ -157,16 +158,17 @@ class Refunds(RefundDoor, ListAPIView):
         responses={201: RefundInFull},
     )
     def post(self, request: Request) -> Response:
+        at = clock.now()
         asked = checked(NewRefund, request.data)
         order = self._own_order(asked.pop("order_no"))
         try:
             application = applying.Application(**asked, device_key=key_of(request))
-            refund = applying.submit(order, application, by=self.caller, at=clock.now())
+            refund = applying.submit(order, application, by=self.caller, at=at)
         except applying.AlreadyActive as active:
             url = reverse("api:refund", [active.refund_no], request=request)
             raise Problem("already_active", str(active), refund_no=active.refund_no, url=url) from None
         url = reverse("api:refund", [refund.refund_no], request=request)
-        return self.shown(refund, 201, {"Location": url})
+        return self.shown(refund, at, 201, {"Location": url})
 
     def _own_order(self, order_no: str) -> Order:
         order = Order.objects.select_related("policy").filter(buyer=self.caller, order_no=order_no).first()
