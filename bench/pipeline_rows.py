@@ -20,10 +20,11 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from accounts.models import User
     from orders.models import Order, OrderLine
-    from payments.models import Payment
+    from payments.models import ChannelAccount, Payment
     from shops.models import CardCode, Product
 
 SHOPS, ORDERS_A_BUYER, PRICE_FEN = 10, 4, 1000
+ACCOUNTS_A_CHANNEL = 8
 CHANNELS = ("wechat", "alipay")
 AT_ONCE = 1000
 
@@ -147,20 +148,36 @@ def _codes(lines: Sequence[OrderLine], products: Sequence[Product], at: datetime
 
 
 def _payments(orders: Sequence[Order], at: datetime) -> list[Payment]:
-    """Every second one through either channel. Their channels' numbers are made here, and told them."""
-    from payments import channels
+    """Through one account after the other. Their channels' numbers are made here, and told them."""
     from payments.models import Payment, PaymentStatus
 
-    accounts = {account.code: account for account in channels.platform_accounts()}
+    accounts = _accounts()
     paid_at = at + timedelta(minutes=1)
     return Payment.objects.bulk_create(
         Payment(
-            order=order, account=accounts[CHANNELS[number % 2]], amount_fen=PRICE_FEN, status=PaymentStatus.PAID,
+            order=order, account=accounts[number % len(accounts)], amount_fen=PRICE_FEN, status=PaymentStatus.PAID,
             channel_transaction_id=f"{paid_at:%Y%m%d}{secrets.randbelow(10**20):020d}", created_at=at,
             first_sent_at=at, expires_at=order.expires_at, paid_at=paid_at, payer_key=secrets.token_bytes(32),
         )
         for number, order in enumerate(orders)
     )  # fmt: skip
+
+
+def _accounts() -> list[ChannelAccount]:
+    """Of both channels in turn. A marketplace has several merchant numbers at each, for we call no account faster than
+    its channel lets us; at the simulator they are one."""
+    from payments import channels
+    from payments.models import ChannelAccount
+
+    rows = []
+    for own in channels.platform_accounts():
+        common = {"channel": own.channel, "name": own.name, "merchant_id": own.merchant_id}
+        more = [
+            ChannelAccount.objects.get_or_create(code=f"{own.code}-{number}", defaults=common)[0]
+            for number in range(2, ACCOUNTS_A_CHANNEL + 1)
+        ]
+        rows.append([own, *more])
+    return [account for pair in zip(*rows, strict=True) for account in pair]
 
 
 def _tell_channels(payments: Sequence[Payment]) -> None:
