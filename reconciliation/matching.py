@@ -31,6 +31,7 @@ from reconciliation.models import (
 SKEW = timedelta(minutes=5)  # between the channel's clock and ours, and between trade and movement
 AGAIN_AFTER = timedelta(minutes=30)
 AT_ONCE = 500
+WAITS_FOR_TRADES = "等待同日交易账单"
 K = DiscrepancyKind
 S = StatementStatus
 #: What a person must have seen, whatever becomes of it.
@@ -41,7 +42,7 @@ def compare(statement: Statement, *, at: datetime) -> None:
     """对账. The bill of movements waits for that of trades."""
     if statement.kind == BillKind.FUNDS.value and not _other(statement, BillKind.TRADES, 0):
         rows = Statement.objects.filter(pk=statement.pk)
-        rows.update(next_due_at=at + AGAIN_AFTER, leased_until=None, last_error="等待同日交易账单")
+        rows.update(next_due_at=at + AGAIN_AFTER, leased_until=None, last_error=WAITS_FOR_TRADES)
         return
     with transaction.atomic():
         given = _given(statement)
@@ -133,7 +134,7 @@ def _wake_neighbors(statement: Statement, at: datetime, *, is_new: bool) -> None
     """The other bill of the day, and the days beside it that waited for this one."""
     near = [statement.day + timedelta(days=days) for days in (-1, 0, 1)]
     rows = Statement.objects.filter(account=statement.account_id, day__in=near).exclude(pk=statement.pk)
-    rows.filter(status=S.DOWNLOADED, leased_until=None).update(next_due_at=at)
+    rows.filter(status=S.DOWNLOADED, last_error=WAITS_FOR_TRADES, leased_until=None).update(next_due_at=at)
     if is_new:  # else two neighbors would wake each other for ever
         waiting = rows.filter(status=S.MATCHED, waiting__gt=0, leased_until=None)
         waiting.update(status=S.DOWNLOADED, next_due_at=at)
@@ -144,10 +145,9 @@ def _wake_neighbors(statement: Statement, at: datetime, *, is_new: bool) -> None
 
 def _act_on(statement: Statement, at: datetime) -> None:
     """Less is promised of what was refunded outside us; and the channel is asked about what stands differently."""
-    if statement.kind != BillKind.TRADES.value:
-        return
     fresh = Discrepancy.objects.filter(statement=statement, status=DiscrepancyStatus.OPEN).order_by("pk")
-    if statement.flaws == 0:  # a bill that is not sound says nothing by itself; a person may adopt its lines
+    is_of_trades = statement.kind == BillKind.TRADES.value
+    if is_of_trades and statement.flaws == 0:  # one that is not sound says nothing by itself; a person may adopt
         adopt(fresh.filter(kind=K.ONLY_THEIRS), at=at)
     for row in fresh.filter(kind=K.STATE).exclude(events__what="asked")[:AT_ONCE]:
         ask_again(row, at=at)
@@ -185,7 +185,8 @@ def _adopted(batch: list[Discrepancy]) -> dict[str, str]:
 
 
 def ask_again(row: Discrepancy, *, at: datetime, by: Any = None) -> None:
-    """再次询问: the payment, or the refund, is asked about at the channel under its own number."""
+    """再次询问: the payment, or the refund, is asked about at the channel under its own number; the bill is compared
+    once more when the answer is there."""
     account = row.statement.account
     with transaction.atomic():
         if row.request_no:
@@ -193,3 +194,5 @@ def ask_again(row: Discrepancy, *, at: datetime, by: Any = None) -> None:
         elif row.payment_no:
             charging.hint(account, row.payment_no, at=at)
         DiscrepancyEvent.objects.create(discrepancy=row, at=at, by=by, what="asked")
+        mine = Statement.objects.filter(pk=row.statement_id, status=S.MATCHED, leased_until=None)
+        mine.update(status=S.DOWNLOADED, next_due_at=at + AGAIN_AFTER)

@@ -17,7 +17,7 @@ from orders.placing import Wish
 from payments import by_hand, charging, funds, refunding
 from payments.charging import Way
 from payments.models import AttemptStatus, Payment, RefundAttempt
-from reconciliation import resolving, statements
+from reconciliation import matching, resolving, statements
 from reconciliation.models import Bearer, Discrepancy, DiscrepancyEvent, Statement, StatementLine
 from refunds import disbursement, lifecycle, sweeping
 from tests.cases import attempt_of, hint
@@ -99,18 +99,27 @@ def test_a_refund_that_failed_there_and_succeeded_here_differs_in_its_state(day:
     assert found() == set()
 
 
-def test_money_that_came_back_and_nobody_told_us_of_is_seen_in_both_bills(day: Day, released):
-    """G7: closed at the channel, and no notification came."""
+@pytest.mark.parametrize(("hours", "shown_by"), [(0, {"trades", "funds"}), (54, {"funds"})])
+def test_money_that_came_back_and_nobody_told_us_of_is_seen_asked_about_and_over_by_itself(
+    day: Day, released, hours: int, shown_by: set[str]
+):
+    """G7: closed at the channel, and no notification came. Days later the movements alone show it."""
     attempt = attempt_of(released())
     refunding.sweep(at=clock.now())
+    day.pass_until(clock.now() + timedelta(hours=hours))
     day.simulator.settle(attempt.request_no, "CLOSED")
     day.over()
     day.reconcile()
-    assert found() == {("trades", "state", attempt.request_no), ("funds", "state", attempt.request_no)}
+    for _ in range(hours // 24):
+        next_day(day)
+    assert found() == {(bill, "state", attempt.request_no) for bill in shown_by}
     work()
     assert attempt_of_number(attempt).status == AttemptStatus.CLOSED  # asked about, and heard
-    day.reconcile(again=True)
+    day.pass_until(clock.now() + matching.AGAIN_AFTER)
+    while statements.sweep(at=clock.now()):
+        pass
     assert found() == set()
+    assert set(Statement.objects.filter(account__code="wechat").values_list("status", flat=True)) == {"matched"}
 
 
 @pytest.mark.parametrize("hours", [0, 20, pytest.param(60, marks=pytest.mark.nightly)])
