@@ -320,8 +320,7 @@ INSERT INTO reconciliation_discrepancyevent (discrepancy_id, at, what, note) SEL
 KEEP = (ADD, OPEN_AGAIN, CLOSE)
 
 COUNTS = """
-SELECT count(*) FILTER (WHERE l.kind NOT IN ('garbled', 'totals')
-                          AND NOT EXISTS (SELECT 1 FROM found f WHERE f.line_id = l.id)) AS matched,
+SELECT count(*) FILTER (WHERE l.kind NOT IN ('garbled', 'totals') AND f.line_id IS NULL) AS matched,
        coalesce(sum(l.amount_fen) FILTER (WHERE l.amount_fen > 0), 0) AS theirs_in_fen,
        coalesce(-sum(l.amount_fen) FILTER (WHERE l.amount_fen < 0), 0) AS theirs_out_fen,
        coalesce(sum(CASE WHEN l.kind = 'fee' THEN -l.amount_fen ELSE l.fee_fen END), 0) AS fee_fen,
@@ -333,5 +332,7 @@ SELECT count(*) FILTER (WHERE l.kind NOT IN ('garbled', 'totals')
          WHERE p.account_id = %(account)s AND a.accepted_at >= %(begins)s AND a.accepted_at < %(ends)s
            AND (a.status <> 'closed' OR a.channel_refund_id <> '')) AS ours_out_fen,
        (SELECT count(*) FROM found WHERE is_waiting) AS waiting
-  FROM reconciliation_statementline l WHERE l.statement_id = %(statement)s
+  FROM reconciliation_statementline l
+  LEFT JOIN (SELECT DISTINCT line_id FROM found) AS f ON f.line_id = l.id
+ WHERE l.statement_id = %(statement)s
 """
