@@ -20,6 +20,7 @@ from orders import talk
 from orders.models import Order, OrderStatus
 from orders.talk import Conversation
 from refunds import stages
+from refunds.grounds import GROUNDS
 from refunds.models import Status
 from refunds.reading import localized
 from shops.models import RefundPolicy
@@ -64,6 +65,12 @@ def day(when: date | None) -> str:
     if (get_language() or "").startswith("en"):
         return f"{when.day} {MONTHS[when.month - 1]}"
     return f"{when.month}月{when.day}日"
+
+
+@register.filter
+def ground(code: str) -> str:
+    """驳回依据 in a few words, where there is more to say than that there is one."""
+    return str(GROUNDS[code].title) if code in GROUNDS and code != "other" else ""
 
 
 @register.filter

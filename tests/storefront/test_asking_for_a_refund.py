@@ -160,9 +160,10 @@ def test_polling_says_nothing_until_something_changes(shopper, buy, apply, revie
     page = words(shopper.get(f"/refunds/{refund.refund_no}/"))
     poll = page.split('hx-get="')[1].split('"')[0]
     assert shopper.get(poll, headers={"HX-Request": "true"}).status_code == 204
-    lifecycle.reject([refund], by=reviewer, at=clock.now(), note="与记录不符")
+    lifecycle.reject([refund], by=reviewer, at=clock.now(), note="与记录不符", ground="not_shown")
     news = shopper.get(poll, headers={"HX-Request": "true"})
     assert "退款未通过" in words(news)
+    assert "未通过的原因：凭证不足" in words(news)  # on what it rests, and what the reviewer wrote
     assert "与记录不符" in words(news)
     assert "hx-get" not in words(news)  # at rest: no more asking
 
