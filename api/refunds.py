@@ -171,7 +171,7 @@ class Refunds(RefundDoor, ListAPIView):
         return self.shown(refund, at, 201, {"Location": url})
 
     def _own_order(self, order_no: str) -> Order:
-        order = Order.objects.select_related("policy").filter(buyer=self.caller, order_no=order_no).first()
+        order = Order.objects.filter(buyer=self.caller, order_no=order_no).first()
         if order is None:
             raise Problem("not_found", fields={"order_no": ["您没有这张订单，请核对订单号。"]})
         return order

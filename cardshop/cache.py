@@ -24,6 +24,8 @@ KEPT_FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
 class SharedCache(DatabaseCache):
     """The table and the way of reading are Django's."""
 
+    _table: str
+
     def set(self, key: str, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         key = self.make_and_validate_key(key, version=version)
         until = self.get_backend_timeout(timeout)

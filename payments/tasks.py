@@ -22,8 +22,7 @@ def sweep() -> None:
     while True:
         at = clock.now()
         if done := refunding.sweep(at=at) + charging.sweep(at=at):
-            if done < workqueue.FEW:
-                workqueue.gather()
+            workqueue.linger(done)
             continue
         turn = pacing.next_turn(at=at)
         if turn is None or turn > at + timedelta(seconds=MOST_SECONDS):

@@ -165,7 +165,7 @@ def refundable_lines(order: Order) -> list[Refundable]:
 def _left(order: Order, taken: Mapping[int, int], settled: Collection[int]) -> list[Refundable]:
     """What is left of each line where cases have ``taken`` so much of them, and nothing where they ``settled`` it."""
     lines = OrderLine.objects.filter(order=order)  # not ``order.lines``: prefetched, they may come without their pages
-    lines = lines.select_related("delivery__code", "product", "topup", "service").order_by("position")
+    lines = facts.with_what_became(lines).select_related("product").order_by("position")
     rows = [Refundable(line, line.price_fen - taken.get(line.pk, 0)) for line in lines if line.pk not in settled]
     return [row for row in rows if row.amount_fen > 0]
 
@@ -248,7 +248,7 @@ def _asked_by(
     order: Order, payment: Payment | None, application: Application, parts: Sequence[tuple[Refundable, int]]
 ) -> Asked:
     """What the buyer asks for, as the rules see it."""
-    became = facts.facts_of([item.line.pk for item, _ in parts])
+    became = facts.facts_of_rows([item.line for item, _ in parts])
     return Asked(
         order=order,
         payment=payment,

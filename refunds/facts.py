@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, F, Max, OuterRef, Q
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -181,12 +181,20 @@ def terms_of(terms: RefundPolicy, reason: str, kind: str, *, is_cross_border: bo
 
 def facts_of(line_ids: Collection[int]) -> dict[int, LineFacts]:
     """What became of each of these lines, by their deliveries, top-ups and services, and by what issuers have said."""
-    rows = OrderLine.objects.filter(pk__in=line_ids).select_related("delivery__code", "topup", "service")
+    rows = with_what_became(OrderLine.objects.filter(pk__in=line_ids))
+    return facts_of_rows(list(rows.defer("delivery__code__sealed", "product_page")))
+
+
+def with_what_became(rows: QuerySet[OrderLine]) -> QuerySet[OrderLine]:
+    """These lines with all that ``facts_of_rows`` looks at."""
     seen = Replacement.objects.filter(line=OuterRef("pk"), old_code__revealed_at__isnull=False)
-    rows = rows.annotate(
+    return rows.select_related("delivery__code", "topup", "service").annotate(
         sold_kind=KT("product_page__kind"), sold_abroad=F("product_page__is_cross_border"), was_seen=Exists(seen)
     )
-    lines = list(rows.defer("delivery__code__sealed", "product_page"))
+
+
+def facts_of_rows(lines: Sequence[OrderLine]) -> dict[int, LineFacts]:
+    """The same of lines that were read ``with_what_became``."""
     said = checking.latest([code.pk for line in lines if (code := _code_of(line)) and code.revealed_at])
     return {line.pk: _line_facts(line, said) for line in lines}
 
@@ -204,7 +212,7 @@ def _code_of(line: OrderLine) -> CardCode | None:
 
 
 def _line_facts(line: Any, said: Mapping[UUID, SupplierAnswer]) -> LineFacts:
-    """``line`` with ``sold_kind``, ``sold_abroad`` and ``was_seen``, as ``facts_of`` reads it."""
+    """``line`` with ``sold_kind``, ``sold_abroad`` and ``was_seen``, as ``with_what_became`` reads it."""
     sold = LineFacts(kind=line.sold_kind or "", is_cross_border=bool(line.sold_abroad))
     delivery = getattr(line, "delivery", None)
     if delivery is None:

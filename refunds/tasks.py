@@ -30,8 +30,7 @@ def sweep() -> None:
     """Work through what is due until nothing is."""
     workqueue.heard(SWEEP)
     while done := sum(work(at=clock.now()) for work in WORK):
-        if done < workqueue.FEW:
-            workqueue.gather()
+        workqueue.linger(done)
 
 
 @shared_task(name="refunds.settle")
