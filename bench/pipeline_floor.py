@@ -20,7 +20,7 @@ import psycopg2
 from bench.pipeline_cpu import Processes
 from cardshop import embedded
 
-CLIENTS = 4
+CLIENTS, WARM_UP_SECONDS = 4, 3
 STATES = ("submitted", "approved", "processing", "paid_out", "arrived", "settled")
 TABLES = """
 CREATE TABLE refund (
@@ -64,7 +64,7 @@ class Floor:
 def measure(server: str, postgres: Processes, *, seconds: int = 10) -> Floor:
     """``server``: the address of the database ``postgres`` there, as its owner. Raises CalledProcessError."""
     address = _database(server)
-    _pgbench(address, 3)
+    _pgbench(address, WARM_UP_SECONDS)
     before, own = postgres.cpu_seconds(), os.times()
     said = _pgbench(address, seconds)
     now = os.times()
@@ -90,10 +90,11 @@ def _database(server: str) -> str:
     """An empty one of its own, with its tables. Says what would make the floor lower than it is."""
     address = server.rsplit("/", 1)[0] + "/floor"
     connection = psycopg2.connect(server)
-    connection.autocommit = True
+    connection.autocommit = True  # a database is made in no transaction
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('fsync'), current_setting('synchronous_commit')")
         assert cursor.fetchone() == ("on", "on")
+        cursor.execute("DROP DATABASE IF EXISTS floor")
         cursor.execute("CREATE DATABASE floor")
     connection.close()
     with psycopg2.connect(address) as filled, filled.cursor() as cursor:
