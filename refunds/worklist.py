@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from django.db import connection, transaction
@@ -26,6 +27,7 @@ from refunds.models import Status as S
 DESK_ORDER = ["urged_at", "-is_complete", "-is_frequent", "promised_by", "pk"]
 BY_DEADLINE = ["promised_by", "pk"]
 NEWEST = ["-pk"]
+NOW = datetime(9000, 1, 1, tzinfo=UTC)  # stands for the moment in a statement that is made once
 
 
 @dataclass(frozen=True)
@@ -182,24 +184,26 @@ class Backlog:
 def backlog(*, at: datetime) -> Backlog:
     """How many cases wait in each queue, and how many of them are late; one query, and however many wait it reads no
     more of each than ``MOST_COUNTED``: every page of the desk asks."""
+    sql, values = _counting(MOST_COUNTED)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [at if value == NOW else value for value in values])
+        found = cursor.fetchone()
+    return Backlog({name: Waiting(*found[2 * number : 2 * number + 2]) for number, name in enumerate(COUNTED)})
+
+
+@cache
+def _counting(most: int) -> tuple[str, list[Any]]:
+    """The statement, made once: putting together so many takes longer than the database needs to answer."""
     parts: list[QuerySet[Any]] = []
     for name in OF_CASES:
         asked = QUEUES[name]
         by_deadline = list(asked.order) == BY_DEADLINE  # along the queue's index; of the others one by status knows
         rows = Refund.objects.filter(asked.rows).order_by(*(BY_DEADLINE if by_deadline else []))
-        parts += [rows, rows.filter(promised_by__lt=at)]
-    parts += [objections.waiting(), objections.waiting().filter(due_at__lt=at)]
-    found = _counted(parts)
-    return Backlog({name: Waiting(*found[2 * number : 2 * number + 2]) for number, name in enumerate(COUNTED)})
-
-
-def _counted(parts: Sequence[QuerySet[Any]]) -> list[int]:
-    """The rows of each, as far as they are counted."""
-    asked = [rows.values("pk")[:MOST_COUNTED].query.sql_with_params() for rows in parts]
-    counts = ", ".join(f"(SELECT COUNT(*) FROM ({sql}) AS found)" for sql, _ in asked)  # noqa: S608 - Django's own SQL
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {counts}", [value for _, values in asked for value in values])
-        return list(cursor.fetchone())
+        parts += [rows, rows.filter(promised_by__lt=NOW)]
+    parts += [objections.waiting(), objections.waiting().filter(due_at__lt=NOW)]
+    asked_for = [rows.values("pk")[:most].query.sql_with_params() for rows in parts]
+    counts = ", ".join(f"(SELECT COUNT(*) FROM ({sql}) AS found)" for sql, _ in asked_for)  # noqa: S608 - Django's SQL
+    return f"SELECT {counts}", [value for _, values in asked_for for value in values]
 
 
 def backlog_now(request: HttpRequest) -> Backlog:
