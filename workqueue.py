@@ -24,8 +24,6 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=30)
 BELL_SECONDS = 5
 GATHER_SECONDS = 0.2
-LINGER_SECONDS = 0.5
-FEW = 12  # rows in one go: their share of what a batch costs is large
 
 Row = TypeVar("Row", bound="WorkItem")
 Found = TypeVar("Found", bound=models.Model)
@@ -131,22 +129,10 @@ def heard(task: str) -> None:
     """
     try:
         if _redis().exists(f"bell:{task}"):
-            _wait(GATHER_SECONDS)
+            threading.Event().wait(GATHER_SECONDS)  # nothing is held meanwhile: no row, no lease, no lock
         _redis().delete(f"bell:{task}")
     except redis.RedisError as error:
         log.warning("bell %s: %s", task, error)
-
-
-def linger(done: int) -> None:
-    """After a batch of some few rows others are on their way: let them come together, for ten cost little more than
-    two. Who is alone waits for nobody."""
-    if 1 < done < FEW:
-        _wait(LINGER_SECONDS)
-
-
-def _wait(seconds: float) -> None:
-    """Nothing is held meanwhile: no row, no lease, no lock of a connection."""
-    threading.Event().wait(seconds)
 
 
 def _ring_now(task: str) -> None:

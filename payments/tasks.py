@@ -21,8 +21,7 @@ def sweep() -> None:
     workqueue.heard(SWEEP)
     while True:
         at = clock.now()
-        if done := refunding.sweep(at=at) + charging.sweep(at=at):
-            workqueue.linger(done)
+        if refunding.sweep(at=at) + charging.sweep(at=at):
             continue
         turn = pacing.next_turn(at=at)
         if turn is None or turn > at + timedelta(seconds=MOST_SECONDS):

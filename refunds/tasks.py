@@ -29,8 +29,8 @@ WORK = (cancellations.hear, sweeping.sweep, payouts.sweep, disbursement.hear, pe
 def sweep() -> None:
     """Work through what is due until nothing is."""
     workqueue.heard(SWEEP)
-    while done := sum(work(at=clock.now()) for work in WORK):
-        workqueue.linger(done)
+    while sum(work(at=clock.now()) for work in WORK):
+        pass
 
 
 @shared_task(name="refunds.settle")
