@@ -26,16 +26,12 @@ import redis
 from cardshop.supervisor import Child, account
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
-NOT_KEPT = ["-c", "fsync=off", "-c", "full_page_writes=off"]
 SUPERUSER = "cardshop"
 APPLICATION = "cardshop_app"
 
 
-def postgres(data: Path, port: int, log: Path, *, is_kept: bool = True) -> Child:
-    """A PostgreSQL on 127.0.0.1:`port`, its files in `data` (made on the first call).
-
-    `is_kept` False: its data need not outlive a crash of the machine, so that no commit waits for the disk.
-    """
+def postgres(data: Path, port: int, log: Path) -> Child:
+    """A PostgreSQL on 127.0.0.1:`port`, its files in `data` (made on the first call)."""
     user = unprivileged_user() if ROOT else None
     programs, files = reachable_places(data, user)
     if not (files / "PG_VERSION").exists():
@@ -43,7 +39,7 @@ def postgres(data: Path, port: int, log: Path, *, is_kept: bool = True) -> Child
     return Child(
         name="PostgreSQL",
         command=[programs / "postgres", "-D", files, "-h", "127.0.0.1", "-p", str(port),
-                 "-c", "unix_socket_directories=", "-c", "max_connections=200", *([] if is_kept else NOT_KEPT)],
+                 "-c", "unix_socket_directories=", "-c", "max_connections=200"],
         log=log,
         env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
         cwd="/",

@@ -98,7 +98,7 @@ class Parts:
 
     def start_postgres(self) -> None:
         data, port = self.folder / "postgres", embedded.free_ports(1)[0]
-        self.run(embedded.postgres(data, port, self.folder / "postgres.log", is_kept=False))
+        self.run(embedded.postgres(data, port, self.folder / "postgres.log"))
         os.environ["DATABASE_URL"] = embedded.postgres_url(data, port, "postgres")
 
     def prepare_environment(self, number: int) -> None:
