@@ -68,8 +68,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 LONG_FILES = {
-    "test_one_answer.py", "test_matrix.py", "test_bulk_kill.py", "test_fuzz.py", "test_ring.py",
-    "test_hostile_words.py", "test_mutated_notifications.py", "test_get_writes_nothing.py", "test_seed.py",
+    "test_one_answer.py", "test_matrix.py", "test_races.py", "test_table.py", "test_image_corpus.py",
+    "test_hostile_words.py", "test_rights.py", "test_chinese.py", "test_money_machine.py", "test_get_writes_nothing.py",
+    "test_payout_kill.py", "test_reveal_against_freeze.py", "test_canaries.py", "test_bulk_kill.py", "test_ring.py",
+    "test_fuzz.py", "test_mutated_notifications.py", "test_a_year.py", "test_seed.py",
 }  # fmt: skip
 
 
