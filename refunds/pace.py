@@ -172,7 +172,10 @@ WITH recent AS MATERIALIZED (
     SELECT d.id, d.step AS decision, e.step, e.from_status, e.sequence,
            e.at - lag(e.at) OVER (PARTITION BY d.id ORDER BY e.sequence) AS lasted,
            max(e.sequence) FILTER (WHERE e.from_status = ANY(%(decided)s)) OVER (PARTITION BY d.id) AS again
-    FROM recent d JOIN refunds_refundevent e ON e.refund_id = d.refund_id AND e.sequence <= d.sequence
+    FROM recent d
+    CROSS JOIN LATERAL (SELECT step, from_status, sequence, at FROM refunds_refundevent
+                        WHERE refund_id = d.refund_id AND sequence <= d.sequence
+                        OFFSET 0) e  -- case by case: joined as a whole, the planner reads the events of all years
     WHERE d.step = ANY(%(decisions)s)
 ), decided AS (
     SELECT CASE WHEN decision = ANY(%(by_machine)s) THEN 'decision_automatic' ELSE 'decision_person' END AS stage,
