@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 
 import clock
 from orders.models import Order, OrderEvent
 from records import chain
 from refunds.models import Refund, RefundEvent
 from shops.models import CardCode, CodeEvent, Shop, ShopMember
+from tests.one_by_one import OneByOneExecutor
 
 # Minutes, for what no longer changes: nobody edits a migration that has landed.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.nightly]
@@ -28,15 +28,15 @@ PAGE = {"delivery_promise_minutes": 5}
 
 
 def migrated(to):
-    executor = MigrationExecutor(connection)
+    executor = OneByOneExecutor(connection)
     executor.migrate(to)
-    return MigrationExecutor(connection).loader.project_state(to).apps
+    return OneByOneExecutor(connection).loader.project_state(to).apps
 
 
 @pytest.fixture
 def before():
     """One shop with its owner, three codes (one seen twice), an order delivered, one waiting, and a case."""
-    latest = MigrationExecutor(connection).loader.graph.leaf_nodes()
+    latest = OneByOneExecutor(connection).loader.graph.leaf_nodes()
     apps, at = migrated(BEFORE), clock.now() - timedelta(days=1)
 
     def make(model, **columns):

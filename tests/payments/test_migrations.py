@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
 import clock
 from orders import placing
@@ -17,6 +16,7 @@ from payments import charging, settling
 from payments.charging import Way
 from payments.gateways.base import PayMethod
 from payments.models import Payment, PaymentStatus
+from tests.one_by_one import OneByOneExecutor
 
 # Minutes, for what no longer changes: nobody edits a migration that has landed.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.nightly]
@@ -28,7 +28,7 @@ def first_version(buyer, make_product):
     """Rows as the first version left them, migrated: what it had sent of each is not in its columns."""
     product = make_product()
     orders = [order_of(product, buyer) for _ in range(5)]
-    latest = MigrationExecutor(connection).loader.graph.leaf_nodes()  # other apps went back with it
+    latest = OneByOneExecutor(connection).loader.graph.leaf_nodes()  # other apps went back with it
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM payments_channelaccount")
     apps = migrated(BEFORE)
@@ -61,9 +61,9 @@ def order_of(product, buyer):
 
 
 def migrated(to):
-    executor = MigrationExecutor(connection)
+    executor = OneByOneExecutor(connection)
     executor.migrate(to)
-    return MigrationExecutor(connection).loader.project_state(to).apps
+    return OneByOneExecutor(connection).loader.project_state(to).apps
 
 
 def test_old_payments_keep_their_way(first_version):
