@@ -29,14 +29,22 @@ class CannotCompensate(Exception):
     """Not theirs to give, nobody to give it to, or decided already. The message is for staff."""
 
 
-def make(order: Order, *, amount_fen: int, reason: str, refund_no: str, by: User, at: datetime) -> Compensation:
-    """提出: paid at once within the limit, else it waits for a second person. Raises CannotCompensate."""
+def make(
+    order: Order, *, amount_fen: int, reason: str, refund_no: str, by: User, at: datetime, seen: int | None = None
+) -> Compensation:
+    """提出: paid at once within the limit, else it waits for a second person. Raises CannotCompensate.
+
+    ``seen``: how many the order had when they decided on it; None: nobody looked. The same form sent twice, and a
+    colleague with the same thought, give it once.
+    """
     words = masking.mask_own([order.pk], reason.strip())[:LONGEST_REASON]
     if amount_fen <= 0 or not words:
         raise CannotCompensate("请填写金额和原因。")
     with transaction.atomic():
         locked = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("buyer").get(pk=order.pk)
         _demand_right("make", locked, by)
+        if seen is not None and seen != locked.compensations.count():
+            raise CannotCompensate("这张订单刚刚有了新的赔付，没有再次赔付。请看过再决定。")
         if locked.buyer.is_guest:
             raise CannotCompensate("访客没有余额，请先让买家注册并认领订单。")
         row = _written(locked, Compensation(

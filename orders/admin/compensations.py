@@ -37,12 +37,14 @@ class CompensateForm(DialogForm):
     amount = amount_field()
     reason = note_field(required=True, label="原因", help_text="买家会看到这段话，不超过 300 字。")
     refund_no = text_field(label="退款单号", most=20, help_text="这笔赔付因哪张退款单而起；没有可留空。")
+    seen = forms.IntegerField(min_value=0, widget=forms.HiddenInput)  # a form that is sent twice pays once
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["refund_no"].required = False
         self.fields["amount"].required = True
         self.fields["amount"].error_messages["required"] = "请填写金额，例如 12.50。"
+        self.fields["seen"].initial = len(self.given)
 
     @cached_property
     def order(self) -> Order | None:
@@ -54,8 +56,16 @@ class CompensateForm(DialogForm):
             return "没有这张订单。"
         return "访客没有余额，请先让买家注册并认领订单。" if self.order.buyer.is_guest else ""
 
+    @cached_property
+    def given(self) -> list[Compensation]:
+        """What the order's buyer was given before, paid or not."""
+        return list(self.order.compensations.order_by("pk")) if self.order else []
+
     def facts(self) -> dict[str, Any]:
-        return {"order": self.order, "limit": yuan(self.order.policy.senior_above_fen)} if self.order else {}
+        if self.order is None:
+            return {}
+        given = [f"{yuan(row.amount_fen)} {row.reason}" for row in self.given if row.refused_at is None]
+        return {"order": self.order, "limit": yuan(self.order.policy.senior_above_fen), "given": given}
 
 
 class DecideForm(DialogForm):

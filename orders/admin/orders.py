@@ -91,7 +91,7 @@ class OrderDesk(ActsDesk):
         assert order  # a form without an order has refused already
         row = compensating.make(
             order, amount_fen=int(said["amount"] * 100), reason=said["reason"], refund_no=said["refund_no"],
-            by=me(request), at=clock.now(),
+            by=me(request), at=clock.now(), seen=said["seen"],
         )  # fmt: skip
         log(request, [order], f"平台赔付 {yuan(row.amount_fen)}：{row.reason}")
         done = "已存入买家余额" if row.paid_at else "超过审批线，请另一位同事在“平台赔付”里复核"

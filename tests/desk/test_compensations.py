@@ -15,9 +15,15 @@ def test_one_gives_it_and_above_the_limit_another_confirms_it(sits, finance, sen
     order = buy()
     seat, other = sits(finance), sits(senior)
     assert "¥500.00" in text(seat.dialog("compensate", order))  # the limit
-    seat.does("compensate", order, amount="12.50", reason="等待过久", refund_no="")
+    seat.does("compensate", order, amount="12.50", reason="等待过久", refund_no="", seen="0")
     assert balances.of_buyer(buyer.pk) == 1250
-    page = seat.reads(seat.does("compensate", order, amount="600", reason="再次出错", refund_no=""))
+    page = seat.reads(seat.does("compensate", order, amount="12.50", reason="等待过久", refund_no="", seen="0"))
+    assert "没有再次赔付" in page
+    assert balances.of_buyer(buyer.pk) == 1250
+    opened = seat.dialog("compensate", order).content.decode()
+    assert "¥12.50 等待过久" in opened
+    assert '<input type="hidden" name="seen" value="1"' in opened
+    page = seat.reads(seat.does("compensate", order, amount="600", reason="再次出错", refund_no="", seen="1"))
     assert "请另一位同事" in page
     row = Compensation.objects.get(paid_at=None)
     seat.does("confirm", row, sure="on")
@@ -32,7 +38,7 @@ def test_refused_is_not_paid_and_nobody_else_may(sits, finance, cashier, reviewe
     order = buy()
     for person in (reviewer, operator):
         assert sits(person).does("compensate", order, amount="1", reason="x", refund_no="").status_code == 403
-    sits(finance).does("compensate", order, amount="600", reason="再次出错", refund_no="")
+    sits(finance).does("compensate", order, amount="600", reason="再次出错", refund_no="", seen="0")
     row = Compensation.objects.get()
     sits(cashier).does("refuse", row, sure="on")
     row.refresh_from_db()

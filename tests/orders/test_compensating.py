@@ -38,6 +38,19 @@ def test_within_the_limit_one_person_gives_it(buy, reveal, apply, finance, buyer
     assert invariants.broken(simulator.ledger()) == []
 
 
+def test_the_same_form_sent_twice_gives_it_once(buy, finance, senior, buyer):
+    """P1: whoever decided on it had seen what was given; a colleague with the same thought gives nothing either."""
+    order = buy()
+    once = {"amount_fen": 1200, "reason": "等待过久", "refund_no": "", "at": clock.now(), "seen": 0}
+    compensating.make(order, by=finance, **once)
+    for person in (finance, senior):
+        with pytest.raises(CannotCompensate, match="刚刚有了新的赔付"):
+            compensating.make(order, by=person, **once)
+    assert balances.of_buyer(buyer.pk) == 1200
+    compensating.make(order, by=senior, **once | {"seen": 1})
+    assert balances.of_buyer(buyer.pk) == 2400
+
+
 def test_above_it_another_person_confirms_and_splitting_helps_nobody(buy, finance, cashier, senior, buyer, reviewer):
     """I10: 50,000 fen are the policy's limit; what was given before counts."""
     order = buy()
