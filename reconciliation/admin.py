@@ -235,6 +235,12 @@ class BearerForm(ActForm):
 
 
 class ConfirmForm(ActForm):
+    proposal = forms.IntegerField(min_value=0, widget=forms.HiddenInput)  # the one that is read here, and no later one
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["proposal"].initial = resolving.proposal_of(self.row) if self.row else 0
+
     def facts(self) -> dict[str, Any]:
         return super().facts() | {"confirms": True}
 
@@ -362,8 +368,8 @@ class DiscrepancyDesk(ActsDesk):
 
     @staff_act(ConfirmForm, title="确认由谁承担", submit="确认并记账", icon="done_all", refused_by=(CannotResolve,))
     def confirm_bearer(self, request: HttpRequest, form: ConfirmForm, object_id: str) -> str:
-        row = _row(form)
-        resolving.confirm_bearer(row, by=me(request), at=clock.now())
+        row, proposal = _row(form), form.cleaned_data["proposal"]
+        resolving.confirm_bearer(row, by=me(request), at=clock.now(), proposal=proposal)
         messages.success(request, "已记账，这条差错了结。")
         return _done(request, row, "确认由谁承担")
 

@@ -92,18 +92,29 @@ def propose_bearer(row: Discrepancy, *, bearer: Bearer, by: User, at: datetime, 
         _note(row, "proposed", at=at, by=by, note=f"由{bearer.label}承担：{reason}")
 
 
-def confirm_bearer(row: Discrepancy, *, by: User, at: datetime) -> None:
-    """第二人确认: taken from the shop's money or from the platform's, once. Raises CannotResolve."""
+def confirm_bearer(row: Discrepancy, *, by: User, at: datetime, proposal: int | None = None) -> None:
+    """第二人确认: taken from the shop's money or from the platform's, once. Raises CannotResolve.
+
+    ``proposal``: the one that was read (``proposal_of``); None: whichever stands.
+    """
     with transaction.atomic():
         _hold_payment(row)
         row = _opened(row)
         attempt = external(row)
         if not row.borne_by or attempt is None:
             raise CannotResolve("还没有人提出由谁承担。")
+        if proposal is not None and proposal != proposal_of(row):
+            raise CannotResolve("提出的内容刚刚变了，没有记账。请看过新的再确认。")
         if row.proposed_by_id == by.pk:
             raise CannotResolve("提出的人不能自己确认，请另一位财务确认。")
         adopting.bear(attempt, by_shop=row.borne_by == Bearer.SHOP, at=at)
         _resolve(row, at=at, by=by, reason=row.reason)
+
+
+def proposal_of(row: Discrepancy) -> int:
+    """The key of what was proposed last; 0: nothing was."""
+    said = DiscrepancyEvent.objects.filter(discrepancy=row, what="proposed").order_by("-pk")
+    return said.values_list("pk", flat=True).first() or 0
 
 
 def external(row: Discrepancy) -> RefundAttempt | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.urls import reverse
 
 import clock
-from reconciliation.models import Discrepancy, Statement
+from reconciliation import resolving
+from reconciliation.models import Bearer, Discrepancy, Statement
 from tests.reconciliation.days import Day
 
 pytestmark = pytest.mark.django_db
@@ -15,6 +18,13 @@ pytestmark = pytest.mark.django_db
 def act(client, name, row=None, **said):
     address = reverse(f"admin:reconciliation_{name}", args=[row.pk] if row else [])
     return client.post(address, {"_form_submitted": "True", **said}, headers={"HX-Request": "true"})
+
+
+def proposal(client, row):
+    """What stands, hidden, in the dialog of who confirms it."""
+    address = reverse("admin:reconciliation_discrepancy_confirm_bearer", args=[row.pk])
+    dialog = client.get(address, headers={"HX-Request": "true"}).content.decode()
+    return re.search(r'name="proposal" value="(\d+)"', dialog).group(1)
 
 
 def page(client, row):
@@ -46,11 +56,17 @@ def test_finance_leads_a_refund_in_the_console_to_its_end(day: Day, client, fina
     assert "说明原因并了结" not in shown
     act(client, "discrepancy_hand_over", row, to=str(cashier.pk), note="请核实")
     act(client, "discrepancy_propose_bearer", row, bearer="platform", note="同事在后台手工退款")
-    act(client, "discrepancy_confirm_bearer", row)  # by the same person: refused
+    act(client, "discrepancy_confirm_bearer", row, proposal=proposal(client, row))  # by the same person: refused
     row.refresh_from_db()
     assert (row.status, row.owner, row.borne_by) == ("open", cashier, "platform")
     client.force_login(cashier)
-    act(client, "discrepancy_confirm_bearer", row)
+    read = proposal(client, row)
+    resolving.propose_bearer(row, bearer=Bearer.SHOP, by=finance, at=clock.now(), reason="改由店铺承担")
+    act(client, "discrepancy_confirm_bearer", row, proposal=read)  # another one than was read
+    row.refresh_from_db()
+    assert (row.status, row.resolved_by) == ("open", None)
+    resolving.propose_bearer(row, bearer=Bearer.PLATFORM, by=finance, at=clock.now(), reason="同事在后台手工退款")
+    act(client, "discrepancy_confirm_bearer", row, proposal=proposal(client, row))
     row.refresh_from_db()
     assert (row.status, row.resolved_by) == ("explained", cashier)
     assert "同事在后台手工退款" in page(client, row)
