@@ -272,7 +272,13 @@ class OfferForm(PartForm):
 
 
 class ConfirmOfferForm(StepForm):
-    """确认方案, beside what a colleague has drafted."""
+    """确认方案, beside what a colleague has drafted: that one, and none that was drafted since."""
+
+    offer_id = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["offer_id"].initial = self.offer.pk if self.offer else 0
 
     def facts(self) -> dict[str, Any]:
         found = super().facts()

@@ -43,11 +43,13 @@ def propose_offer(refund: Refund, *, by: User, at: datetime, note: str, amount_f
         _write(taken, amount_fen, note)
 
 
-def confirm_offer(refund: Refund, *, by: User, at: datetime) -> None:
-    """确认方案: the second person makes the offer."""
+def confirm_offer(refund: Refund, *, by: User, at: datetime, offer_id: int | None = None) -> None:
+    """确认方案: the second person makes the offer. ``offer_id`` as in ``accept_offer``: a colleague may have sent the
+    case back, and another draft come since."""
     with take("confirm_offer", [refund], by=by, at=at) as taken:
         guards.another_person(taken)
         proposed = guards.open_offer(taken.refunds[0])
+        _demand_the_same(proposed, offer_id)
         if proposed.kind == OfferKind.REPLACEMENT:
             _demand_a_code(taken.refunds[0])  # the last one may be sold since it was drafted
         proposed.confirmed_by, proposed.confirmed_at = by, at
@@ -134,13 +136,18 @@ def _demand_less(case: Refund, amount_fen: int) -> None:
 def _answer(taken: Taken, kind: OfferKind, answer: Answer, offer_id: int | None) -> Offer:
     """The open offer with its answer; it must be of this kind, and the one that was read."""
     found = guards.open_offer(taken.refunds[0])
-    if offer_id is not None and found.pk != offer_id:
-        raise StepRefused("offer_changed", _("方案已经变了，请看过新的方案再答复。"))
+    _demand_the_same(found, offer_id)
     if found.kind != kind:
         raise StepRefused("other_offer", _("等待答复的方案是“%(kind)s”。") % {"kind": OfferKind(found.kind).label})
     found.answer, found.answered_at = answer, taken.at
     found.save(update_fields=["answer", "answered_at"])
     return found
+
+
+def _demand_the_same(found: Offer, offer_id: int | None) -> None:
+    """The offer that was read, where it is said which."""
+    if offer_id is not None and found.pk != offer_id:
+        raise StepRefused("offer_changed", _("方案已经变了，请看过新的方案再答复。"))
 
 
 def _shrink(case: Refund, amount_fen: int) -> None:

@@ -92,6 +92,19 @@ def test_above_the_limit_one_person_proposes_and_another_makes_it(house):
     assert refund.amount_fen == LARGE - 1
 
 
+def test_a_draft_that_was_read_is_made_and_none_that_came_since(house):
+    """I10: a colleague has sent it back meanwhile, and another draft stands where the first one did."""
+    refund = house.case(price_fen=LARGE)
+    house.on(refund, "reviewer propose_offer", amount_fen=10_000)
+    read = Offer.objects.get()
+    house.on(refund, "senior send_back", "reviewer propose_offer", amount_fen=LARGE - 1)
+    with refused_with("offer_changed"):
+        take("confirm_offer", refund, house.senior, offer_id=read.pk)
+    assert refund.status == Status.SECOND_REVIEW
+    take("confirm_offer", refund, house.senior, offer_id=Offer.objects.get(answer="").pk)
+    assert refund.status == Status.OFFERED
+
+
 def test_a_shop_offers_no_part_above_the_limit_and_may_offer_one_below_it(house):
     refund = house.with_shop(price_fen=LARGE * 2)
     with refused_with("above_limit"):
