@@ -37,6 +37,7 @@ class BuyForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}),
     )
     consent = forms.BooleanField(error_messages={"required": _("请先勾选同意退款政策和用户协议，再下单。")})
+    agreed = forms.CharField(required=False, max_length=60, widget=forms.HiddenInput)  # to which terms, by ``_terms``
     again = forms.BooleanField(label=_("仍要再买一份"), required=False)  # S4-26
     checkout_key = forms.UUIDField(widget=forms.HiddenInput)  # a double tap makes one order (P1)
     query_password = forms.CharField(
@@ -57,6 +58,7 @@ class BuyForm(forms.Form):
         else:
             self.initial.setdefault("query_password", guests.propose_password())
         self.initial.setdefault("checkout_key", uuid.uuid4())
+        self.initial.setdefault("agreed", self._terms())
         self.fields["quantity"].widget.attrs["inputmode"] = "numeric"
         policy = product.policy
         self.fields["consent"].label = gettext("我已阅读并同意退款政策“%(policy)s”和《用户协议》v%(agreement)d") % {
@@ -80,6 +82,17 @@ class BuyForm(forms.Form):
             account.label = gettext("游戏账号")
             account.widget.attrs |= {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
         account.help_text = gettext("请仔细核对：填错且充值已提交的，无法追回，由您自行承担。")
+
+    def clean(self) -> dict[str, Any]:
+        """A consent is to what stood on the page: to other terms, or at another price, it is given anew."""
+        said = super().clean() or {}
+        if said.get("agreed") and said["agreed"] != self._terms():
+            self.data = {name: self.data[name] for name in self.data if name != "consent"} | {"agreed": self._terms()}
+            self.add_error("consent", _("商品的价格或条款刚刚变了，请看过新的，再勾选同意。"))
+        return said
+
+    def _terms(self) -> str:
+        return f"{self.product.policy_id}-{agreement.VERSION}-{self.product.price_fen}"
 
     def clean_account(self) -> str:
         said = unicodedata.normalize("NFKC", self.cleaned_data["account"])

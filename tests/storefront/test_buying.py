@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 import pytest
@@ -56,6 +57,28 @@ def test_two_taps_make_one_order(purchase, make_product):
     first, second = purchase(product, checkout_key=key), purchase(product, checkout_key=key)
     assert first.headers["Location"] == second.headers["Location"]
     assert Order.objects.count() == Payment.objects.count() == 1
+
+
+def test_a_consent_is_to_the_terms_and_the_price_that_were_shown(shopper, purchase, make_product):
+    """B2: the shop changed its goods while the buyer read; what was typed stays, and what is new is shown."""
+    product, strict = make_product(price_fen=3000), make_product(window_days=0).policy
+    read = agreed(shopper, product)
+    for change in ({"policy": strict}, {"price_fen": 3100}):
+        Product.objects.filter(pk=product.pk).update(**change)
+        answer = purchase(product, agreed=read, quantity="2")
+        page = words(answer)
+        assert "刚刚变了" in page
+        assert 'value="2"' in page
+        assert 'name="consent" required id="id_consent" checked' not in page
+        assert not Order.objects.exists()
+        read = agreed(shopper, product)
+        assert f'value="{read}"' in page
+    purchase(product, agreed=read)
+    assert (Order.objects.get().policy, Order.objects.get().total_fen) == (strict, 3100)
+
+
+def agreed(shopper, product):
+    return re.search(r'name="agreed" value="([^"]+)"', words(shopper.get(f"/p/{product.pk}/"))).group(1)
 
 
 def test_anothers_checkout_key_gives_no_look_at_the_order(other, purchase, make_product):
