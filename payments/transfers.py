@@ -78,10 +78,10 @@ def withdraw(
         shop_rights.demand(by, shop, "withdraw")
         payee = _payee(payees.newest(shop=shop), verified_by, at)
         available_fen = money.hold([shop.pk])[shop.pk].available_fen
-        if known := _asked_before(request_key):
+        asked = Transfer(purpose=Purpose.SHOP_WITHDRAWAL, shop=shop, payee=payee, amount_fen=amount_fen)
+        if known := _asked_before(request_key, asked):
             return known
         _demand_enough(amount_fen, available_fen)
-        asked = Transfer(purpose=Purpose.SHOP_WITHDRAWAL, shop=shop, payee=payee, amount_fen=amount_fen)
         return _request(asked, posting.available_account(shop.pk), by=by, at=at, request_key=request_key)
 
 
@@ -94,10 +94,10 @@ def cash_out(
     with transaction.atomic():
         payee = _payee(payees.newest(user=user), verified_by, at)
         available_fen = balance.hold(user.pk)
-        if known := _asked_before(request_key):
+        asked = Transfer(purpose=Purpose.CASH_OUT, user=user, payee=payee, amount_fen=amount_fen)
+        if known := _asked_before(request_key, asked):
             return known
         _demand_enough(amount_fen, available_fen)
-        asked = Transfer(purpose=Purpose.CASH_OUT, user=user, payee=payee, amount_fen=amount_fen)
         return _request(asked, posting.balance_account(user.pk), by=user, at=at, request_key=request_key)
 
 
@@ -236,9 +236,13 @@ def _payee(payee: Payee | None, verified_by: str, at: datetime) -> Payee:
     return payee
 
 
-def _asked_before(request_key: uuid.UUID | None) -> Transfer | None:
-    """The same form sent twice; asked for under the purse's lock, so that the first has been committed."""
-    return Transfer.objects.filter(request_key=request_key).first() if request_key else None
+def _asked_before(request_key: uuid.UUID | None, asked: Transfer) -> Transfer | None:
+    """The same form sent twice; asked for under the purse's lock, so that the first has been committed. Sent again with
+    another sum, or for another purse, it is no second request, and must not look like one."""
+    known = Transfer.objects.filter(request_key=request_key).first() if request_key else None
+    if known and any(getattr(known, name) != getattr(asked, name) for name in ("shop_id", "user_id", "amount_fen")):
+        raise CannotTransfer("sent_before", _("这张表已提交过一笔提现。要再提一笔，请重新打开本页。"))
+    return known
 
 
 def _demand_enough(amount_fen: int, available_fen: int) -> None:

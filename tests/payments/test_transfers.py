@@ -138,6 +138,8 @@ def test_what_is_asked_before_money_is_taken(rich, owner):
         assert refused.value.code in {"amount", "not_enough"}
     key = uuid.uuid4()
     assert withdraw(rich, owner, request_key=key) == withdraw(rich, owner, request_key=key)
+    with pytest.raises(CannotTransfer, match="已提交过一笔"):
+        withdraw(rich, owner, 1000, request_key=key)
     assert accounts(rich) == [4000, 6000, 0]
     payees.lay_down(CARD, by=owner, at=clock.now(), shop=rich)  # the same one: no change, no wait
     withdraw(rich, owner, 1000)
