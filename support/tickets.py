@@ -182,12 +182,19 @@ def hand_over(ticket: Ticket, *, to: int, note: str, by: User, at: datetime) -> 
         people.tell([person.pk], "ticket_handed", path=desk_path(row), source=_source(row), at=at, **_of(row))
 
 
-def answer(ticket: Ticket, text: str, *, by: User, at: datetime) -> None:
-    """答复; who answers what nobody had claimed has it from then on."""
+def last_question(ticket: Ticket) -> TicketMessage | None:
+    """What the buyer wrote last."""
+    return ticket.messages.filter(voice=Voice.BUYER).order_by("-pk").first()
+
+
+def answer(ticket: Ticket, text: str, *, by: User, at: datetime, read: int | None = None) -> None:
+    """答复; who answers what nobody had claimed has it from then on. ``read``: the key of the buyer's last message that
+    they have read: nobody is answered over what was not read, and left without a deadline."""
     said = words.read(text)
     talk.demand_ours(words.warnings_in(said))
     with _step("answer", ticket, by=by, at=at) as row:
         _demand_mine(row, by, at)
+        _demand_read(row, read)
         row.agent, row.tier = by, Tier.AGENT
         row.first_answered_at = row.first_answered_at or at
         row.promised_by, row.next_due_at = None, at + LAPSES_AFTER
@@ -195,12 +202,13 @@ def answer(ticket: Ticket, text: str, *, by: User, at: datetime) -> None:
         _tell_buyer(row, "ticket_answered", at)
 
 
-def close(ticket: Ticket, closing_words: str, *, by: User, at: datetime) -> None:
-    """关闭, always with words that the buyer reads."""
+def close(ticket: Ticket, closing_words: str, *, by: User, at: datetime, read: int | None = None) -> None:
+    """关闭, always with words that the buyer reads. ``read`` as in ``answer``."""
     said = words.read(closing_words, longest=LONGEST_WORDS)
     talk.demand_ours(words.warnings_in(said))
     with _step("close", ticket, by=by, at=at) as row:
         _demand_mine(row, by, at)
+        _demand_read(row, read)
         row.agent = by
         _close(row, words.masked(said, row.order)[:LONGEST_WORDS], at)
 
@@ -286,6 +294,12 @@ def _demand_free(row: Ticket, by: User, at: datetime) -> None:
 def _demand_mine(row: Ticket, by: User, at: datetime) -> None:
     if row.agent_id != by.pk:
         _demand_free(row, by, at)
+
+
+def _demand_read(row: Ticket, read: int | None) -> None:
+    latest = last_question(row) if read is not None else None
+    if latest and latest.pk != read:
+        raise CannotDo("unread", _("买家刚刚又写了一条，请看过再答复。"))
 
 
 def _demand_few(by: User, at: datetime) -> None:

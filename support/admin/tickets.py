@@ -19,7 +19,7 @@ from accounts.desk_acts import key, me, when
 from orders.talk import CannotSpeak
 from support import people, showing, tickets
 from support.admin.acts import SupportDesk, found
-from support.models import Ticket, Tier
+from support.models import Ticket, TicketMessage, Tier
 from support.models import TicketStatus as S
 from support.words import CannotWrite
 
@@ -60,7 +60,36 @@ class ClaimForm(TicketForm):
     pass
 
 
-class AnswerForm(TicketForm):
+class WordsForm(TicketForm):
+    """Words for the buyer, beside what he wrote last. Has he written more meanwhile, it is read first: what was typed
+    stays."""
+
+    template = "admin/support/dialog_words.html"
+    typed = ""  # the field
+    read = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["read"].initial = self.latest.pk if self.latest else 0
+
+    @cached_property
+    def latest(self) -> TicketMessage | None:
+        return tickets.last_question(self.row) if self.row else None
+
+    def facts(self) -> dict[str, Any]:
+        return {"latest": self.latest}
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or {}
+        if self.latest and said.get("read") not in {None, self.latest.pk}:
+            self.data = self.data.copy()
+            self.data["read"] = str(self.latest.pk)
+            self.add_error(self.typed, "买家刚刚又写了一条（见上），请看过再发送。")
+        return said
+
+
+class AnswerForm(WordsForm):
+    typed = "text"
     text = note_field(
         required=True,
         label="答复",
@@ -80,7 +109,8 @@ class HandOverForm(TicketForm):
     note = note_field(required=True, label="交接说明", help_text="同事可见，买家看不到。")
 
 
-class CloseForm(TicketForm):
+class CloseForm(WordsForm):
+    typed = "words"
     words = note_field(
         required=True, label="结语", help_text="买家会看到：结论是什么，还能怎么办。7 天内买家可重开一次。"
     )
@@ -167,7 +197,8 @@ class TicketDesk(SupportDesk):
 
     @staff_act(AnswerForm, title="答复", submit="发送答复", icon="chat", refused_by=REFUSED_BY)
     def answer(self, request: HttpRequest, form: AnswerForm, object_id: str) -> str:
-        tickets.answer(found(form.row), form.cleaned_data["text"], by=me(request), at=clock.now())
+        said = form.cleaned_data
+        tickets.answer(found(form.row), said["text"], by=me(request), at=clock.now(), read=said["read"])
         return self.done(request, found(form.row), "答复工单", "已答复，买家会收到通知。")
 
     @staff_act(HandOverForm, title="转交", submit="转交", icon="swap_horiz", refused_by=REFUSED_BY)
@@ -178,7 +209,8 @@ class TicketDesk(SupportDesk):
 
     @staff_act(CloseForm, title="关闭", submit="关闭工单", icon="task_alt", refused_by=REFUSED_BY)
     def close_with_words(self, request: HttpRequest, form: CloseForm, object_id: str) -> str:
-        tickets.close(found(form.row), form.cleaned_data["words"], by=me(request), at=clock.now())
+        said = form.cleaned_data
+        tickets.close(found(form.row), said["words"], by=me(request), at=clock.now(), read=said["read"])
         return self.done(request, found(form.row), "关闭工单", "已关闭，买家会收到通知。")
 
     # --- columns

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.urls import reverse
 from django.utils import translation
 
 import clock
@@ -130,6 +131,34 @@ def test_an_answer_stops_the_clock_and_a_question_starts_it(open_ticket, buyer, 
     tickets.ask(ticket, "再补一句", by=buyer, at=at + timedelta(minutes=1))
     assert ticket.promised_by == promised, "what is not answered yet keeps its deadline"
     assert Notice.objects.filter(recipient=reviewer, kind="ticket_asked").count() == 2
+
+
+def test_nobody_is_answered_over_what_was_not_read(open_ticket, buyer, reviewer):
+    """S3-19: written while the agent typed, it would wait without a deadline until the machine closes the ticket."""
+    ticket, at = open_ticket(), clock.now()
+    read = tickets.last_question(ticket).pk
+    tickets.ask(ticket, "我的钱呢？", by=buyer, at=at)
+    for say in (tickets.answer, tickets.close):
+        with pytest.raises(CannotDo, match="又写了一条"):
+            say(ticket, "请您稍等", by=reviewer, at=at, read=read)
+    assert (ticket.status, ticket.promised_by is not None) == (TicketStatus.WAITING, True)
+    tickets.answer(ticket, "今天到账", by=reviewer, at=at, read=tickets.last_question(ticket).pk)
+    assert ticket.status == TicketStatus.ANSWERED
+
+
+def test_at_the_desk_what_was_typed_stays_until_it_is_read(open_ticket, buyer, reviewer, client):
+    ticket = open_ticket()
+    read = str(tickets.last_question(ticket).pk)
+    tickets.ask(ticket, "我的钱呢？", by=buyer, at=clock.now())
+    client.force_login(reviewer)
+    address, said = (
+        reverse("admin:support_ticket_answer", args=[ticket.pk]),
+        {"_form_submitted": "True", "text": "稍等"},
+    )
+    page = client.post(address, said | {"read": read}, headers={"HX-Request": "true"}).content.decode()
+    for shown in ("又写了一条", "我的钱呢？", ">稍等</textarea>", f'value="{tickets.last_question(ticket).pk}"'):
+        assert shown in page.replace("\n", "")
+    assert ticket.messages.count() == 2
 
 
 def test_an_agent_never_sends_what_is_never_ours(open_ticket, reviewer):
