@@ -290,12 +290,21 @@ class ConfirmOfferForm(StepForm):
 
 
 class RedirectForm(StepForm):
-    """确认新去向, beside what the buyer has signed (I13)."""
+    """确认新去向, beside what the buyer has signed (I13): that, and nothing that was signed since."""
+
+    agreement_id = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["agreement_id"].initial = self.signed.pk if self.signed else 0
 
     def facts(self) -> dict[str, Any]:
+        return super().facts() | {"signed": self.signed}
+
+    @cached_property
+    def signed(self) -> RedirectAgreement | None:
         rows = RedirectAgreement.objects.filter(refund=self.case, confirmed_at=None, lapsed_at=None)
-        signed = rows.select_related("payee", "real_name", "signed_by").first()
-        return super().facts() | {"signed": signed}
+        return rows.select_related("payee", "real_name", "signed_by").first()
 
 
 class ReleaseForm(StepForm):

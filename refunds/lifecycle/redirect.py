@@ -79,22 +79,23 @@ def lapse_redirect(refunds: Sequence[Refund], *, at: datetime) -> None:
         _void(taken, at)
 
 
-def confirm_redirect(refund: Refund, *, by: User, at: datetime) -> None:
+def confirm_redirect(refund: Refund, *, by: User, at: datetime, agreement_id: int | None = None) -> None:
     """确认新去向: a second person, a day after the account was laid down, while nothing of the old attempt can still
-    pay the buyer."""
+    pay the buyer. ``agreement_id``: the agreement that was read; the buyer may have signed another one since."""
     with take("confirm_redirect", [refund], by=by, at=at) as taken:
         case = taken.refunds[0]
         guards.no_other_active(taken)
         guards.attempts_are_closed(taken)
         guards.two_people(taken)
-        signed = _confirm(case, by, at)
+        signed = _confirm(case, by, at, agreement_id)
         case.destination, case.lane = signed.destination, Lane.STANDARD
 
 
-def send_to_card(refund: Refund, *, by: User, at: datetime) -> None:
+def send_to_card(refund: Refund, *, by: User, at: datetime, agreement_id: int | None = None) -> None:
     """异常退款至买家签署的银行卡 (G8): WeChat has the money still, and sends it on under the same number.
 
     Not by who released it the first time; the card is sealed to the attempt, and committed before a byte leaves.
+    ``agreement_id`` as in ``confirm_redirect``.
     """
     with take("send_to_card", [refund], by=by, at=at) as taken:
         case = taken.refunds[0]
@@ -108,7 +109,7 @@ def send_to_card(refund: Refund, *, by: User, at: datetime) -> None:
         if outgoing.stopped():
             raise StepRefused("outgoing_stopped", outgoing.IsStopped())
         card = _card(signed)
-        _confirm(case, by, at)
+        _confirm(case, by, at, agreement_id)
         if not by_hand.send_on(attempt, card=card, by=by, at=at):
             raise StepRefused("attempt_moved", _("渠道退款刚刚有了新的结果，请刷新后再看。"))
         case.lane = Lane.STANDARD
@@ -200,10 +201,12 @@ def _void(taken: Taken, at: datetime) -> None:
     RedirectAgreement.objects.filter(refund__in=taken.refunds, confirmed_at=None, lapsed_at=None).update(lapsed_at=at)
 
 
-def _confirm(case: Refund, by: User, at: datetime) -> RedirectAgreement:
+def _confirm(case: Refund, by: User, at: datetime, agreement_id: int | None) -> RedirectAgreement:
     """Raises StepRefused."""
     rows = RedirectAgreement.objects.select_for_update(no_key=True, of=("self",)).select_related("payee")
     signed = rows.get(refund=case, confirmed_at=None, lapsed_at=None)
+    if agreement_id not in {None, signed.pk}:
+        raise StepRefused("agreement_changed", _("买家刚刚重新签署了去向，请看过新的协议再确认。"))
     if signed.payee and at < payees.usable_from(signed.payee):
         raise StepRefused("cooling", _("收款账户登记未满 24 小时，暂不能确认，以便买家发现不是本人的操作。"))
     signed.confirmed_by, signed.confirmed_at = by, at

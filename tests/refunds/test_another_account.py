@@ -132,6 +132,28 @@ def test_what_wechat_still_has_goes_on_to_the_buyers_card_under_the_same_number(
     assert invariants.broken(simulator.ledger()) == []
 
 
+@pytest.mark.parametrize(
+    ("situation", "step"),
+    [
+        ("redirect_signed", lifecycle.confirm_redirect),
+        ("redirect_signed, for a card that the channel pays", lifecycle.send_to_card),
+    ],
+)
+def test_what_was_read_is_confirmed_and_nothing_that_was_signed_since(situation, step, house):
+    """I13, PM4: between the dialog and its button the buyer takes his word back, and signs for something else."""
+    refund = SITUATIONS[situation](house)
+    read = RedirectAgreement.objects.get()
+    house.on(refund, "buyer revoke_redirect")
+    signed_for_account(house, refund)
+    with refused_with("agreement_changed"):
+        step(refund, by=house.finance, at=clock.now(), agreement_id=read.pk)
+    signed = RedirectAgreement.objects.get(lapsed_at=None)
+    assert (refund.status, signed.confirmed_by) == (S.REDIRECT_SIGNED, None)
+    step(refund, by=house.finance, at=clock.now(), agreement_id=signed.pk)
+    signed.refresh_from_db()
+    assert signed.confirmed_by == house.finance
+
+
 def test_a_bank_that_wechat_does_not_pay_is_paid_by_transfer(house):
     """One signature serves: the money goes back to the merchant first."""
     refund = signed_for_account(house, SITUATIONS["returned"](house), bank="某村镇银行")
