@@ -66,6 +66,7 @@ class WordsForm(TicketForm):
 
     template = "admin/support/dialog_words.html"
     typed = ""  # the field
+    data: Any
     read = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
