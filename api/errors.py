@@ -196,6 +196,7 @@ KINDS: dict[str, Kind] = {
     "not_consulted": Kind(409, "没有待记录的核实", "No question is open: there is no answer to record."),
     "no_offer": Kind(409, "没有待答复的方案", "There is no offer to answer."),
     "offer_changed": Kind(409, "方案已变", "There is another offer by now: read it, then answer it."),
+    "agreement_changed": Kind(409, "协议已变", "The buyer has signed anew since: read it, then confirm it."),
     "other_offer": Kind(409, "方案不同", "The open offer is of the other kind: see `allowed_steps`."),
     "cannot_replace": Kind(409, "不能补发", "No code is left to replace it with, or the goods are no codes."),
     "money_waits": Kind(409, "款项在途", "Its money was sent once and is still the buyer's: it cannot be closed."),

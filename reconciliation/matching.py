@@ -186,8 +186,8 @@ def _adopted(batch: list[Discrepancy]) -> dict[str, str]:
 
 
 def ask_again(row: Discrepancy, *, at: datetime, by: Any = None) -> None:
-    """再次询问: the payment, or the refund, is asked about at the channel under its own number; the bill is compared
-    once more when the answer is there."""
+    """再次询问: the payment, or the refund, is asked about at the channel under its own number; the bill, matched as it
+    is, is compared once more when the answer is there."""
     account = row.statement.account
     with transaction.atomic():
         if row.request_no:
@@ -196,4 +196,4 @@ def ask_again(row: Discrepancy, *, at: datetime, by: Any = None) -> None:
             charging.hint(account, row.payment_no, at=at)
         DiscrepancyEvent.objects.create(discrepancy=row, at=at, by=by, what="asked")
         mine = Statement.objects.filter(pk=row.statement_id, status=S.MATCHED, leased_until=None)
-        mine.update(status=S.DOWNLOADED, next_due_at=at + AGAIN_AFTER)
+        mine.update(next_due_at=at + AGAIN_AFTER)

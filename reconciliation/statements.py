@@ -99,7 +99,7 @@ def _of_shops() -> list[ChannelAccount]:
 
 
 def _go_on(statement: Statement, at: datetime) -> None:
-    if statement.status != S.DOWNLOADED and not _fetch(statement, at):
+    if statement.status not in {S.DOWNLOADED, S.MATCHED} and not _fetch(statement, at):
         return
     matching.compare(statement, at=at)
     workqueue.ring(SWEEP)
