@@ -154,7 +154,7 @@ def _record(endpoint: WebhookEndpoint, step: str, by: User | None, at: datetime)
 
 
 def _tell_owners(endpoint: WebhookEndpoint, at: datetime) -> None:
-    owners = endpoint.shop.memberships.filter(role__in=rights.TABLE["integrations"]).values_list("user_id", flat=True)
+    owners = rights.holders("integrations", [endpoint.shop_id])[endpoint.shop_id]
     source = f"shop-event:{endpoint.shop.events.latest('pk').pk}"
     telling.tell(
         [

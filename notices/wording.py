@@ -21,7 +21,7 @@ WORDING = {
         "已登记收款账户：%(account)s，尾号 %(last_four)s，%(hours)s 小时后可用。不是您本人操作的，请立即联系客服。"
     ),
     "transfer_requested": _(
-        "已申请转账 %(transfer_no)s：%(amount)s，至%(account)s（尾号 %(last_four)s），24 小时内审批。"
+        "已申请转账 %(transfer_no)s：%(amount)s，至%(account)s（尾号 %(last_four)s），%(hours)s 小时内审批。"
         "不是您本人操作的，请立即联系客服。"
     ),
     "transfer_paid": _(

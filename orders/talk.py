@@ -29,7 +29,6 @@ from notices.models import Notice
 from orders import masking
 from orders.models import Call, Order, OrderMessage, Side
 from shops import rights
-from shops.models import ShopMember
 
 LONGEST = 1000
 MOST_AN_HOUR = 20
@@ -282,8 +281,7 @@ def _readers(order: Order, message: OrderMessage) -> Sequence[int]:
     if message.side != Side.BUYER:
         readers.add(order.buyer_id)
     if message.side != Side.SHOP:
-        roles = rights.TABLE["talk"]
-        readers |= set(ShopMember.objects.filter(shop=order.shop_id, role__in=roles).values_list("user_id", flat=True))
+        readers |= set(rights.holders("talk", [order.shop_id])[order.shop_id])
     return sorted(readers - {message.author_id})
 
 

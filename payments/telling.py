@@ -12,7 +12,6 @@ from notices.models import Notice
 from payments.transfer_models import Payee, PayeeKind, Purpose, Transfer, TransferEvent
 from payments.transfer_models import TransferStatus as S
 from shops import rights
-from shops.models import Shop, ShopMember
 
 TOLD = {S.REQUESTED, S.PAID, S.REFUSED, S.FAILED}
 
@@ -33,14 +32,15 @@ def of_payee(payee: Payee, *, hours: int) -> None:
     )
 
 
-def of_transfer(transfer: Transfer, event: TransferEvent) -> None:
-    """What has just become of it, by the event that says so."""
+def of_transfer(transfer: Transfer, event: TransferEvent, *, hours: int) -> None:
+    """What has just become of it, by the event that says so. ``hours``: within which it is decided."""
     if transfer.purpose == Purpose.REDIRECT or event.to_status not in TOLD:
         return
     params = _account(transfer.payee) | {
         "transfer_no": transfer.transfer_no,
         "amount": yuan(transfer.amount_fen),
         "note": transfer.reason,
+        "hours": hours,
     }
     telling.tell(
         Notice(
@@ -66,9 +66,6 @@ def _page(row: Payee | Transfer) -> str:
 
 def _readers(row: Payee | Transfer) -> list[int]:
     """The buyer, or whoever may withdraw what is the shop's."""
-    return _owners(row.shop) if row.shop else [row.user_id] if row.user_id else []
-
-
-def _owners(shop: Shop) -> list[int]:
-    roles = rights.TABLE["withdraw"]
-    return list(ShopMember.objects.filter(shop=shop, role__in=roles).order_by("pk").values_list("user", flat=True))
+    if row.shop_id:
+        return rights.holders("withdraw", [row.shop_id])[row.shop_id]
+    return [row.user_id] if row.user_id else []

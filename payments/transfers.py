@@ -31,7 +31,8 @@ from shops import money
 from shops import rights as shop_rights
 from shops.models import Shop
 
-APPROVE_WITHIN = timedelta(hours=24)
+APPROVE_HOURS = 24
+APPROVE_WITHIN = timedelta(hours=APPROVE_HOURS)
 PAY_WITHIN = timedelta(hours=24)
 MODEL = "payments.transfer"
 LONGEST_REASON, LONGEST_VOUCHER = 200, 60
@@ -141,7 +142,7 @@ class Standing:
     payee: Payee | None
     usable_from: datetime | None
     rows: list[tuple[Transfer, object]]
-    hours: int = APPROVE_WITHIN // timedelta(hours=1)
+    hours: int = APPROVE_HOURS
 
 
 def standing(*, shop: Shop | None = None, user: User | None = None) -> Standing:
@@ -263,7 +264,7 @@ def _keep(asked: Transfer, *, by: User, at: datetime) -> Transfer:
     asked.requested_by, asked.requested_at, asked.due_at = by, at, at + APPROVE_WITHIN
     asked.save(force_insert=True)
     event = TransferEvent.objects.create(transfer=asked, to_status=S.REQUESTED, by=by, at=at)
-    telling.of_transfer(asked, event)
+    telling.of_transfer(asked, event, hours=APPROVE_HOURS)
     return asked
 
 
@@ -322,7 +323,7 @@ def _move(row: Transfer, to: S, by: User, at: datetime, *, due_at: datetime | No
         workqueue.ring("refunds.sweep")
     row.save(update_fields=_WRITTEN)
     event = TransferEvent.objects.create(transfer=row, from_status=before, to_status=to, by=by, at=at, note=note)
-    telling.of_transfer(row, event)
+    telling.of_transfer(row, event, hours=APPROVE_HOURS)
     return row
 
 

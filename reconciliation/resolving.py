@@ -14,7 +14,7 @@ from accounts.models import User
 from accounts.roles import Role
 from notices import telling
 from notices.models import Notice
-from payments import adopting
+from payments import adopting, refunding
 from payments.gateways.base import GatewayError
 from payments.models import AttemptStatus, Payment, RefundAttempt
 from reconciliation import deadlines, matching, statements
@@ -211,7 +211,7 @@ def _opened(row: Discrepancy) -> Discrepancy:
 
 def _hold_payment(row: Discrepancy) -> None:
     """Whoever takes a found refund over holds it too (``found.take_over``): it is a case's, or somebody's loss."""
-    list(Payment.objects.select_for_update(no_key=True).filter(payment_no=row.payment_no).values_list("pk"))
+    refunding.lock_payments(list(Payment.objects.filter(payment_no=row.payment_no).values_list("pk", flat=True)))
 
 
 def _resolve(row: Discrepancy, *, at: datetime, by: User, reason: str) -> None:

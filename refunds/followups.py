@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
@@ -13,7 +12,6 @@ from notices import telling, wording
 from notices.models import Notice
 from refunds.models import Destination, Queue, Refund, RefundEvent
 from shops import rights
-from shops.models import ShopMember
 
 #: Steps that stand in the record and are no news.
 SILENT = {"claim", "hand_over", "record_answer", "propose_offer", "send_back"}
@@ -63,11 +61,7 @@ def answering_for(shop_id: int) -> list[int]:
 
 def members(shops: Collection[int]) -> dict[int, list[int]]:
     """{shop: those who may answer for it}."""
-    found: dict[int, list[int]] = defaultdict(list)
-    roles = rights.TABLE["refunds"]
-    for shop_id, user_id in ShopMember.objects.filter(shop__in=shops, role__in=roles).values_list("shop", "user"):
-        found[shop_id].append(user_id)
-    return found
+    return rights.holders("refunds", shops)
 
 
 def _to_buyer(event: RefundEvent) -> Notice:

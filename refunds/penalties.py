@@ -7,7 +7,6 @@ theirs waits until they claim the order.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
@@ -19,7 +18,6 @@ from notices.models import Notice
 from orders.models import Cancellation
 from payments import outgoing
 from shops import money, rights
-from shops.models import ShopMember
 from shops.money import Move
 
 BATCH = 100
@@ -61,10 +59,7 @@ def _move(row: Cancellation) -> Move:
 
 def _news(rows: Sequence[Cancellation], at: datetime) -> Iterator[Notice]:
     """The buyer has it; whoever answers for the shop's money reads what it cost."""
-    members = defaultdict(list)
-    seats = ShopMember.objects.filter(shop__in=[row.order.shop_id for row in rows], role__in=rights.TABLE["figures"])
-    for shop, user in seats.values_list("shop", "user"):
-        members[shop].append(user)
+    members = rights.holders("figures", {row.order.shop_id for row in rows})
     for row in rows:
         said = {"order_no": row.order.order_no, "amount": yuan(row.penalty_fen)}
         path = f"/orders/{row.order.order_no}/"

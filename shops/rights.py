@@ -5,7 +5,7 @@ Staff of the platform have no rights here: what they do stands in ``accounts/rig
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from django.db import transaction
@@ -68,6 +68,15 @@ def locked(shop: Shop, *, by: User, act: str) -> Iterator[Shop]:
 def shops_of(user: User, act: str) -> QuerySet[Shop]:
     """The shops in which this person may do ``act``."""
     return Shop.objects.filter(memberships__user=user, memberships__role__in=TABLE[act])
+
+
+def holders(act: str, shops: Collection[int]) -> dict[int, list[int]]:
+    """{shop: keys of those who may do ``act`` there}: who is told of it. In one query."""
+    found: dict[int, list[int]] = {shop: [] for shop in shops}
+    seats = ShopMember.objects.filter(shop__in=shops, role__in=TABLE[act]).order_by("pk")
+    for shop, user in seats.values_list("shop", "user"):
+        found[shop].append(user)
+    return found
 
 
 def acts_of(role: str) -> frozenset[str]:

@@ -28,7 +28,7 @@ from refunds import lifecycle
 from refunds.lifecycle import StepRefused
 from refunds.models import Refund
 from shops import figures, rights
-from shops.models import Shop, ShopMember
+from shops.models import Shop
 from support import people, pictures, words
 from support.models import ComplaintStatus as S
 from support.models import ShopCause, ShopComplaint, Tier
@@ -268,9 +268,7 @@ def _tell_buyer(row: ShopComplaint, kind: str, at: datetime) -> None:
 
 
 def _tell_shop(row: ShopComplaint, kind: str, at: datetime) -> None:
-    members = ShopMember.objects.filter(shop=row.shop_id, role__in=rights.TABLE["talk"]).values_list(
-        "user_id", flat=True
-    )
+    members = rights.holders("talk", [row.shop_id])[row.shop_id]
     path = f"/shop/complaints/{row.complaint_no}/"
     people.tell(members, kind, path=path, source=f"complaint:{row.pk}:{kind}", at=at, shop=row.shop.name, **_of(row))
 
