@@ -194,6 +194,7 @@ class Payment(WorkItem):
             models.Index(name="payment_due", fields=["next_due_at", "id"], condition=Q(next_due_at__isnull=False)),
             models.Index(name="payment_of_order", fields=["order"]),
             models.Index(name="payment_of_payer", fields=["payer_key"], condition=Q(payer_key__isnull=False)),
+            models.Index(name="payment_of_a_day", fields=["account", "paid_at"], condition=Q(status="paid")),
         ]
         triggers = [
             pgtrigger.Protect(name="payment_is_never_deleted", operation=pgtrigger.Delete),
@@ -323,6 +324,9 @@ class RefundAttempt(WorkItem):
             models.Index(name="attempt_due", fields=["next_due_at", "id"], condition=Q(next_due_at__isnull=False)),
             models.Index(name="attempt_news", fields=["news_at", "id"], condition=Q(news_at__isnull=False)),
             models.Index(name="attempt_of_payment", fields=["payment"]),
+            models.Index(  # a day's refunds, beside the channel's bill of it
+                name="attempt_of_a_day", fields=["accepted_at"], condition=Q(accepted_at__isnull=False)
+            ),
             models.Index(name="attempt_held", fields=["id"], condition=Q(status="held")),
             models.Index(name="attempt_waits_for_funds", fields=["id"], condition=Q(status="waiting_funds")),
             models.Index(  # among them a surplus that nobody would miss: waiting.py
