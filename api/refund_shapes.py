@@ -61,7 +61,9 @@ class RefundInList(serializers.ModelSerializer):
     def get_allowed_steps(self, refund: Refund) -> list[str]:
         """Of a page of refunds they were looked up together."""
         known: dict[int, list[str]] = self.context.get("allowed", {})
-        return known[refund.pk] if refund.pk in known else lifecycle.allowed_steps(refund, self.context["request"].user)
+        if refund.pk in known:
+            return known[refund.pk]
+        return lifecycle.allowed_steps(refund, self.context["request"].user, at=self.context.get("at"))
 
 
 class LineOfRefund(serializers.ModelSerializer):
@@ -290,6 +292,8 @@ class RefundInFull(RefundInList):
     @extend_schema_field(SlotOfRefund(many=True))
     def get_missing_slots(self, refund: Refund) -> Any:
         """What a complete case would show, and this one does not yet."""
+        if refund.is_complete:
+            return []
         pictures = [row for row in refund.evidence.all() if row.image]
         return [
             {"slot": guide.slot, "title": guide.title}

@@ -27,7 +27,18 @@ from api.parsing import BoundedForm
 from api.refund_shapes import REASON_CHOICES, RefundInFull, RefundInList
 from orders.models import Order
 from refunds import applying, evidence, lifecycle
-from refunds.models import Destination, Disbursement, Offer, Queue, Refund, RefundEvent, RefundLine, Status
+from refunds.models import (
+    Destination,
+    Disbursement,
+    Evidence,
+    Offer,
+    PreCheck,
+    Queue,
+    Refund,
+    RefundEvent,
+    RefundLine,
+    Status,
+)
 from shops.policy_terms import SLOTS
 
 MOST_RELEASED = 100
@@ -113,15 +124,33 @@ class RefundDoor(Door):
         return self.shown(get_object_or_404(rows, refund_no=refund_no), clock.now(), status, headers)
 
     def shown(self, refund: Refund, at: datetime, status: int, headers: dict[str, str] | None = None) -> Response:
-        """Of a case that the caller may see, as it was just read or made."""
+        """Of a case that the caller may see."""
+        self._with_its_beginning(refund)
         prefetch_related_objects(
             [refund],
-            Prefetch("events", RefundEvent.objects.order_by("sequence")),
             Prefetch("offers", Offer.objects.order_by("pk")),
             "evidence",
-            Prefetch("lines", RefundLine.objects.select_related("order_line")),
             Prefetch("disbursements", Disbursement.objects.select_related("attempt")),
         )
+        return self._answer(refund, at, status, headers)
+
+    def made(self, refund: Refund, at: datetime, headers: dict[str, str]) -> Response:
+        """A case as it was just made, without pictures: of what comes later there is nothing to look for."""
+        self._with_its_beginning(refund)
+        prefetch_related_objects(
+            [refund],
+            Prefetch("offers", Offer.objects.none()),
+            Prefetch("evidence", Evidence.objects.none()),
+            Prefetch("disbursements", Disbursement.objects.none()),
+            Prefetch("pre_check", PreCheck.objects.none()),
+        )
+        return self._answer(refund, at, 201, headers)
+
+    def _with_its_beginning(self, refund: Refund) -> None:
+        events, lines = RefundEvent.objects.order_by("sequence"), RefundLine.objects.select_related("order_line")
+        prefetch_related_objects([refund], Prefetch("events", events), Prefetch("lines", lines))
+
+    def _answer(self, refund: Refund, at: datetime, status: int, headers: dict[str, str] | None) -> Response:
         context = {"request": self.request, "at": at}
         return Response(RefundInFull(refund, context=context).data, status, headers=headers)
 
@@ -147,7 +176,7 @@ class Refunds(RefundDoor, ListAPIView):
         """Of a page of refunds, what the caller may do with them is looked up at once."""
         reader: Any = super().get_serializer(*args, **kwargs)
         if kwargs.get("many"):
-            reader.context["allowed"] = lifecycle.allowed_each(list(args[0]), self.caller)
+            reader.context["allowed"] = lifecycle.allowed_each(list(args[0]), self.caller, at=clock.now())
         return reader
 
     @extend_schema(
@@ -168,7 +197,7 @@ class Refunds(RefundDoor, ListAPIView):
             url = reverse("api:refund", [active.refund_no], request=request)
             raise Problem("already_active", str(active), refund_no=active.refund_no, url=url) from None
         url = reverse("api:refund", [refund.refund_no], request=request)
-        return self.shown(refund, at, 201, {"Location": url})
+        return self.made(refund, at, {"Location": url})
 
     def _own_order(self, order_no: str) -> Order:
         order = Order.objects.filter(buyer=self.caller, order_no=order_no).first()

@@ -22,7 +22,8 @@ TAKEN = frozenset({Status.PAID_OUT, Status.ARRIVED})  # the buyer has it
 
 def open(refunds: Sequence[Refund], *, at: datetime) -> None:
     """Hold what new cases ask for; they are saved by now, and their orders locked."""
-    _move([(refund, refund.held_fen, f"hold:{refund.refund_no}:1") for refund in refunds], at)
+    settled = {refund.order_id for refund in refunds if refund.order.settled_at}
+    _move([(refund, refund.held_fen, f"hold:{refund.refund_no}:1") for refund in refunds], settled, at)
 
 
 def due_fen(refund: Refund) -> int:
@@ -47,7 +48,7 @@ def follow(
         elif refund.held_fen != before:
             held.append((refund, refund.held_fen - before, f"hold:{number}"))
     posting.post(fees, at=at)
-    _move(held, at)
+    _move(held, _settled({refund.order_id for refund, _, _ in held}) if held else set(), at)
 
 
 def _fee(refund: Refund, number: str, *, back: bool) -> list[Transfer]:
@@ -57,14 +58,13 @@ def _fee(refund: Refund, number: str, *, back: bool) -> list[Transfer]:
     return [Transfer(f"fee:{number}", debit=debit, credit=credit, amount_fen=refund.fee_fen)] if refund.fee_fen else []
 
 
-def _move(changes: Sequence[tuple[Refund, int, str]], at: datetime) -> None:
+def _move(changes: Sequence[tuple[Refund, int, str]], settled: Collection[int], at: datetime) -> None:
     """Post each change of what is held. A settled order's money is the shop's own by now: ``shops.money``.
 
     What a shop gets back is posted before anything is drawn: either looks at what it has. Its purse is the last lock.
     """
     if not changes:
         return
-    settled = _settled({refund.order_id for refund, _, _ in changes})
     transfers: list[Transfer] = []
     draws: list[Move] = []
     returns: list[Move] = []

@@ -33,16 +33,16 @@ from refunds.models import (
 from refunds.models import Status as S
 
 
-def allowed_steps(refund: Refund, by: User) -> list[str]:
-    """The steps that this person may take on this case now, in the order of the table. Each is decided again under
-    its lock; what a guard is sure to refuse is not offered."""
-    return allowed_each([refund], by)[refund.pk]
+def allowed_steps(refund: Refund, by: User, *, at: datetime | None = None) -> list[str]:
+    """The steps that this person may take on this case at that moment (without one: now), in the order of the table.
+    Each is decided again under its lock; what a guard is sure to refuse is not offered."""
+    return allowed_each([refund], by, at=at)[refund.pk]
 
 
-def allowed_each(refunds: Sequence[Refund], by: User) -> dict[int, list[str]]:
+def allowed_each(refunds: Sequence[Refund], by: User, *, at: datetime | None = None) -> dict[int, list[str]]:
     """``allowed_steps`` of many, by key: what is asked of the database does not grow with them."""
     listed = {refund.pk: _listed(refund, by) for refund in refunds}
-    known = _look_up([refund for refund in refunds if listed[refund.pk]])
+    known = _look_up([refund for refund in refunds if listed[refund.pk]], at or clock.now())
     return {
         refund.pk: [name for name in listed[refund.pk] if name not in _shut(refund, by, known)]
         if listed[refund.pk]
@@ -99,7 +99,7 @@ class _Known:
     released: set[tuple[int, int | None]]  # (case that came back, who released it)
 
 
-def _look_up(refunds: Sequence[Refund]) -> _Known:
+def _look_up(refunds: Sequence[Refund], at: datetime) -> _Known:
     """As few questions as these cases need."""
     weighed = [refund for refund in refunds if refund.status in WEIGHED]
     events: dict[int, list[RefundEvent]] = defaultdict(list)
@@ -113,7 +113,7 @@ def _look_up(refunds: Sequence[Refund]) -> _Known:
     still_open = guards.open_attempts(returned) if returned else []
     to_account = [r for r in refunds if r.status == S.APPROVED and r.destination == Destination.OTHER_ACCOUNT]
     return _Known(
-        at=clock.now(),
+        at=at,
         large=above_limit(weighed) if weighed else set(),
         events=events,
         offered=dict(Offer.objects.filter(refund__in=negotiated, answer="").values_list("refund", "kind"))

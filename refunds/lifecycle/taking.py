@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 import workqueue
@@ -143,13 +144,21 @@ def _seats_of(user: User) -> dict[int, str]:
 
 def _lock(refunds: Sequence[Refund], by: User | None, at: datetime) -> Taken:
     """Everything a step looks at is read after the lock: status, rights, history."""
-    rows = Refund.objects.select_for_update(no_key=True, of=("self",)).select_related("order__policy", "payment")
+    rows = with_terms(Refund.objects.select_for_update(no_key=True, of=("self",)), of_many=len(refunds) > 1)
     locked = list(rows.filter(pk__in=workqueue.pks(refunds)).order_by("pk"))
     actor = reread(by)
     events: dict[int, list[RefundEvent]] = {refund.pk: [] for refund in locked}
     for event in RefundEvent.objects.filter(refund__in=locked).order_by("refund_id", "sequence"):
         events[event.refund_id].append(event)
     return Taken(locked, actor, at, {}, events, {refund.pk: S(refund.status) for refund in locked})
+
+
+def with_terms(rows: QuerySet[Refund], *, of_many: bool) -> QuerySet[Refund]:
+    """Each with its payment, its order and the policy of that. Orders share few policies, and reading one takes longer
+    than the rest of the case: of many cases each policy is read once, with one query more."""
+    if of_many:
+        return rows.select_related("order", "payment").prefetch_related("order__policy")
+    return rows.select_related("order__policy", "payment")
 
 
 def _check(step: Step, refund: Refund, taken: Taken) -> None:
