@@ -8,6 +8,7 @@ second call); half through Alipay, which answers at once. The channels' limits a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -134,8 +135,8 @@ class Shop(Demo):
     def wait_for(self, count: int) -> float:
         """When all of them had arrived, in seconds since 1970. Raises PipelineFailed."""
         arrived, since = -1, time.time()
-        while True:
-            now, statuses = time.time(), dict(self.query("SELECT status, count(*) FROM refunds_refund GROUP BY status"))
+        for statuses in self.statuses():
+            now = time.time()
             found = statuses.get("arrived", 0)
             if found == count:
                 return now
@@ -146,6 +147,7 @@ class Shop(Demo):
                 said = self.log("worker").read_text()[-2000:]
                 raise PipelineFailed(f"of {count} refunds {statuses}; parts that ended: {dead}\n{said}")
             time.sleep(0.1)
+        raise AssertionError("asked for ever")
 
     def cpu_seconds(self) -> dict[str, float]:
         pids = {child.name: child.pid for child in self.supervisor.children if child.pid}
@@ -157,14 +159,15 @@ class Shop(Demo):
             pushed: dict[str, Any] = client.info("commandstats").get("cmdstat_lpush", {"calls": 0})
         return int(pushed["calls"])
 
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
+    def statuses(self) -> Iterator[dict[str, int]]:
+        """{status: refunds}, as often as asked for. One session asks for all: a new one costs the server more than the
+        question."""
         connection = psycopg2.connect(self.owner)
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(sql)
-                return cursor.fetchall()
-        finally:
-            connection.close()
+        connection.autocommit = True
+        with contextlib.closing(connection), connection.cursor() as cursor:
+            while True:
+                cursor.execute("SELECT status, count(*) FROM refunds_refund GROUP BY status")
+                yield dict(cursor.fetchall())
 
     def control(self, act: str, data: object = None) -> dict[str, Any]:
         body = None if data is None else json.dumps(data).encode()
