@@ -31,6 +31,7 @@ LIST = "/admin/refunds/refund/"  # what lies with its reader, the most urgent fi
 #: Where a reader's many cases stand, by the notice that one of them has.
 LISTS = {
     "refund_remind_buyer": "/refunds/",
+    "refund_remind_destination": "/refunds/",
     "shop_refund_remind": "/shop/refunds/",
     "shop_refund_remind_evidence": "/shop/refunds/",
     "shop_refund_evidence_over": "/shop/refunds/",
@@ -55,7 +56,7 @@ class _News:
 def remind(refunds: Sequence[Refund], *, at: datetime) -> None:
     """Tell the owner of each of these, as they stand: its ``reminded_percent`` is 50, 80 or 100."""
     in_person = [refund for refund in refunds if refund.queue not in ROLE_OF or refund.claimed_by_id]
-    _tell(_to_persons(in_person, at), at)
+    _tell([*_to_persons(in_person, at), *_to_whom_it_came_back(refunds, at)], at)
     _tell_roles([refund for refund in refunds if refund.queue in ROLE_OF and not refund.claimed_by_id], at)
 
 
@@ -97,6 +98,19 @@ def _to_persons(refunds: Sequence[Refund], at: datetime) -> list[_News]:
         for kind, page, readers in [_whom(refund, members)]
         for reader in readers
     ]
+
+
+def _to_whom_it_came_back(refunds: Sequence[Refund], at: datetime) -> list[_News]:
+    """退款异常: finance answers for it, and the buyer, who was asked where it shall go, can end it at once. He is
+    reminded at each mark, and not daily from the end on: the deadline is finance's."""
+    return [
+        _News(
+            "refund_remind_destination", refund.buyer_id, refund, followups.case_page(refund), refund.promised_by,
+            f"{_source(refund, at)}:buyer",
+        )
+        for refund in refunds
+        if refund.status == S.RETURNED and refund.reminded_percent < OVER
+    ]  # fmt: skip
 
 
 def _whom(refund: Refund, members: Mapping[int, Sequence[int]]) -> tuple[str, str, Sequence[int]]:

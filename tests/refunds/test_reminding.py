@@ -106,6 +106,15 @@ def test_a_shop_that_is_asked_for_evidence_hears_of_its_end_too(house):
     assert refund.status == Status.FIRST_REVIEW
 
 
+def test_the_buyer_of_money_that_came_back_is_reminded_to_choose_where_it_goes(house):
+    """Finance answers for it; the buyer can end it at once. What is late is finance's, and no news for him."""
+    refund = SITUATIONS["returned"](house)
+    refund.refresh_from_db()
+    marks = [percent for percent in clocking.REMINDERS if percent > refund.reminded_percent]
+    sweeps(refund, until=refund.promised_by + timedelta(days=2))
+    assert told("refund_remind_destination") == [(house.buyer.username, mark) for mark in marks]
+
+
 def test_who_left_is_reminded_of_nothing(house):
     type(house.colleague).objects.filter(pk=house.colleague.pk).update(is_active=False)
     refund = house.case(**PLAIN)
