@@ -54,7 +54,7 @@ MOST_SHARES = 8
 ADVICE: dict[str, tuple[str, str]] = {
     B.DRAFT: ("attention", "这是草稿，还没有付出任何款项。核对下面的合计，再点“提交复核”；3 天内没有复核会自动撤下。"),
     B.PROPOSED: ("attention", "等另一位财务复核：制单人不能复核自己的批次。3 天内没有复核会自动撤下。"),
-    B.APPROVED: ("quiet", "已复核，系统正要开始发款。可以离开本页。"),
+    B.APPROVED: ("quiet", "已复核，系统逐笔发款，一笔不成不影响其他。可以离开本页。"),
     B.SENDING: ("quiet", "正在逐笔发款，一笔不成不影响其他。可以离开本页。"),
 }
 STEPS = {
