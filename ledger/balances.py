@@ -12,7 +12,7 @@ from datetime import datetime
 from django.db import connection, transaction
 from django.db.models import Case, F, Max, Sum, When
 
-from ledger.models import LOCK, Account, Checkpoint, Entry, Side
+from ledger.models import LOCK, Checkpoint, Entry, Side
 from ledger.posting import balance_account
 
 OWED = Sum(Case(When(side=Side.CREDIT, then=F("amount_fen")), default=-F("amount_fen")))
@@ -70,13 +70,12 @@ SELECT account.code, {_SUMS} FROM ledger_account AS account {_SINCE.format(until
 """  # noqa: S608  constants
 
 
-BY_KIND = f"""
-SELECT kind, sum(debit_fen), sum(credit_fen) FROM (
-  SELECT account.kind, coalesce(known.debit_fen, 0) + since.debit_fen AS debit_fen,
+FOLDED = f"""
+  SELECT account.code, account.kind, coalesce(known.debit_fen, 0) + since.debit_fen AS debit_fen,
          coalesce(known.credit_fen, 0) + since.credit_fen AS credit_fen
     FROM ledger_account AS account {_SINCE.format(until="")}
-) AS turnover GROUP BY kind
 """  # noqa: S608  constants
+BY_KIND = f"SELECT kind, sum(debit_fen), sum(credit_fen) FROM ({FOLDED}) AS turnover GROUP BY kind"  # noqa: S608
 
 
 def fold(*, at: datetime, after: int = FOLD_AFTER, limit: int = AT_ONCE) -> int:
@@ -109,12 +108,3 @@ _GROWN = f"""
 SELECT account.id, {_SUMS} FROM ledger_account AS account {_SINCE.format(until="AND id <= %s")}
  WHERE since.number >= %s ORDER BY since.number DESC LIMIT %s
 """  # noqa: S608  constants
-
-
-def recomputed() -> dict[str, Turnover]:
-    """{account: its turnover from every entry there is}. For the invariants alone: it reads the whole ledger."""
-    rows = Account.objects.annotate(
-        debit_fen=Sum(Case(When(entries__side=Side.DEBIT, then=F("entries__amount_fen")), default=0)),
-        credit_fen=Sum(Case(When(entries__side=Side.CREDIT, then=F("entries__amount_fen")), default=0)),
-    )
-    return {row.code: Turnover(row.debit_fen or 0, row.credit_fen or 0) for row in rows}

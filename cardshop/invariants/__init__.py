@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cardshop.invariants.asking import Broken
 from cardshop.invariants.balances import (
     credits_are_posted,
     credits_fit_payments,
@@ -52,7 +53,6 @@ from cardshop.invariants.shops import (
 )
 from cardshop.invariants.transfers import balances_are_what_moved_them, transfers_agree_with_the_ledger
 
-Broken = list[str]
 Check = Callable[[], Broken]
 
 INVARIANTS: dict[str, tuple[Check, ...]] = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
 
-from django.db.models import F, Q, Sum
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from accounts.roles import Role
+from cardshop.invariants.asking import Asked, Question, rows
 from payments.models import AttemptStatus, RefundAttempt
 from refunds.lifecycle import AT_REST, BACK, SAME, STEPS
 from refunds.lifecycle.guards import FAVORABLE, in_favor
@@ -93,50 +95,53 @@ def _alone_above_limit() -> list[Refund]:
     ]
 
 
-def each_case_is_paid_once() -> Broken:
+@Asked
+def each_case_is_paid_once() -> Iterable[Question]:
     """I11: at most one attempt or transfer of a case may still pay or has paid; about the same payment and amount.
 
     What goes to the balance has none (I13)."""
-    final = [AttemptStatus.CLOSED, AttemptStatus.BACK_WITH_MERCHANT]
-    alive: dict[int, int] = defaultdict(int)
-    lines = []
-    for row in Disbursement.objects.select_related("refund", "attempt"):
-        alive[row.refund_id] += row.attempt.status not in final
-        if (row.attempt.payment_id, row.attempt.amount_fen) != (row.refund.payment_id, row.refund.amount_fen):
-            lines.append(f"{row.refund}: attempt {row.attempt} is about something else")
-    for redirect in RedirectTransfer.objects.exclude(transfer__status__in=["refused", "failed"]):
-        alive[redirect.refund_id] += 1
-    twice = [pk for pk, count in alive.items() if count > 1]
-    under_way = Refund.objects.filter(status__in=[Status.PROCESSING, Status.PAID_OUT, Status.ARRIVED]).exclude(
+    of_case = Disbursement.objects.filter(refund=OuterRef("pk"))
+    alive = of_case.exclude(attempt__status__in=[AttemptStatus.CLOSED, AttemptStatus.BACK_WITH_MERCHANT])
+    moved = RedirectTransfer.objects.filter(refund=OuterRef("pk")).exclude(transfer__status__in=["refused", "failed"])
+    refunds = Refund.objects.annotate(alive=_count(alive) + _count(moved))
+    same = Disbursement.objects.exclude(
+        attempt__payment=F("refund__payment"), attempt__amount_fen=F("refund__amount_fen")
+    )
+    unpaid = refunds.filter(alive=0, status__in=[Status.PROCESSING, Status.PAID_OUT, Status.ARRIVED]).exclude(
         destination=Destination.BALANCE
     )
-    unpaid = under_way.exclude(pk__in=[pk for pk, count in alive.items() if count])
+    unheard = unpaid.exclude(disbursements__attempt__news_at__isnull=False).exclude(
+        redirect_transfers__transfer__news_at__isnull=False
+    )
     ours = RefundAttempt.objects.exclude(status=AttemptStatus.EXTERNAL)
-    stray = ours.filter(disbursement=None, payment__is_surplus=False)
-    return [
-        *lines,
-        *(f"{refund}: {alive[refund.pk]} attempts at once" for refund in Refund.objects.filter(pk__in=twice)),
-        *(f"{refund}: {refund.status}, but no attempt stands for it"
-          for refund in unpaid.exclude(disbursements__attempt__news_at__isnull=False)
-          .exclude(redirect_transfers__transfer__news_at__isnull=False)),
-        *(f"{attempt}: belongs to no case, and its payment is no surplus" for attempt in stray),
-    ]  # fmt: skip
+    yield rows("{refund__refund_no}: attempt {attempt__request_no} is about something else", same)
+    yield rows("{refund_no}: {alive} attempts at once", refunds.filter(alive__gt=1))
+    yield rows("{refund_no}: {status}, but no attempt stands for it", unheard)
+    yield rows(
+        "{request_no}: belongs to no case, and its payment is no surplus",
+        ours.filter(disbursement=None, payment__is_surplus=False),
+    )
 
 
-def parts_sum_up() -> Broken:
+@Asked
+def parts_sum_up() -> Iterable[Question]:
     """I12: a case's lines sum to it, fees too; all cases together never take more of a line than it cost."""
     refunds = Refund.objects.annotate(
         parts=Coalesce(Sum("lines__amount_fen"), 0), fees=Coalesce(Sum("lines__fee_fen"), 0)
-    ).exclude(parts=F("amount_fen"), fees=F("fee_fen"))
-    promised = RefundLine.objects.filter(refund__status__in=Status.holding_money())
+    )
+    promised = RefundLine.objects.filter(refund__status__in=Status.holding_money()).order_by()
     lines = promised.values("order_line_id", price_fen=F("order_line__price_fen"))
     taken = lines.annotate(fen=Sum(F("amount_fen") + F("fee_fen")))
-    return [
-        *(f"{refund}: {refund.amount_fen} fen and {refund.fee_fen} of fees, its lines {refund.parts} and {refund.fees}"
-          for refund in refunds),
-        *(f"order line {row['order_line_id']}: {row['fen']} of {row['price_fen']} fen refunded"
-          for row in taken if row["fen"] > row["price_fen"]),
-    ]  # fmt: skip
+    yield rows(
+        "{refund_no}: {amount_fen} fen and {fee_fen} of fees, its lines {parts} and {fees}",
+        refunds.exclude(parts=F("amount_fen"), fees=F("fee_fen")),
+    )
+    yield rows("order line {order_line_id}: {fen} of {price_fen} fen refunded", taken.filter(fen__gt=F("price_fen")))
+
+
+def _count(found: QuerySet[Any]) -> Coalesce:
+    """How many of these there are of the case."""
+    return Coalesce(Subquery(found.order_by().values("refund").values(number=Count("pk"))), 0)
 
 
 def _is_listed(event: RefundEvent, number: int, waits_from: str) -> bool:
