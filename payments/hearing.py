@@ -47,6 +47,7 @@ ATTEMPT_STEPS: dict[A, set[A]] = {
 }  # fmt: skip
 NEWS = {A.SUCCEEDED, A.RETURNED, A.CLOSED, A.HELD, A.BACK_WITH_MERCHANT}  # what the app above waits for
 FINAL = {A.CLOSED, A.BACK_WITH_MERCHANT}  # the buyer's money is still ours to give: a new number may be opened
+DONE_THERE = {A.SUCCEEDED, A.RETURNED, A.EXTERNAL, *FINAL}  # by the channel's own word, or never to be
 
 STATUS_OF = {
     RefundState.ACCEPTED: A.ACCEPTED,

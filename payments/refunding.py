@@ -86,13 +86,14 @@ def give_back(payment: Payment, *, at: datetime) -> list[RefundAttempt]:
 
 
 def hint(account: ChannelAccount, request_no: str, *, at: datetime, payment_no: str = "") -> None:
-    """A notification about this number came: look soon. What is closed stays closed (I14).
+    """A notification about this number came: look soon. What is closed stays closed (I14), what was found waits for a
+    case or for two people (``found.py``).
 
     Alipay may say only which payment it is about: then all of its refunds that are under way. What has not been sent
     cannot be meant, and waits its turn.
     """
     mine = RefundAttempt.objects.filter(payment__account=account, first_sent_at__isnull=False)
-    mine = mine.exclude(status__in=hearing.FINAL)
+    mine = mine.exclude(status__in=[*hearing.FINAL, A.EXTERNAL])
     if request_no:
         mine = mine.filter(request_no=request_no)
     else:
@@ -227,7 +228,7 @@ def _ask(attempt: RefundAttempt, *, may_send: bool) -> RefundOutcome:
             _demand(may_send)
             return _send_on(attempt, gateway, request, outcome)
         # What it has said to have done is never sent again, whatever it says now.
-        if outcome.state is not RefundState.NOT_FOUND or attempt.status in {A.SUCCEEDED, A.RETURNED}:
+        if outcome.state is not RefundState.NOT_FOUND or attempt.status in hearing.DONE_THERE:
             return outcome
     _demand(may_send)
     return gateway.refund(request)

@@ -23,7 +23,7 @@ from accounts import rights as staff_rights
 from accounts.models import User
 from ledger import posting
 from money import yuan
-from payments import balance, hearing, outgoing, payees, refunding, telling
+from payments import balance, found, hearing, outgoing, payees, refunding, telling
 from payments.models import Payment, PaymentStatus, RefundAttempt
 from payments.transfer_models import Payee, Purpose, Transfer, TransferEvent
 from payments.transfer_models import TransferStatus as S
@@ -126,6 +126,8 @@ def why_not_redirect(payment: Payment, amount_fen: int) -> str:
     """Why so much of this payment cannot be transferred; empty if it can. However old it is: no channel is asked."""
     if payment.status != PaymentStatus.PAID or payment.is_surplus:
         return "这笔收款不是订单的有效收款，不能转账改付"
+    if found.fits(payment, amount_fen):
+        return "渠道已按遗忘的单号退过同样的金额：请原路认领它，或由两人确认由谁承担，再转账改付"
     return "退款金额超过该笔支付的剩余可退金额" if amount_fen > payment.refundable_fen else ""
 
 

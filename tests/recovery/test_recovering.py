@@ -16,14 +16,15 @@ import clock
 from cardshop import invariants, recovery, watching
 from cardshop.models import DatabaseMark, RecoveryFinding, RecoveryRun
 from orders.placing import Wish
-from payments import charging, crediting, outgoing, refunding, sent
+from payments import adopting, charging, crediting, outgoing, refunding, sent, transfers
+from payments.adopting import Found
 from payments.crediting import Credit
 from payments.models import AttemptStatus as A
 from payments.models import OutgoingSwitch, Payment, PaymentStatus, RefundAttempt
 from payments.refunding import Instruction
 from refunds import disbursement
 from tests.attacks import refusal
-from tests.cases import attempt_of
+from tests.cases import attempt_of, hint, own_card
 
 pytestmark = pytest.mark.django_db
 
@@ -289,7 +290,7 @@ def test_the_record_is_bounded(send, watched, monkeypatch, buy):
     assert RecoveryFinding.objects.count() == 0
 
 
-def test_nothing_goes_to_the_balance_beside_a_forgotten_refund_of_the_same_amount(buy, send, watched, operator):
+def test_nothing_goes_another_way_beside_a_forgotten_refund_of_the_same_amount(buy, send, watched, operator):
     """What the channel has paid already is taken over, or booked by two people; it is not paid the other way again."""
     payment = buy(price_fen=3000).payments.get()
     send(payment, 1000)
@@ -297,9 +298,24 @@ def test_nothing_goes_to_the_balance_beside_a_forgotten_refund_of_the_same_amoun
     recover()
     outgoing.resume(by=operator, reason="核对完成", at=clock.now())
     payment.refresh_from_db()
-    assert crediting.why_not(payment, 500) == ""
+    assert crediting.why_not(payment, 500) == transfers.why_not_redirect(payment, 500) == ""
     again = Credit(payment, payment.order.buyer_id, 1000, "R-again")
     with pytest.raises(crediting.ExceedsPayment, match="遗忘的单号"):
         crediting.credit([again], at=clock.now())
+    payee = own_card(payment.order.buyer)
+    with pytest.raises(transfers.CannotTransfer, match="遗忘的单号"):
+        transfers.redirect(payment, payee=payee, amount_fen=1000, instead_of=None, at=clock.now())
     payment.refresh_from_db()
-    assert (payment.balance_fen, payment.external_fen) == (0, 1000)
+    assert (payment.balance_fen, payment.transferred_fen, payment.external_fen) == (0, 0, 1000)
+
+
+def test_what_was_found_is_never_sent_whoever_asks_about_it(buy, simulator):
+    """A bill has shown it, somebody asks again, and the channel has not heard of the number: nobody's case wants it."""
+    payment = buy(price_fen=3000).payments.get()
+    shown = Found(payment.payment_no, "50300000001", f"{payment.payment_no}R01", 1000, clock.now())
+    assert adopting.adopt(payment.account, [shown], at=clock.now()) == 1
+    hint(payment.attempts.get())
+    assert payment.attempts.get().next_due_at is None
+    payment.attempts.update(next_due_at=clock.now())  # whoever made it due
+    refunding.sweep(at=clock.now())
+    assert (out(simulator, payment), payment.attempts.get().status) == (0, A.EXTERNAL)
