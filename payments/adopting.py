@@ -72,21 +72,27 @@ def adopt(account: ChannelAccount, found: Sequence[Found], *, at: datetime, by: 
     return count + len(rows)
 
 
-def bear(attempt: RefundAttempt, *, by_shop: bool, at: datetime) -> None:
+def bear(attempt: RefundAttempt, *, by_shop: bool, unsettled_fen: int, at: datetime) -> None:
     """承担: what lies in 待查 for this EXTERNAL is taken from the shop's own money, or from the platform's. Once.
 
-    In the caller's transaction, which has asked two people.
+    ``unsettled_fen``: what of the order stands on 待结算. Settling leaves there what was refunded outside us, so it is
+    shared out here: to 待查 if the shop bears it, to the shop if the platform does. What was settled is drawn.
+    In the caller's transaction, which has asked two people, and holds the payment and its order.
     """
     ref = f"external_borne:{attempt.request_no}"
     suspense = posting.suspense_account(attempt.payment.account.code)
+    shop_id, fen = attempt.payment.order.shop_id, attempt.amount_fen
+    there_fen, shop = max(0, min(unsettled_fen, fen)), posting.shop_account(shop_id)
     if attempt.payment.is_surplus:  # it was never the shop's: what is owed back to who paid is less now
         owner = posting.surplus_account(attempt.payment.account.code)
-        posting.post([Transfer(ref, debit=owner, credit=suspense, amount_fen=attempt.amount_fen)], at=at)
+        legs = [Transfer(ref, debit=owner, credit=suspense, amount_fen=fen)]
     elif by_shop:
-        move = Move(ref, attempt.payment.order.shop_id, attempt.amount_fen, other=suspense)
-        posting.post(money.draw([move]), at=at)
+        legs = [Transfer(ref, debit=shop, credit=suspense, amount_fen=there_fen)] if there_fen else []
+        legs += money.draw([Move(ref, shop_id, fen - there_fen, other=suspense)])
     else:
-        posting.post([Transfer(ref, debit=posting.COMPENSATION, credit=suspense, amount_fen=attempt.amount_fen)], at=at)
+        legs = [Transfer(ref, debit=posting.COMPENSATION, credit=suspense, amount_fen=fen)]
+        legs += money.pay_in([Move(ref, shop_id, there_fen, other=shop)])
+    posting.post(legs, at=at)
 
 
 def ask_about_closed(attempt: RefundAttempt) -> RefundOutcome | GatewayError:

@@ -14,11 +14,13 @@ from accounts.models import User
 from accounts.roles import Role
 from notices import telling
 from notices.models import Notice
+from orders.models import Order
 from payments import adopting, refunding
 from payments.gateways.base import GatewayError
 from payments.models import AttemptStatus, Payment, RefundAttempt
 from reconciliation import deadlines, matching, statements
 from reconciliation.models import Bearer, Discrepancy, DiscrepancyEvent, DiscrepancyKind, DiscrepancyStatus
+from refunds import settlement
 from refunds.models import Disbursement
 
 OPEN, EXPLAINED = DiscrepancyStatus.OPEN, DiscrepancyStatus.EXPLAINED
@@ -107,7 +109,8 @@ def confirm_bearer(row: Discrepancy, *, by: User, at: datetime, proposal: int | 
             raise CannotResolve("提出的内容刚刚变了，没有记账。请看过新的再确认。")
         if row.proposed_by_id == by.pk:
             raise CannotResolve("提出的人不能自己确认，请另一位财务确认。")
-        adopting.bear(attempt, by_shop=row.borne_by == Bearer.SHOP, at=at)
+        unsettled_fen = _unsettled_fen(attempt)
+        adopting.bear(attempt, by_shop=row.borne_by == Bearer.SHOP, unsettled_fen=unsettled_fen, at=at)
         _resolve(row, at=at, by=by, reason=row.reason)
 
 
@@ -210,8 +213,25 @@ def _opened(row: Discrepancy) -> Discrepancy:
 
 
 def _hold_payment(row: Discrepancy) -> None:
-    """Whoever takes a found refund over holds it too (``found.take_over``): it is a case's, or somebody's loss."""
-    refunding.lock_payments(list(Payment.objects.filter(payment_no=row.payment_no).values_list("pk", flat=True)))
+    """Whoever takes a found refund over holds it too (``found.take_over``): it is a case's, or somebody's loss. And its
+    order, which whoever settles it or holds money for a case holds."""
+    payments = Payment.objects.filter(payment_no=row.payment_no)
+    refunding.lock_payments(list(payments.values_list("pk", flat=True)))
+    list(
+        Order.objects.select_for_update(no_key=True)
+        .filter(pk__in=payments.values("order"))
+        .order_by("pk")
+        .values_list("pk")
+    )
+
+
+def _unsettled_fen(attempt: RefundAttempt) -> int:
+    """What of its order is not settled. Nobody settles it meanwhile, and no case takes of it. Raises CannotResolve."""
+    order = attempt.payment.order
+    fen = settlement.unsettled_fen(order)
+    if fen < attempt.amount_fen and order.settled_at is None and order.refunds.filter(held_fen__gt=0).exists():
+        raise CannotResolve("这张订单的退款还冻结着货款，还不知道由哪笔钱承担。请等退款结束，或先结束它。")
+    return fen
 
 
 def _resolve(row: Discrepancy, *, at: datetime, by: User, reason: str) -> None:

@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, F, Max, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce, Greatest
 
 import workqueue
-from ledger import posting
+from ledger import balances, posting
+from ledger.models import Entry, Posting
 from orders.models import Cancellation, Delivery, Order, OrderLine, OrderStatus
 from orders.models.order import TO_SETTLE
-from payments.models import Payment, PaymentStatus
+from payments.models import AttemptStatus, Payment, PaymentStatus, RefundAttempt
 from refunds.models import Refund
 from refunds.models import Status as S
 from shops import money
@@ -92,6 +93,21 @@ def _move(order: Order) -> Move:
 
 def _put_off(order: Order, at: datetime) -> None:
     Order.objects.filter(pk=order.pk, settled_at=None).update(settle_from=at + TRY_AGAIN_AFTER)
+
+
+def unsettled_fen(order: Order) -> int:
+    """待结算 of one order, by the ledger: what was paid for it, less what was settled, its cases hold or took, and was
+    booked as refunded outside us. The order is locked."""
+    attempts = RefundAttempt.objects.filter(payment__order=order, status=AttemptStatus.EXTERNAL)
+    refs = [f"settle:{order.order_no}"]
+    refs += [f"payment:{number}" for number in order.payments.values_list("payment_no", flat=True)]
+    refs += [f"external_borne:{number}" for number in attempts.values_list("request_no", flat=True)]
+    of_it = Q(ref__in=refs)
+    for number in order.refunds.values_list("refund_no", flat=True):
+        of_it |= Q(ref__startswith=f"hold:{number}:")
+    shop = posting.shop_account(order.shop_id)
+    entries = Entry.objects.filter(posting__in=Posting.objects.filter(of_it), account__code=shop)
+    return int(entries.aggregate(fen=balances.OWED)["fen"] or 0)
 
 
 # --- what is known of them --------------------------------------------------------------------------------------------

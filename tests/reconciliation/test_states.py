@@ -207,10 +207,14 @@ def test_what_was_refunded_outside_is_adopted_and_two_people_say_whose_loss_it_i
         resolving.confirm_bearer(row, by=cashier, at=clock.now())
     assert suspense() == 0
     shop_id = payment.order.shop_id
-    bears = (
-        posting.COMPENSATION if bearer == Bearer.PLATFORM else posting.advance_account(shop_id)
-    )  # it has nothing yet
-    assert balances.owed([bears, posting.shop_account(shop_id)]) == {bears: -500, posting.shop_account(shop_id): 3000}
+    given_fen = 500 if bearer == Bearer.PLATFORM else 0  # else to 待查, of what is not settled
+    assert balances.owed([
+        posting.shop_account(shop_id), posting.available_account(shop_id), posting.advance_account(shop_id),
+        posting.COMPENSATION,
+    ]) == {
+        posting.shop_account(shop_id): 2500, posting.available_account(shop_id): given_fen,
+        posting.advance_account(shop_id): 0, posting.COMPENSATION: -given_fen,
+    }  # fmt: skip
     day.reconcile(again=True)
     assert found() == set()
     assert RefundAttempt.objects.filter(status=AttemptStatus.EXTERNAL).count() == 1

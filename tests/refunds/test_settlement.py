@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 
 import clock
 from accounts.models import User
@@ -15,7 +16,10 @@ from ledger.posting import Transfer
 from notices.models import Notice
 from orders import cancellation, watch
 from orders.models import Cause, Order, OrderStatus
-from payments import channels
+from payments import adopting, channels
+from payments.adopting import Found
+from reconciliation import resolving, statements
+from reconciliation.models import Bearer, Discrepancy, Statement
 from refunds import penalties, settlement, shop_money
 from refunds.models import Status as S
 from shops import deposits, money
@@ -238,3 +242,54 @@ def test_a_fee_is_a_posting_of_its_own_and_the_platforms(house: House, drain):
     assert settled_fen(order) == 0
     assert purse(order).available_fen == 1000
     assert invariants.broken(house.simulator.ledger()) == []
+
+
+@pytest.mark.parametrize("by_shop", [True, False], ids=["by the shop", "by the platform"])
+@pytest.mark.parametrize("when", ["before it is settled", "after it was settled without it", "shown after settling"])
+def test_what_left_outside_us_costs_whoever_bears_it_and_nobody_else(when: str, by_shop: bool, house: House):
+    """G21: once, whether it is booked before or after settling; nothing of the order stays behind."""
+    order = house.buy(price_fen=3000)
+    house.reveal(order)
+    payment = order.payments.get()
+
+    def show() -> None:
+        found = Found(payment.payment_no, "50300000001", "C1", 500, clock.now())
+        assert adopting.adopt(payment.account, [found], at=clock.now()) == 1
+
+    def bear() -> None:
+        attempt = payment.attempts.select_related("payment__account", "payment__order").get()
+        with transaction.atomic():
+            fen = settlement.unsettled_fen(order)
+            adopting.bear(attempt, by_shop=by_shop, unsettled_fen=fen, at=clock.now())
+
+    for step in {
+        "before it is settled": [show, bear, lambda: settle(days=30)],
+        "after it was settled without it": [show, lambda: settle(days=30), bear],
+        "shown after settling": [lambda: settle(days=30), show, bear],
+    }[when]:
+        step()
+    assert settled_fen(order) == (3000 if when == "shown after settling" else 2500)
+    assert purse(order).available_fen == (2500 if by_shop else 3000)
+    left = [posting.shop_account(order.shop_id), posting.suspense_account("wechat"), posting.COMPENSATION]
+    assert list(balances.owed(left).values()) == [0, 0, 0 if by_shop else -500]
+    assert invariants.broken() == []
+
+
+def test_whose_loss_it_is_waits_while_a_case_holds_the_rest(house: House, cashier):
+    """The case may take all that is left of the order, or nothing of it."""
+    refund = house.case(price_fen=3000)
+    payment, at = refund.payment, clock.now()
+    found = Found(payment.payment_no, "50300000001", "C1", 500, at)
+    assert adopting.adopt(payment.account, [found], at=at) == 1
+    statements.want(at.date(), at=at, accounts=[payment.account])
+    row = Discrepancy.objects.create(
+        statement=Statement.objects.get(kind="trades"), kind="only_theirs", key="1", payment_no=payment.payment_no,
+        channel_no=found.channel_refund_id, found_at=at, due_at=at, next_due_at=at,
+    )  # fmt: skip
+    resolving.propose_bearer(row, bearer=Bearer.SHOP, by=house.finance, at=at, reason="手工退款")
+    with pytest.raises(resolving.CannotResolve, match="冻结"):
+        resolving.confirm_bearer(row, by=cashier, at=at)
+    house.on(refund, "reviewer reject")
+    resolving.confirm_bearer(row, by=cashier, at=at)
+    assert balances.owed([posting.shop_account(refund.shop_id)]) == {posting.shop_account(refund.shop_id): 2500}
+    assert invariants.broken() == []
