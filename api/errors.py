@@ -162,6 +162,9 @@ KINDS: dict[str, Kind] = {
     "paid_from_balance": Kind(
         409, "原路就是余额", "The order was paid from the balance: choose the original route, which leads there."
     ),
+    "paid_to_the_shop": Kind(
+        409, "店铺自己收的款", "The shop's own merchant account took the money: only there can it be given back."
+    ),
     "guest_has_no_balance": Kind(
         409, "访客没有余额", "Guests have no balance: choose the original route, or claim the order first."
     ),

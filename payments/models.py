@@ -217,6 +217,21 @@ class Payment(WorkItem):
                 condition=pgtrigger.Condition("NEW.balance_fen < OLD.balance_fen"),
                 func="RAISE EXCEPTION 'what went to the balance is not taken back';",
             ),
+            pgtrigger.Trigger(  # 自带商户号: the shop has it; we would give what we never got
+                name="shops_own_account_gives_back_itself",
+                when=pgtrigger.Before,
+                operation=pgtrigger.UpdateOf("balance_fen", "transferred_fen"),
+                condition=pgtrigger.Condition(
+                    "NEW.balance_fen > OLD.balance_fen OR NEW.transferred_fen > OLD.transferred_fen"
+                ),
+                func="""
+                IF EXISTS (SELECT FROM payments_channelaccount WHERE id = NEW.account_id AND shop_id IS NOT NULL) THEN
+                    RAISE EXCEPTION 'shops_own_account_gives_back_itself: payment %', NEW.payment_no
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
+            ),
             pgtrigger.Protect(  # a repeat must be the very same request
                 name="sent_payment_keeps_its_way",
                 operation=pgtrigger.UpdateOf("account_id", "method", "payer_id", "payer_ip", "return_url"),

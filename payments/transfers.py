@@ -126,6 +126,8 @@ def why_not_redirect(payment: Payment, amount_fen: int) -> str:
     """Why so much of this payment cannot be transferred; empty if it can. However old it is: no channel is asked."""
     if payment.status != PaymentStatus.PAID or payment.is_surplus:
         return "这笔收款不是订单的有效收款，不能转账改付"
+    if payment.account.shop_id:  # we would give what we never got
+        return "这笔款由店铺自己的商户号收取，平台不能代付，只能原路退回"
     if found.fits(payment, amount_fen):
         return "渠道已按遗忘的单号退过同样的金额：请原路认领它，或由两人确认由谁承担，再转账改付"
     return "退款金额超过该笔支付的剩余可退金额" if amount_fen > payment.refundable_fen else ""

@@ -314,16 +314,20 @@ def check_destination(order: Order, application: Application) -> None:
     StepRefused."""
     if application.destination not in dict(Destination.to_ask_for()):
         raise StepRefused("unknown_destination", _("请选择原路退回或退至余额。"))
-    if application.destination == Destination.BALANCE and was_paid_from_balance(order):
-        raise StepRefused("paid_from_balance", _("这张订单是用余额付的，请选择原路退回：就是退回余额。"))
-    if application.destination == Destination.BALANCE and order.buyer.is_guest:
-        raise StepRefused("guest_has_no_balance", _("访客没有余额账户，请选择原路退回，或先认领订单。"))
+    if application.destination == Destination.BALANCE and (refusal := why_not_to_balance(order)):
+        raise refusal
 
 
-def was_paid_from_balance(order: Order) -> bool:
-    """原路 is the balance then: there is nothing to choose."""
+def why_not_to_balance(order: Order) -> StepRefused | None:
+    """Why there is nothing to choose: the money goes back the way it came, and no other."""
+    if order.buyer.is_guest:
+        return StepRefused("guest_has_no_balance", _("访客没有余额账户，请选择原路退回，或先认领订单。"))
     paid = paid_payment(order)
-    return paid is not None and paid.account.channel == BALANCE
+    if paid and paid.account.channel == BALANCE:
+        return StepRefused("paid_from_balance", _("这张订单是用余额付的，请选择原路退回：就是退回余额。"))
+    if paid and paid.account.shop_id:
+        return StepRefused("paid_to_the_shop", _("这张订单由店铺自己的商户号收款，只能原路退回，请选择原路退回。"))
+    return None
 
 
 def sold(lines: Sequence[Refundable]) -> list[Sold]:

@@ -34,7 +34,8 @@ ANSWERS = frozenset({"reason", "lines", "amount_fen", "description", "contact", 
 MENDED_AT = {
     "unknown_reason": "reason", "reason_does_not_fit": "reason", "unknown_line": "reason",
     "description_missing": "material", "amount_out_of_range": "money", "unknown_destination": "money",
-    "guest_has_no_balance": "money", "paid_from_balance": "money", "draft_has_changed": "check",
+    "guest_has_no_balance": "money", "paid_from_balance": "money", "paid_to_the_shop": "money",
+    "draft_has_changed": "check",
 }  # fmt: skip
 
 

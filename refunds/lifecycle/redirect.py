@@ -47,6 +47,7 @@ def sign_redirect(refund: Refund, *, by: User, at: datetime, verified_by: str = 
         guards.somebody_is_for_it(taken)
         if by.is_guest:
             raise StepRefused("claim_first", _("请先登录或注册并认领这张订单，再选择退款去向。"))
+        _may_be_ours_to_give(case, payee)
         if payee is None and case.asked_by_id != case.buyer_id:
             raise StepRefused("no_balance", _("这笔退款不能改退至余额，可以退至您本人的账户。"))
         RedirectAgreement.objects.create(
@@ -84,6 +85,7 @@ def confirm_redirect(refund: Refund, *, by: User, at: datetime, agreement_id: in
     pay the buyer. ``agreement_id``: the agreement that was read; the buyer may have signed another one since."""
     with take("confirm_redirect", [refund], by=by, at=at) as taken:
         case = taken.refunds[0]
+        _may_be_ours_to_give(case)
         guards.no_other_active(taken)
         guards.attempts_are_closed(taken)
         guards.two_people(taken)
@@ -175,9 +177,9 @@ def came_alive(attempt: RefundAttempt) -> bool:
     return attempt.status not in hearing.FINAL and not on_its_way and not waits_for_a_word(attempt)
 
 
-def goes_on_to_card(attempt: RefundAttempt, payee: Payee | None) -> bool:
+def goes_on_to_card(attempt: RefundAttempt | None, payee: Payee | None) -> bool:
     """Whether the channel itself can pay this account: WeChat, a bank card. Its bank is asked about as it is sent."""
-    return waits_for_a_word(attempt) and payee is not None and payee.kind == PayeeKind.BANK
+    return attempt is not None and waits_for_a_word(attempt) and payee is not None and payee.kind == PayeeKind.BANK
 
 
 def last_attempt(refund: Refund) -> RefundAttempt | None:
@@ -195,6 +197,16 @@ def _own_account(by: User, verified_by: str, holder_proof: str) -> Payee:
     if payee is None:
         raise StepRefused("not_holder", _("请重新填写收款账户，并核对户名。"))
     return payee
+
+
+def _may_be_ours_to_give(case: Refund, payee: Payee | None = None) -> None:
+    """自带商户号: what a shop's own account took we never got, and do not give. Only its channel may send it on, to a
+    card. Raises StepRefused."""
+    if not case.payment.account.shop_id:
+        return
+    if payee and goes_on_to_card(last_attempt(case), payee) and banks.code_of(payees.opened(payee).bank):
+        return
+    raise StepRefused("paid_to_the_shop", _("这笔款由店铺自己的商户号收取，只能由它原路再退；财务会与店铺和您联系。"))
 
 
 def _void(taken: Taken, at: datetime) -> None:

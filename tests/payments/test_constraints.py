@@ -169,6 +169,12 @@ ATTACKS = {
         f"UPDATE {PAYMENT} SET reserved_fen = 1 WHERE id = {{credited_payment}}",
         "refunds_never_exceed_payment",
     ),
+    "give to the balance what a shop's own account took": (
+        "UPDATE payments_channelaccount SET credentials_key_id = 'k1', shop_id ="
+        " (SELECT shop_id FROM orders_order WHERE id = {order}) WHERE code = 'wechat';"
+        f" UPDATE {PAYMENT} SET balance_fen = balance_fen + 1 WHERE id = {{credited_payment}}",
+        "shops_own_account_gives_back_itself",
+    ),
     "take back what went to the balance": (
         f"UPDATE {PAYMENT} SET balance_fen = balance_fen - 1 WHERE id = {{credited_payment}}",
         "what went to the balance is not taken back",

@@ -10,7 +10,7 @@ import pytest
 import clock
 from cardshop import invariants
 from ledger import balances, posting
-from payments import by_hand, outgoing, refunding, transfers
+from payments import by_hand, channels, crediting, outgoing, refunding, transfers
 from payments.models import AttemptStatus, PayeeLook, Payment
 from payments.transfers import CannotTransfer
 from refunds import disbursement, lifecycle, own_account
@@ -342,3 +342,57 @@ def moves_of(house, refund, proof):
         "buyer takes it back": step("revoke_redirect", house.buyer),
         "the card takes it after all": settles,
     }
+
+
+# --- 自带商户号 -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def of_the_shop(house, shop, settings):
+    """``of_the_shop()``: an order that was paid to its shop's own account."""
+    theirs = {name: value for name, value in settings.WECHAT.items() if name not in channels.OURS_TO_SAY}
+    own = channels.bring_own(shop, "wechat", theirs)
+
+    def build():
+        order = house.buy(price_fen=8800, channel=own.code)
+        house.reveal(order)
+        return order
+
+    return build
+
+
+def test_what_the_shops_own_account_took_the_platform_does_not_give(of_the_shop, house):
+    """A shop and its buyer would have the platform pay out what it never got."""
+    order = of_the_shop()
+    with refused_with("paid_to_the_shop"):
+        house.ask(order, destination="balance")
+    refund = house.on(house.ask(order), "reviewer approve")
+    house.ends_as(house.sent(refund), "CLOSED")
+    with refused_with("paid_to_the_shop"):
+        house.on(refund, "buyer sign_redirect")
+    with refused_with("paid_to_the_shop"):
+        signed_for_account(house, refund)
+    payment, payee = Payment.objects.get(pk=refund.payment_id), own_card(house.buyer)
+    with pytest.raises(crediting.ExceedsPayment, match="平台不能代付"):
+        crediting.credit([crediting.Credit(payment, house.buyer.pk, 1, "R1")], at=clock.now())
+    with refused_with("exceeds_payment"):
+        transfers.redirect(payment, payee=payee, amount_fen=1, instead_of=None, at=clock.now())
+    house.on(refund, "finance reissue")
+    assert (refund.status, bank_has(), balances.of_buyer(house.buyer.pk)) == (S.APPROVED, 0, 0)
+
+
+def test_what_its_channel_sends_on_to_a_card_is_the_shops_own_money_too(of_the_shop, house, simulator):
+    refund = house.on(house.ask(of_the_shop()), "reviewer approve")
+    house.ends_as(house.sent(refund), "ABNORMAL")
+    with refused_with("paid_to_the_shop"):
+        signed_for_account(house, refund, bank="某村镇银行")
+    signed_for_account(house, refund)
+    with refused_with("paid_to_the_shop"):
+        lifecycle.confirm_redirect(refund, by=house.cashier, at=clock.now())
+    lifecycle.send_to_card(refund, by=house.cashier, at=clock.now())
+    later()
+    simulator.settle(attempt_of(refund).request_no, "SUCCESS")
+    hint(attempt_of(refund))
+    later()
+    assert hears(refund).status == S.PAID_OUT
+    assert invariants.broken(simulator.ledger()) == []
