@@ -285,9 +285,14 @@ def _lies_on(row: Transfer) -> str:
 
 
 def _give_back(row: Transfer, at: datetime) -> None:
-    """What was taken goes back where it came from; of a redirect nothing was taken, and it is not promised any more."""
+    """What was taken goes back where it came from; of a redirect nothing was taken, and it is not promised any more.
+
+    What a shop has come to owe meanwhile is paid of it first, or it could withdraw what it owes.
+    """
     if row.payment is None:
         posting.reverse({_taken(row): f"transfer_back:{row.transfer_no}"}, at=at)
+        if row.shop_id:
+            posting.post(money.settle_debts(f"repay:{row.transfer_no}", row.shop_id, row.amount_fen), at=at)
         return
     row.payment.transferred_fen -= row.amount_fen
     row.payment.save(update_fields=["transferred_fen"])

@@ -48,6 +48,7 @@ KINDS = {
     "deposit": gettext_lazy("保证金"),
     "transfer": gettext_lazy("提现"),
     "transfer_back": gettext_lazy("提现退回"),
+    "repay": gettext_lazy("偿还垫付，补足保证金"),
     "external_borne": gettext_lazy("渠道侧退款"),
 }
 OTHER = gettext_lazy("其他")

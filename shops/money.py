@@ -54,6 +54,14 @@ def pay_in(moves: Sequence[Move]) -> list[Transfer]:
     return [leg for move in moves for leg in _pay_in(move, purses[move.shop_id])]
 
 
+def settle_debts(ref: str, shop_id: int, amount_fen: int) -> list[Transfer]:
+    """追偿: of so much that came back to what may be withdrawn, what the shop owes and its deposit lacks. In a
+    transaction."""
+    available = posting.available_account(shop_id)
+    legs = pay_in([Move(ref, shop_id, amount_fen, other=available)])
+    return [leg for leg in legs if leg.credit != available]
+
+
 def hold(shop_ids: Iterable[int]) -> dict[int, Purse]:
     """{shop: what it has}, and nobody else decides by that until the transaction's end. Must run inside one."""
     keys = sorted(set(shop_ids))

@@ -102,6 +102,24 @@ def test_a_withdrawal_is_taken_at_once_and_goes_through_three_hands(rich, owner,
     assert sound() == []
 
 
+@pytest.mark.parametrize("ends", ["refused", "given back by the bank"])
+def test_what_a_shop_owes_by_then_is_paid_of_what_comes_back(ends, rich, owner, approver, payer):
+    """Its buyers were refunded while its money was on the way: it does not withdraw what the platform advanced."""
+    asked = withdraw(rich, owner, 10_000)
+    buyers = posting.balance_account(owner.pk)
+    posting.post(money.draw([Move("penalty:a", rich.pk, 3000, buyers)]), at=clock.now())
+    assert money.purses([rich.pk])[rich.pk].owes_fen == 3000
+    if ends == "refused":
+        transfers.refuse(asked, by=approver, at=clock.now(), reason="材料不齐")
+    else:
+        transfers.mark_failed(paid(asked, approver, payer), by=approver, at=clock.now(), reason="户名不符")
+    purse = money.purses([rich.pk])[rich.pk]
+    assert (purse.available_fen, purse.owes_fen) == (7000, 0)
+    with pytest.raises(CannotTransfer, match="可用金额"):
+        withdraw(rich, owner, 7001)
+    assert sound() == []
+
+
 def test_four_eyes_and_who_may(rich, owner, approver, payer, operator, stranger):
     for by in (stranger, approver):
         with pytest.raises(NotAllowed):
