@@ -16,12 +16,12 @@ from notices import telling
 from notices.models import Notice
 from orders.models import Order
 from payments import adopting, refunding
-from payments.gateways.base import GatewayError
+from payments.gateways.base import GatewayError, RefundOutcome
 from payments.models import AttemptStatus, Payment, RefundAttempt
 from reconciliation import deadlines, matching, statements
 from reconciliation.models import Bearer, Discrepancy, DiscrepancyEvent, DiscrepancyKind, DiscrepancyStatus
 from refunds import settlement
-from refunds.models import Disbursement
+from refunds.models import Disbursement, Refund
 
 OPEN, EXPLAINED = DiscrepancyStatus.OPEN, DiscrepancyStatus.EXPLAINED
 K = DiscrepancyKind
@@ -164,7 +164,7 @@ def look_into_closed(row: Discrepancy, *, at: datetime, by: User | None = None) 
         return _looked(row, f"渠道没有给出结果：{answer.code}", at, by, again=True)
     if answer.state not in adopting.PAID_THERE:
         return _looked(row, "渠道说没有退款", at, by)
-    if _case_still_holds(attempt) and adopting.revive(attempt, answer, at=at, by=by):
+    if _take_up(attempt, answer, at, by):
         return _looked(row, "渠道确认已退，已重新认领这笔退款", at, by)
     adopting.adopt(attempt.payment.account, [matching.as_found(row)], at=at, by=by)
     return _looked(row, "渠道确认已退，这笔钱已另行处理：补记为渠道侧退款，请核对是否重复退款", at, by)
@@ -176,6 +176,14 @@ def _looked(row: Discrepancy, said: str, at: datetime, by: User | None, *, again
         due_at = min(row.due_at, at + statements.AGAIN_AFTER) if again else row.due_at
         Discrepancy.objects.filter(pk=row.pk).update(next_due_at=max(due_at, at), leased_until=None)
     return said
+
+
+def _take_up(attempt: RefundAttempt, answer: RefundOutcome, at: datetime, by: User | None) -> bool:
+    """Its case is held, so that nobody releases it another way meanwhile."""
+    with transaction.atomic():
+        mine = Refund.objects.select_for_update(no_key=True, of=("self",)).filter(disbursements__attempt=attempt)
+        list(mine.values_list("pk"))
+        return _case_still_holds(attempt) and adopting.revive(attempt, answer, at=at, by=by)
 
 
 def _case_still_holds(attempt: RefundAttempt) -> bool:

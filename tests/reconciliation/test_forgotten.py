@@ -9,7 +9,7 @@ import pytest
 import clock
 from cardshop import invariants
 from ledger import balances, posting
-from payments import adopting, outgoing, refunding
+from payments import adopting, by_hand, funds, outgoing, refunding
 from payments.adopting import Found
 from payments.models import AttemptStatus as A
 from payments.refunding import Instruction
@@ -109,3 +109,40 @@ def test_it_is_a_cases_or_somebodys_loss_and_never_both(approved: Any, finance: 
     assert isinstance(result, resolving.CannotResolve)
     assert suspense("wechat") == 0
     assert list(payment.attempts.values_list("request_no", "status")) == [(forgotten.their_no, A.UNKNOWN)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_closed_here_and_paid_there_is_not_taken_up_beside_a_new_number(
+    house: Any, simulator: Any, cashier: Any, finance: Any
+):
+    """I11: its case is released anew while the bill's difference is looked into. The second payment is seen."""
+    order = house.buy(price_fen=3000, quantity=2)
+    house.reveal(order)
+    refund = house.on(house.ask(order, line_ids=[order.lines.first().pk]), "reviewer approve")
+    payment, at = refund.payment, clock.now()
+    disbursement.release([refund], by=finance, at=at)
+    closed = attempt_of(refund)
+    funds.ran_short([payment.account_id], at=at)  # it is not sent
+    refunding.sweep(at=at)
+    assert by_hand.close_refused([attempt_of(refund)], by=finance, at=at) == 1
+    funds.topped_up(payment.account, by=finance, at=at)
+    disbursement.hear(at=at)
+    house.on(refund, "finance reissue")
+    past = {"out_refund_no": closed.request_no, "out_trade_no": payment.payment_no, "amount_fen": 3000}
+    past |= {"status": "SUCCESS", "created_at": at.isoformat(), "succeeded_at": at.isoformat()}
+    simulator.post("history", channel="wechat", payments=[], refunds=[past])
+    statements.want(at.date(), at=at, accounts=[payment.account])
+    row = Discrepancy.objects.create(
+        statement=Statement.objects.get(kind="trades"), kind="closed_paid", key="1", payment_no=payment.payment_no,
+        request_no=closed.request_no, channel_no="50300000009", theirs_fen=3000, found_at=at, due_at=at,
+        next_due_at=at,
+    )  # fmt: skip
+    said = while_open(
+        lambda: disbursement.release([refund], by=cashier, at=at),
+        lambda: resolving.look_into_closed(row, at=at),
+    )
+    assert "补记为渠道侧退款" in said
+    payment.refresh_from_db()
+    assert (payment.reserved_fen, payment.external_fen, suspense("wechat")) == (3000, 3000, -3000)
+    closed.refresh_from_db()
+    assert (closed.status, attempt_of(refund).status) == (A.CLOSED, A.PREPARED)
