@@ -236,6 +236,8 @@ def _hold_payment(row: Discrepancy) -> None:
 def _unsettled_fen(attempt: RefundAttempt) -> int:
     """What of its order is not settled. Nobody settles it meanwhile, and no case takes of it. Raises CannotResolve."""
     order = attempt.payment.order
+    if attempt.payment.is_surplus:  # it was never the shop's
+        return 0
     fen = settlement.unsettled_fen(order)
     if fen < attempt.amount_fen and order.settled_at is None and order.refunds.filter(held_fen__gt=0).exists():
         raise CannotResolve("这张订单的退款还冻结着货款，还不知道由哪笔钱承担。请等退款结束，或先结束它。")
