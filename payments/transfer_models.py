@@ -177,6 +177,10 @@ class Transfer(models.Model):
                 name="transfer_is_paid_by_another",
                 condition=Q(paid_by__isnull=True) | ~Q(paid_by=F("approved_by")) & ~Q(paid_by=F("requested_by")),
             ),
+            models.CheckConstraint(  # or one person could pay, take it back on paper, and have it asked for again
+                name="transfer_is_given_back_by_another",
+                condition=Q(paid_by__isnull=True) | Q(ended_by__isnull=True) | ~Q(ended_by=F("paid_by")),
+            ),
             models.CheckConstraint(
                 name="waiting_transfer_is_due",
                 condition=Q(status__in=["requested", "approved"], due_at__isnull=False)

@@ -207,9 +207,12 @@ def mark_paid(transfer: Transfer, *, by: User, at: datetime, paid_at: datetime, 
 
 
 def mark_failed(transfer: Transfer, *, by: User, at: datetime, reason: str) -> Transfer:
-    """退票: the bank gave it back; it goes back to where it was taken from. Raises CannotTransfer."""
+    """退票: the bank gave it back; it goes back to where it was taken from, and may be asked for again. So another
+    person says so than who paid it. Raises CannotTransfer."""
     with transaction.atomic():
         row = _locked(transfer, "mark_failed", by, {S.PAID})
+        if row.paid_by_id == by.pk:
+            raise CannotTransfer("own", "登记付款的人不能登记退票，请由另一位财务登记。")
         _end(row, by, at, reason)
         posting.reverse({f"transfer_paid:{row.transfer_no}": f"transfer_failed:{row.transfer_no}"}, at=at)
         _give_back(row, at)

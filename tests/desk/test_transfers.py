@@ -53,7 +53,8 @@ def test_three_people_carry_a_withdrawal_through(asked, sits, finance, operator)
     assert "另一位财务登记" in first.reads(first.does("mark_paid", asked, voucher="V1"))
     said = second.reads(second.does("mark_paid", asked, voucher="V1"))
     assert "凭证 V1" in said
-    assert "户名不符" in second.reads(second.does("mark_failed", asked, note="户名不符"))
+    assert "另一位财务登记" in second.reads(second.does("mark_failed", asked, note="户名不符"))
+    assert "户名不符" in first.reads(first.does("mark_failed", asked, note="户名不符"))
     assert LogEntry.objects.filter(content_type__model="transfer").count() == 4
 
 

@@ -312,7 +312,7 @@ class Money(RuleBasedStateMachine):
             "approve": {"by": self.house.finance},
             "refuse": {"by": self.house.cashier, "reason": "材料不齐"},
             "mark_paid": {"by": self.payer, "paid_at": clock.now(), "voucher": uuid.uuid4().hex[:12]},
-            "mark_failed": {"by": self.payer, "reason": "账号不符"},
+            "mark_failed": {"by": self.house.cashier, "reason": "账号不符"},
         }[what]
         self.attempt(f"transfer {what}", getattr(transfers, what), row, at=clock.now(), **words)
 

@@ -348,6 +348,21 @@ ATTACKS = {
         ),
         "transfer_is_paid_by_another",
     ),
+    "a transfer that who paid it gives back": (
+        like_it(
+            status="'failed'",
+            approved_by_id="{user}",
+            approved_at="now()",
+            paid_by_id="{finance}",
+            paid_at="now()",
+            voucher="'V'",
+            due_at="NULL",
+            ended_by_id="{finance}",
+            ended_at="now()",
+            reason="'退票'",
+        ),
+        "transfer_is_given_back_by_another",
+    ),
     "a transfer that nobody sees to": (f"UPDATE {TRANSFER} SET due_at = NULL", "waiting_transfer_is_due"),
     "a transfer approved by nobody": (like_it(status="'approved'"), "approved_transfer_says_by_whom"),
     "a transfer paid without a voucher": (
