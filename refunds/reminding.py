@@ -17,6 +17,7 @@ from accounts.roles import Role
 from notices import telling
 from notices.models import Notice
 from refunds import followups
+from refunds.lifecycle import redirect
 from refunds.models import Queue, Refund
 from refunds.models import Status as S
 
@@ -103,13 +104,15 @@ def _to_persons(refunds: Sequence[Refund], at: datetime) -> list[_News]:
 def _to_whom_it_came_back(refunds: Sequence[Refund], at: datetime) -> list[_News]:
     """退款异常: finance answers for it, and the buyer, who was asked where it shall go, can end it at once. He is
     reminded at each mark, and not daily from the end on: the deadline is finance's."""
+    came_back = [refund for refund in refunds if refund.status == S.RETURNED and refund.reminded_percent < OVER]
+    has_no_choice = redirect.paid_to_the_shop(came_back) if came_back else []
     return [
         _News(
             "refund_remind_destination", refund.buyer_id, refund, followups.case_page(refund), refund.promised_by,
             f"{_source(refund, at)}:buyer",
         )
-        for refund in refunds
-        if refund.status == S.RETURNED and refund.reminded_percent < OVER
+        for refund in came_back
+        if refund.pk not in has_no_choice
     ]  # fmt: skip
 
 

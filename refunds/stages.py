@@ -255,7 +255,9 @@ def next_step(refund: Refund) -> str:
         if refund.appeal_until
         else _("您可以补充新的凭证后重新申请，或走平台外的途径。"),
         S.WITHDRAWN: _("商品已恢复原状；仍在售后期内可重新申请。"),
-        S.RETURNED: _("您可以选择退款去向；财务同时与渠道核对，有结果会在本页更新并通知您，款项不会丢失。"),
+        S.RETURNED: _("由收款的店铺商户号再退；财务正与店铺和渠道核对，有结果会在本页更新并通知您，款项不会丢失。")
+        if refund.payment.account.shop_id
+        else _("您可以选择退款去向；财务同时与渠道核对，有结果会在本页更新并通知您，款项不会丢失。"),
     }[S(refund.status)]
 
 

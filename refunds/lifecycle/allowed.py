@@ -97,6 +97,7 @@ class _Known:
     signed: Mapping[int, RedirectAgreement]  # for another destination, and not confirmed
     confirmed: Mapping[int, RedirectAgreement]  # for an account, and to be released
     released: set[tuple[int, int | None]]  # (case that came back, who released it)
+    paid_to_the_shop: set[int]  # of what came back: 自带商户号
 
 
 def _look_up(refunds: Sequence[Refund], at: datetime) -> _Known:
@@ -128,6 +129,7 @@ def _look_up(refunds: Sequence[Refund], at: datetime) -> _Known:
         released=set(Disbursement.objects.filter(refund__in=returned).values_list("refund_id", "released_by_id"))
         if returned
         else set(),
+        paid_to_the_shop=set(redirect.paid_to_the_shop(returned)) if returned else set(),
         confirmed=redirect.confirmed_of(to_account) if to_account else {},
     )
 
@@ -180,7 +182,10 @@ def _shut(refund: Refund, by: User, known: _Known) -> set[str]:
 def _by_signature(refund: Refund, by: User, known: _Known) -> set[str]:
     """变更去向: where the money is says what may be signed, and which way it then goes."""
     attempt, signed = known.still_open.get(refund.pk), known.signed.get(refund.pk)
-    shut = {"sign_redirect"} if by.is_guest or (attempt and not redirect.waits_for_a_word(attempt)) else set()
+    waits_for_a_word = attempt is not None and redirect.waits_for_a_word(attempt)
+    is_elsewhere = attempt is not None or refund.pk in known.paid_to_the_shop
+    shut = {"sign_redirect"} if by.is_guest or (is_elsewhere and not waits_for_a_word) else set()
+    shut |= {"confirm_redirect"} if refund.pk in known.paid_to_the_shop else set()
     if signed is None or attempt is None or not redirect.goes_on_to_card(attempt, signed.payee):
         shut.add("send_to_card")
     if (refund.pk, by.pk) in known.released:

@@ -182,6 +182,12 @@ def goes_on_to_card(attempt: RefundAttempt | None, payee: Payee | None) -> bool:
     return attempt is not None and waits_for_a_word(attempt) and payee is not None and payee.kind == PayeeKind.BANK
 
 
+def paid_to_the_shop(refunds: Sequence[Refund]) -> list[int]:
+    """Keys of those whose money a shop's own merchant account took (自带商户号)."""
+    rows = Refund.objects.filter(pk__in=[refund.pk for refund in refunds], payment__account__shop__isnull=False)
+    return list(rows.values_list("pk", flat=True))
+
+
 def last_attempt(refund: Refund) -> RefundAttempt | None:
     found: RefundAttempt | None = guards.last_attempts([refund])[0]
     return found

@@ -13,7 +13,7 @@ from ledger import balances, posting
 from payments import by_hand, channels, crediting, outgoing, refunding, transfers
 from payments.models import AttemptStatus, PayeeLook, Payment
 from payments.transfers import CannotTransfer
-from refunds import disbursement, lifecycle, own_account
+from refunds import disbursement, lifecycle, own_account, stages
 from refunds.lifecycle import StepRefused
 from refunds.models import BalanceCredit, Destination, Queue, RedirectAgreement, Refund, Status
 from tests.attacks import refusal
@@ -368,6 +368,8 @@ def test_what_the_shops_own_account_took_the_platform_does_not_give(of_the_shop,
         house.ask(order, destination="balance")
     refund = house.on(house.ask(order), "reviewer approve")
     house.ends_as(house.sent(refund), "CLOSED")
+    assert "sign_redirect" not in lifecycle.allowed_steps(refund, house.buyer)
+    assert "店铺商户号" in stages.track(refund, list(refund.events.all()), at=clock.now()).next_step
     with refused_with("paid_to_the_shop"):
         house.on(refund, "buyer sign_redirect")
     with refused_with("paid_to_the_shop"):
@@ -384,6 +386,7 @@ def test_what_the_shops_own_account_took_the_platform_does_not_give(of_the_shop,
 def test_what_its_channel_sends_on_to_a_card_is_the_shops_own_money_too(of_the_shop, house, simulator):
     refund = house.on(house.ask(of_the_shop()), "reviewer approve")
     house.ends_as(house.sent(refund), "ABNORMAL")
+    assert "sign_redirect" in lifecycle.allowed_steps(refund, house.buyer)
     with refused_with("paid_to_the_shop"):
         signed_for_account(house, refund, bank="某村镇银行")
     signed_for_account(house, refund)
