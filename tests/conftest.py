@@ -23,6 +23,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -58,20 +59,43 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """`--dist loadgroup`: one worker starts the shared demo and takes all of its tests; the rest is dealt one by one.
+
+    Not by the mark `xdist_group`: with pytest 9.2 it has no effect (github.com/pytest-dev/pytest-xdist/issues/1386).
+    """
+    return OneSharedDemo(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+class OneSharedDemo(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return "demo" if nodeid.startswith(ON_THE_SHARED_DEMO) else nodeid
+
+
+ON_THE_SHARED_DEMO = ("tests/chaos/test_kill.py", "tests/journeys/", "tests/stack/test_demo_lives.py")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Workers take whole files in this order: one that takes minutes, begun last, leaves the other core idle."""
+    """Workers take the tests in this order: what takes minutes, begun last, leaves the other core idle."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: item.path.name not in LONG_FILES)
-        for item in items:  # one worker starts the demo, and keeps it; elsewhere a file's fixtures stay together
-            is_stack = item.get_closest_marker("stack") is not None
-            item.add_marker(pytest.mark.xdist_group("stack" if is_stack else item.path.name))
+        items.sort(key=turn)
+
+
+def turn(item: pytest.Item) -> int:
+    """Demos of a test's own come before the shared one, which runs from its first test to the end."""
+    if "stack" in getattr(item, "fixturenames", ()):
+        assert item.nodeid.startswith(ON_THE_SHARED_DEMO), f"{item.nodeid} would start a second demo to share"
+        return 1
+    return 0 if item.get_closest_marker("stack") else 2 if item.path.name in LONG_FILES else 3
 
 
 LONG_FILES = {
     "test_one_answer.py", "test_matrix.py", "test_races.py", "test_table.py", "test_image_corpus.py",
     "test_hostile_words.py", "test_rights.py", "test_chinese.py", "test_money_machine.py", "test_get_writes_nothing.py",
     "test_payout_kill.py", "test_reveal_against_freeze.py", "test_canaries.py", "test_bulk_kill.py", "test_ring.py",
-    "test_fuzz.py", "test_mutated_notifications.py", "test_a_year.py", "test_seed.py",
+    "test_fuzz.py", "test_mutated_notifications.py", "test_a_year.py", "test_seed.py", "test_browser.py",
+    "test_hostile_words_in_a_browser.py", "test_policies_in_browser.py", "test_channels_in_browser.py",
 }  # fmt: skip
 
 

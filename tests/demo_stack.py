@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg2
+
 from cardshop import embedded
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -143,6 +145,13 @@ def run_demo(data: Path, port: int | None = None, **env: str) -> tuple[int, str]
     """A demo that can't start: its exit code and all that it says."""
     with demo(data, port, **env) as stack:
         return stack.process.wait(READY_SECONDS), stack.output
+
+
+def query(stack: DemoStack, sql: str, *values: object) -> list[tuple]:
+    """What a SELECT finds in the demo's own database."""
+    with psycopg2.connect(stack.facts["database_url"]) as connection, connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return cursor.fetchall()
 
 
 def own_environment() -> dict[str, str]:

@@ -11,12 +11,11 @@ import urllib.request
 import uuid
 from collections.abc import Callable
 
-import psycopg2
 import pytest
 import redis
 
 from tests.chaos.hundred import HUNDRED
-from tests.demo_stack import ROOT, DemoStack, eventually
+from tests.demo_stack import ROOT, DemoStack, eventually, query
 
 pytestmark = pytest.mark.stack
 
@@ -81,12 +80,6 @@ SENT = "EXISTS (SELECT 1 FROM refunds_disbursement d JOIN payments_refundattempt
 def outside(stack: DemoStack, what: str, tag: str) -> subprocess.Popen[bytes]:
     words = [sys.executable, "-m", "tests.chaos.hundred", what, tag]
     return subprocess.Popen(words, cwd=ROOT, env={**os.environ, **stack.facts["env"]})
-
-
-def query(stack: DemoStack, sql: str, *values: object) -> list[tuple]:
-    with psycopg2.connect(stack.facts["database_url"]) as connection, connection.cursor() as cursor:
-        cursor.execute(sql, values)
-        return cursor.fetchall()
 
 
 def count(stack: DemoStack, tag: str, where: str) -> int:

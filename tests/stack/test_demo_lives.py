@@ -1,31 +1,16 @@
-"""`make demo` starts, brings back every killed part, keeps its data, and leaves nothing behind (F1, F2, F3, F11)."""
+"""The demo that all share works, and brings back every killed part (F1, F2, F3)."""
 
 from __future__ import annotations
 
 import os
 import signal
 import stat
-from collections.abc import Iterator
-from pathlib import Path
 
-import psycopg2
 import pytest
 
-from tests.demo_stack import CHILDREN, READY_SECONDS, DemoStack, demo, demo_folder, eventually, run_demo
+from tests.demo_stack import CHILDREN, DemoStack, eventually, query, run_demo
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-def data() -> Iterator[Path]:
-    with demo_folder() as folder:
-        yield folder
-
-
-def query(stack: DemoStack, sql: str) -> list[tuple]:
-    with psycopg2.connect(stack.facts["database_url"]) as connection, connection.cursor() as cursor:
-        cursor.execute(sql)
-        return cursor.fetchall()
 
 
 def test_it_says_where_everything_is_and_works(stack: DemoStack) -> None:
@@ -64,36 +49,3 @@ def test_a_second_demo_on_the_same_data_gets_one_line(stack: DemoStack) -> None:
     assert code == 1
     assert "already runs" in output.strip().splitlines()[-1]
     assert stack.get("/readyz")[0] == 200
-
-
-def test_the_second_start_keeps_the_data_and_reset_begins_anew(data: Path) -> None:
-    with demo(data) as first:
-        first.wait_until_ready()
-        key = (data / "keys" / "secret_key").read_text()
-        with psycopg2.connect(first.facts["database_url"]) as connection, connection.cursor() as cursor:
-            cursor.execute("INSERT INTO cardshop_heartbeat VALUES ('kept', now())")
-            cursor.execute("CREATE TABLE kept AS SELECT 1 AS number")
-        assert first.stop() == 0
-        assert first.left_over() == []
-    with demo(data, first.port) as second:
-        second.wait_until_ready()
-        assert (data / "keys" / "secret_key").read_text() == key
-        assert query(second, "SELECT number FROM kept") == [(1,)]
-        assert second.stop(signal.SIGINT) == 0
-        assert second.left_over() == []
-    with demo(data, first.port, RESET="1") as third:
-        third.wait_until_ready()
-        assert (data / "keys" / "secret_key").read_text() != key
-        assert query(third, "SELECT to_regclass('kept')") == [(None,)]
-        third.process.kill()
-        third.process.wait()
-        eventually(lambda: third.left_over() == [], 60, "orphans keep running after the supervisor was killed")
-
-
-@pytest.mark.parametrize("step", [2, 5, 7])
-def test_sigterm_in_the_middle_of_the_start_leaves_nothing(data: Path, step: int) -> None:
-    with demo(data) as stack:
-        eventually(lambda: f"[{step}/8]" in stack.output or stack.process.poll() is not None, READY_SECONDS)
-        assert stack.stop() == 0
-        assert stack.left_over() == []
-        assert "Traceback" not in stack.output
