@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import django
 
+from tests.demo_stack import eventually
+
 HUNDRED = 100
 AT_A_TIME = 5
 
@@ -24,6 +26,7 @@ def ask(tag: str) -> None:
     from orders import delivery
     from orders.placing import MOST_UNPAID_CODES, Wish
     from payments import charging
+    from payments.models import Payment
     from refunds import applying
     from shops import stock
     from shops.models import Product
@@ -47,6 +50,9 @@ def ask(tag: str) -> None:
         for payment in some:
             payment.refresh_from_db()
         charging.look([payment for payment in some if payment.status == "open"], at=clock.now())
+        # Where the worker asks at the same time, its answer is the one that is written: until then the order is unpaid.
+        unpaid = Payment.objects.filter(pk__in=[payment.pk for payment in some]).exclude(status="paid")
+        eventually(lambda unpaid=unpaid: not unpaid.exists(), 60, "paid, and not found paid")  # type: ignore[misc]
         payments += some
     for payment in payments:
         viewer = Viewer(buyer, "203.0.113.7", "chaos")

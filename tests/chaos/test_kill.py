@@ -24,7 +24,7 @@ ARRIVE_SECONDS = 240  # generous: two cores, shared with whatever else runs
 
 def test_a_hundred_refunds_survive_kills_and_an_empty_redis(stack: DemoStack) -> None:
     tag = f"K{uuid.uuid4().hex[:8]}"
-    outside(stack, "ask", tag).wait(180)
+    assert outside(stack, "ask", tag).wait(180) == 0
     eventually(lambda: count(stack, tag, "status = 'merchant_review'") == HUNDRED, 120, "not all were pre-checked")
 
     releasing = outside(stack, "release", tag)
