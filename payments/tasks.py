@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from time import monotonic
 
 from celery import shared_task
 
@@ -20,8 +21,9 @@ def sweep() -> None:
     """Work through what is due until nothing is."""
     workqueue.heard(SWEEP)
     while True:
-        at = clock.now()
-        if refunding.sweep(at=at) + charging.sweep(at=at):
+        at, began = clock.now(), monotonic()
+        if done := refunding.sweep(at=at) + charging.sweep(at=at):
+            workqueue.rest_after(done, began=began)
             continue
         turn = pacing.next_turn(at=at)
         if turn is None or turn > at + timedelta(seconds=MOST_SECONDS):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from celery import shared_task
 
 import clock
@@ -29,8 +31,12 @@ WORK = (cancellations.hear, sweeping.sweep, payouts.sweep, disbursement.hear, pe
 def sweep() -> None:
     """Work through what is due until nothing is."""
     workqueue.heard(SWEEP)
-    while sum(work(at=clock.now()) for work in WORK):
-        pass
+    while True:
+        began = monotonic()
+        done = sum(work(at=clock.now()) for work in WORK)
+        if not done:
+            return
+        workqueue.rest_after(done, began=began)
 
 
 @shared_task(name="refunds.settle")
