@@ -44,7 +44,8 @@ class Released:
 def release(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Released:
     """放款, each the way that its buyer chose. What would be refused anyway is set aside before calling (G9)."""
     with transaction.atomic():
-        rows = Refund.objects.select_for_update(no_key=True, of=("self",)).select_related("payment__account", "order")
+        rows = Refund.objects.select_for_update(no_key=True, of=("self",))
+        rows = rows.select_related("payment__account", "order__policy")
         locked = list(rows.filter(pk__in=workqueue.pks(refunds)).order_by("pk"))
         lifecycle.demand_right("disburse", locked, by=by)  # setting aside moves a case too
         if by is None:

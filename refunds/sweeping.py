@@ -32,7 +32,7 @@ def sweep(*, at: datetime) -> int:
 
 
 def _due(at: datetime, limit: int) -> list[Refund]:
-    return workqueue.claim(lifecycle.with_terms(Refund.objects.all(), of_many=limit > 1), at=at, limit=limit)
+    return workqueue.claim(Refund.objects.select_related("order__policy", "payment"), at=at, limit=limit)
 
 
 def _work(due: Sequence[Refund], at: datetime) -> None:

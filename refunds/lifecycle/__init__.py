@@ -68,16 +68,7 @@ from refunds.lifecycle.review import (
 )
 from refunds.lifecycle.shop import agree, agree_above_limit, contest
 from refunds.lifecycle.table import AT_REST, BACK, PLATFORM, QUEUE_OF, REVIEWS, SAME, STEPS, Step
-from refunds.lifecycle.taking import (
-    SWEEP,
-    StepRefused,
-    is_automatic,
-    is_in_charge,
-    open_cases,
-    roles_on,
-    take,
-    with_terms,
-)
+from refunds.lifecycle.taking import SWEEP, StepRefused, is_automatic, is_in_charge, open_cases, roles_on, take
 
 __all__ = [
     "AT_REST", "BACK", "PLATFORM", "QUEUE_OF", "REVIEWS", "SAME", "STEPS", "SWEEP", "Step", "StepRefused",
@@ -91,5 +82,5 @@ __all__ = [
     "open_cases", "propose_offer", "provide_evidence", "record_answer", "reissue", "reissue_above_limit", "reject",
     "reject_second", "reopen", "report_missing", "request_evidence", "request_more", "request_transfer", "resume",
     "revoke_redirect", "roles_on", "send_back", "send_to_card", "send_to_review", "sign_redirect", "take", "turn_down",
-    "uphold", "uphold_appeal", "urge", "with_terms", "withdraw",
+    "uphold", "uphold_appeal", "urge", "withdraw",
 ]  # fmt: skip
