@@ -95,7 +95,7 @@ class _Known:
     asked_again: set[int]
     still_open: Mapping[int, RefundAttempt]  # at the channel
     signed: Mapping[int, RedirectAgreement]  # for another destination, and not confirmed
-    confirmed: Mapping[int, RedirectAgreement]  # for an account, and to be released
+    confirmed: Mapping[int, RedirectAgreement]  # for another destination, and to be released
     released: set[tuple[int, int | None]]  # (case that came back, who released it)
     paid_to_the_shop: set[int]  # of what came back: 自带商户号
 
@@ -112,7 +112,7 @@ def _look_up(refunds: Sequence[Refund], at: datetime) -> _Known:
     rejected = [refund for refund in refunds if refund.status == S.REJECTED]
     returned = [refund for refund in refunds if refund.status in {S.RETURNED, S.REDIRECT_SIGNED}]
     still_open = guards.open_attempts(returned) if returned else []
-    to_account = [r for r in refunds if r.status == S.APPROVED and r.destination == Destination.OTHER_ACCOUNT]
+    elsewhere = [r for r in refunds if r.status == S.APPROVED and r.destination != Destination.ORIGINAL]
     return _Known(
         at=at,
         large=above_limit(weighed) if weighed else set(),
@@ -130,7 +130,7 @@ def _look_up(refunds: Sequence[Refund], at: datetime) -> _Known:
         if returned
         else set(),
         paid_to_the_shop=set(redirect.paid_to_the_shop(returned)) if returned else set(),
-        confirmed=redirect.confirmed_of(to_account) if to_account else {},
+        confirmed=redirect.confirmed_of(elsewhere) if elsewhere else {},
     )
 
 
@@ -171,7 +171,7 @@ def _shut(refund: Refund, by: User, known: _Known) -> set[str]:
     if status in {S.RETURNED, S.REDIRECT_SIGNED}:
         shut |= _by_signature(refund, by, known)
     if refund.pk in known.confirmed and known.confirmed[refund.pk].confirmed_by_id == by.pk:
-        shut.add("request_transfer")
+        shut |= {"request_transfer", "credit_balance"}
     if R.SENIOR not in roles and guards.is_claimed_by_another(refund, by.pk, at):
         shut |= guards.BY_WHO_CLAIMED
     if status in PLATFORM:

@@ -125,9 +125,7 @@ def request_transfer(refunds: Sequence[Refund], *, by: User, at: datetime) -> No
     with take("request_transfer", refunds, by=by, at=at, queue=Queue.FINANCE) as taken:
         guards.all_go_to(taken, Destination.OTHER_ACCOUNT)
         guards.not_by_who_decided(taken)
-        confirmed = confirmed_of(taken.refunds)
-        if any(signed.confirmed_by_id == by.pk for signed in confirmed.values()):
-            raise StepRefused("same_person", _("新去向由您确认，须由另一位同事放款。"))
+        confirmed = not_by_who_confirmed(taken)
         for case, attempt in zip(taken.refunds, guards.last_attempts(taken.refunds), strict=True):
             signed = confirmed[case.pk]
             assert signed.payee  # noqa: S101 - for the type checker: an account is named, says the database
@@ -157,6 +155,14 @@ def confirmed_of(refunds: Sequence[Refund]) -> dict[int, RedirectAgreement]:
     """{case: what was confirmed last}."""
     rows = RedirectAgreement.objects.filter(refund__in=refunds, confirmed_at__isnull=False)
     return {row.refund_id: row for row in rows.select_related("payee__user").order_by("pk")}
+
+
+def not_by_who_confirmed(taken: Taken) -> dict[int, RedirectAgreement]:
+    """{case: what was confirmed last}, each by another person than who releases it. Raises StepRefused."""
+    confirmed = confirmed_of(taken.refunds) if taken.by else {}
+    if taken.by and any(signed.confirmed_by_id == taken.by.pk for signed in confirmed.values()):
+        raise StepRefused("same_person", _("新去向由您确认，须由另一位同事放款。"))
+    return confirmed
 
 
 def may_be_signed(taken: Taken) -> None:

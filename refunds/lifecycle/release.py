@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from payments import crediting, outgoing, refunding
 from refunds import goods
-from refunds.lifecycle import guards
+from refunds.lifecycle import guards, redirect
 from refunds.lifecycle.taking import StepRefused, take
 from refunds.models import BalanceCredit, Destination, Disbursement, Lane, Refund
 
@@ -45,10 +45,12 @@ def disburse(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Non
 
 
 def credit_balance(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> None:
-    """退至余额 by the buyer's own choice (S1-14, S2-10, I13): a posting, no channel, there at once."""
+    """退至余额 by the buyer's own choice (S1-14, S2-10, I13): a posting, no channel, there at once. Where the original
+    route failed first, not by who confirmed that choice."""
     with take("credit_balance", refunds, by=by, at=at) as taken:
         guards.all_go_to(taken, Destination.BALANCE)
         guards.not_by_who_decided(taken)
+        redirect.not_by_who_confirmed(taken)
         credits = [crediting.Credit(r.payment, r.buyer_id, r.amount_fen, r.refund_no) for r in taken.refunds]
         try:
             crediting.credit(credits, at=at)

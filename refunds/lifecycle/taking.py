@@ -9,6 +9,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 import workqueue
@@ -172,11 +173,11 @@ def _with_terms(rows: QuerySet[Refund], given: Sequence[Refund]) -> list[Refund]
 def _check(step: Step, refund: Refund, taken: Taken) -> None:
     roles = demand_role(step, refund, taken.by)
     if S(refund.status) not in step.sources:
-        last = taken.events[refund.pk][-1]
+        since = timezone.localtime(taken.events[refund.pk][-1].at)
         raise StepRefused(
             "wrong_status",
             _("退款单 %(no)s 已是“%(status)s”（%(at)s），不能再做这一步。请刷新页面。")
-            % {"no": refund.refund_no, "status": S(refund.status).label, "at": f"{last.at:%m-%d %H:%M}"},
+            % {"no": refund.refund_no, "status": S(refund.status).label, "at": f"{since:%m-%d %H:%M}"},
         )
     taken.roles[refund.pk] = next(iter(roles))
 

@@ -46,6 +46,19 @@ class BalanceCredit(models.Model):
                 RETURN NEW;
                 """,
             ),
+            pgtrigger.Trigger(  # I13: what was signed for the balance takes a second person
+                name="credit_is_not_by_who_confirmed",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                func="""
+                IF EXISTS (SELECT FROM refunds_redirectagreement WHERE refund_id = NEW.refund_id
+                           AND destination = 'balance' AND confirmed_by_id = NEW.released_by_id) THEN
+                    RAISE EXCEPTION 'credit of refund % is released by who confirmed it', NEW.refund_id
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
+            ),
         ]
 
     def __str__(self) -> str:

@@ -17,6 +17,7 @@ from payments.models import AttemptStatus, RefundAttempt
 from refunds import disbursement, lifecycle, sweeping
 from refunds.lifecycle import StepRefused
 from refunds.models import BalanceCredit, Destination, Queue, RedirectAgreement, Refund, Status
+from tests.attacks import refusal
 from tests.cases import SITUATIONS, attempt_of
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +78,22 @@ def test_what_was_signed_lapses_when_the_old_refund_has_paid_after_all(house, co
     with refused_with("wrong_status"):
         lifecycle.confirm_redirect(refund, by=house.finance, at=clock.now())
     assert paid_once_the_original_way(refund)
+
+
+def test_who_confirmed_where_it_goes_does_not_release_it(house):
+    """I13: one person would give away what the original route gave back; by button, step and SQL."""
+    refund = house.on(SITUATIONS["redirect_signed"](house), "finance confirm_redirect")
+    assert "credit_balance" not in lifecycle.allowed_steps(refund, house.finance)
+    with refused_with("same_person"):
+        lifecycle.credit_balance([refund], by=house.finance, at=clock.now())
+    said = refusal(
+        "INSERT INTO refunds_balancecredit (refund_id, user_id, amount_fen, released_by_id, created_at) VALUES"
+        f" ({refund.pk}, {refund.buyer_id}, {refund.amount_fen}, {house.finance.pk}, now())"
+    )
+    assert "released by who confirmed it" in said
+    assert "credit_balance" in lifecycle.allowed_steps(refund, house.cashier)
+    lifecycle.credit_balance([refund], by=house.cashier, at=clock.now())
+    assert balances.of_buyer(refund.buyer_id) == refund.amount_fen
 
 
 @pytest.mark.parametrize("heard_first", [True, False])
