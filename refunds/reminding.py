@@ -105,14 +105,12 @@ def _to_whom_it_came_back(refunds: Sequence[Refund], at: datetime) -> list[_News
     """退款异常: finance answers for it, and the buyer, who was asked where it shall go, can end it at once. He is
     reminded at each mark, and not daily from the end on: the deadline is finance's."""
     came_back = [refund for refund in refunds if refund.status == S.RETURNED and refund.reminded_percent < OVER]
-    has_no_choice = redirect.paid_to_the_shop(came_back) if came_back else []
     return [
         _News(
             "refund_remind_destination", refund.buyer_id, refund, followups.case_page(refund), refund.promised_by,
             f"{_source(refund, at)}:buyer",
         )
-        for refund in came_back
-        if refund.pk not in has_no_choice
+        for refund in (redirect.choosing(came_back) if came_back else [])
     ]  # fmt: skip
 
 

@@ -182,10 +182,9 @@ def _shut(refund: Refund, by: User, known: _Known) -> set[str]:
 def _by_signature(refund: Refund, by: User, known: _Known) -> set[str]:
     """变更去向: where the money is says what may be signed, and which way it then goes."""
     attempt, signed = known.still_open.get(refund.pk), known.signed.get(refund.pk)
-    waits_for_a_word = attempt is not None and redirect.waits_for_a_word(attempt)
-    is_elsewhere = attempt is not None or refund.pk in known.paid_to_the_shop
-    shut = {"sign_redirect"} if by.is_guest or (is_elsewhere and not waits_for_a_word) else set()
-    shut |= {"confirm_redirect"} if refund.pk in known.paid_to_the_shop else set()
+    is_the_shops = refund.pk in known.paid_to_the_shop
+    shut = {"confirm_redirect"} if is_the_shops else set()
+    shut |= set() if redirect.may_choose(attempt, is_the_shops=is_the_shops) and not by.is_guest else {"sign_redirect"}
     if signed is None or attempt is None or not redirect.goes_on_to_card(attempt, signed.payee):
         shut.add("send_to_card")
     if (refund.pk, by.pk) in known.released:

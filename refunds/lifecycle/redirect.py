@@ -188,6 +188,20 @@ def goes_on_to_card(attempt: RefundAttempt | None, payee: Payee | None) -> bool:
     return attempt is not None and waits_for_a_word(attempt) and payee is not None and payee.kind == PayeeKind.BANK
 
 
+def may_choose(attempt: RefundAttempt | None, *, is_the_shops: bool) -> bool:
+    """Whether the buyer can say now where it shall go, by what was last sent and is not closed. ``is_the_shops``: its
+    own merchant account took the money."""
+    return not is_the_shops if attempt is None else waits_for_a_word(attempt)
+
+
+def choosing(refunds: Sequence[Refund]) -> list[Refund]:
+    """Of what came back, those whose buyers can choose."""
+    theirs = paid_to_the_shop(refunds)
+    attempts = guards.open_attempts(refunds)
+    pairs = zip(refunds, attempts, strict=True)
+    return [refund for refund, attempt in pairs if may_choose(attempt, is_the_shops=refund.pk in theirs)]
+
+
 def paid_to_the_shop(refunds: Sequence[Refund]) -> list[int]:
     """Keys of those whose money a shop's own merchant account took (自带商户号)."""
     rows = Refund.objects.filter(pk__in=[refund.pk for refund in refunds], payment__account__shop__isnull=False)

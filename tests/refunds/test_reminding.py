@@ -12,6 +12,7 @@ import pytest
 import clock
 from notices import wording
 from notices.models import Notice
+from payments.models import RefundAttempt
 from refunds import clocking, lifecycle, reminding, sweeping
 from refunds.models import Queue, Refund, Status
 from tests.cases import SITUATIONS
@@ -113,6 +114,18 @@ def test_the_buyer_of_money_that_came_back_is_reminded_to_choose_where_it_goes(h
     marks = [percent for percent in clocking.REMINDERS if percent > refund.reminded_percent]
     sweeps(refund, until=refund.promised_by + timedelta(days=2))
     assert told("refund_remind_destination") == [(house.buyer.username, mark) for mark in marks]
+
+
+def test_no_buyer_is_reminded_of_a_choice_that_the_page_does_not_offer(house):
+    """Mended at the channel's desk, and not heard of by the case yet."""
+    refund = SITUATIONS["returned"](house)
+    refund.refresh_from_db()
+    RefundAttempt.objects.filter(disbursement__refund=refund).update(status="accepted", next_due_at=clock.now())
+    assert "sign_redirect" not in lifecycle.allowed_steps(refund, house.buyer)
+    refund.reminded_percent = 50
+    reminding.remind([refund], at=clock.now())
+    assert told("refund_remind_destination") == []
+    assert told("desk_queue_remind") != []
 
 
 def test_who_left_is_reminded_of_nothing(house):
