@@ -23,7 +23,7 @@ from orders.placing import CannotPlace, Wish
 from payments import charging, refunding
 from payments.models import Payment, PaymentStatus, RefundAttempt
 from payments.refunding import Instruction
-from refunds import applying, disbursement, lifecycle, precheck, sweeping
+from refunds import applying, clocking, disbursement, lifecycle, precheck, sweeping
 from refunds.applying import AlreadyActive, Application
 from refunds.lifecycle import StepRefused
 from refunds.models import BalanceCredit, Lane, Refund, RefundEvent, Status
@@ -231,7 +231,7 @@ def told(result, refund):
     refund.refresh_from_db()
     last = refund.events.latest("sequence")
     assert result.code == "wrong_status"
-    for words in (refund.refund_no, Status(last.to_status).label, f"{last.at:%m-%d %H:%M}"):
+    for words in (refund.refund_no, Status(last.to_status).label, f"{clocking.local(last.at):%m-%d %H:%M}"):
         assert str(words) in str(result)
 
 
