@@ -16,7 +16,7 @@ import clock
 from api.door import Door, PageQuery, Strict, newest_first
 from orders.models import Order, OrderLine
 from payments.models import Payment
-from refunds import applying, guides
+from refunds import applying, guides, refundable
 from refunds.models import Destination, Lane, Refund, Status
 from refunds.reasons import REASONS
 from shops.models import CodeState
@@ -193,4 +193,4 @@ def _refundable(order: Order) -> dict[int, int]:
     """{line id: fen}; empty while nothing is paid."""
     if applying.paid_payment(order) is None:
         return {}
-    return {item.line.pk: item.amount_fen for item in applying.refundable_lines(order)}
+    return {item.line.pk: item.amount_fen for item in refundable.lines_of(order)}

@@ -18,10 +18,25 @@ from refunds import clocking, evidence, lifecycle, reading, stages, waiting
 from refunds.models import Answer, Evidence, Offer, Refund, RefundEvent, RefundLine
 from refunds.reasons import REASONS
 
+
+class Shown(serializers.ModelSerializer):
+    """Fields of a model, to be read alone. What the model says of each is asked once in a process, not for each answer:
+    a refund in full has fifty."""
+
+    _built: dict[tuple[type, str], tuple[Any, dict[str, Any]]] = {}
+
+    def build_field(self, field_name: str, *about: Any) -> tuple[Any, dict[str, Any]]:
+        key = (type(self), field_name)
+        if key not in self._built:
+            self._built[key] = super().build_field(field_name, *about)
+        field_class, words = self._built[key]
+        return field_class, dict(words)
+
+
 REASON_CHOICES = [(reason.code, reason.title) for reason in REASONS.values()]
 
 
-class RefundInList(serializers.ModelSerializer):
+class RefundInList(Shown):
     url = serializers.SerializerMethodField()
     order_no = serializers.CharField(source="order.order_no", read_only=True)
     status_label = serializers.CharField(source="get_status_display", read_only=True)
@@ -66,7 +81,7 @@ class RefundInList(serializers.ModelSerializer):
         return lifecycle.allowed_steps(refund, self.context["request"].user, at=self.context.get("at"))
 
 
-class LineOfRefund(serializers.ModelSerializer):
+class LineOfRefund(Shown):
     line_id = serializers.IntegerField(source="order_line_id", read_only=True)
     product_name = serializers.CharField(source="order_line.product_name", read_only=True)
 
@@ -102,7 +117,7 @@ class TrackOfRefund(serializers.Serializer):
     is_moving = serializers.BooleanField()
 
 
-class OfferOfRefund(serializers.ModelSerializer):
+class OfferOfRefund(Shown):
     """协商方案, the latest one. `amount_fen` is null for a new code; `answer` is empty while it waits for the buyer."""
 
     made_by = serializers.ChoiceField(["merchant", "reviewer", "senior"], source="role", read_only=True)
@@ -143,7 +158,7 @@ class PreCheckOfRefund(serializers.Serializer):
     results = Rule(many=True)
 
 
-class EventOfRefund(serializers.ModelSerializer):
+class EventOfRefund(Shown):
     """Who acted is told by role; the name stays inside the house, and so does a note that no notice quotes."""
 
     note = serializers.SerializerMethodField()
@@ -158,7 +173,7 @@ class EventOfRefund(serializers.ModelSerializer):
         return event.note if is_told or sees_the_house else ""
 
 
-class AttemptOfRefund(serializers.ModelSerializer):
+class AttemptOfRefund(Shown):
     """One request to the channel: `request_no` is what a bank or WeChat can look up."""
 
     status = serializers.ChoiceField(AttemptStatus.choices, read_only=True)
@@ -177,7 +192,7 @@ class AttemptOfRefund(serializers.ModelSerializer):
         ]
 
 
-class EvidenceOfRefund(serializers.ModelSerializer):
+class EvidenceOfRefund(Shown):
     """A sentence, or an image under `image_url` (the same login, for 15 minutes; null for a sentence). `slot`: what the
     image is laid down for; empty: any other."""
 

@@ -41,7 +41,7 @@ from refunds.models import (
 )
 from shops.policy_terms import SLOTS
 
-MOST_RELEASED = 100
+MOST_ASKED = MOST_RELEASED = 100
 
 
 # --- what is sent in --------------------------------------------------------------------------------------------------
@@ -56,19 +56,46 @@ class RefundQuery(RefundFilter, PageQuery):
     pass
 
 
-class NewRefund(Strict):
+class Asking(Strict):
+    """What any application says. Without `destination`: the original route."""
+
+    reason = serializers.ChoiceField(REASON_CHOICES)
+    description = serializers.CharField(max_length=1000, allow_blank=True, required=False)
+    contact = serializers.CharField(max_length=60, allow_blank=True, required=False)
+    destination = serializers.ChoiceField(Destination.to_ask_for(), required=False)
+
+
+class NewRefund(Asking):
     """Without `amount_fen`: all that is left; without `line_ids`: of all lines; without `destination`: the original
     route."""
 
     order_no = serializers.CharField(max_length=20)
-    reason = serializers.ChoiceField(REASON_CHOICES)
-    description = serializers.CharField(max_length=1000, allow_blank=True, required=False)
-    contact = serializers.CharField(max_length=60, allow_blank=True, required=False)
     amount_fen = serializers.IntegerField(min_value=1, max_value=MOST_FEN, required=False)
     line_ids = serializers.ListField(
         child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), min_length=1, max_length=50, required=False
     )
-    destination = serializers.ChoiceField(Destination.to_ask_for(), required=False)
+
+
+class NewRefunds(Asking):
+    """Each of these orders with all that is left of it, for the same reason."""
+
+    order_nos = serializers.ListField(child=serializers.CharField(max_length=20), min_length=1, max_length=MOST_ASKED)
+
+
+class NewRefundLine(serializers.Serializer):
+    """`submitted`; `already_active`: the order has a refund, which is named; `refused`: see `code`; `not_found`."""
+
+    order_no = serializers.CharField()
+    result = serializers.ChoiceField(["submitted", "already_active", "refused", "not_found"])
+    refund_no = serializers.CharField(allow_blank=True)
+    url = serializers.CharField(allow_blank=True)
+    amount_fen = serializers.IntegerField(allow_null=True)
+    code = serializers.CharField(allow_blank=True)
+    detail = serializers.CharField(allow_blank=True)
+
+
+class AskedRefunds(serializers.Serializer):
+    results = NewRefundLine(many=True)
 
 
 class NewEvidence(Strict):
@@ -204,6 +231,40 @@ class Refunds(RefundDoor, ListAPIView):
         if order is None:
             raise Problem("not_found", fields={"order_no": ["您没有这张订单，请核对订单号。"]})
         return order
+
+
+class BatchOfRefunds(RefundDoor):
+    @extend_schema(
+        summary="批量申请退款：逐单给出结果",
+        description="不能申请的订单不影响其他订单；同一请求可以重发，已有退款的订单回答 `already_active`。",
+        tags=["refunds"],
+        request=NewRefunds,
+        responses=AskedRefunds,
+    )
+    def post(self, request: Request) -> Response:
+        at = clock.now()
+        asked = checked(NewRefunds, request.data)
+        wanted = list(dict.fromkeys(asked.pop("order_nos")))
+        orders = {order.order_no: order for order in Order.objects.filter(buyer=self.caller, order_no__in=wanted)}
+        application = applying.Application(**asked, device_key=key_of(request))
+        made = applying.submit_many(list(orders.values()), application, by=self.caller, at=at)
+        lines = [self._line(no, made[orders[no].pk] if no in orders else None) for no in wanted]
+        return Response(AskedRefunds({"results": lines}).data)
+
+    def _line(self, order_no: str, made: Refund | lifecycle.StepRefused | None) -> dict[str, Any]:
+        line: dict[str, Any] = dict.fromkeys(["refund_no", "url", "code", "detail"], "")
+        line |= {"order_no": order_no, "amount_fen": None}
+        if made is None:
+            return line | {"result": "not_found", "detail": "您没有这张订单，请核对订单号。"}
+        if isinstance(made, Refund):
+            line |= {"result": "submitted", "refund_no": made.refund_no, "amount_fen": made.amount_fen}
+        else:
+            line |= {"result": "refused", "code": made.code, "detail": str(made)}
+        if isinstance(made, applying.AlreadyActive):
+            line |= {"result": "already_active", "refund_no": made.refund_no}
+        if line["refund_no"]:
+            line["url"] = reverse("api:refund", [line["refund_no"]], request=self.request)
+        return line
 
 
 class OneRefund(RefundDoor):

@@ -42,6 +42,7 @@ urlpatterns = [
     path("orders/<order_no:order_no>/", orders.OneOrder.as_view(), name="order"),
     path("orders/<order_no:order_no>/eligibility/", orders.OrderEligibility.as_view(), name="eligibility"),
     path("refunds/", refunds.Refunds.as_view(), name="refunds"),
+    path("refunds/batch/", refunds.BatchOfRefunds.as_view(), name="refund_batch"),
     path("refunds/release/", refunds.ReleaseRefunds.as_view(), name="release"),
     path("refunds/<refund_no:refund_no>/", refunds.OneRefund.as_view(), name="refund"),
     path("refunds/<refund_no:refund_no>/steps/<step:step>/", refunds.StepOfRefund.as_view(), name="step"),

@@ -45,7 +45,7 @@ def main() -> int:
     print("全程 / the whole pipeline: 申请（HTTP）到到账 / from a POST to arrival, 渠道 50 ms", flush=True)
     whole = pipeline.measure(refunds=options.refunds, clients=options.clients)
     found = [*gateways.figures(measured), *simulation.figures(tried), *reconciliation.figures(day)]
-    figures = [Figure(*line) for line in [*found, *pipeline.figures(whole)]]
+    figures = [Figure(*line) for line in [*found, *[figure for each in whole for figure in pipeline.figures(each)]]]
     for figure in figures:
         mark = "✓" if figure.is_met else "✗"
         print(f"  {mark} {figure.name:<58} {figure.value:8.3f}   ≤ {figure.most:g}   {figure.detail}")

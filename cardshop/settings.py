@@ -477,6 +477,7 @@ SPECTACULAR_SETTINGS = {
         "PaymentStatus": "payments.models.PaymentStatus",
         "AttemptStatus": "payments.models.AttemptStatus",
         "RefundStatus": "refunds.models.Status",
+        "DestinationToAskFor": "refunds.models.Destination.to_ask_for",
     },
 }
 

@@ -46,10 +46,15 @@ def mask(order: Order, text: str, *, before: Sequence[str] = ()) -> str:
     """The text with every code in it cut to ``••••`` and its last two characters. ``before``: what the same author said
     just before, the oldest first; it stands, so what completes a code of the order there is masked here.
     """
+    return mask_about([order.pk], text, before=before)
+
+
+def mask_about(order_ids: Collection[int], text: str, *, before: Sequence[str] = ()) -> str:
+    """The same of what is said about several orders at once."""
     if not text.strip():
         return text
     same = plain(text)
-    is_mine = _known_codes([order.pk])
+    is_mine = _known_codes(order_ids)
     return _cover(text, _merged([*_code_like(same), *_own_codes(same, is_mine), *_second_parts(before, same, is_mine)]))
 
 

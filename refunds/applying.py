@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, QuerySet, Sum
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from money import share_out
 from orders import masking
 from orders.cancellation import CONSEQUENCES
-from orders.models import Cancellation, Cause, Delivery, Order, OrderLine
+from orders.models import Cancellation, Cause, Order
 from payments.models import BALANCE, Payment, PaymentStatus
-from refunds import evidence, facts, goods, lifecycle, policy, profiles, reading
-from refunds.facts import Asked
+from refunds import evidence, facts, goods, lifecycle, policy, profiles, reading, refundable
+from refunds.facts import Asked, LineFacts
 from refunds.lifecycle import StepRefused
-from refunds.models import Answer, Destination, DraftImage, Offer, OfferKind, Refund, RefundLine, Status
+from refunds.models import Destination, DraftImage, Refund, RefundLine, Status
 from refunds.policy import Amounts, Facts, Verdict
-from refunds.reasons import REASONS, Sold, obstacle
+from refunds.reasons import REASONS, obstacle
+from refunds.refundable import Refundable
 from shops.models import RefundPolicy
 
 #: By ``reasons.obstacle``.
@@ -70,28 +70,39 @@ class Preview:
     amounts: Amounts
 
 
-@dataclass(frozen=True)
-class Refundable:
-    """可退: an order line and what of its price is not promised to any case yet."""
-
-    line: OrderLine
-    amount_fen: int
-
-
 def submit(order: Order, application: Application, *, by: User, at: datetime) -> Refund:
     """提交申请: freezes unseen codes and wakes the pre-check. Raises AlreadyActive or StepRefused."""
-    check_listed(application.reason)
-    check_words(application)
+    _check_alone(application)
     if by.pk != order.buyer_id:
         raise StepRefused("not_yours", _("只能为自己的订单申请退款。"))
     try:
         with transaction.atomic():
-            return _submit(order, application, by, at)
+            made = _submit([order.pk], application, by, at)[order.pk]
+            if isinstance(made, StepRefused):
+                raise made
+            return made
     except IntegrityError:
         active = active_of(order)
         if active is None:
             raise
         raise AlreadyActive(active.refund_no) from None
+
+
+def submit_many(
+    orders: Collection[Order], application: Application, *, by: User, at: datetime
+) -> dict[int, Refund | StepRefused]:
+    """批量申请: for the same reason all that is left of many orders. {order: its case, or why it has none}: one that
+    cannot be asked for stands in no other's way. The number of queries does not grow with the orders.
+
+    Raises StepRefused where no order could be asked for so.
+    """
+    assert application.line_ids is None
+    assert application.amount_fen is None
+    assert not application.images
+    assert not application.draft_images
+    _check_alone(application)
+    with transaction.atomic():
+        return _submit([order.pk for order in orders], application, by, at)
 
 
 def submit_for_cancellations(rows: Sequence[Cancellation], *, at: datetime) -> list[Refund]:
@@ -104,7 +115,7 @@ def submit_for_cancellations(rows: Sequence[Cancellation], *, at: datetime) -> l
     orders = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy")
     held = {order.pk: order for order in orders.filter(pk__in=payments).order_by("pk")}
     busy = set(Refund.objects.filter(order__in=held, status__in=Status.active()).values_list("order_id", flat=True))
-    left = left_of([row for row in rows if row.order_id in held and row.order_id not in busy])
+    left = refundable.of_cancellations([row for row in rows if row.order_id in held and row.order_id not in busy])
     refunds, shares = [], []
     for row in rows:
         lines = left.get(row.pk, [])
@@ -121,31 +132,22 @@ def submit_for_cancellations(rows: Sequence[Cancellation], *, at: datetime) -> l
     return refunds
 
 
-def left_of(rows: Sequence[Cancellation]) -> dict[int, list[Refundable]]:
-    """What of each cancellation's lines no case has taken yet; one of which all is taken is not there."""
-    lines = OrderLine.objects.filter(cancellation_line__cancellation__in=rows).select_related("cancellation_line")
-    taken = promised_fen(RefundLine.objects.filter(order_line__cancellation_line__cancellation__in=rows))
-    left: dict[int, list[Refundable]] = defaultdict(list)
-    for line in lines.defer("product_page").order_by("order_id", "position"):
-        if (amount_fen := line.price_fen - taken.get(line.pk, 0)) > 0:
-            left[line.cancellation_line.cancellation_id].append(Refundable(line, amount_fen))
-    return left
-
-
 def preview(
-    order: Order, application: Application, *, at: datetime, refundable: Sequence[Refundable] | None = None
+    order: Order, application: Application, *, at: datetime, left: Sequence[Refundable] | None = None
 ) -> Preview:
     """What the pre-check would say now, before anything is submitted: same rules, same sentences. Raises StepRefused
     where submitting would: a reason that does not fit, or a balance that there is not, is refused here too.
-    ``refundable``: what is left of the order, where it was looked up already."""
-    refundable = chosen_of(refundable_lines(order) if refundable is None else refundable, application)
-    check_reason(order.policy, application.reason, refundable)
-    check_destination(order, application)
-    left_fen = sum(item.amount_fen for item in refundable)
+    ``left``: what is left of the order, where it was looked up already."""
+    payment = paid_payment(order)
+    chosen = refundable.chosen_of(refundable.lines_of(order) if left is None else left, application.line_ids)
+    check_reason(order.policy, application.reason, chosen)
+    check_destination(order, application, payment)
+    left_fen = sum(item.amount_fen for item in chosen)
     amount_fen = left_fen if application.amount_fen is None else application.amount_fen
     if left_fen:
         check_amount(amount_fen, left_fen)
-    asked = _asked_by(order, paid_payment(order), application, _parts(amount_fen, refundable))
+    became = facts.facts_of_rows([item.line for item in chosen])
+    asked = _asked_by(order, payment, application, _parts(amount_fen, chosen), became)
     known = facts.gather([asked], at=at)[0]
     return Preview(known, policy.decide(known), policy.amounts(known))
 
@@ -154,34 +156,6 @@ def review_hours(terms: RefundPolicy, known: Facts) -> int:
     """How long a review of this may take: what is promised before it is sent, and kept with the case."""
     abroad = known.is_cross_border
     return evidence.review_hours(terms, known.amount_fen, is_complete=known.is_complete, is_cross_border=abroad)
-
-
-def refundable_lines(order: Order) -> list[Refundable]:
-    """The order's lines with what is left of each."""
-    taken = promised_fen(RefundLine.objects.filter(order_line__order=order))
-    return _left(order, taken, _settled(order))
-
-
-def _left(order: Order, taken: Mapping[int, int], settled: Collection[int]) -> list[Refundable]:
-    """What is left of each line where cases have ``taken`` so much of them, and nothing where they ``settled`` it."""
-    lines = OrderLine.objects.filter(order=order)  # not ``order.lines``: prefetched, they may come without their pages
-    lines = facts.with_what_became(lines).select_related("product").order_by("position")
-    rows = [Refundable(line, line.price_fen - taken.get(line.pk, 0)) for line in lines if line.pk not in settled]
-    return [row for row in rows if row.amount_fen > 0]
-
-
-def _settled(order: Order) -> set[int]:
-    """协商一致: lines of which a part was given back, and accepted as all there is to it."""
-    agreed = Offer.objects.filter(
-        refund__order=order, kind=OfferKind.PART, answer=Answer.ACCEPTED, refund__status__in=Status.holding_money()
-    )
-    return set(RefundLine.objects.filter(refund__offers__in=agreed).values_list("order_line", flat=True))
-
-
-def promised_fen(lines: QuerySet[RefundLine]) -> dict[int, int]:
-    """What cases have taken, or will take, of each order line that ``lines`` are about."""
-    holding = lines.filter(refund__status__in=Status.holding_money())
-    return dict(holding.values_list("order_line").annotate(taken_fen=Sum(F("amount_fen") + F("fee_fen"))))
 
 
 def paid_payment(order: Order) -> Payment | None:
@@ -193,62 +167,118 @@ def _paid(order: Order) -> QuerySet[Payment]:
     return order.payments.filter(status=PaymentStatus.PAID, is_surplus=False)
 
 
-def _submit(order: Order, application: Application, by: User, at: datetime) -> Refund:
-    """Locks in the order of the imports: payment, order, codes."""
-    payment = _paid(order).select_for_update(no_key=True, of=("self",)).select_related("account").first()
-    if payment is None:
+@dataclass(frozen=True)
+class _Case:
+    """A case that may be opened: what it takes of the order, and what its amounts are counted by."""
+
+    asked: Asked
+    parts: Sequence[tuple[Refundable, int]]
+    known: Facts
+
+
+def _submit(
+    order_ids: Collection[int], application: Application, by: User, at: datetime
+) -> dict[int, Refund | StepRefused]:
+    """{order: its case, or why it has none}. Locks in the order of the imports: payments, orders, codes. Whoever is
+    refused is so before anything is written."""
+    payments = _hold_payments(order_ids)
+    held = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy").filter(pk__in=payments)
+    orders = {order.pk: order for order in held.order_by("pk")}
+    earlier = _active_of_each(payments)
+    left = refundable.of_orders(orders, touched=earlier)
+    became = facts.facts_of_rows([item.line for items in left.values() for item in items])
+    cases: dict[int, _Case] = {}
+    made: dict[int, Refund | StepRefused] = {}
+    for key in order_ids:
+        try:
+            order = _free(orders.get(key), earlier.get(key, ""), by)
+            cases[key] = _case(order, payments[key], application, left.get(key, []), became, at)
+        except StepRefused as refusal:
+            made[key] = refusal
+    return made | _open(cases, application, by, at)
+
+
+def _free(order: Order | None, active: str, by: User) -> Order:
+    """An order that may be asked about. Raises AlreadyActive or StepRefused. ``order``: locked; None where it has no
+    payment."""
+    if order is None:
         raise StepRefused("not_paid", _("订单没有成功的付款，无款可退。"))
-    order = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy").get(pk=order.pk)
-    if by.pk != order.buyer_id:  # claimed while we waited
+    if by.pk != order.buyer_id:  # not theirs, or claimed while we waited
         raise StepRefused("not_yours", _("只能为自己的订单申请退款。"))
-    earlier = dict(Refund.objects.filter(order=order).values_list("refund_no", "status"))
-    if active := next((refund_no for refund_no, status in earlier.items() if status in Status.active()), None):
+    if active:
         raise AlreadyActive(active)
-    chosen = chosen_of(refundable_lines(order) if earlier else _left(order, {}, ()), application)
+    order.buyer = by
+    return order
+
+
+def _case(
+    order: Order,
+    payment: Payment,
+    application: Application,
+    left: Sequence[Refundable],
+    became: Mapping[int, LineFacts],
+    at: datetime,
+) -> _Case:
+    """Raises StepRefused."""
+    chosen = refundable.chosen_of(left, application.line_ids)
     check_reason(order.policy, application.reason, chosen)
-    check_destination(order, application)
+    check_destination(order, application, payment)
     parts = _parts(_amount(application, chosen, payment), chosen)
-    asked = _asked_by(order, payment, application, parts)
-    known = facts.of_goods(asked, at=at)
-    goods.hold([item.line for item, _ in parts], at=at, by=by)
-    refund = _refund(order, payment, application, known, by)
-    lifecycle.open_cases([refund], by=by, at=at)
+    asked = _asked_by(order, payment, application, parts, became)
+    return _Case(asked, parts, facts.of_goods(asked, at=at))
+
+
+def _open(cases: Mapping[int, _Case], application: Application, by: User, at: datetime) -> dict[int, Refund]:
+    """{order: its new case}, with its lines and pictures; its goods are held."""
+    if not cases:
+        return {}
+    goods.hold([item.line for case in cases.values() for item, _ in case.parts], at=at, by=by)
+    said = masking.mask_about(cases, application.description.strip())  # buyers paste their codes (PM16)
+    is_frequent = bool(profiles.frequent([by.pk]))
+    refunds = {key: _refund(case, application, said, by, is_frequent=is_frequent) for key, case in cases.items()}
+    lifecycle.open_cases(list(refunds.values()), by=by, at=at)
     RefundLine.objects.bulk_create(
-        RefundLine(refund=refund, order_line=item.line, amount_fen=fen - fee_fen, fee_fen=fee_fen)
-        for (item, fen), became in zip(parts, asked.lines, strict=True)
-        for fee_fen in [policy.fee_of(fen, known) if became.delivered_at else 0]
+        RefundLine(refund=refunds[key], order_line=item.line, amount_fen=fen - fee_fen, fee_fen=fee_fen)
+        for key, case in cases.items()
+        for (item, fen), became in zip(case.parts, case.asked.lines, strict=True)
+        for fee_fen in [policy.fee_of(fen, case.known) if became.delivered_at else 0]
     )
-    evidence.store(refund, by=by, at=at, images=application.images, draft_images=application.draft_images)
-    return refund
+    for refund in refunds.values():
+        evidence.store(refund, by=by, at=at, images=application.images, draft_images=application.draft_images)
+    return refunds
 
 
-def _refund(order: Order, payment: Payment, application: Application, known: Facts, by: User) -> Refund:
-    amounts = policy.amounts(known)
+def _refund(case: _Case, application: Application, said: str, by: User, *, is_frequent: bool) -> Refund:
+    order, payment, amounts = case.asked.order, case.asked.payment, policy.amounts(case.known)
+    assert payment is not None
     return Refund(
         order=order,
         payment=payment,
         buyer=by,  # nobody else's order gets here
         asked_by=by,
         reason=application.reason,
-        description=masking.mask(order, application.description.strip()),  # buyers paste their codes (PM16)
+        description=said,
         contact=application.contact.strip(),
         amount_fen=amounts.refund_fen,
         fee_fen=amounts.fee_fen,
         destination=application.destination,
-        is_complete=known.is_complete,
-        is_frequent=bool(profiles.frequent([order.buyer_id])),
-        review_hours=review_hours(order.policy, known),
+        is_complete=case.known.is_complete,
+        is_frequent=is_frequent,
+        review_hours=review_hours(order.policy, case.known),
         payer_key=payment.payer_key,
         device_key=application.device_key,
-        submitted_at=known.at,
+        submitted_at=case.known.at,
     )
 
 
 def _asked_by(
-    order: Order, payment: Payment | None, application: Application, parts: Sequence[tuple[Refundable, int]]
+    order: Order,
+    payment: Payment | None,
+    application: Application,
+    parts: Sequence[tuple[Refundable, int]],
+    became: Mapping[int, LineFacts],
 ) -> Asked:
     """What the buyer asks for, as the rules see it."""
-    became = facts.facts_of_rows([item.line for item, _ in parts])
     return Asked(
         order=order,
         payment=payment,
@@ -265,8 +295,18 @@ def _asked_by(
 
 def _hold_payments(order_ids: Collection[int]) -> dict[int, Payment]:
     """The payment that each of these orders stands on, by order; locked."""
-    rows = Payment.objects.select_for_update(no_key=True, of=("self",)).filter(order__in=order_ids)
-    return {row.order_id: row for row in rows.filter(status=PaymentStatus.PAID, is_surplus=False).order_by("pk")}
+    rows = Payment.objects.select_for_update(no_key=True, of=("self",)).select_related("account")
+    paid = rows.filter(order__in=order_ids, status=PaymentStatus.PAID, is_surplus=False)
+    return {row.order_id: row for row in paid.order_by("pk")}
+
+
+def _active_of_each(order_ids: Collection[int]) -> dict[int, str]:
+    """{order that had a case before: the number of the one under way, or ""}."""
+    found: dict[int, str] = {}
+    rows = Refund.objects.filter(order__in=order_ids).values_list("order_id", "refund_no", "status")
+    for order_id, refund_no, status in rows:
+        found[order_id] = refund_no if status in Status.active() else found.get(order_id, "")
+    return found
 
 
 def _for(row: Cancellation, order: Order, payment: Payment, amount_fen: int, at: datetime) -> Refund:
@@ -280,6 +320,12 @@ def _for(row: Cancellation, order: Order, payment: Payment, amount_fen: int, at:
         amount_fen=amount_fen,
         submitted_at=at,
     )
+
+
+def _check_alone(application: Application) -> None:
+    """What needs no look at any order. Raises StepRefused."""
+    check_listed(application.reason)
+    check_words(application)
 
 
 def check_listed(code: str) -> None:
@@ -305,24 +351,23 @@ def check_reason(terms: RefundPolicy, code: str, chosen: Sequence[Refundable]) -
     reason = terms.reason(code)
     if reason is None:
         raise StepRefused("reason_does_not_fit", _("这张订单的退款政策不接受“%(reason)s”，请另选原因。") % words)
-    if why := obstacle(reason, sold(chosen)):
+    if why := obstacle(reason, refundable.sold(chosen)):
         raise StepRefused("reason_does_not_fit", MISFITS[why] % words)
 
 
-def check_destination(order: Order, application: Application) -> None:
+def check_destination(order: Order, application: Application, paid: Payment | None) -> None:
     """余额 is an account's: a guest has none (I13: by the buyer's own choice, and to nobody else's). Raises
     StepRefused."""
     if application.destination not in dict(Destination.to_ask_for()):
         raise StepRefused("unknown_destination", _("请选择原路退回或退至余额。"))
-    if application.destination == Destination.BALANCE and (refusal := why_not_to_balance(order)):
+    if application.destination == Destination.BALANCE and (refusal := why_not_to_balance(order, paid)):
         raise refusal
 
 
-def why_not_to_balance(order: Order) -> StepRefused | None:
+def why_not_to_balance(order: Order, paid: Payment | None) -> StepRefused | None:
     """Why there is nothing to choose: the money goes back the way it came, and no other."""
     if order.buyer.is_guest:
         return StepRefused("guest_has_no_balance", _("访客没有余额账户，请选择原路退回，或先认领订单。"))
-    paid = paid_payment(order)
     if paid and paid.account.channel == BALANCE:
         return StepRefused("paid_from_balance", _("这张订单是用余额付的，请选择原路退回：就是退回余额。"))
     if paid and paid.account.shop_id:
@@ -330,35 +375,11 @@ def why_not_to_balance(order: Order) -> StepRefused | None:
     return None
 
 
-def sold(lines: Sequence[Refundable]) -> list[Sold]:
-    """What the reasons have to know of these lines."""
-    return [
-        Sold(str(item.line.product_page.get("kind", "")), delivery is not None, _is_seen(delivery))
-        for item in lines
-        for delivery in [getattr(item.line, "delivery", None)]
-    ]
-
-
-def _is_seen(delivery: Delivery | None) -> bool:
-    return delivery is not None and (delivery.code is None or delivery.code.revealed_at is not None)
-
-
 def check_amount(amount_fen: int, most_fen: int) -> None:
     """At least a fen, at most what is left. Raises StepRefused."""
     if not 1 <= amount_fen <= most_fen:
         most = {"most": f"{most_fen / 100:.2f}"}
         raise StepRefused("amount_out_of_range", _("退款金额须在 ¥0.01 与 ¥%(most)s 之间。") % most)
-
-
-def chosen_of(refundable: Sequence[Refundable], application: Application) -> list[Refundable]:
-    """What of the order is asked about. Raises StepRefused where something of it has nothing left."""
-    if application.line_ids is None:
-        return list(refundable)
-    wanted = set(application.line_ids)
-    chosen = [item for item in refundable if item.line.pk in wanted]
-    if len(chosen) != len(wanted):
-        raise StepRefused("unknown_line", _("您选的商品里有的已退款或正在退款，或不属于这张订单，请重新选择退哪几件。"))
-    return chosen
 
 
 def _amount(application: Application, chosen: Sequence[Refundable], payment: Payment) -> int:

@@ -14,7 +14,7 @@ import workqueue
 from clock import scaled
 from orders.models import Cancellation
 from payments.models import Payment, PaymentStatus
-from refunds import applying, lifecycle
+from refunds import applying, lifecycle, refundable
 from refunds.lifecycle import StepRefused
 from refunds.models import Refund
 from refunds.models import Status as S
@@ -58,7 +58,7 @@ def _approve_where_they_stand(due: Sequence[Cancellation], at: datetime) -> None
 
 def _settle(due: Sequence[Cancellation], at: datetime) -> None:
     """Heard is what needs us no more: all its money is promised by cases that nobody weighs any more."""
-    left = applying.left_of(due)
+    left = refundable.of_cancellations(due)
     orders = [row.order_id for row in due]
     weighed = set(
         Refund.objects.filter(order__in=orders, status__in=S.undecided())

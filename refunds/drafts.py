@@ -19,11 +19,13 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from images import Repainted
 from orders.models import Order, OrderLine
+from payments.models import Payment
 from refunds import applying, evidence, guides
-from refunds.applying import AlreadyActive, Application, Refundable
+from refunds.applying import AlreadyActive, Application
 from refunds.evidence import MOST_IMAGES, TooManyImages
 from refunds.lifecycle import StepRefused
 from refunds.models import Destination, DraftImage, Evidence, Refund, RefundDraft, Status
+from refunds.refundable import Refundable, chosen_of
 from shops.policy_terms import SLOTS
 
 KEPT_DAYS = 30
@@ -151,17 +153,16 @@ def application(draft: RefundDraft, *, device_key: bytes | None = None) -> Appli
     )
 
 
-def gap(order: Order, asked: Application | None, refundable: Sequence[Refundable]) -> Gap | None:
+def gap(order: Order, asked: Application | None, left: Sequence[Refundable]) -> Gap | None:
     """The first thing that is missing, or no longer true of the order; None: it can be sent. ``asked``: what the draft
-    asks for, if there is one; ``refundable``: what is left of the order."""
+    asks for, if there is one; ``left``: what is left of the order."""
     payment = applying.paid_payment(order)
-    most_fen = min(sum(item.amount_fen for item in refundable), payment.refundable_fen if payment else 0)
-    if most_fen <= 0:
+    if payment is None or min(sum(item.amount_fen for item in left), payment.refundable_fen) <= 0:
         return Gap("", _("这张订单的款项已全部退回或正在退回。"), is_news=True)
     if asked is None or not asked.reason:
         return Gap("reason", _("请选择退款原因。"))
     try:
-        _check(order, asked, refundable, most_fen)
+        _check(order, asked, left, payment)
     except StepRefused as refusal:
         return Gap(MENDED_AT[refusal.code], str(refusal), is_news=refusal.code != "description_missing")
     return None
@@ -231,15 +232,15 @@ def _line_ids(draft: RefundDraft) -> list[int] | None:
     return [by_position.get(position, 0) for position in positions]
 
 
-def _check(order: Order, asked: Application, refundable: Sequence[Refundable], most_fen: int) -> None:
+def _check(order: Order, asked: Application, left: Sequence[Refundable], payment: Payment) -> None:
     """As submitting will, in the order of the steps. Raises StepRefused."""
     applying.check_listed(asked.reason)
-    chosen = applying.chosen_of(refundable, asked)
+    chosen = chosen_of(left, asked.line_ids)
     applying.check_reason(order.policy, asked.reason, chosen)
     applying.check_words(asked)
     if asked.amount_fen is not None:
-        applying.check_amount(asked.amount_fen, min(sum(item.amount_fen for item in chosen), most_fen))
-    applying.check_destination(order, asked)
+        applying.check_amount(asked.amount_fen, min(sum(item.amount_fen for item in chosen), payment.refundable_fen))
+    applying.check_destination(order, asked, payment)
 
 
 def _sent_already(order: Order) -> StepRefused:

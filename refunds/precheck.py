@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from refunds import applying, facts, goods, lanes, lifecycle, policy
+from refunds import facts, goods, lanes, lifecycle, policy, refundable
 from refunds.facts import Asked
 from refunds.models import AuditSample, Evidence, Lane, PreCheck, Refund, RefundLine
 from refunds.policy import Facts, Verdict
@@ -39,7 +39,8 @@ def _asked(refunds: Sequence[Refund]) -> list[Asked]:
     for line in RefundLine.objects.filter(refund__in=refunds).select_related("order_line"):
         lines[line.refund_id].append(line)
     line_ids = [line.order_line_id for rows in lines.values() for line in rows]
-    promised_fen = applying.promised_fen(RefundLine.objects.filter(order_line__in=line_ids).exclude(refund__in=refunds))
+    others = RefundLine.objects.filter(order_line__in=line_ids).exclude(refund__in=refunds)
+    promised_fen = refundable.promised_fen(others)
     goods.lock_orders(refunds)
     goods.of_lines(line_ids)  # nobody looks at a code while the rules do
     became = facts.facts_of(line_ids)

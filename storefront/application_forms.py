@@ -13,10 +13,11 @@ from django.utils.translation import gettext_lazy as _
 from form_fields import YuanField
 from refunds import applying
 from refunds import reading as case
-from refunds.applying import Application, Refundable
+from refunds.applying import Application
 from refunds.lifecycle import StepRefused
 from refunds.models import Destination
 from refunds.reasons import REASONS
+from refunds.refundable import Refundable
 from shops.models import RefundPolicy
 
 

@@ -15,10 +15,11 @@ from money import share_out, yuan
 from orders.models import Order, OrderLine
 from payments.models import Payment, PaymentStatus
 from refunds import applying, policy, stages
-from refunds.applying import Application, Preview, Refundable
+from refunds.applying import Application, Preview
 from refunds.models import Destination, Refund, Status
 from refunds.policy import Verdict
 from refunds.reading import in_language
+from refunds.refundable import Refundable, lines_of
 from storefront.lines import MOVING, PAID_BACK
 from storefront.templatetags.words import deadline
 
@@ -62,7 +63,7 @@ class RefundEntry:
 
 
 def refund_entry(order: Order, *, at: datetime) -> RefundEntry:
-    return shut(order, applying.refundable_lines(order)) or unnamed(order, at=at)
+    return shut(order, lines_of(order)) or unnamed(order, at=at)
 
 
 def shut(order: Order, refundable: Sequence[Refundable]) -> RefundEntry | None:

@@ -12,7 +12,7 @@ from money import yuan
 from orders import watch
 from orders.cancellation import CONSEQUENCES
 from orders.models import Cancellation, Cause, Order, OrderStatus, ServiceJob, TopUp, TopUpStatus
-from refunds.applying import refundable_lines
+from refunds.refundable import lines_of
 from shops.models import Fulfilment
 from storefront import reading
 from storefront.lines import LineNow
@@ -207,7 +207,7 @@ def late_offer(order: Order, lines: Sequence[LineNow], *, at: datetime) -> LateO
     """For what is overdue, nothing of which is being given back yet; what nobody began goes back by itself."""
     if order.status != OrderStatus.PAID or order.promised_at is None or order.promised_at > at:
         return None
-    left_fen = {item.line.pk: item.amount_fen for item in refundable_lines(order)}
+    left_fen = {item.line.pk: item.amount_fen for item in lines_of(order)}
     pending = [now for now in lines if now.is_pending and now.line.pk in left_fen]
     idle = [now.line.pk for now in pending if not now.has_begun]
     chosen = idle or [now.line.pk for now in pending]

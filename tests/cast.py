@@ -191,9 +191,9 @@ def apply(buyer: User) -> Callable[..., Refund]:
     def apply_for(order: Order, *, precheck: bool = True, **application: Any) -> Refund:
         import clock
         from refunds import applying, sweeping
-        from refunds.applying import refundable_lines, sold
+        from refunds.refundable import lines_of, sold
 
-        is_code = all(item.kind == "card_code" and item.is_delivered for item in sold(refundable_lines(order)))
+        is_code = all(item.kind == "card_code" and item.is_delivered for item in sold(lines_of(order)))
         words = {
             "reason": "invalid_code" if is_code else "other",
             "description": "11月20日兑换，提示卡密已使用",

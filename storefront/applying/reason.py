@@ -14,9 +14,9 @@ from accounts.visitors import SignedIn
 from orders.models import Order
 from refunds import applying, drafts, guides, one_tap
 from refunds import reading as case
-from refunds.applying import Refundable
 from refunds.lifecycle import StepRefused
 from refunds.reasons import REASONS, obstacle
+from refunds.refundable import Refundable, sold
 from storefront.application_forms import ReasonForm
 from storefront.applying.again import refused_before
 from storefront.applying.way import Writing, go_on, page, step, weighed
@@ -65,7 +65,7 @@ def _positions(form: ReasonForm) -> set[str]:
 def _reasons(order: Order, refundable: Sequence[Refundable], form: ReasonForm) -> list[tuple[str, str, str]]:
     """[(code, title, which pictures it needs)] of the reasons that the order's policy takes for any of these goods
     (S0-33, S3-6)."""
-    sold, page = applying.sold(refundable), refundable[0].line.product_page if refundable else {}
+    seen, page = sold(refundable), refundable[0].line.product_page if refundable else {}
     kind, is_abroad = page.get("kind", ""), bool(page.get("is_cross_border"))
     return [
         (
@@ -75,7 +75,7 @@ def _reasons(order: Order, refundable: Sequence[Refundable], form: ReasonForm) -
         )
         for reason in REASONS.values()
         if (terms := order.policy.reason(reason.code))
-        and (not obstacle(terms, sold) or (form.is_bound and reason.code == form["reason"].value()))
+        and (not obstacle(terms, seen) or (form.is_bound and reason.code == form["reason"].value()))
     ]
 
 

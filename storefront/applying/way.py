@@ -21,10 +21,11 @@ from accounts.visitors import SignedIn
 from orders.models import Order
 from refunds import applying, drafts, guides, policy
 from refunds import reading as case
-from refunds.applying import Application, Preview, Refundable
+from refunds.applying import Application, Preview
 from refunds.lifecycle import StepRefused
 from refunds.models import RefundDraft
 from refunds.reasons import REASONS
+from refunds.refundable import Refundable, lines_of
 from storefront import reading
 from storefront.device import key_of
 from storefront.reading import RefundEntry
@@ -83,7 +84,7 @@ class Writing:
         for before, seen in self._seen:
             if before == asked:
                 return seen
-        seen = applying.preview(self.order, asked, at=self.at, refundable=self.refundable)
+        seen = applying.preview(self.order, asked, at=self.at, left=self.refundable)
         self._seen.append((asked, seen))
         return seen
 
@@ -102,7 +103,7 @@ def step(view: Step) -> Step:
     def opened(request: SignedIn, order_no: str, **named: Any) -> HttpResponseBase:
         order = reading.order_of(request.user, order_no)
         at = clock.now()
-        refundable = applying.refundable_lines(order)
+        refundable = lines_of(order)
         if shut := reading.shut(order, refundable):  # a case is running, unpaid, or nothing left of it
             messages.info(request, shut.reason)
             place, number = ("refund", shut.running.refund_no) if shut.running else ("order", order_no)

@@ -298,6 +298,7 @@ GET  api:order                                    401    200   404      404     
 GET  api:eligibility                              401    200   404      404      404   404      404    404     404
 GET  api:refunds                                  401    200   200      200      200   200      200    200     200
 POST api:refunds                                  401    201   404      404      404   404      404    404     404
+POST api:refund_batch                             401    200   200      200      200   200      200    200     200
 GET  api:refund                                   401    200   404      200      404   200      200    200     200
 POST api:evidence                   @waiting      401    201   404      403      404   403      403    403     403
 POST api:release                    @approved     401    403   403      403      403   403      403    200     403

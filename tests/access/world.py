@@ -63,6 +63,7 @@ class World:
             return {word: MEANT[word] for word, needed in parameters_of(about["step"]) if needed or word == "note"}
         bodies: dict[str, dict[str, Any]] = {
             "api:refunds": {"order_no": order.order_no, "reason": "late"},
+            "api:refund_batch": {"order_nos": [order.order_no], "reason": "late"},
             "api:release": {"refund_nos": [case.refund_no]},
             "api:payouts": {"most_lines": 9, "most_fen": 1_000_000},
             "api:evidence": {"note": "说明"},

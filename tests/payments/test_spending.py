@@ -68,7 +68,9 @@ def test_an_order_paid_from_the_balance_is_delivered_and_refunded_to_it(saved, p
     assert balances.owed([posting.shop_account(order.shop_id)])[posting.shop_account(order.shop_id)] == 3000
 
     with pytest.raises(StepRefused, match="原路退回"):
-        applying.check_destination(order, applying.Application(reason="other", destination="balance"))
+        applying.check_destination(
+            order, applying.Application(reason="other", destination="balance"), applying.paid_payment(order)
+        )
     refund = apply(order)  # never looked at: a machine lets it go
     drain()
     refund.refresh_from_db()

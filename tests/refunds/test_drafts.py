@@ -20,6 +20,7 @@ from refunds.applying import AlreadyActive
 from refunds.evidence import MOST_IMAGES, TooManyImages
 from refunds.lifecycle import StepRefused
 from refunds.models import DraftImage, Evidence, Refund, RefundDraft
+from refunds.refundable import lines_of
 from refunds.tasks import count_stages
 from shops.models import RefundPolicy
 from shops.stock import Viewer
@@ -44,7 +45,7 @@ def add(order: Any, slot: str = "redeem_error", number: int = 0) -> DraftImage:
 
 def gap_of(order: Any) -> drafts.Gap | None:
     draft = drafts.of(order)
-    return drafts.gap(order, drafts.application(draft) if draft else None, applying.refundable_lines(order))
+    return drafts.gap(order, drafts.application(draft) if draft else None, lines_of(order))
 
 
 def send(order: Any, **how: Any) -> Refund:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 
 import pytest
 import redis
@@ -13,12 +14,15 @@ from django.test.utils import CaptureQueriesContext
 
 import clock
 from cardshop import invariants
+from orders import delivery
 from payments import refunding
 from payments.models import RefundAttempt
 from refunds import applying, disbursement, lifecycle, sweeping
 from refunds.applying import Application
 from refunds.models import Refund, Status
+from shops.stock import Viewer
 from tests.cases import attempt_of, hint
+from tests.cast import person
 
 FEW, MANY = 2, 20
 
@@ -146,3 +150,23 @@ def test_a_broker_that_is_gone_costs_only_time(transactional_db, buy, settings, 
         workqueue._redis.cache_clear()
     refund.refresh_from_db()
     assert refund.status == Status.ARRIVED
+
+
+@pytest.mark.django_db
+def test_asking_for_many_orders_costs_no_more_queries_than_for_two(buy):
+    """Also with words in which codes may stand, to the balance, and where an order had a case before."""
+
+    def counted(size):
+        buyer = person(f"buyer-of-{size}-{uuid.uuid4()}", "buyer")
+        orders = [buy(by=buyer) for _ in range(size)]
+        for order in orders:
+            delivery.reveal(order.lines.get(), viewer=Viewer(buyer, "203.0.113.7", "phone"), at=clock.now())
+        earlier = applying.submit(orders[0], Application("invalid_code"), by=buyer, at=clock.now())
+        lifecycle.withdraw(earlier, by=buyer, at=clock.now())
+        asked = Application("invalid_code", "昨晚八点兑换，提示已使用", destination="balance")
+        count = queries(applying.submit_many, orders, asked, by=buyer)
+        assert Refund.objects.filter(buyer=buyer, status=Status.SUBMITTED).count() == size
+        return count
+
+    counted(FEW)  # opens the accounts of the shop
+    assert counted(MANY) == counted(FEW) <= 32

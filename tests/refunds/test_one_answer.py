@@ -21,7 +21,7 @@ from orders import delivery, placing, service_jobs
 from orders.models import Order
 from orders.placing import Wish
 from payments.models import ChannelAccount, Payment, PaymentStatus
-from refunds import applying, casefile, policy, precheck
+from refunds import applying, casefile, policy, precheck, refundable
 from refunds.applying import Application, Preview
 from refunds.lifecycle import StepRefused
 from refunds.models import Destination, DraftImage, ExpressOptIn, PreCheck, Refund, RefundDraft, RefundLine, Status
@@ -328,7 +328,7 @@ def _adds_up(refund: Refund, foretold: Preview) -> None:
     assert sum(line.amount_fen for line in lines) == refund.amount_fen == foretold.amounts.refund_fen
     assert sum(line.fee_fen for line in lines) == refund.fee_fen == foretold.amounts.fee_fen
     order = refund.order
-    promised = applying.promised_fen(RefundLine.objects.filter(order_line__order=order))
+    promised = refundable.promised_fen(RefundLine.objects.filter(order_line__order=order))
     prices = dict(order.lines.values_list("pk", "price_fen"))
     assert all(fen <= prices[line] for line, fen in promised.items())
     assert sum(promised.values()) <= order.total_fen

@@ -106,6 +106,26 @@ def test_fifty_applications_make_one_case_and_tell_the_others_its_number(buy):
     assert invariants.broken() == []
 
 
+def test_many_orders_asked_for_at_once_and_one_by_one_make_one_case_each(buy, house):
+    """P1 of a batch: whichever way each order is asked for, and in whatever order, nobody waits for ever."""
+    orders = [buy() for _ in range(6)]
+    wish = Application("changed_mind")
+
+    def many(chosen):
+        return lambda: applying.submit_many(chosen, wish, by=house.buyer, at=clock.now())
+
+    ones = [lambda order=order: applying.submit(order, wish, by=house.buyer, at=clock.now()) for order in orders]
+    answers = at_once(many(orders), many(orders[::-1]), many(orders[2:]), *ones)
+    numbers = {refund.order_id: refund.refund_no for refund in Refund.objects.all()}
+    assert numbers.keys() == {order.pk for order in orders}
+    told = [made for answer in answers[:3] for made in answer.items()]
+    told += [(order.pk, answer) for order, answer in zip(orders, answers[3:], strict=True)]
+    assert all(isinstance(answer, Refund | AlreadyActive) for _, answer in told), told
+    assert {(key, answer.refund_no) for key, answer in told} == set(numbers.items())
+    assert sum(isinstance(answer, Refund) for _, answer in told) == len(orders)
+    assert invariants.broken() == []
+
+
 def test_looked_at_first_it_is_not_refunded_as_unseen(buy, drain):
     """P3, the one way: the reveal commits first, so the case sees it."""
     order = buy(price_fen=3000)

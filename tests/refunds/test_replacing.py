@@ -148,7 +148,7 @@ def test_a_delivery_changes_by_a_replacement_alone(attack, offered, buyer):
 
 def test_what_was_settled_by_an_offer_is_not_asked_for_again(buy, reveal, apply, merchant, buyer):
     """协商一致: the buyer accepted a part as all there is to it."""
-    from refunds import applying
+    from refunds import refundable
 
     order = buy(price_fen=8800, merchant_hours=24)
     reveal(order)
@@ -157,5 +157,5 @@ def test_what_was_settled_by_an_offer_is_not_asked_for_again(buy, reveal, apply,
     lifecycle.accept_offer(refund, by=buyer, at=clock.now())
     refund.refresh_from_db()
     assert (refund.status, refund.amount_fen, refund.lines.get().amount_fen) == (Status.APPROVED, 4400, 4400)
-    assert applying.refundable_lines(order) == []
+    assert refundable.lines_of(order) == []
     assert invariants.broken() == []
