@@ -355,6 +355,25 @@ class RefundAttempt(WorkItem):
                 operation=pgtrigger.UpdateOf("request_no", "payment_id", "amount_fen", "reason", "notify_url"),
                 condition=pgtrigger.AnyChange("request_no", "payment", "amount_fen", "reason", "notify_url"),
             ),
+            # I13: somebody may be at the bank with its transfer, or has been. What its channel says of it by then is a
+            # difference; the other half is redirect_waits_for_the_old_refund.
+            pgtrigger.Trigger(
+                name="refund_rests_beside_its_transfer",
+                when=pgtrigger.Before,
+                operation=pgtrigger.UpdateOf("status"),
+                condition=pgtrigger.Condition(
+                    "OLD.status IN ('closed', 'back_with_merchant') AND"
+                    " NEW.status NOT IN ('closed', 'back_with_merchant')"
+                ),
+                func="""
+                IF EXISTS (SELECT FROM payments_transfer
+                           WHERE instead_of_id = NEW.id AND status IN ('approved', 'paid')) THEN
+                    RAISE EXCEPTION 'refund_rests_beside_its_transfer: %', NEW.request_no
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
+            ),
         ]
 
     def __str__(self) -> str:

@@ -242,8 +242,8 @@ class Transfer(models.Model):
                 name="redirect_waits_for_the_old_refund",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Insert | pgtrigger.UpdateOf("status"),
-                condition=pgtrigger.Condition(
-                    "NEW.instead_of_id IS NOT NULL AND NEW.status IN ('requested', 'approved', 'paid')"
+                condition=pgtrigger.Condition(  # what the bank has paid is a fact
+                    "NEW.instead_of_id IS NOT NULL AND NEW.status IN ('requested', 'approved')"
                 ),
                 func="""
                 IF NOT EXISTS (SELECT FROM payments_refundattempt

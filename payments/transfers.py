@@ -24,7 +24,7 @@ from accounts.models import User
 from ledger import posting
 from money import yuan
 from payments import balance, found, hearing, outgoing, payees, refunding, telling
-from payments.models import Payment, PaymentStatus, RefundAttempt
+from payments.models import AttemptEvent, Payment, PaymentStatus, RefundAttempt
 from payments.transfer_models import Payee, Purpose, Transfer, TransferEvent
 from payments.transfer_models import TransferStatus as S
 from shops import money
@@ -36,6 +36,7 @@ APPROVE_WITHIN = timedelta(hours=APPROVE_HOURS)
 PAY_WITHIN = timedelta(hours=24)
 MODEL = "payments.transfer"
 LONGEST_REASON, LONGEST_VOUCHER = 200, 60
+PAID_AFTER_ALL = "渠道账单显示已退，渠道确认；改付的转账已审批"
 MOST_SHOWN = 20
 
 
@@ -133,6 +134,27 @@ def why_not_redirect(payment: Payment, amount_fen: int) -> str:
     return "退款金额超过该笔支付的剩余可退金额" if amount_fen > payment.refundable_fen else ""
 
 
+def standing_for(attempt: RefundAttempt, *, status: S) -> Transfer | None:
+    """The transfer that stands for this refund, if it is here. Its payment is locked: nobody decides meanwhile."""
+    return Transfer.objects.filter(instead_of=attempt, status=status).first()
+
+
+def put_in_doubt(transfer: Transfer, *, at: datetime, by: User | None) -> None:
+    """存疑: the channel says that it has paid what this stands for; whoever is about to transfer it reads so."""
+    attempt = transfer.instead_of
+    if attempt and not doubt(transfer):
+        stands = {"from_status": attempt.status, "to_status": attempt.status}
+        AttemptEvent.objects.create(attempt=attempt, at=at, by=by, note=PAID_AFTER_ALL, **stands)
+
+
+def doubt(transfer: Transfer) -> str:
+    """What whoever is to pay it must know first; empty if nothing."""
+    says = AttemptEvent.objects.filter(attempt=transfer.instead_of_id, note=PAID_AFTER_ALL)
+    if transfer.status != S.APPROVED or not transfer.instead_of_id or not says.exists():
+        return ""
+    return "渠道称已退这笔款。还没有在银行转出的，请按“不通过”结束；已经转出的，照实登记，重复的部分在差错里处理。"
+
+
 def acknowledge(rows: Sequence[Transfer]) -> None:
     """The app above has acted on this news; it holds the rows locked, so that none is newer."""
     Transfer.objects.filter(pk__in=workqueue.pks(rows)).update(news_at=None)
@@ -182,8 +204,8 @@ def refuse(transfer: Transfer, *, by: User, at: datetime, reason: str) -> Transf
 
 
 def mark_paid(transfer: Transfer, *, by: User, at: datetime, paid_at: datetime, voucher: str) -> Transfer:
-    """已转账, by a third person, with the bank's voucher and time. What the bank did before outgoing money was stopped
-    is recorded all the same. Raises CannotTransfer."""
+    """已转账, by a third person, with the bank's voucher and time. What the bank did before outgoing money was stopped,
+    or whatever a channel says of the old refund by now, is recorded all the same. Raises CannotTransfer."""
     voucher = voucher.strip()
     with transaction.atomic():
         row = _locked(transfer, "mark_paid", by, {S.APPROVED})
@@ -194,7 +216,6 @@ def mark_paid(transfer: Transfer, *, by: User, at: datetime, paid_at: datetime, 
         if row.approved_at is None or not row.approved_at - timedelta(minutes=1) <= paid_at <= at:
             raise CannotTransfer("paid_at", "付款时间须在审批之后、现在之前。")
         _demand_open(paid_at)
-        _demand_closed(row)
         row.paid_by, row.paid_at, row.voucher = by, paid_at, voucher
         _post(f"transfer_paid:{row.transfer_no}", _lies_on(row), posting.BANK, row, at)
         try:

@@ -15,9 +15,10 @@ from accounts.roles import Role
 from notices import telling
 from notices.models import Notice
 from orders.models import Order
-from payments import adopting, refunding
+from payments import adopting, refunding, transfers
 from payments.gateways.base import GatewayError, RefundOutcome
 from payments.models import AttemptStatus, Payment, RefundAttempt
+from payments.transfer_models import TransferStatus
 from reconciliation import deadlines, matching, statements
 from reconciliation.models import Bearer, Discrepancy, DiscrepancyEvent, DiscrepancyKind, DiscrepancyStatus
 from refunds import settlement
@@ -28,6 +29,7 @@ K = DiscrepancyKind
 LATE_NOTICE = "discrepancies_late"
 CAN_BE_ASKED = [K.ONLY_OURS, K.AMOUNT, K.STATE, K.CLOSED_PAID, K.GARBLED]
 BATCH = 50
+IN_HAND = "渠道确认已退，而改付的转账已审批：没有转出的请按“不通过”结束，已经转出的照实登记，之后系统再认领或补记"
 
 
 class CannotResolve(Exception):
@@ -154,7 +156,8 @@ def sweep(*, at: datetime) -> int:
 
 def look_into_closed(row: Discrepancy, *, at: datetime, by: User | None = None) -> str:
     """A refund that is closed here and paid there: taken up again where its case still holds the money, else noted as
-    refunded outside us. Nothing is sent; the difference stays open for a person."""
+    refunded outside us. Where a transfer in its place is in hand, that ends first, by what the bank has done. Nothing
+    is sent; the difference stays open for a person."""
     attempts = RefundAttempt.objects.select_related("payment__account", "payment__order")
     attempt = attempts.filter(request_no=row.request_no).first()
     if attempt is None or attempt.status != AttemptStatus.CLOSED:
@@ -164,8 +167,8 @@ def look_into_closed(row: Discrepancy, *, at: datetime, by: User | None = None) 
         return _looked(row, f"渠道没有给出结果：{answer.code}", at, by, again=True)
     if answer.state not in adopting.PAID_THERE:
         return _looked(row, "渠道说没有退款", at, by)
-    if _take_up(attempt, answer, at, by):
-        return _looked(row, "渠道确认已退，已重新认领这笔退款", at, by)
+    if said := _take_up(attempt, answer, at, by):
+        return _looked(row, said, at, by, again=said == IN_HAND)
     adopting.adopt(attempt.payment.account, [matching.as_found(row)], at=at, by=by)
     return _looked(row, "渠道确认已退，这笔钱已另行处理：补记为渠道侧退款，请核对是否重复退款", at, by)
 
@@ -178,16 +181,25 @@ def _looked(row: Discrepancy, said: str, at: datetime, by: User | None, *, again
     return said
 
 
-def _take_up(attempt: RefundAttempt, answer: RefundOutcome, at: datetime, by: User | None) -> bool:
-    """Its case is held, so that nobody releases it another way meanwhile."""
+def _take_up(attempt: RefundAttempt, answer: RefundOutcome, at: datetime, by: User | None) -> str:
+    """What became of it; empty: its money was given back otherwise. Its case and its payment are held, so that nobody
+    releases it another way, or approves or pays a transfer in its place, meanwhile."""
     with transaction.atomic():
         mine = Refund.objects.select_for_update(no_key=True, of=("self",)).filter(disbursements__attempt=attempt)
         list(mine.values_list("pk"))
-        return _case_still_holds(attempt) and adopting.revive(attempt, answer, at=at, by=by)
+        refunding.lock_payments([attempt.payment_id])
+        if in_hand := transfers.standing_for(attempt, status=TransferStatus.APPROVED):
+            transfers.put_in_doubt(in_hand, at=at, by=by)
+            return IN_HAND
+        is_mine = _case_still_holds(attempt) and adopting.revive(attempt, answer, at=at, by=by)
+        return "渠道确认已退，已重新认领这笔退款" if is_mine else ""
 
 
 def _case_still_holds(attempt: RefundAttempt) -> bool:
-    """Whether the case waits for just this refund: it holds the money, and no later number was opened for it."""
+    """Whether the case waits for just this refund: it holds the money, no later number was opened for it, and the bank
+    has not paid it instead."""
+    if transfers.standing_for(attempt, status=TransferStatus.PAID):
+        return False
     mine = Disbursement.objects.filter(attempt=attempt).select_related("refund").first()
     if mine is None:
         return attempt.payment.is_surplus

@@ -171,7 +171,9 @@ class TransferDesk(ActsDesk):
         said = []
         if row.status in S.waiting() and outgoing.stopped():
             said.append(("bad", "全部出款已停止：请不要转账，恢复后再办理。"))
-        if row.status == S.APPROVED:
+        if words := transfers.doubt(row):
+            said.append(("bad", words))
+        elif row.status == S.APPROVED:
             said.append(("attention", transfers.CHANNEL.begin(row)))
         return said
 

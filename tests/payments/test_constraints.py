@@ -331,6 +331,12 @@ ATTACKS = {
         ),
         "redirect_waits_for_the_old_refund",
     ),
+    "a refund that comes alive while its transfer is in hand": (
+        f"UPDATE {TRANSFER} SET status = 'approved', approved_by_id = {{finance}}, approved_at = now()"
+        f" WHERE id = {{redirect}}; UPDATE {ATTEMPT} SET status = 'unknown', next_due_at = now()"
+        f" WHERE id = (SELECT instead_of_id FROM {TRANSFER} WHERE id = {{redirect}})",
+        "refund_rests_beside_its_transfer",
+    ),
     "a cash-out of a shop": (like_it(purpose="'cash_out'"), "transfer_purpose_says_whose"),
     "a transfer that who asked approves": (
         like_it(status="'approved'", approved_by_id="requested_by_id", approved_at="now()"),

@@ -9,14 +9,15 @@ import pytest
 import clock
 from cardshop import invariants
 from ledger import balances, posting
-from payments import adopting, by_hand, funds, outgoing, refunding
+from payments import adopting, by_hand, funds, outgoing, refunding, transfers
 from payments.adopting import Found
 from payments.models import AttemptStatus as A
 from payments.refunding import Instruction
 from reconciliation import resolving, statements
 from reconciliation.models import Bearer, Discrepancy, Statement
 from refunds import disbursement
-from tests.cases import attempt_of
+from tests.attacks import refusal
+from tests.cases import attempt_of, signed_for_account, transfer_of
 from tests.reconciliation.days import Day
 from tests.reconciliation.test_matching import CHANNELS, found
 from tests.recovery.conftest import watched  # noqa: F401
@@ -89,6 +90,70 @@ def test_found_by_either_it_is_counted_once_and_the_case_takes_it_over(
     assert invariants.broken(day.simulator.ledger()) == []
 
 
+@pytest.mark.parametrize("bank", ["has paid", "has not"])
+def test_the_bill_shows_a_closed_refund_as_paid_while_its_transfer_is_in_hand(
+    bank: str, house: Any, simulator: Any, cashier: Any, finance: Any
+):
+    """S2-28, G7, I13: what the bank has paid is recorded, whatever the channel says; twice paid is a difference that
+    two people book. What it has not paid is refused, and then the old refund is the case's again."""
+    refund, closed = closed_unsent(house)
+    signed_for_account(house, refund)
+    house.on(refund, "cashier confirm_redirect")
+    disbursement.release([refund], by=finance, at=clock.now())
+    transfer = transfers.approve(transfer_of(refund), by=finance, at=clock.now())
+    payment, at = refund.payment, clock.now()
+    row = shown_as_paid(closed, simulator, at)
+    assert "转账已审批" in resolving.look_into_closed(row, at=at)
+    assert (attempt_of(refund).status, Discrepancy.objects.get().status) == (A.CLOSED, "open")
+    assert transfers.doubt(transfer)
+    assert "refund_rests_beside_its_transfer" in refusal(
+        f"UPDATE payments_refundattempt SET status = 'unknown', next_due_at = now() WHERE id = {closed.pk}"
+    )
+    if bank == "has paid":
+        transfers.mark_paid(transfer, by=cashier, at=at, paid_at=at, voucher="V1")
+        assert "补记为渠道侧退款" in resolving.look_into_closed(row, at=at)  # before the case has heard of it, too
+    else:
+        transfers.refuse(transfer, by=finance, at=at, reason="渠道已退")
+        disbursement.hear(at=at)
+        assert "已重新认领" in resolving.look_into_closed(row, at=at)
+    disbursement.hear(at=at)
+    refund.refresh_from_db()
+    payment.refresh_from_db()
+    paid = (payment.transferred_fen, payment.refunded_fen, payment.external_fen, suspense("wechat"))
+    assert paid == ((3000, 0, 3000, -3000) if bank == "has paid" else (0, 3000, 0, 0))
+    assert (refund.status in {"paid_out", "arrived"}, refund.held_fen) == (True, 0)
+    assert Discrepancy.objects.get().status == "open"
+    assert invariants.broken() == []
+
+
+def closed_unsent(house: Any) -> tuple[Any, Any]:
+    """Half of an order's money came back before it left us; (the case, what is closed). There is room to pay twice."""
+    order, at = house.buy(price_fen=3000, quantity=2), clock.now()
+    house.reveal(order)
+    refund = house.on(house.ask(order, line_ids=[order.lines.first().pk]), "reviewer approve")
+    disbursement.release([refund], by=house.finance, at=at)
+    funds.ran_short([refund.payment.account_id], at=at)  # it is not sent
+    refunding.sweep(at=at)
+    assert by_hand.close_refused([attempt_of(refund)], by=house.finance, at=at) == 1
+    funds.topped_up(refund.payment.account, by=house.finance, at=at)
+    disbursement.hear(at=at)
+    refund.refresh_from_db()
+    return refund, attempt_of(refund)
+
+
+def shown_as_paid(closed: Any, simulator: Any, at: Any) -> Discrepancy:
+    """The channel has paid it after all, and a bill shows that."""
+    past = {"out_refund_no": closed.request_no, "out_trade_no": closed.payment.payment_no, "amount_fen": 3000}
+    past |= {"status": "SUCCESS", "created_at": at.isoformat(), "succeeded_at": at.isoformat()}
+    simulator.post("history", channel="wechat", payments=[], refunds=[past])
+    statements.want(at.date(), at=at, accounts=[closed.payment.account])
+    return Discrepancy.objects.create(
+        statement=Statement.objects.get(kind="trades"), kind="closed_paid", key="1",
+        payment_no=closed.payment.payment_no, request_no=closed.request_no, channel_no="50300000009", theirs_fen=3000,
+        found_at=at, due_at=at, next_due_at=at,
+    )  # fmt: skip
+
+
 @pytest.mark.django_db(transaction=True)
 def test_it_is_a_cases_or_somebodys_loss_and_never_both(approved: Any, finance: Any, cashier: Any):
     """Finance releases the case that takes it over, while two people are booking it as the shop's loss."""
@@ -113,30 +178,13 @@ def test_it_is_a_cases_or_somebodys_loss_and_never_both(approved: Any, finance: 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_is_closed_here_and_paid_there_is_not_taken_up_beside_a_new_number(
-    house: Any, simulator: Any, cashier: Any, finance: Any
+    house: Any, simulator: Any, cashier: Any
 ):
     """I11: its case is released anew while the bill's difference is looked into. The second payment is seen."""
-    order = house.buy(price_fen=3000, quantity=2)
-    house.reveal(order)
-    refund = house.on(house.ask(order, line_ids=[order.lines.first().pk]), "reviewer approve")
-    payment, at = refund.payment, clock.now()
-    disbursement.release([refund], by=finance, at=at)
-    closed = attempt_of(refund)
-    funds.ran_short([payment.account_id], at=at)  # it is not sent
-    refunding.sweep(at=at)
-    assert by_hand.close_refused([attempt_of(refund)], by=finance, at=at) == 1
-    funds.topped_up(payment.account, by=finance, at=at)
-    disbursement.hear(at=at)
+    refund, closed = closed_unsent(house)
     house.on(refund, "finance reissue")
-    past = {"out_refund_no": closed.request_no, "out_trade_no": payment.payment_no, "amount_fen": 3000}
-    past |= {"status": "SUCCESS", "created_at": at.isoformat(), "succeeded_at": at.isoformat()}
-    simulator.post("history", channel="wechat", payments=[], refunds=[past])
-    statements.want(at.date(), at=at, accounts=[payment.account])
-    row = Discrepancy.objects.create(
-        statement=Statement.objects.get(kind="trades"), kind="closed_paid", key="1", payment_no=payment.payment_no,
-        request_no=closed.request_no, channel_no="50300000009", theirs_fen=3000, found_at=at, due_at=at,
-        next_due_at=at,
-    )  # fmt: skip
+    payment, at = refund.payment, clock.now()
+    row = shown_as_paid(closed, simulator, at)
     said = while_open(
         lambda: disbursement.release([refund], by=cashier, at=at),
         lambda: resolving.look_into_closed(row, at=at),
