@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -59,6 +59,7 @@ MOST_NAMED = 12
 ALONE_MOST_FEN = 2_000_000  # of several cases that one person releases in one go, ¥20,000; more is a batch
 
 OTHER_AMOUNT = "金额在制单之后变了，须重新制单复核"
+ANOTHER_ACCOUNT = "去向已改为买家账户，须单独放款，由转账付出"
 BROKEN = "处理出错，见日志"
 
 
@@ -145,6 +146,7 @@ def retry_failed(batch: PayoutBatch, *, by: User, at: datetime) -> int:
         failed = _lines(row).filter(
             status=LineStatus.FAILED, refund__status=Status.APPROVED, refund__lane=Lane.STANDARD
         )
+        failed = failed.exclude(refund__destination=Destination.OTHER_ACCOUNT)
         keys = list(failed.exclude(Exists(elsewhere)).values_list("pk", flat=True))
         if not keys:
             raise CannotPay("nothing_to_retry", "没有可以重试的：未放款的退款单已被处理，或在别的批次里。")
@@ -225,15 +227,22 @@ def _pay(batch: PayoutBatch, lines: Sequence[PayoutLine], at: datetime) -> int:
         batch.status = BatchStatus.SENDING
         batch.save(update_fields=["status"])  # before its lines: no line of another batch moves
     if lines:
-        changed = [line for line in lines if line.refund.amount_fen != line.amount_fen]
-        same = [line.refund for line in lines if line not in changed]
+        changed = {line.refund_id: why for line in lines if (why := _changed(line))}
+        same = [line.refund for line in lines if line.refund_id not in changed]
         assert batch.checked_by  # noqa: S101 - for the type checker: what is paid was checked, says the database
         released = disbursement.release_each(same, by=batch.checked_by, at=at)
-        _write(batch, lines, changed, released, at)
+        _write(lines, changed, released, at)
     _look_again(batch, bool(lines), at)
     batch.leased_until = None
     batch.save(update_fields=["status", "next_due_at", "leased_until", "ended_at"])
     return len(lines) or (1 if batch.status == BatchStatus.DONE else 0)
+
+
+def _changed(line: PayoutLine) -> str:
+    """Why this case is not the one that was checked any more; empty if it is."""
+    if line.refund.destination == Destination.OTHER_ACCOUNT:  # came back meanwhile: its buyer signed for an account
+        return ANOTHER_ACCOUNT
+    return OTHER_AMOUNT if line.refund.amount_fen != line.amount_fen else ""
 
 
 def _look_again(batch: PayoutBatch, has_paid: bool, at: datetime) -> None:
@@ -245,9 +254,8 @@ def _look_again(batch: PayoutBatch, has_paid: bool, at: datetime) -> None:
 
 
 def _write(
-    batch: PayoutBatch,
     lines: Sequence[PayoutLine],
-    changed: Sequence[PayoutLine],
+    changed: Mapping[int, str],
     released: disbursement.Released,
     at: datetime,
 ) -> None:
@@ -255,7 +263,7 @@ def _write(
     paid_by = _what_paid(released.sent)
     why = {refund.pk: (LineStatus.SET_ASIDE, reason) for refund, reason in released.set_aside}
     why |= {refund.pk: (LineStatus.FAILED, str(refusal)) for refund, refusal in released.refused}
-    why |= {line.refund_id: (LineStatus.FAILED, OTHER_AMOUNT) for line in changed}
+    why |= {refund_id: (LineStatus.FAILED, reason) for refund_id, reason in changed.items()}
     for line in lines:
         line.disbursement_id, line.credit_id = paid_by.get(line.refund_id, (None, None))
         is_sent = line.refund_id in paid_by

@@ -227,12 +227,12 @@ class PayoutLine(models.Model):
                 name="payout_line_moves_with_its_batch",
                 when=pgtrigger.Before,
                 operation=pgtrigger.UpdateOf("status"),
-                declare=[("batch_status", "text"), ("checker", "bigint")],
+                declare=[("batch_status", "text"), ("checker", "bigint"), ("checked", "timestamptz")],
                 func="""
                 IF NEW.status = OLD.status THEN
                     RETURN NEW;
                 END IF;
-                SELECT status, checked_by_id INTO batch_status, checker FROM refunds_payoutbatch
+                SELECT status, checked_by_id, checked_at INTO batch_status, checker, checked FROM refunds_payoutbatch
                 WHERE id = NEW.batch_id;
                 IF NOT (
                     (OLD.status = 'waiting' AND NEW.status IN ('sent', 'set_aside', 'failed')
@@ -244,11 +244,15 @@ class PayoutLine(models.Model):
                     RAISE EXCEPTION 'line of payout %, which is %: no step leads from % to %',
                         NEW.batch_id, batch_status, OLD.status, NEW.status USING ERRCODE = 'check_violation';
                 END IF;
-                -- I11: what paid it is about this case, for so much, in the checker's name
+                -- I11: what paid it is about this case, for so much, in the checker's name, after the check; the last
+                -- that was sent for it, and not what came back before its buyer signed for an account
                 IF NEW.status = 'sent' AND NOT EXISTS (
                     SELECT FROM refunds_disbursement d JOIN payments_refundattempt a ON a.id = d.attempt_id
+                      JOIN refunds_refund r ON r.id = d.refund_id
                     WHERE d.id = NEW.disbursement_id AND d.refund_id = NEW.refund_id
                       AND a.amount_fen = NEW.amount_fen AND d.released_by_id = checker
+                      AND d.created_at >= checked AND r.destination <> 'account'
+                      AND NOT EXISTS (SELECT FROM refunds_disbursement l WHERE l.refund_id = r.id AND l.id > d.id)
                     UNION ALL
                     SELECT FROM refunds_balancecredit c
                     WHERE c.id = NEW.credit_id AND c.refund_id = NEW.refund_id

@@ -19,6 +19,7 @@ from refunds.models import PayoutBatch, PayoutEvent, PayoutLine, Refund
 from refunds.payouts import CannotPay
 from tests import attacks
 from tests.attacks import another
+from tests.cases import signed_for_account
 from tests.cast import person
 
 pytestmark = pytest.mark.django_db
@@ -220,6 +221,32 @@ def test_another_amount_than_what_was_checked_is_not_paid(house, finance, cashie
     batch = run(batch)
     assert (states(batch), batch.lines.get().reason) == (["failed"], payouts.OTHER_AMOUNT)
     assert refund.disbursements.count() == 0
+
+
+def test_what_goes_to_another_account_meanwhile_is_no_line_of_a_batch(house, finance, cashier):
+    """I11: the checker had released it once, the channel gave it back, and its buyer signed for a card. That old
+    disbursement pays no line: not by a turn, not by SQL. It is released by itself."""
+    refund = house.case("reviewer approve")
+    batch = made(finance)
+    payouts.propose(batch, by=finance, at=clock.now())
+    house.ends_as(house.sent(refund, by=cashier), "CLOSED")
+    signed_for_account(house, refund)
+    house.on(refund, "finance confirm_redirect")
+    payouts.approve(batch, by=cashier, at=clock.now())
+    batch = run(batch)
+    line = batch.lines.get()
+    assert (line.status, line.reason, line.disbursement) == ("failed", payouts.ANOTHER_ACCOUNT, None)
+    assert (now(refund).status, refund.redirect_transfers.count()) == ("approved", 0)
+    for destination, why in (("account", "sent to an account"), ("original", "paid before it was checked")):
+        sent = f"UPDATE {LINE} SET status = 'sent', reason = '', disbursement_id = {refund.disbursements.get().pk}"
+        with attacks.damaged(
+            f"UPDATE {BATCH} SET status = 'sending', next_due_at = now(), ended_at = NULL;"
+            f" UPDATE {LINE} SET status = 'waiting', reason = '', handled_at = NULL;"
+            f" UPDATE refunds_refund SET destination = '{destination}'"
+        ):
+            assert "what paid it is about something else" in attacks.refusal(sent), why
+    assert disbursement.release([refund], by=cashier, at=clock.now()).sent
+    assert refund.redirect_transfers.count() == 1
 
 
 def test_a_line_that_breaks_stops_no_other(batch, finance, cashier, monkeypatch, caplog):
