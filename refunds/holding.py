@@ -2,7 +2,7 @@
 
 ``Refund.held_fen`` says what is held; the database demands that it is all of the case wherever money may still leave
 for it, and nothing elsewhere. What the channel, the balance, or a transfer has given back the payments app takes
-from what is held, as it posts it; the fee (手续费) is a posting of its own.
+from what is held, as it posts it; the fee (手续费) is a posting of its own, and the platform's if the platform has it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import datetime
 from ledger import posting
 from ledger.posting import Transfer
 from orders.models import Order
+from payments.models import Payment
 from refunds.models import NOTHING_HELD, Refund, Status
 from shops import money
 from shops.money import Move
@@ -44,18 +45,31 @@ def follow(
         before, refund.held_fen = refund.held_fen, due_fen(refund)
         number = f"{refund.refund_no}:{sequences[refund.pk]}"
         if was_taken != is_taken:
-            fees += _fee(refund, number, back=was_taken)
+            fees.append((refund, number, was_taken))
         elif refund.held_fen != before:
             held.append((refund, refund.held_fen - before, f"hold:{number}"))
-    posting.post(fees, at=at)
+    posting.post(_fees([each for each in fees if each[0].fee_fen]), at=at)
     _move(held, _settled({refund.order_id for refund, _, _ in held}) if held else set(), at)
 
 
-def _fee(refund: Refund, number: str, *, back: bool) -> list[Transfer]:
-    """手续费 is earned as the buyer gets the rest, and given back if that comes back."""
+def _fees(taken: Sequence[tuple[Refund, str, bool]]) -> list[Transfer]:
+    """手续费 is earned as the buyer gets the rest, and given back if that comes back (``bool``).
+
+    What a shop's own merchant account took (自带商户号) the platform never had: the fee of that stays the shop's.
+    """
+    payments = {refund.payment_id for refund, _number, _back in taken}
+    theirs = (
+        Payment.objects.filter(pk__in=payments, account__shop__isnull=False) if payments else Payment.objects.none()
+    )
+    kept = set(theirs.values_list("pk", flat=True))
+    return [_fee(refund, number, kept=refund.payment_id in kept, back=back) for refund, number, back in taken]
+
+
+def _fee(refund: Refund, number: str, *, kept: bool, back: bool) -> Transfer:
     held = posting.held_account(refund.shop_id)
-    debit, credit = (posting.FEES, held) if back else (held, posting.FEES)
-    return [Transfer(f"fee:{number}", debit=debit, credit=credit, amount_fen=refund.fee_fen)] if refund.fee_fen else []
+    word, owner = ("fee_kept", posting.shop_account(refund.shop_id)) if kept else ("fee", posting.FEES)
+    debit, credit = (owner, held) if back else (held, owner)
+    return Transfer(f"{word}:{number}", debit=debit, credit=credit, amount_fen=refund.fee_fen)
 
 
 def _move(changes: Sequence[tuple[Refund, int, str]], settled: Collection[int], at: datetime) -> None:

@@ -44,6 +44,8 @@ KINDS = {
     "refund_returned": gettext_lazy("退款被银行退回"),
     "credit": gettext_lazy("退款入买家余额"),
     "fee": gettext_lazy("退款手续费归平台"),
+    "fee_back": gettext_lazy("退款手续费归平台"),
+    "fee_kept": gettext_lazy("退款手续费留在店铺（自带商户号）"),
     "penalty": gettext_lazy("违约金付给买家"),
     "deposit": gettext_lazy("保证金"),
     "transfer": gettext_lazy("提现"),
@@ -193,7 +195,7 @@ def _subjects(rows: Sequence[Posting]) -> dict[str, Subject]:
         for ref, number in refs.items():
             if word == "settle":
                 found[ref] = Subject(order_no=number)
-            elif word in {"hold", "fee", "credit"}:
+            elif word in {"hold", "fee", "fee_back", "fee_kept", "credit"}:
                 found[ref] = Subject(refund_no=number)
             elif word in {"refund", "refund_returned"}:
                 found[ref] = Subject(refund_no=refunds.get(number, ""))

@@ -65,10 +65,11 @@ def held_money_belongs_to_cases() -> Iterable[Question]:
 
 @Asked
 def fees_were_earned() -> Iterable[Question]:
-    """I12: the fees that were taken are those of the cases that were paid."""
+    """I12: the fees that were taken are those of the cases that were paid, where the platform has the money."""
+    taken = Refund.objects.filter(status__in=TAKEN, payment__account__shop=None)
     yield differ(
         "fees: {posted} fen were taken, the cases that were paid say {said}",
-        said=[Refund.objects.filter(status__in=TAKEN).values_list(Value(FEES.partition(":")[2]), "fee_fen")],
+        said=[taken.values_list(Value(FEES.partition(":")[2]), "fee_fen")],
         posted=[folded(AccountKind.FEES)],
     )
 
@@ -108,11 +109,13 @@ def unsettled_money_is_that_of_orders() -> Iterable[Question]:
     outside us stands there until somebody books it."""
     unsettled = _paid().filter(order__settled_at=None)
     promised = _promised().filter(order__settled_at=None)
+    kept = Refund.objects.filter(status__in=TAKEN, payment__account__shop__isnull=False)  # the fee stays the shop's
     yield differ(
         "shop {key}: {posted} fen are unsettled, its orders say {said}",
         said=[
             unsettled.values_list("order__shop_id", "amount_fen"),
             promised.values_list("shop_id", -F("amount_fen") - F("fee_fen")),
+            kept.values_list("shop_id", "fee_fen"),
         ],
         posted=[folded(AccountKind.SHOP)],
         unless=[_outside()],

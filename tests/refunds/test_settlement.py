@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 import clock
 from accounts.models import User
 from cardshop import invariants
 from ledger import balances, posting
-from ledger.models import Posting
+from ledger.models import Account, AccountKind, Posting
 from ledger.posting import Transfer
 from notices.models import Notice
 from orders import cancellation, watch
@@ -132,6 +133,51 @@ def test_what_the_shops_own_account_took_is_not_settled(house: House, shop, sett
     now = shop_money.now(shop)
     assert (now.shop_fen, now.own_fen, now.next_order) == (8800, 8800, None)
     assert invariants.broken(house.simulator.ledger()) == []
+
+
+FEES_OF_BEFORE = "refunds.migrations.0030_fees_of_shops_own_accounts"
+
+
+def test_the_fee_of_what_the_shops_own_account_took_stays_with_the_shop(house: House, shop, settings):
+    """自带商户号, S4-5, I12: the channel gave back the rest out of the shop's account; the platform never had the fee,
+    and does not say that it earned it. What an older version had posted so is reversed, once."""
+    theirs = {name: value for name, value in settings.WECHAT.items() if name not in channels.OURS_TO_SAY}
+    own = channels.bring_own(shop, "wechat", theirs)
+    order = house.buy(price_fen=8800, channel=own.code, fee_percent=10, funding="招商银行借记卡0403")
+    refund = house.on(house.ask(order, reason="changed_mind"), "reviewer approve")
+    house.ends_as(house.sent(refund), "SUCCESS")
+    kept = [shop_money.now(shop).shop_fen, shop_money.now(shop).own_fen, earned()]
+    assert (refund.status, refund.fee_fen, kept) == ("paid_out", 880, [880, 880, 0])
+    assert shop_money.moved(shop).rows[0].title == "退款手续费留在店铺（自带商户号）"
+    assert invariants.broken(house.simulator.ledger()) == []
+
+    as_the_version_before_posted_it()
+    assert (earned(), any("fees:" in line for line in invariants.broken())) == (880, True)
+    for _again in range(2):
+        with connection.cursor() as cursor:
+            cursor.execute(importlib.import_module(FEES_OF_BEFORE).POST)
+    assert Posting.objects.get(reverses__ref__startswith="fee:").ref.startswith("fee_back:")
+    assert kept == [shop_money.now(shop).shop_fen, shop_money.now(shop).own_fen, earned()]
+    assert invariants.broken(house.simulator.ledger()) == []
+    house.ends_as(refund, "ABNORMAL")
+    assert (refund.status, refund.held_fen, shop_money.now(shop).held_fen) == ("returned", 8800, 8800)
+    assert invariants.broken(house.simulator.ledger()) == []
+
+
+def as_the_version_before_posted_it() -> None:
+    Account.objects.get_or_create(code=posting.FEES, kind=AccountKind.FEES)
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL session_replication_role = replica")
+        cursor.execute("UPDATE ledger_posting SET ref = replace(ref, 'fee_kept:', 'fee:')")
+        cursor.execute(
+            "UPDATE ledger_entry SET account_id = (SELECT id FROM ledger_account WHERE kind = 'fees')"
+            " WHERE side = 'credit' AND posting_id IN (SELECT id FROM ledger_posting WHERE ref LIKE 'fee:%')"
+        )
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+
+
+def earned() -> int:
+    return balances.owed([posting.FEES])[posting.FEES]
 
 
 def test_one_that_cannot_be_settled_stops_no_other(house: House):
