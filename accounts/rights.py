@@ -104,11 +104,13 @@ TABLE: dict[str, Rights] = {
     "shops.shop": Rights(
         see=EVERYBODY,
         edit=ONLY_OPERATOR,
-        acts=dict.fromkeys(["suspend", "reinstate", "dismiss"], ONLY_OPERATOR) | {"record_deposit": ONLY_FINANCE},
+        acts=dict.fromkeys(["suspend", "reinstate", "dismiss"], ONLY_OPERATOR)
+        | dict.fromkeys(["record_deposit", "ask_deposit_back"], ONLY_FINANCE),
     ),
     "shops.shopapplication": Rights(see=ONLY_OPERATOR, acts=dict.fromkeys(["approve", "reject"], ONLY_OPERATOR)),
     "shops.shopevent": Rights(see=EVERYBODY),
     "shops.depositentry": Rights(see=MONEY),
+    "shops.depositreturn": Rights(see=MONEY, acts=dict.fromkeys(["pay_back", "drop"], ONLY_FINANCE)),
     "shops.guaranteeterms": Rights(see=EVERYBODY, add=ONLY_OPERATOR),
     "shops.category": Rights(see=EVERYBODY, add=ONLY_OPERATOR, edit=ONLY_OPERATOR),
     "shops.coupon": Rights(see=EVERYBODY),

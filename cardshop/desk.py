@@ -140,6 +140,7 @@ SIDEBAR: list[tuple[str, list[tuple[str, str, str, str]]]] = [
             ("入驻申请", "how_to_reg", "shops.shopapplication", ""),
             ("店铺记录", "history", "shops.shopevent", ""),
             ("保证金流水", "savings", "shops.depositentry", ""),
+            ("退还保证金", "savings", "shops.depositreturn", ""),
             ("保障标识条件", "verified_user", "shops.guaranteeterms", ""),
             ("接口密钥", "vpn_key", "integrations.shopkey", ""),
             ("回调地址", "webhook", "integrations.webhookendpoint", ""),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import connection
 from django.db.models import Sum
@@ -45,6 +45,18 @@ def draw(moves: Sequence[Move]) -> list[Transfer]:
     """取款: from the shop to ``other``. Never refused: what the shop has not got is advanced. In a transaction."""
     purses = hold({move.shop_id for move in moves})
     return [leg for move in moves for leg in _draw(move, purses[move.shop_id])]
+
+
+def draw_deposit(move: Move) -> list[Transfer]:
+    """退还保证金: from the deposit to ``other``; what is there no more is taken as any other. Never refused: the bank
+    has paid. In a transaction."""
+    purse = hold([move.shop_id])[move.shop_id]
+    reserve = min(move.amount_fen, max(0, purse.reserve_fen))
+    purse.reserve_fen -= reserve
+    rest = replace(move, amount_fen=move.amount_fen - reserve)
+    account = posting.reserve_account(move.shop_id)
+    legs = [Transfer(move.ref, debit=account, credit=move.other, amount_fen=reserve)] if reserve else []
+    return legs + (_draw(rest, purse) if rest.amount_fen else [])
 
 
 def pay_in(moves: Sequence[Move]) -> list[Transfer]:

@@ -23,19 +23,32 @@ from accounts.desk import (
     DeskInline,
     DialogForm,
     called,
+    deadline,
     link,
     list_url,
     money,
     note_field,
     page_url,
     staff_act,
+    text_field,
     tone_badge,
     yuan,
 )
 from accounts.desk_acts import ActsDesk, key, log, me, when
 from shops import deposits, guarantee, life
 from shops.life import STEPS
-from shops.models import DepositEntry, GuaranteeTerms, Shop, ShopEvent, ShopFigures, ShopMember, ShopRole, ShopStatus
+from shops.models import (
+    DepositEntry,
+    DepositReturn,
+    GuaranteeTerms,
+    ReturnStatus,
+    Shop,
+    ShopEvent,
+    ShopFigures,
+    ShopMember,
+    ShopRole,
+    ShopStatus,
+)
 from shops.standing import percent
 
 TONES: dict[str, str] = {
@@ -112,15 +125,19 @@ class DismissForm(ShopForm):
     reason = note_field(required=True, label="原因", help_text="店铺成员会看到。")
 
 
-class DepositForm(ShopForm):
-    amount = forms.DecimalField(
+def _amount_field() -> forms.DecimalField:
+    return forms.DecimalField(
         label="金额（元）",
         max_digits=9,
         decimal_places=2,
-        help_text="存入为正，退还或扣除为负。",
         widget=UnfoldAdminDecimalFieldWidget(),
         error_messages={"invalid": "请填写金额，最多两位小数。", "required": "请填写金额。"},
     )
+
+
+class DepositForm(ShopForm):
+    told = "只登记店铺存入的；退还须两个人，请用“退还保证金”。"
+    amount = _amount_field()
     voucher = forms.CharField(
         label="凭证号",
         max_length=60,
@@ -128,6 +145,43 @@ class DepositForm(ShopForm):
         error_messages={"required": "请填写凭证号。"},
     )
     note = note_field(required=False, label="说明（选填）")
+
+
+class DepositBackForm(ShopForm):
+    told = "提出后由另一位财务在银行付款并登记凭证；在此之前钱不动。冲正登记错的存入也这样办。"
+    amount = _amount_field()
+    note = note_field(required=True, label="事由", help_text="店铺会在保证金流水里看到，不超过 200 字。")
+
+
+class ReturnForm(DialogForm):
+    """An act on one return of a deposit. Whether it may be taken, the domain says again under its lock."""
+
+    template = "admin/shops/shop/dialog.html"
+    told = ""
+
+    @cached_property
+    def asked(self) -> DepositReturn | None:
+        return DepositReturn.objects.select_related("shop").filter(pk=key(self.object_id)).first()
+
+    @cached_property
+    def refusal(self) -> str:
+        if self.asked is None:
+            return "没有这笔退还。"
+        return "" if self.asked.status == ReturnStatus.ASKED else f"这笔退还{self.asked.get_status_display()}。"
+
+    def facts(self) -> dict[str, Any]:
+        shop = self.asked.shop if self.asked else None
+        return {"shop": shop, "told": self.told, "held": yuan(deposits.held_fen(shop)) if shop else ""}
+
+
+class PayBackForm(ReturnForm):
+    told = "只登记已经在银行付给店铺的退还；提出的人不能登记。登记后记入银行存款，不能撤回。"
+    voucher = text_field(label="银行凭证号", most=60)
+
+
+class DropForm(ReturnForm):
+    told = "请先确认没有付款。撤下后可以重新提出。"
+    note = note_field(required=True, label="原因", help_text="不超过 200 字。")
 
 
 # --- the shop ---------------------------------------------------------------------------------------------------------
@@ -165,7 +219,7 @@ class ShopDesk(ActsDesk):
         "canceled",
     )  # fmt: skip
     inlines = (MemberInline,)
-    actions_detail = ("record_deposit", "reinstate", "suspend", "dismiss")
+    actions_detail = ("record_deposit", "ask_deposit_back", "reinstate", "suspend", "dismiss")
 
     state = tone_badge("status", "状态", TONES)
 
@@ -174,7 +228,7 @@ class ShopDesk(ActsDesk):
 
     def acts_of(self, row: Shop) -> list[str]:
         steps = [name for name in ("reinstate", "suspend", "dismiss") if ShopStatus(row.status) in STEPS[name].sources]
-        return ["record_deposit", *steps]
+        return ["record_deposit", "ask_deposit_back", *steps]
 
     def advice(self, row: Shop) -> list[tuple[str, str]]:
         if row.status == ShopStatus.SUSPENDED:
@@ -249,6 +303,15 @@ class ShopDesk(ActsDesk):
         log(request, [shop], f"登记保证金 {yuan(amount_fen)}，凭证 {said['voucher']}")
         messages.success(request, f"已登记 {yuan(amount_fen)}，{shop.name}现有保证金 {yuan(deposits.held_fen(shop))}。")
         return page_url(shop)
+
+    @staff_act(DepositBackForm, title="退还保证金", submit="提出", icon="undo", refused_by=(deposits.CannotRecord,))
+    def ask_deposit_back(self, request: HttpRequest, form: DepositBackForm, object_id: str) -> str:
+        said, shop = form.cleaned_data, _shop(form)
+        amount_fen = int(said["amount"] * 100)
+        row = deposits.ask_back(shop, amount_fen=amount_fen, note=said["note"], by=me(request), at=clock.now())
+        log(request, [shop, row], f"提出退还保证金 {yuan(amount_fen)}：{row.note}")
+        messages.success(request, f"已提出退还 {yuan(amount_fen)}，由另一位财务付款后在这里登记。")
+        return page_url(row)
 
 
 def _shop(form: ShopForm) -> Shop:
@@ -328,6 +391,97 @@ class DepositEntryDesk(Desk):
     @admin.display(description="登记人")
     def who(self, entry: DepositEntry) -> str:
         return called(entry.recorded_by)
+
+
+@admin.register(DepositReturn)
+class DepositReturnDesk(ActsDesk):
+    """退还保证金: asked for on the shop's page; paid by another, who records the bank's voucher here."""
+
+    list_display = ("number", "shop_link", "state", "amount", "due", "asker", "note")
+    list_filter = ("status",)
+    list_display_links = ("number",)
+    exact_search = ("shop__name",)
+    search_help_text = "店铺名"
+    ordering = ("due_at", "pk")
+    list_select_related = ("shop", "asked_by", "ended_by")
+    fieldsets = (
+        (None, {"fields": (("shop_link", "state"), ("amount", "there"), "note", ("asker", "asked"),
+                          ("due", "voucher"), ("ender", "ended"), "reason")}),
+    )  # fmt: skip
+    readonly_fields = ("shop_link", "state", "amount", "there", "asker", "asked", "due", "voucher", "ender", "ended")
+    actions_detail = ("pay_back", "drop")
+
+    state = tone_badge(
+        "status", "状态", {ReturnStatus.ASKED: "attention", ReturnStatus.PAID: "good", ReturnStatus.DROPPED: "quiet"}
+    )
+    amount = money("amount_fen", "金额")
+    asked, ended = when("asked_at", "申请时间"), when("ended_at", "办理时间")
+
+    def acts_of(self, row: DepositReturn) -> list[str]:
+        return ["pay_back", "drop"] if row.status == ReturnStatus.ASKED else []
+
+    def advice(self, row: DepositReturn) -> list[tuple[str, str]]:
+        if row.status != ReturnStatus.ASKED:
+            return []
+        if deposits.shown_there_fen(row.shop) < row.amount_fen:
+            return [("bad", "保证金已被退款用去一部分，不够退还：请不要付款，撤下后按现有的重新提出。")]
+        return [("attention", "请在银行付给店铺后登记凭证号。提出的人不能登记；出款停止时请不要付款。")]
+
+    # --- columns
+
+    @admin.display(description="编号")
+    def number(self, row: DepositReturn) -> str:
+        return f"#{row.pk}"
+
+    @admin.display(description="店铺")
+    def shop_link(self, row: DepositReturn) -> SafeString | str:
+        return link(row.shop)
+
+    @admin.display(description="现可退还")
+    def there(self, row: DepositReturn) -> str:
+        return yuan(max(0, deposits.shown_there_fen(row.shop)))
+
+    @admin.display(description="最迟办理")
+    def due(self, row: DepositReturn) -> SafeString | str:
+        return deadline(row.due_at, clock.now())
+
+    @admin.display(description="申请人")
+    def asker(self, row: DepositReturn) -> str:
+        return called(row.asked_by)
+
+    @admin.display(description="凭证号")
+    def voucher(self, row: DepositReturn) -> str:
+        return row.entry.voucher if row.status == ReturnStatus.PAID else "–"
+
+    @admin.display(description="办理人")
+    def ender(self, row: DepositReturn) -> str:
+        return called(row.ended_by) if row.ended_at else "–"
+
+    # --- acts, each by its dialog
+
+    @staff_act(PayBackForm, title="登记已退还", submit="登记", icon="receipt_long", refused_by=(deposits.CannotRecord,))
+    def pay_back(self, request: HttpRequest, form: PayBackForm, object_id: str) -> str:
+        row = _asked(form)
+        deposits.pay_back(row, voucher=form.cleaned_data["voucher"], by=me(request), at=clock.now())
+        log(request, [row], f"登记已退还，凭证 {form.cleaned_data['voucher']}")
+        messages.success(request, f"已退还 {yuan(row.amount_fen)}，{row.shop.name}现有保证金"
+                                  f" {yuan(deposits.held_fen(row.shop))}。")  # fmt: skip
+        return page_url(row)
+
+    @staff_act(
+        DropForm, title="撤下", submit="确认撤下", icon="block", danger=True, refused_by=(deposits.CannotRecord,)
+    )
+    def drop(self, request: HttpRequest, form: DropForm, object_id: str) -> str:
+        row, reason = _asked(form), form.cleaned_data["note"]
+        deposits.drop(row, reason=reason, by=me(request), at=clock.now())
+        log(request, [row], f"撤下：{reason}")
+        messages.success(request, "已撤下，钱没有动。")
+        return page_url(row)
+
+
+def _asked(form: ReturnForm) -> DepositReturn:
+    assert form.asked  # a form without one has refused already
+    return form.asked
 
 
 @admin.register(GuaranteeTerms)

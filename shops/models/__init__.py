@@ -17,7 +17,9 @@ from shops.models.shop import (
     ApplicationDocument,
     ApplicationStatus,
     DepositEntry,
+    DepositReturn,
     GuaranteeTerms,
+    ReturnStatus,
     Shop,
     ShopApplication,
     ShopEvent,
@@ -31,8 +33,8 @@ from shops.models.supplier import Supplier, SupplierAnswer
 
 __all__ = [
     "HIGHEST_PRICE_FEN", "ApplicationDocument", "ApplicationStatus", "CardCode", "Category", "CodeEvent",
-    "CodeEventKind", "CodeState", "Coupon", "CouponKind", "DepositEntry", "Fulfilment", "GuaranteeTerms",
-    "ImportStatus", "Product", "ProductKind", "ProductTerm", "RecipientKind", "RefundPolicy", "Shop",
-    "ShopApplication", "ShopEvent", "ShopFigures", "ShopMember", "ShopRole", "ShopStatus", "StagedCode", "StagedFile",
-    "StockImport", "Supplier", "SupplierAnswer",
+    "CodeEventKind", "CodeState", "Coupon", "CouponKind", "DepositEntry", "DepositReturn", "Fulfilment",
+    "GuaranteeTerms", "ImportStatus", "Product", "ProductKind", "ProductTerm", "RecipientKind", "RefundPolicy",
+    "ReturnStatus", "Shop", "ShopApplication", "ShopEvent", "ShopFigures", "ShopMember", "ShopRole", "ShopStatus",
+    "StagedCode", "StagedFile", "StockImport", "Supplier", "SupplierAnswer",
 ]  # fmt: skip

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pgtrigger
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from append_only import append_only
@@ -155,6 +156,85 @@ class ApplicationDocument(models.Model):
         triggers = append_only("application_documents_are_append_only")
 
 
+class ReturnStatus(models.TextChoices):
+    ASKED = "asked", _("待付款")  # one of finance asked for it; another pays it at the bank, and records the voucher
+    PAID = "paid", _("已退还")
+    DROPPED = "dropped", _("已撤下")  # nothing was paid
+
+
+class DepositReturn(models.Model):
+    """退还保证金: money that leaves to a shop, asked for by one of finance, paid and recorded by another (four eyes).
+
+    A mistaken entry is taken back the same way. ``deposits.py`` is the only writer.
+    """
+
+    shop = models.ForeignKey(Shop, models.PROTECT, related_name="deposit_returns", verbose_name=_("店铺"))
+    amount_fen = models.PositiveIntegerField(_("金额（分）"))
+    note = models.CharField(_("事由"), max_length=200)
+    status = models.CharField(_("状态"), max_length=8, choices=ReturnStatus.choices, default=ReturnStatus.ASKED)
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("申请人"))
+    asked_at = models.DateTimeField(_("申请时间"))
+    due_at = models.DateTimeField(_("最迟办理"), null=True, blank=True)  # empty: at rest
+    ended_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("办理人")
+    )  # empty although it ended: the machine, after a restore
+    ended_at = models.DateTimeField(_("办理时间"), null=True, blank=True)
+    reason = models.CharField(_("原因"), max_length=200, blank=True)  # of a dropped one
+
+    class Meta:
+        verbose_name = _("退还保证金")
+        verbose_name_plural = _("退还保证金")
+        constraints = [
+            models.CheckConstraint(name="deposit_return_is_of_something", condition=Q(amount_fen__gt=0) & ~Q(note="")),
+            models.CheckConstraint(name="deposit_return_status_is_listed", condition=Q(status__in=ReturnStatus.values)),
+            models.CheckConstraint(  # four eyes
+                name="deposit_return_is_paid_by_another",
+                condition=~Q(status="paid") | Q(ended_by__isnull=False) & ~Q(ended_by=F("asked_by")),
+            ),
+            models.CheckConstraint(
+                name="asked_deposit_return_is_due",
+                condition=Q(status="asked", due_at__isnull=False, ended_at__isnull=True, ended_by__isnull=True)
+                | ~Q(status="asked") & Q(due_at__isnull=True, ended_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="dropped_deposit_return_says_why", condition=~Q(status="dropped") | ~Q(reason="")
+            ),
+            models.UniqueConstraint(  # so that the sum of what is asked for is what one of them asks for
+                name="one_open_deposit_return_per_shop", fields=["shop"], condition=Q(status="asked")
+            ),
+        ]
+        indexes = [models.Index(name="deposit_return_due", fields=["due_at", "id"], condition=Q(status="asked"))]
+        triggers = [
+            pgtrigger.Protect(name="deposit_return_is_never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.Protect(
+                name="deposit_return_keeps_what_was_asked",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange("shop", "amount_fen", "note", "asked_by", "asked_at"),
+            ),
+            pgtrigger.Protect(
+                name="ended_deposit_return_stays_so",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition("OLD.status <> 'asked'"),
+            ),
+            pgtrigger.Trigger(
+                name="paid_deposit_return_is_booked",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.Update,
+                condition=pgtrigger.Condition("NEW.status = 'paid'"),
+                func="""
+                IF NOT EXISTS (SELECT FROM shops_depositentry
+                               WHERE of_return_id = NEW.id AND recorded_by_id = NEW.ended_by_id) THEN
+                    RAISE EXCEPTION 'paid_deposit_return_is_booked: % is not', NEW.id USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self._meta.verbose_name} {yuan(self.amount_fen)}"
+
+
 class DepositEntry(models.Model):
     """保证金流水: recorded by finance with a voucher. The sum is what the shop has deposited; corrections reverse."""
 
@@ -164,16 +244,43 @@ class DepositEntry(models.Model):
     note = models.CharField(_("说明"), max_length=200, blank=True)
     recorded_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     at = models.DateTimeField(_("时间"))
+    of_return = models.OneToOneField(
+        DepositReturn, models.PROTECT, null=True, blank=True, related_name="entry", verbose_name=_("退还保证金")
+    )  # what is negative; older rows have none
 
     class Meta:
         verbose_name = _("保证金流水")
         verbose_name_plural = _("保证金流水")
         constraints = [
             models.CheckConstraint(name="deposit_entry_moves_money", condition=~Q(amount_fen=0)),
+            models.CheckConstraint(
+                name="only_what_leaves_is_a_return", condition=Q(amount_fen__lt=0) | Q(of_return__isnull=True)
+            ),
             models.UniqueConstraint(name="deposit_voucher_is_booked_once", fields=["shop", "voucher"]),
         ]
         indexes = [models.Index(name="deposit_of_shop", fields=["shop", "-id"])]
-        triggers = append_only("deposit_entries_are_append_only")
+        triggers = [
+            *append_only("deposit_entries_are_append_only"),
+            pgtrigger.Trigger(
+                name="deposit_leaves_by_two_people",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Condition("NEW.amount_fen < 0"),
+                func="""
+                IF NOT EXISTS (SELECT FROM shops_depositreturn
+                               WHERE id = NEW.of_return_id AND shop_id = NEW.shop_id AND amount_fen = -NEW.amount_fen
+                                 AND status = 'asked' AND asked_by_id <> NEW.recorded_by_id) THEN
+                    RAISE EXCEPTION 'deposit_leaves_by_two_people: nobody else has asked for it'
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                IF (SELECT is_stopped FROM payments_outgoingswitch WHERE account_id IS NULL
+                     ORDER BY id DESC LIMIT 1) THEN
+                    RAISE EXCEPTION 'deposit_waits_while_money_is_stopped' USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.voucher} {yuan(self.amount_fen)}"

@@ -579,6 +579,12 @@ GET  admin:shops_shop_dismiss                     login  login login    login   
 POST admin:shops_shop_dismiss                     login  login login    login    login 403      403    403     done
 GET  admin:shops_shop_record_deposit              login  login login    login    login 403      403    200     403
 POST admin:shops_shop_record_deposit              login  login login    login    login 403      403    done    403
+GET  admin:shops_shop_ask_deposit_back            login  login login    login    login 403      403    200     403
+POST admin:shops_shop_ask_deposit_back            login  login login    login    login 403      403    done    403
+GET  admin:shops_depositreturn_pay_back           login  login login    login    login 403      403    200     403
+POST admin:shops_depositreturn_pay_back           login  login login    login    login 403      403    done    403
+GET  admin:shops_depositreturn_drop               login  login login    login    login 403      403    200     403
+POST admin:shops_depositreturn_drop               login  login login    login    login 403      403    done    403
 GET  admin:shops_shopapplication_approve          login  login login    login    login 403      403    403     200
 POST admin:shops_shopapplication_approve          login  login login    login    login 403      403    403     done
 GET  admin:shops_shopapplication_reject           login  login login    login    login 403      403    403     200
@@ -625,6 +631,7 @@ shops.shop                      see      see    see     edit
 shops.shopapplication           -        -      -       see
 shops.shopevent                 see      see    see     see
 shops.depositentry              -        -      see     see
+shops.depositreturn             -        -      see     see
 shops.guaranteeterms            see      see    see     add
 shops.category                  see      see    see     keep
 shops.coupon                    see      see    see     see

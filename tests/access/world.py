@@ -409,6 +409,7 @@ def _rows_of_the_shops(world: World) -> None:
     papers = life.Papers("新店", "点卡", "13800000000", documents=[("营业执照", _picture())])
     world.document = life.apply(papers, by=world.people["owner"], at=at).documents.get()
     deposits.record(shop, amount_fen=1, voucher="V1", note="", by=world.people["finance"], at=at)
+    deposits.ask_back(shop, amount_fen=1, note="退出", by=world.people["finance"], at=at)
     life.suspend(shop, by=world.people["operator"], at=at, reason="查")
     life.reinstate(shop, by=world.people["operator"], at=at, reason="查清")
     GuaranteeTerms.objects.create(version=1, published_at=at)

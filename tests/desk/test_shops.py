@@ -14,7 +14,8 @@ import images
 from orders.models import Order
 from shops import deposits, life, people
 from shops.life import Papers
-from shops.models import GuaranteeTerms, Shop, ShopApplication, ShopRole, ShopStatus
+from shops.models import DepositReturn, GuaranteeTerms, Shop, ShopApplication, ShopRole, ShopStatus
+from tests import cast
 from tests.desk.conftest import text
 
 pytestmark = pytest.mark.django_db
@@ -105,13 +106,30 @@ def test_finance_records_deposits_and_nobody_changes_them(sits, finance, operato
     words = seat.reads(seat.does("record_deposit", shop, amount="1000", voucher="V1", note="首缴"))
     assert "¥1,000.00" in words
     assert "登记过" in seat.reads(seat.does("record_deposit", shop, amount="5", voucher="V1"))
-    assert "不能超过" in seat.reads(seat.does("record_deposit", shop, amount="-1000.01", voucher="V2"))
+    assert "两位财务" in seat.reads(seat.does("record_deposit", shop, amount="-1", voucher="V2"))
     assert deposits.held_fen(shop) == 100_000
     assert sits(operator).does("record_deposit", shop, amount="1", voucher="V3").status_code == 403
     entry = shop.deposits.get()
     path = reverse("admin:shops_depositentry_change", args=[entry.pk])
     assert seat.client.post(path, {"amount_fen": "1"}).status_code == 403
     assert "首缴" in text(seat.get(path))
+
+
+def test_a_deposit_is_asked_back_by_one_of_finance_and_paid_by_another(sits, finance, operator, shop):
+    first, second = sits(finance), sits(cast.person("cashier", "finance"))
+    first.does("record_deposit", shop, amount="1000", voucher="V1")
+    assert "不能超过" in first.reads(first.does("ask_deposit_back", shop, amount="1000.01", note="退出"))
+    assert "由另一位财务" in first.reads(first.does("ask_deposit_back", shop, amount="400", note="退出"))
+    asked = DepositReturn.objects.get()
+    assert "提出的人不能登记" in first.reads(first.does("pay_back", asked, voucher="V2"))
+    assert sits(operator).does("pay_back", asked, voucher="V2").status_code == 403
+    assert "¥600.00" in second.reads(second.does("pay_back", asked, voucher="V2"))
+    page = text(second.get(reverse("admin:shops_depositreturn_change", args=[asked.pk])))
+    assert "V2" in page
+    first.does("ask_deposit_back", shop, amount="1", note="再退")
+    row = DepositReturn.objects.get(status="asked")
+    assert "钱没有动" in first.reads(first.does("drop", row, note="写错"))
+    assert deposits.held_fen(shop) == 60_000
 
 
 def test_new_terms_of_the_badge_are_a_new_version(sits, operator):

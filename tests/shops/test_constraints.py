@@ -47,7 +47,11 @@ def books(shop, merchant, operator, make_product):
     )  # fmt: skip
     ApplicationDocument.objects.create(application=papers, title="执照", image="x", content_type="x", created_at=at)
     ShopEvent.objects.create(shop=shop, step="open", to_status="open", actor=operator, at=at)
-    deposits.record(shop, amount_fen=100, voucher="V1", note="", by=person("cashier", "finance"), at=at)
+    cashier = person("cashier", "finance")
+    deposits.record(shop, amount_fen=100, voucher="V1", note="", by=cashier, at=at)
+    done = deposits.ask_back(shop, amount_fen=1, note="多缴", by=cashier, at=at)
+    deposits.pay_back(done, voucher="V0", by=person("other_cashier", "finance"), at=at)
+    asked = deposits.ask_back(shop, amount_fen=10, note="退出", by=cashier, at=at)
     coupon = Coupon.objects.create(
         shop=shop, code="NEW", kind="fixed", off_fen=100, starts_at=at, ends_at=at.replace(year=at.year + 1),
         most_uses=5,
@@ -76,12 +80,17 @@ def books(shop, merchant, operator, make_product):
         "coupon": coupon.pk,
         "batch": batch.pk,
         "merchant": merchant.pk,
+        "cashier": cashier.pk,
+        "asked": asked.pk,
+        "done": done.pk,
         "uuid": f"'{uuid.uuid4()}'",
         "event": CodeEvent.objects.filter(code=codes[0]).get().pk,
     }
 
 
 CODE = "shops_cardcode"
+RETURN, PAID_IN = "shops_depositreturn", "amount_fen > 0"
+RETURNED = {"amount_fen": "-10", "voucher": "'V9'", "of_return_id": "{asked}"}
 ATTACKS = {
     # shops
     "an invented state of a shop": ("UPDATE shops_shop SET status = 'gone' WHERE id = {shop}", "shop_status_is_listed"),
@@ -105,10 +114,71 @@ ATTACKS = {
         "decided_application_says_by_whom",
     ),
     "a deposit of nothing": (
-        another("shops.DepositEntry", amount_fen="0", voucher="'V2'"),
+        another("shops.DepositEntry", PAID_IN, amount_fen="0", voucher="'V2'"),
         "deposit_entry_moves_money",
     ),
-    "a deposit booked twice": (another("shops.DepositEntry"), "deposit_voucher_is_booked_once"),
+    "a deposit booked twice": (another("shops.DepositEntry", PAID_IN), "deposit_voucher_is_booked_once"),
+    "a deposit that comes in as a return": (
+        another("shops.DepositEntry", PAID_IN, voucher="'V9'", of_return_id="{asked}"),
+        "only_what_leaves_is_a_return",
+    ),
+    "a deposit that leaves unasked": (
+        another("shops.DepositEntry", PAID_IN, amount_fen="-1", voucher="'V9'"),
+        "deposit_leaves_by_two_people",
+    ),
+    "a deposit that who asked for it pays back": (
+        another("shops.DepositEntry", PAID_IN, **RETURNED, recorded_by_id="{cashier}"),
+        "deposit_leaves_by_two_people",
+    ),
+    "more of a deposit than was asked for": (
+        another("shops.DepositEntry", PAID_IN, **RETURNED | {"amount_fen": "-11"}, recorded_by_id="{operator}"),
+        "deposit_leaves_by_two_people",
+    ),
+    "a deposit paid back a second time": (
+        another("shops.DepositEntry", PAID_IN, **RETURNED | {"of_return_id": "{done}", "amount_fen": "-1"}),
+        "deposit_leaves_by_two_people",
+    ),
+    "a deposit paid back while money is stopped": (
+        "INSERT INTO payments_outgoingswitch (is_stopped, by_id, reason, at) VALUES (true, {operator}, 'x', now());"
+        + another("shops.DepositEntry", PAID_IN, **RETURNED, recorded_by_id="{operator}"),
+        "deposit_waits_while_money_is_stopped",
+    ),
+    "a return of nothing": (
+        another("shops.DepositReturn", "id = {asked}", amount_fen="0"),
+        "deposit_return_is_of_something",
+    ),
+    "a return of an invented status": (
+        another("shops.DepositReturn", "id = {done}", status="'gone'"),
+        "deposit_return_status_is_listed",
+    ),
+    "a return that is paid on paper": (
+        f"UPDATE {RETURN} SET status = 'paid', due_at = NULL, ended_at = now(), ended_by_id = {{operator}}"
+        " WHERE id = {asked}",
+        "paid_deposit_return_is_booked",
+    ),
+    "a return that who asked pays": (
+        f"ALTER TABLE {RETURN} DISABLE TRIGGER USER; UPDATE {RETURN} SET status = 'paid', due_at = NULL,"
+        " ended_at = now(), ended_by_id = asked_by_id WHERE id = {asked}",
+        "deposit_return_is_paid_by_another",
+    ),
+    "a return that nobody sees to": (
+        f"UPDATE {RETURN} SET due_at = NULL WHERE id = {{asked}}",
+        "asked_deposit_return_is_due",
+    ),
+    "a return dropped for no reason": (
+        f"UPDATE {RETURN} SET status = 'dropped', due_at = NULL, ended_at = now() WHERE id = {{asked}}",
+        "dropped_deposit_return_says_why",
+    ),
+    "two open returns of a shop": (
+        another("shops.DepositReturn", "id = {asked}"),
+        "one_open_deposit_return_per_shop",
+    ),
+    "a return that becomes more": (f"UPDATE {RETURN} SET amount_fen = 99 WHERE id = {{asked}}", "Cannot update"),
+    "a return that comes back": (
+        f"UPDATE {RETURN} SET status = 'asked', due_at = now(), ended_at = NULL, ended_by_id = NULL"
+        " WHERE id = {done}",
+        "Cannot update",
+    ),
     "a badge for more than all": (
         another("shops.GuaranteeTerms", version="999", in_time_percent="101"),
         "guarantee_percents_are_shares",

@@ -9,8 +9,10 @@ import clock
 from cardshop.invariants.shops import nobody_is_below_nothing
 from ledger import balances, posting
 from ledger.posting import Transfer
+from payments.models import OutgoingSwitch
 from shops import deposits, money
 from shops.money import Move, Purse
+from tests.cast import person
 
 pytestmark = pytest.mark.django_db
 
@@ -71,17 +73,43 @@ def test_a_deposit_repays_the_advance_first(shop, finance):
     deposits.record(shop, amount_fen=5000, voucher="V1", note="", by=finance, at=clock.now())
     assert purse(shop) == Purse(available_fen=0, reserve_fen=4300, owes_fen=0, deposit_fen=5000)
     with pytest.raises(deposits.CannotRecord, match="不能超过"):
-        deposits.record(shop, amount_fen=-4301, voucher="V2", note="", by=finance, at=clock.now())
+        deposits.ask_back(shop, amount_fen=4301, note="退出", by=finance, at=clock.now())
 
 
-def test_a_deposit_that_was_drawn_from_is_not_paid_out(shop, finance):
-    deposits.record(shop, amount_fen=5000, voucher="V1", note="", by=finance, at=clock.now())
-    give_back(shop, 4500, "one")
-    with pytest.raises(deposits.CannotRecord, match="不能超过"):
-        deposits.record(shop, amount_fen=-501, voucher="V2", note="", by=finance, at=clock.now())
-    deposits.record(shop, amount_fen=-500, voucher="V3", note="", by=finance, at=clock.now())
-    assert (purse(shop).reserve_fen, purse(shop).deposit_fen) == (0, 4500)
-    assert balances.owed([posting.BANK]) == {posting.BANK: -4500}
+def test_a_deposit_leaves_by_two_people_and_what_was_drawn_of_it_does_not(shop, finance):
+    """Four eyes, as every transfer; what the bank has paid is booked even if refunds have drawn of it meanwhile."""
+    cashier, at = person("cashier", "finance"), clock.now()
+    deposits.record(shop, amount_fen=5000, voucher="V1", note="", by=finance, at=at)
+    give_back(shop, 4000, "one")
+    with refused("两位财务"):
+        deposits.record(shop, amount_fen=-1000, voucher="V2", note="", by=finance, at=at)
+    with refused("不能超过"):
+        deposits.ask_back(shop, amount_fen=1001, note="退出", by=finance, at=at)
+    dropped = deposits.ask_back(shop, amount_fen=900, note="退出", by=finance, at=at)
+    with refused("待付款"):
+        deposits.ask_back(shop, amount_fen=1, note="退出", by=cashier, at=at)
+    deposits.drop(dropped, reason="金额不对", by=finance, at=at)
+    asked = deposits.ask_back(shop, amount_fen=1000, note="退出", by=finance, at=at)
+    assert (purse(shop).reserve_fen, asked.due_at) == (1000, at + deposits.PAY_BACK_WITHIN)
+    with refused("提出的人"):
+        deposits.pay_back(asked, voucher="V2", by=finance, at=at)
+    with refused("登记过"):
+        deposits.pay_back(asked, voucher="V1", by=cashier, at=at)
+    switch = OutgoingSwitch.objects.create(is_stopped=True, by=finance, reason="查", at=at)
+    with refused("已停止"):
+        deposits.pay_back(asked, voucher="V2", by=cashier, at=at)
+    OutgoingSwitch.objects.create(is_stopped=False, by=cashier, reason=switch.reason, at=at)
+    give_back(shop, 400, "two")
+    deposits.pay_back(asked, voucher="V2", by=cashier, at=at)
+    with refused("已退还"):
+        deposits.pay_back(asked, voucher="V3", by=cashier, at=at)
+    assert purse(shop) == Purse(available_fen=0, reserve_fen=0, owes_fen=400, deposit_fen=4000)
+    assert balances.owed([posting.BANK]) == {posting.BANK: -4000}
+    assert nobody_is_below_nothing() == []
+
+
+def refused(words):
+    return pytest.raises(deposits.CannotRecord, match=words)
 
 
 def test_many_moves_cost_as_many_queries_as_one(shop, django_assert_num_queries):
