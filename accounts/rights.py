@@ -67,7 +67,8 @@ TABLE: dict[str, Rights] = {
         | dict.fromkeys(["stop_outgoing", "resume_outgoing"], MONEY),
     ),
     "payments.transfer": Rights(
-        see=MONEY, acts=dict.fromkeys(["approve", "refuse", "mark_paid", "mark_failed", "payee"], ONLY_FINANCE)
+        see=MONEY,
+        acts=dict.fromkeys(["approve", "refuse", "checked", "mark_paid", "mark_failed", "payee"], ONLY_FINANCE),
     ),
     "payments.outgoingswitch": Rights(
         see=EVERYBODY, acts=dict.fromkeys(["stop", "resume"], frozenset({SENIOR, FINANCE, OPERATOR}))

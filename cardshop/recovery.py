@@ -99,16 +99,16 @@ def report(row: RecoveryRun) -> list[str]:
     """What the run found, in lines; the ones that need somebody first."""
     findings = list(row.findings.order_by("-is_open", "pk"))
     counts = Counter(each.what for each in findings)
-    waiting = Transfer.objects.filter(status__in=TransferStatus.waiting()).count()
+    in_doubt = Transfer.objects.filter(status__in=TransferStatus.waiting(), in_doubt_at__isnull=False).count()
     lines = [f"{'✗ 未决 / open: ' if each.is_open else ''}{each.number} {each.what}"
              f"{f' {each.amount_fen} fen' if each.amount_fen else ''}{f' — {each.note}' if each.note else ''}"
              for each in findings]  # fmt: skip
     lines.append(f"{row.payments_done} 笔收款已核对 / payments asked about; {dict(counts) or '无差异 / nothing new'}")
-    if waiting:
-        lines.append(
-            f"! {waiting} 笔转账等待付款：先查银行流水，可能已付过"
-            " / transfers wait: look at the bank's statement before paying them"
-        )
+    lines.append(
+        f"! {in_doubt} 笔转账存疑：在客服台“转账”逐笔对银行流水，已付的登记，未付的办“已核对银行流水，未付”；"
+        "附言是 T 开头的单号而这里没有的，是丢失的申请，同一笔再申请时不要再付；待付款的保证金退还已撤下"
+        " / transfers in doubt: ask the bank's statement about each; a number there that is not here was lost"
+    )
     if row.closed_at:
         lines.append("✓ 核对完成，可由另一位同事在“出款开关”恢复 / done: somebody may turn outgoing money on again")
     else:
@@ -132,6 +132,7 @@ def _begin(since: datetime | None, until: datetime | None, paid_days: int) -> Re
         row.since = since or row.since or watching.last_seen() or at - timedelta(days=1)
         row.until, row.paid_days, row.database = until, paid_days, here
         row.begun_at, row.last_payment, row.payments_done = at, 0, 0
+        watching.hold_what_goes_by_hand(before=row.noticed_at, at=at)
     row.finished_at = None
     row.save()
     return row

@@ -24,8 +24,9 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from cardshop.models import DatabaseMark, RecoveryFinding, RecoveryRun
-from payments import outgoing, sent
+from payments import outgoing, sent, transfers
 from payments.sent import Sent
+from shops import deposits
 
 log = logging.getLogger(__name__)
 EVERY_SECONDS = 5.0  # in one process
@@ -90,9 +91,16 @@ def notice(reason: str, *, at: datetime) -> RecoveryRun:
         run = RecoveryRun.objects.filter(closed_at=None).first()
         if run is None:
             run = RecoveryRun.objects.create(reason=reason[:200], noticed_at=at)
+            hold_what_goes_by_hand(before=at, at=at)
             log.critical("outgoing money is stopped, manage.py recover is needed: %s", reason)
     outgoing.stop_by_itself(reason=f"{reason[:120]}。须先运行恢复核对 manage.py recover", at=at)
     return run
+
+
+def hold_what_goes_by_hand(*, before: datetime, at: datetime) -> None:
+    """存疑: what the bank may have paid in the time that was lost, nobody pays or gives back before looking there."""
+    transfers.hold_after_a_restore(before=before, at=at)
+    deposits.drop_after_a_restore(before=before, at=at)
 
 
 def move_on(*, at: datetime, is_new: bool = False) -> Mark:

@@ -91,16 +91,22 @@ def resume(*, by: User, reason: str, at: datetime, account: ChannelAccount | Non
 
 def stop_by_itself(*, reason: str, at: datetime) -> OutgoingSwitch | None:
     """停止全部出款 by the machine, in an account of its own that nobody can enter; None if it was stopped already."""
-    machine, _ = User.objects.get_or_create(
-        username=MACHINE, defaults={"first_name": "系统", "is_active": False, "password": "!"}
-    )
+    by = machine()
     try:
         with transaction.atomic():
-            return OutgoingSwitch.objects.create(is_stopped=True, by=machine, reason=reason[:LONGEST_REASON], at=at)
+            return OutgoingSwitch.objects.create(is_stopped=True, by=by, reason=reason[:LONGEST_REASON], at=at)
     except DatabaseError as error:
         if OutgoingSwitch.TURNED not in str(error):
             raise
         return None
+
+
+def machine() -> User:
+    """系统, where somebody has to be named."""
+    user, _ = User.objects.get_or_create(
+        username=MACHINE, defaults={"first_name": "系统", "is_active": False, "password": "!"}
+    )
+    return user
 
 
 def may_be_sent(attempts: QuerySet[RefundAttempt], found: Stopped) -> QuerySet[RefundAttempt]:
@@ -146,6 +152,6 @@ def _turn(
 
 
 __all__ = [
-    "CannotTurn", "IsStopped", "NotWhileStopped", "Stopped", "demand_open", "may_be_sent", "now", "resume",
+    "CannotTurn", "IsStopped", "NotWhileStopped", "Stopped", "demand_open", "machine", "may_be_sent", "now", "resume",
     "stop", "stop_by_itself", "stopped", "waiting_count",
 ]  # fmt: skip

@@ -152,6 +152,11 @@ class Transfer(models.Model):
     ended_at = models.DateTimeField(_("退回时间"), null=True, blank=True)
     reason = models.CharField(_("原因"), max_length=200, blank=True)  # refused or failed
     news_at = models.DateTimeField(_("有新结果"), null=True, blank=True)  # of a redirect: cleared by the app above
+    # 存疑: the database has gone back in time, and the bank may have paid it by then.
+    in_doubt_at = models.DateTimeField(_("存疑自"), null=True, blank=True)
+    checked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+",
+                                   verbose_name=_("流水核对人"))  # fmt: skip
+    checked_at = models.DateTimeField(_("流水核对时间"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("转账")
@@ -206,6 +211,15 @@ class Transfer(models.Model):
                 | Q(status__in=["requested", "approved", "paid"], ended_by__isnull=True, ended_at__isnull=True)
                 & Q(reason=""),
             ),
+            models.CheckConstraint(
+                name="checked_transfer_says_by_whom",
+                condition=Q(checked_by__isnull=True, checked_at__isnull=True)
+                | Q(checked_by__isnull=False, checked_at__isnull=False),
+            ),
+            models.CheckConstraint(  # or one person could say that it was not paid, and pay it again
+                name="checked_transfer_is_paid_by_another",
+                condition=Q(checked_by__isnull=True) | Q(paid_by__isnull=True) | ~Q(paid_by=F("checked_by")),
+            ),
             models.UniqueConstraint(name="voucher_serves_once", fields=["voucher"], condition=~Q(voucher="")),
         ]
         indexes = [
@@ -250,6 +264,24 @@ class Transfer(models.Model):
                                WHERE id = NEW.instead_of_id AND payment_id = NEW.payment_id
                                AND status IN ('closed', 'back_with_merchant')) THEN
                     RAISE EXCEPTION 'redirect_waits_for_the_old_refund: its channel has not closed it'
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
+            ),
+            pgtrigger.Trigger(  # F6, F7: nothing pays it again, or gives it back, before somebody asked the bank
+                name="transfer_in_doubt_waits_for_the_bank",
+                when=pgtrigger.Before,
+                operation=pgtrigger.UpdateOf("status", "in_doubt_at"),
+                condition=pgtrigger.Condition("OLD.in_doubt_at IS NOT NULL"),
+                func="""
+                IF NEW.status = 'refused' OR NEW.status = 'paid' AND OLD.status <> 'paid'
+                   AND NEW.paid_at > OLD.in_doubt_at THEN
+                    RAISE EXCEPTION 'transfer_in_doubt_waits_for_the_bank: %', NEW.transfer_no
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                IF NEW.in_doubt_at IS NULL AND coalesce(NEW.checked_at <= OLD.in_doubt_at, true) THEN
+                    RAISE EXCEPTION 'transfer_in_doubt_waits_for_the_bank: nobody has looked'
                         USING ERRCODE = 'check_violation';
                 END IF;
                 RETURN NEW;

@@ -36,6 +36,10 @@ APPROVE_WITHIN = timedelta(hours=APPROVE_HOURS)
 PAY_WITHIN = timedelta(hours=24)
 MODEL = "payments.transfer"
 LONGEST_REASON, LONGEST_VOUCHER = 200, 60
+IN_DOUBT = (
+    "数据库恢复过，这笔可能已经付过：请先查银行流水（附言是转账单号）。已付的，填流水上的付款时间和凭证登记；"
+    "没有付的，先办“已核对银行流水，未付”。"
+)
 PAID_AFTER_ALL = "渠道账单显示已退，渠道确认；改付的转账已审批"
 MOST_SHOWN = 20
 
@@ -139,15 +143,15 @@ def standing_for(attempt: RefundAttempt, *, status: S) -> Transfer | None:
     return Transfer.objects.filter(instead_of=attempt, status=status).first()
 
 
-def put_in_doubt(transfer: Transfer, *, at: datetime, by: User | None) -> None:
-    """存疑: the channel says that it has paid what this stands for; whoever is about to transfer it reads so."""
+def tell_paid_after_all(transfer: Transfer, *, at: datetime, by: User | None) -> None:
+    """The channel says that it has paid what this stands for; whoever is about to transfer it reads so."""
     attempt = transfer.instead_of
-    if attempt and not doubt(transfer):
+    if attempt and not paid_after_all(transfer):
         stands = {"from_status": attempt.status, "to_status": attempt.status}
         AttemptEvent.objects.create(attempt=attempt, at=at, by=by, note=PAID_AFTER_ALL, **stands)
 
 
-def doubt(transfer: Transfer) -> str:
+def paid_after_all(transfer: Transfer) -> str:
     """What whoever is to pay it must know first; empty if nothing."""
     says = AttemptEvent.objects.filter(attempt=transfer.instead_of_id, note=PAID_AFTER_ALL)
     if transfer.status != S.APPROVED or not transfer.instead_of_id or not says.exists():
@@ -198,6 +202,8 @@ def refuse(transfer: Transfer, *, by: User, at: datetime, reason: str) -> Transf
     """不通过, before it is paid: the money goes back at once. Raises CannotTransfer."""
     with transaction.atomic():
         row = _locked(transfer, "refuse", by, {S.REQUESTED, S.APPROVED})
+        if row.in_doubt_at:
+            raise CannotTransfer("in_doubt", IN_DOUBT)
         _end(row, by, at, reason)
         _give_back(row, at)
         return _move(row, S.REFUSED, by, at, note=row.reason)
@@ -211,9 +217,13 @@ def mark_paid(transfer: Transfer, *, by: User, at: datetime, paid_at: datetime, 
         row = _locked(transfer, "mark_paid", by, {S.APPROVED})
         if by.pk in {row.approved_by_id, row.requested_by_id}:
             raise CannotTransfer("own", "申请人和审批人不能登记付款，请由另一位财务登记。")
+        if by.pk == row.checked_by_id:
+            raise CannotTransfer("own", "核对银行流水、说未付的人不能再登记付款，请由另一位财务登记。")
         if not 0 < len(voucher) <= LONGEST_VOUCHER:
             raise CannotTransfer("voucher", f"请填写银行凭证号，不超过 {LONGEST_VOUCHER} 字。")
-        if row.approved_at is None or not row.approved_at - timedelta(minutes=1) <= paid_at <= at:
+        if row.in_doubt_at and paid_at > row.in_doubt_at:
+            raise CannotTransfer("in_doubt", IN_DOUBT)
+        if row.approved_at is None or not _could_be_paid_from(row) <= paid_at <= at:
             raise CannotTransfer("paid_at", "付款时间须在审批之后、现在之前。")
         _demand_open(paid_at)
         row.paid_by, row.paid_at, row.voucher = by, paid_at, voucher
@@ -238,6 +248,33 @@ def mark_failed(transfer: Transfer, *, by: User, at: datetime, reason: str) -> T
         posting.reverse({f"transfer_paid:{row.transfer_no}": f"transfer_failed:{row.transfer_no}"}, at=at)
         _give_back(row, at)
         return _move(row, S.FAILED, by, at, note=row.reason)
+
+
+def hold_after_a_restore(*, before: datetime, at: datetime) -> int:
+    """存疑: the database has gone back in time (F6, F7), and what waits may be paid already. Returns how many."""
+    with transaction.atomic():
+        rows = Transfer.objects.select_for_update(no_key=True).filter(status__in=S.waiting(), in_doubt_at=None)
+        rows = rows.filter(requested_at__lt=before)
+        waiting = list(rows.order_by("pk"))
+        Transfer.objects.filter(pk__in=workqueue.pks(waiting)).update(in_doubt_at=at, checked_by=None, checked_at=None)
+        TransferEvent.objects.bulk_create(
+            TransferEvent(transfer=row, from_status=row.status, to_status=row.status, by=outgoing.machine(), at=at,
+                          note="数据库恢复过，先核对银行流水") for row in waiting
+        )  # fmt: skip
+    return len(waiting)
+
+
+def checked(transfer: Transfer, *, by: User, at: datetime) -> Transfer:
+    """已核对银行流水，未付: it goes on. Who says so does not record its payment. Raises CannotTransfer."""
+    with transaction.atomic():
+        row = _locked(transfer, "checked", by, {S.REQUESTED, S.APPROVED})
+        if row.in_doubt_at is None:
+            raise CannotTransfer("not_in_doubt", "这笔转账不用核对银行流水。")
+        row.in_doubt_at, row.checked_by, row.checked_at = None, by, at
+        row.save(update_fields=["in_doubt_at", "checked_by", "checked_at"])
+        stands = {"from_status": row.status, "to_status": row.status}
+        TransferEvent.objects.create(transfer=row, by=by, at=at, note="已核对银行流水，未付", **stands)
+        return row
 
 
 def look_at_payee(transfer: Transfer, *, by: User, at: datetime) -> payees.Account:
@@ -335,6 +372,12 @@ def _locked(transfer: Transfer, act: str, by: User, sources: set[S]) -> Transfer
     if row.status not in sources:
         raise CannotTransfer("wrong_status", f"这笔转账{S(row.status).label}，不能再这样办理。")
     return row
+
+
+def _could_be_paid_from(row: Transfer) -> datetime:
+    """Of what is in doubt, the approval that the bank's payment followed may be lost, and given anew."""
+    approved_at = row.approved_at or row.requested_at
+    return (row.requested_at if row.in_doubt_at else approved_at) - timedelta(minutes=1)
 
 
 def _demand_open(at: datetime) -> None:

@@ -90,6 +90,14 @@ class RefuseForm(OneTransferForm):
     note = note_field(required=True, label="原因", help_text="申请人可见，不超过 200 字。")
 
 
+class CheckedForm(OneTransferForm):
+    sources = frozenset({S.REQUESTED, S.APPROVED})
+    told = (
+        "数据库恢复过。请在银行流水里按转账单号（附言）和收款人、金额查过恢复之前的几天，确认没有付过；"
+        "您不能再登记它的付款。"
+    )
+
+
 class PaidForm(OneTransferForm):
     sources = frozenset({S.APPROVED})
     told = "只登记已经在银行完成的转账。登记后记入银行存款，凭证号不能重复使用。"
@@ -134,7 +142,7 @@ class TransferDesk(ActsDesk):
         "state", "amount", "owner", "due", "requester", "asked", "approver", "approved", "payer", "paid", "ender",
         "ended", "history", "looks",
     )  # fmt: skip
-    actions_detail = ("approve", "mark_paid", "refuse", "mark_failed")
+    actions_detail = ("checked", "approve", "mark_paid", "refuse", "mark_failed")
     change_form_outer_before_template = "admin/payments/transfer/payee_button.html"
 
     state = tone_badge("status", "状态", TONES)
@@ -171,7 +179,9 @@ class TransferDesk(ActsDesk):
         said = []
         if row.status in S.waiting() and outgoing.stopped():
             said.append(("bad", "全部出款已停止：请不要转账，恢复后再办理。"))
-        if words := transfers.doubt(row):
+        if row.in_doubt_at and row.status in S.waiting():
+            return [*said, ("bad", transfers.IN_DOUBT)]
+        if words := transfers.paid_after_all(row):
             said.append(("bad", words))
         elif row.status == S.APPROVED:
             said.append(("attention", transfers.CHANNEL.begin(row)))
@@ -179,7 +189,8 @@ class TransferDesk(ActsDesk):
 
     def acts_of(self, row: Transfer) -> list[str]:
         forms_of = {"approve": ApproveForm, "mark_paid": PaidForm, "refuse": RefuseForm, "mark_failed": FailedForm}
-        return [name for name, form in forms_of.items() if row.status in form.sources]
+        acts = [name for name, form in forms_of.items() if row.status in form.sources]
+        return ["checked", *acts] if row.in_doubt_at and row.status in S.waiting() else acts
 
     # --- columns
 
@@ -232,6 +243,13 @@ class TransferDesk(ActsDesk):
     def refuse(self, request: HttpRequest, form: RefuseForm, object_id: str) -> str:
         row = transfers.refuse(_transfer(form), by=me(request), at=clock.now(), reason=form.cleaned_data["note"])
         return self._done(request, row, f"不通过：{row.reason}")
+
+    @staff_act(
+        CheckedForm, title="已核对银行流水，未付", submit="确认未付", icon="fact_check", refused_by=(CannotTransfer,)
+    )
+    def checked(self, request: HttpRequest, form: CheckedForm, object_id: str) -> str:
+        row = transfers.checked(_transfer(form), by=me(request), at=clock.now())
+        return self._done(request, row, "已核对银行流水，未付")
 
     @staff_act(PaidForm, title="登记已转账", submit="登记", icon="receipt_long", refused_by=(CannotTransfer,))
     def mark_paid(self, request: HttpRequest, form: PaidForm, object_id: str) -> str:

@@ -58,6 +58,17 @@ def test_three_people_carry_a_withdrawal_through(asked, sits, finance, operator)
     assert LogEntry.objects.filter(content_type__model="transfer").count() == 4
 
 
+def test_what_is_in_doubt_after_a_restore_says_so_and_is_checked_by_a_button(asked, sits, finance):
+    seat = sits(finance)
+    address = f"/admin/payments/transfer/{asked.pk}/change/"
+    assert "已核对银行流水" not in text(seat.get(address))
+    transfers.hold_after_a_restore(before=clock.now(), at=clock.now())
+    page = text(seat.get(address))
+    assert "先查银行流水" in page
+    assert "未付" in seat.reads(seat.does("checked", asked))
+    assert "先查银行流水" not in text(seat.get(address))
+
+
 def test_the_switch_is_turned_by_two_and_stands_on_every_page(sits, finance, senior, released):
     released()
     one, other = sits(finance), sits(senior)

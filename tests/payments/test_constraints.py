@@ -128,6 +128,7 @@ SAY_WHAT_A_STATUS_NEEDS = (
     "approved_transfer_says_by_whom", "ended_transfer_says_why", "paid_transfer_has_its_voucher",
     "waiting_transfer_is_due",
 )  # fmt: skip
+IN_DOUBT = f"UPDATE {TRANSFER} SET in_doubt_at = now() WHERE id = {{transfer}};"
 SWITCH = "INSERT INTO payments_outgoingswitch (is_stopped, by_id, reason, at) VALUES"
 
 
@@ -376,6 +377,39 @@ ATTACKS = {
         "paid_transfer_has_its_voucher",
     ),
     "a transfer refused for no reason": (like_it(status="'refused'", due_at="NULL"), "ended_transfer_says_why"),
+    "a transfer that somebody has checked, and nobody says when": (
+        like_it(checked_by_id="{finance}"),
+        "checked_transfer_says_by_whom",
+    ),
+    "a transfer that who said it was not paid pays": (
+        like_it(
+            status="'paid'",
+            approved_by_id="{user}",
+            approved_at="now()",
+            paid_by_id="{finance}",
+            paid_at="now()",
+            voucher="'V'",
+            due_at="NULL",
+            checked_by_id="{finance}",
+            checked_at="now()",
+        ),
+        "checked_transfer_is_paid_by_another",
+    ),
+    "a transfer in doubt that is given back": (
+        f"{IN_DOUBT} UPDATE {TRANSFER} SET status = 'refused', due_at = NULL, ended_by_id = {{finance}},"
+        " ended_at = now(), reason = 'x' WHERE id = {transfer}",
+        "transfer_in_doubt_waits_for_the_bank",
+    ),
+    "a transfer in doubt that is paid later": (
+        f"{IN_DOUBT} UPDATE {TRANSFER} SET status = 'approved', approved_by_id = {{finance}}, approved_at = now()"
+        f" WHERE id = {{transfer}}; UPDATE {TRANSFER} SET status = 'paid', paid_by_id = {{user}}, voucher = 'V',"
+        " paid_at = now() + interval '1 second', due_at = NULL WHERE id = {transfer}",
+        "transfer_in_doubt_waits_for_the_bank",
+    ),
+    "a transfer in doubt that nobody looked for": (
+        f"{IN_DOUBT} UPDATE {TRANSFER} SET in_doubt_at = NULL WHERE id = {{transfer}}",
+        "transfer_in_doubt_waits_for_the_bank",
+    ),
     "a voucher for two transfers": (
         another(
             "payments.Transfer",

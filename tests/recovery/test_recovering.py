@@ -15,14 +15,19 @@ from django.db import connection
 import clock
 from cardshop import invariants, recovery, watching
 from cardshop.models import DatabaseMark, RecoveryFinding, RecoveryRun
+from ledger import balances, posting
 from orders.placing import Wish
-from payments import adopting, charging, crediting, outgoing, refunding, sent, transfers
+from payments import adopting, charging, crediting, outgoing, payees, refunding, sent, transfers
 from payments.adopting import Found
 from payments.crediting import Credit
 from payments.models import AttemptStatus as A
 from payments.models import OutgoingSwitch, Payment, PaymentStatus, RefundAttempt
 from payments.refunding import Instruction
+from payments.transfer_models import PayeeKind
 from refunds import disbursement
+from shops import deposits, money
+from shops.models import DepositReturn, ShopMember, ShopRole
+from shops.money import Move
 from tests.attacks import refusal
 from tests.cases import attempt_of, hint, own_card
 
@@ -319,3 +324,52 @@ def test_what_was_found_is_never_sent_whoever_asks_about_it(buy, simulator):
     payment.attempts.update(next_due_at=clock.now())  # whoever made it due
     refunding.sweep(at=clock.now())
     assert (out(simulator, payment), payment.attempts.get().status) == (0, A.EXTERNAL)
+
+
+def test_what_goes_by_hand_is_asked_about_at_the_bank_before_anybody_pays_it_again(
+    shop, merchant, finance, cashier, operator, watched
+):
+    """F6, F7: transfers are recorded nowhere outside the database. What waits when it has gone back in time may be
+    paid: it is neither paid again nor given back before somebody has looked at the bank's statement."""
+    ShopMember.objects.filter(shop=shop, user=merchant).update(role=ShopRole.OWNER)
+    earned = money.pay_in([Move("settle:a", shop.pk, 9000, posting.shop_account(shop.pk))])
+    posting.post([posting.Transfer("paid:a", "channel:wechat", posting.shop_account(shop.pk), 9000), *earned],
+                 at=clock.now())  # fmt: skip
+    card = payees.Account(PayeeKind.BANK, "李雷", "6222021234567890", "招商银行")
+    payees.lay_down(card, by=merchant, at=clock.now() - timedelta(hours=25), shop=shop)
+    deposits.record(shop, amount_fen=500, voucher="D1", note="", by=finance, at=clock.now())
+    deposits.ask_back(shop, amount_fen=500, note="退出", by=finance, at=clock.now())
+    paid, lost, unpaid = (
+        transfers.withdraw(shop, amount_fen=fen, by=merchant, at=clock.now(), verified_by="password")
+        for fen in (1000, 2000, 3000)
+    )
+    for row in (paid, unpaid):
+        transfers.approve(row, by=finance, at=clock.now())
+    bank_at = clock.now()  # all that was done at the bank, and recorded, from here on is lost
+    clock.advance(timedelta(minutes=5))
+
+    run = recover()
+    assert any("3 笔转账存疑" in line for line in recovery.report(run))
+    assert run.closed_at is not None  # buyers' refunds do not wait for it
+    assert "先查银行流水" in DepositReturn.objects.get(status="dropped").reason
+    with refused("先查银行流水"):
+        transfers.refuse(lost, by=finance, at=clock.now(), reason="重提")
+    transfers.mark_paid(paid, by=cashier, at=clock.now(), paid_at=bank_at, voucher="V1")  # it is on the statement
+    outgoing.resume(by=operator, reason="核对完成", at=clock.now())
+    with refused("先查银行流水"):
+        transfers.mark_paid(unpaid, by=cashier, at=clock.now(), paid_at=clock.now(), voucher="V2")
+    transfers.approve(lost, by=finance, at=clock.now())  # its approval was lost, too
+    transfers.mark_paid(lost, by=cashier, at=clock.now(), paid_at=bank_at, voucher="V3")
+    transfers.checked(unpaid, by=finance, at=clock.now())
+    with refused("不用核对"):
+        transfers.checked(unpaid, by=finance, at=clock.now())
+    at = clock.now()
+    transfers.mark_paid(unpaid, by=cashier, at=at, paid_at=at, voucher="V2")
+    assert balances.owed([posting.BANK])[posting.BANK] == 6000 - 500
+    again = transfers.withdraw(shop, amount_fen=100, by=merchant, at=clock.now(), verified_by="password")
+    transfers.refuse(again, by=finance, at=clock.now(), reason="不必")  # what is asked for afterwards is in no doubt
+    assert recover().closed_at is not None
+
+
+def refused(words):
+    return pytest.raises(transfers.CannotTransfer, match=words)
