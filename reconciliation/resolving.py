@@ -189,7 +189,7 @@ def _take_up(attempt: RefundAttempt, answer: RefundOutcome, at: datetime, by: Us
         list(mine.values_list("pk"))
         refunding.lock_payments([attempt.payment_id])
         if in_hand := transfers.standing_for(attempt, status=TransferStatus.APPROVED):
-            transfers.put_in_doubt(in_hand, at=at, by=by)
+            transfers.tell_paid_after_all(in_hand, at=at, by=by)
             return IN_HAND
         is_mine = _case_still_holds(attempt) and adopting.revive(attempt, answer, at=at, by=by)
         return "渠道确认已退，已重新认领这笔退款" if is_mine else ""
