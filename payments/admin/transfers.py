@@ -179,7 +179,7 @@ class TransferDesk(ActsDesk):
         said = []
         if row.status in S.waiting() and outgoing.stopped():
             said.append(("bad", "全部出款已停止：请不要转账，恢复后再办理。"))
-        if row.in_doubt_at and row.status in S.waiting():
+        if _in_doubt(row):
             return [*said, ("bad", transfers.IN_DOUBT)]
         if words := transfers.paid_after_all(row):
             said.append(("bad", words))
@@ -190,13 +190,15 @@ class TransferDesk(ActsDesk):
     def acts_of(self, row: Transfer) -> list[str]:
         forms_of = {"approve": ApproveForm, "mark_paid": PaidForm, "refuse": RefuseForm, "mark_failed": FailedForm}
         acts = [name for name, form in forms_of.items() if row.status in form.sources]
-        return ["checked", *acts] if row.in_doubt_at and row.status in S.waiting() else acts
+        return ["checked", *acts] if _in_doubt(row) else acts
 
     # --- columns
 
     @admin.display(description="转账单号")
     def number(self, row: Transfer) -> SafeString:
-        return format_html('<span class="desk-nowrap">{}</span>', row.transfer_no)
+        return format_html(
+            '<span class="desk-nowrap">{}</span>{}', row.transfer_no, "（存疑，先查银行流水）" if _in_doubt(row) else ""
+        )
 
     @admin.display(description="谁的钱")
     def owner(self, row: Transfer) -> SafeString | str:
@@ -268,6 +270,10 @@ class TransferDesk(ActsDesk):
         log(request, [row], words)
         messages.success(request, f"{row.transfer_no} {words}。")
         return page_url(row)
+
+
+def _in_doubt(row: Transfer) -> bool:
+    return row.in_doubt_at is not None and row.status in S.waiting()
 
 
 def _lines(rows: Any) -> SafeString:

@@ -11,6 +11,7 @@ from PIL import Image
 
 import clock
 import images
+from cardshop import invariants
 from orders.models import Order
 from shops import deposits, life, people
 from shops.life import Papers
@@ -130,6 +131,7 @@ def test_a_deposit_is_asked_back_by_one_of_finance_and_paid_by_another(sits, fin
     row = DepositReturn.objects.get(status="asked")
     assert "钱没有动" in first.reads(first.does("drop", row, note="写错"))
     assert deposits.held_fen(shop) == 60_000
+    assert invariants.broken() == []
 
 
 def test_new_terms_of_the_badge_are_a_new_version(sits, operator):
