@@ -54,6 +54,20 @@ class Strict(serializers.Serializer):
         return super().to_internal_value(data)
 
 
+class Shown(serializers.ModelSerializer):
+    # Fields of a model, to be read alone. What the model says of each is asked once in a process, not for each answer:
+    # a refund in full has fifty of them. (No docstring: the schema would print it for each shape that has none.)
+
+    _built: dict[tuple[type, str], tuple[Any, dict[str, Any]]] = {}
+
+    def build_field(self, field_name: str, *about: Any) -> tuple[Any, dict[str, Any]]:
+        key = (type(self), field_name)
+        if key not in self._built:
+            self._built[key] = super().build_field(field_name, *about)
+        field_class, words = self._built[key]
+        return field_class, dict(words)
+
+
 class NoQuery(Strict):
     """No query parameters at all."""
 
@@ -162,4 +176,4 @@ def newest_first(field: str) -> type[Pages]:
     return type("Pages", (Pages,), {"ordering": (f"-{field}", "-id")})
 
 
-__all__ = ["Door", "NoQuery", "PageQuery", "Problems", "Response", "Strict", "checked", "newest_first"]
+__all__ = ["Door", "NoQuery", "PageQuery", "Problems", "Response", "Shown", "Strict", "checked", "newest_first"]

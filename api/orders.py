@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 import clock
-from api.door import Door, PageQuery, Strict, newest_first
+from api.door import Door, PageQuery, Shown, Strict, newest_first
 from orders.models import Order, OrderLine
 from payments.models import Payment
 from refunds import applying, guides, refundable
@@ -24,7 +24,7 @@ from shops.models import CodeState
 MOST_FEN = 2**31 - 1  # what the column holds
 
 
-class OrderInList(serializers.ModelSerializer):
+class OrderInList(Shown):
     url = serializers.SerializerMethodField()
     shop = serializers.CharField(source="shop.name", read_only=True)
     status_label = serializers.CharField(source="get_status_display", read_only=True)
@@ -50,7 +50,7 @@ class OrderInList(serializers.ModelSerializer):
         return reverse("api:order", [order.order_no], request=self.context["request"])
 
 
-class Line(serializers.ModelSerializer):
+class Line(Shown):
     """One unit. `refundable_fen` is what no refund holds yet; `code_state` is null before delivery."""
 
     refundable_fen = serializers.SerializerMethodField()
@@ -69,13 +69,13 @@ class Line(serializers.ModelSerializer):
         return code.state if code else None
 
 
-class PaymentOfOrder(serializers.ModelSerializer):
+class PaymentOfOrder(Shown):
     class Meta:
         model = Payment
         fields = ["payment_no", "status", "amount_fen", "refunded_fen", "is_surplus", "paid_at"]
 
 
-class RefundOfOrder(serializers.ModelSerializer):
+class RefundOfOrder(Shown):
     url = serializers.SerializerMethodField()
 
     class Meta:

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 import clock
 from accounts import rights
 from accounts.models import User
-from api.door import Door, Strict, checked
+from api.door import Door, Shown, Strict, checked
 from api.errors import Problem
 from payments.models import ChannelAccount
 from refunds import payouts
@@ -51,7 +51,7 @@ class Why(Strict):
     reason = serializers.CharField(max_length=payouts.LONGEST_REASON, required=False)
 
 
-class LineOfBatch(serializers.ModelSerializer):
+class LineOfBatch(Shown):
     refund_no = serializers.CharField(source="refund.refund_no")
     request_no = serializers.CharField(source="disbursement.attempt.request_no", default="", help_text="渠道退款的单号")
     status = serializers.ChoiceField(LineStatus.choices)
@@ -61,7 +61,7 @@ class LineOfBatch(serializers.ModelSerializer):
         fields = ["position", "refund_no", "amount_fen", "status", "reason", "request_no", "handled_at"]
 
 
-class Batch(serializers.ModelSerializer):
+class Batch(Shown):
     status = serializers.ChoiceField(BatchStatus.choices)
     made_by = serializers.CharField(source="made_by.username")
     checked_by = serializers.CharField(source="checked_by.username", default="")

@@ -12,12 +12,12 @@ from rest_framework.generics import ListAPIView
 from rest_framework.permissions import AllowAny
 
 import clock
-from api.door import Door, PageQuery, Strict, newest_first
+from api.door import Door, PageQuery, Shown, Strict, newest_first
 from shops import catalog, search
 from shops.models import Category, Product, RefundPolicy
 
 
-class Terms(serializers.ModelSerializer):
+class Terms(Shown):
     """Refund terms, as they hold for this product's kind. `window_days` 0: not refundable once delivered.
 
     `fee_percent`, `balance_fee_percent`: kept only where the buyer is at fault, of what was delivered and not used; the
@@ -42,7 +42,7 @@ class Terms(serializers.ModelSerializer):
         ]
 
 
-class ProductForSale(serializers.ModelSerializer):
+class ProductForSale(Shown):
     shop = serializers.CharField(source="shop.name", read_only=True)
     policy = serializers.SerializerMethodField()
     category: serializers.SlugRelatedField = serializers.SlugRelatedField(

@@ -11,27 +11,13 @@ from rest_framework.reverse import reverse
 
 import private_pictures
 from accounts.roles import Role
+from api.door import Shown
 from api.orders import Rule
 from notices.wording import WORDING
 from payments.models import AttemptStatus, RefundAttempt
 from refunds import clocking, evidence, lifecycle, reading, stages, waiting
 from refunds.models import Answer, Evidence, Offer, Refund, RefundEvent, RefundLine
 from refunds.reasons import REASONS
-
-
-class Shown(serializers.ModelSerializer):
-    """Fields of a model, to be read alone. What the model says of each is asked once in a process, not for each answer:
-    a refund in full has fifty."""
-
-    _built: dict[tuple[type, str], tuple[Any, dict[str, Any]]] = {}
-
-    def build_field(self, field_name: str, *about: Any) -> tuple[Any, dict[str, Any]]:
-        key = (type(self), field_name)
-        if key not in self._built:
-            self._built[key] = super().build_field(field_name, *about)
-        field_class, words = self._built[key]
-        return field_class, dict(words)
-
 
 REASON_CHOICES = [(reason.code, reason.title) for reason in REASONS.values()]
 

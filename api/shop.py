@@ -25,7 +25,7 @@ from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
 import clock
-from api.door import Door, DoorSchema, PageQuery, Problems, Strict, newest_first
+from api.door import Door, DoorSchema, PageQuery, Problems, Shown, Strict, newest_first
 from api.errors import MEDIA_TYPE, Problem
 from api.refund_shapes import REASON_CHOICES, LineOfRefund
 from integrations import keys
@@ -119,7 +119,7 @@ def _refused(code: str) -> Problem:
 # --- what is read -----------------------------------------------------------------------------------------------------
 
 
-class ShopOrderInList(serializers.ModelSerializer):
+class ShopOrderInList(Shown):
     url = serializers.SerializerMethodField()
     status_label = serializers.CharField(source="get_status_display", read_only=True)
 
@@ -134,13 +134,13 @@ class ShopOrderInList(serializers.ModelSerializer):
         return reverse("api:shop_order", [order.order_no], request=self.context["request"])
 
 
-class ShopOrderLine(serializers.ModelSerializer):
+class ShopOrderLine(Shown):
     class Meta:
         model = OrderLine
         fields = ["position", "product_name", "price_fen"]
 
 
-class ShopRefundOfOrder(serializers.ModelSerializer):
+class ShopRefundOfOrder(Shown):
     url = serializers.SerializerMethodField()
 
     class Meta:
@@ -159,7 +159,7 @@ class ShopOrderInFull(ShopOrderInList):
         fields = [*ShopOrderInList.Meta.fields, "lines", "refunds"]
 
 
-class ShopRefundInList(serializers.ModelSerializer):
+class ShopRefundInList(Shown):
     url = serializers.SerializerMethodField()
     order_no = serializers.CharField(source="order.order_no", read_only=True)
     status_label = serializers.CharField(source="get_status_display", read_only=True)
@@ -185,7 +185,7 @@ class ShopRefundInList(serializers.ModelSerializer):
         return REASONS[refund.reason].title if refund.reason in REASONS else refund.reason
 
 
-class ShopRefundEvent(serializers.ModelSerializer):
+class ShopRefundEvent(Shown):
     """What was done, and when; who did it, and what they wrote, stays inside the house."""
 
     class Meta:

