@@ -5,9 +5,11 @@ No act here moves money by itself but one, which two people decide: taking what 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Model
 
 import workqueue
 from accounts.models import User
@@ -128,6 +130,12 @@ def external(row: Discrepancy) -> RefundAttempt | None:
         return None
     rows = RefundAttempt.objects.filter(status=AttemptStatus.EXTERNAL, channel_refund_id=row.channel_no)
     return rows.filter(payment__payment_no=row.payment_no).select_related("payment__account", "payment__order").first()
+
+
+def closed_paid(numbers: Sequence[str]) -> dict[str, Model]:
+    """{商户退款单号: what is open about it as closed here and paid there}: nothing is sent anew meanwhile."""
+    rows = Discrepancy.objects.filter(status=OPEN, kind=K.CLOSED_PAID, request_no__in=numbers)
+    return {row.request_no: row for row in rows.order_by("due_at", "pk")}
 
 
 # --- what the machine does --------------------------------------------------------------------------------------------

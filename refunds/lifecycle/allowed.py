@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from accounts.models import User
 from accounts.roles import Role as R
 from payments import payees
 from payments.models import RefundAttempt
-from refunds import clocking
+from refunds import clocking, doubts
 from refunds.lifecycle import guards, redirect
 from refunds.lifecycle.guards import above_limit
 from refunds.lifecycle.table import PLATFORM, STEPS
@@ -75,6 +75,8 @@ _ANSWERS = {
 _AFTER_AN_APPEAL = {"grant_appeal", "uphold_appeal", "dismiss_appeal", "reject", "reject_second", "close"}
 #: What waits until the channel has closed what was sent (``guards.attempts_are_closed``).
 _AFTER_CLOSING = {"reissue", "reissue_above_limit", "confirm_redirect"}
+#: Where money could be sent a second time (``guards.none_is_in_doubt``).
+_SENDS = {S.RETURNED, S.REDIRECT_SIGNED, S.APPROVED}
 #: How each destination is released.
 _RELEASES = {
     Destination.ORIGINAL: "disburse",
@@ -98,6 +100,7 @@ class _Known:
     confirmed: Mapping[int, RedirectAgreement]  # for another destination, and to be released
     released: set[tuple[int, int | None]]  # (case that came back, who released it)
     paid_to_the_shop: set[int]  # of what came back: 自带商户号
+    doubted: Collection[int]  # what was sent may have been paid, says the channel's bill
 
 
 def _look_up(refunds: Sequence[Refund], at: datetime) -> _Known:
@@ -131,6 +134,7 @@ def _look_up(refunds: Sequence[Refund], at: datetime) -> _Known:
         else set(),
         paid_to_the_shop=set(redirect.paid_to_the_shop(returned)) if returned else set(),
         confirmed=redirect.confirmed_of(elsewhere) if elsewhere else {},
+        doubted=doubts.of(sending) if (sending := [r for r in refunds if r.status in _SENDS]) else (),
     )
 
 
@@ -168,6 +172,8 @@ def _shut(refund: Refund, by: User, known: _Known) -> set[str]:
         shut.add("explain_missing")
     if refund.pk in known.still_open:
         shut |= _AFTER_CLOSING
+    if refund.pk in known.doubted:
+        shut |= _AFTER_CLOSING | set(_RELEASES.values())
     if status in {S.RETURNED, S.REDIRECT_SIGNED}:
         shut |= _by_signature(refund, by, known)
     if refund.pk in known.confirmed and known.confirmed[refund.pk].confirmed_by_id == by.pk:

@@ -15,7 +15,7 @@ from orders.models import Order
 from payments import hearing
 from payments.models import RefundAttempt
 from payments.transfer_models import TransferStatus
-from refunds import goods, grounds, risk
+from refunds import doubts, goods, grounds, risk
 from refunds.lifecycle.taking import StepRefused, Taken
 from refunds.models import (
     Answer,
@@ -280,9 +280,16 @@ def nobody_halted(taken: Taken) -> None:
 
 
 def attempts_are_closed(taken: Taken) -> None:
-    """Another beside one that its channel has not closed could pay twice (G7)."""
+    """Another beside one that its channel has not closed could pay twice (G7), or that a bill shows as paid."""
     if any(open_attempts(taken.refunds)):
         raise StepRefused("attempt_not_closed", NOT_CLOSED)
+    none_is_in_doubt(taken)
+
+
+def none_is_in_doubt(taken: Taken) -> None:
+    """What a bill shows as paid is cleared up before anything is sent beside it (I11)."""
+    if doubts.of(taken.refunds):
+        raise StepRefused("attempt_not_closed", doubts.PAID_THERE)
 
 
 def transfers_are_over(taken: Taken) -> None:
