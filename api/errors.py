@@ -233,6 +233,7 @@ KINDS: dict[str, Kind] = {
     "outgoing_stopped": Kind(
         409, "出款已暂停", "All outgoing money is stopped for now: nothing was posted. Try again once it goes on."
     ),
+    "in_batch": Kind(409, "在发款批次里", "It waits in a payout batch, which pays it: call that batch off first."),
     "needs_batch": Kind(
         409, "须分批复核", "Too much for one person in one go: make a batch, and let a colleague check it."
     ),

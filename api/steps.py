@@ -13,7 +13,7 @@ from accounts.models import User
 from accounts.roles import Role
 from api.door import Strict
 from api.errors import Problem
-from refunds import disbursement, lifecycle, payouts
+from refunds import lifecycle, payouts
 from refunds.grounds import GROUNDS
 from refunds.lifecycle import STEPS, StepRefused
 from refunds.models import Destination, Ground, Refund
@@ -60,8 +60,10 @@ def parameters_of(step: str) -> list[tuple[str, bool]]:
 def take(step: str, refund: Refund, *, by: User, at: datetime, **words: Any) -> None:
     """Take one step on one case. Raises StepRefused."""
     if step == "disburse" and refund.destination == Destination.ORIGINAL:
-        disbursement.release([refund], by=by, at=at)  # sets aside what the channel would refuse
+        payouts.release_alone(refund, by=by, at=at)  # sets aside what the channel would refuse
         return
+    if step == "credit_balance":
+        payouts.demand_alone(refund)
     function = _function(step)
     takes_many = "refunds" in inspect.signature(function).parameters
     function([refund] if takes_many else refund, by=by, at=at, **words)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -170,7 +170,34 @@ def release_chosen(refunds: Sequence[Refund], *, by: User, at: datetime) -> disb
     if len(refunds) > 1 and sum(refund.amount_fen for refund in refunds) > ALONE_MOST_FEN:
         most = yuan(ALONE_MOST_FEN)
         raise StepRefused("needs_batch", f"一次放款合计超过 {most}，请制成发款批次，由另一位同事复核。")
-    return disbursement.release_each(refunds, by=by, at=at)
+    waits = waiting_in(refunds)
+    alone = [refund for refund in refunds if refund.pk not in waits]
+    released = disbursement.release_each(alone, by=by, at=at) if alone else disbursement.Released([], [], [])
+    refused = [(refund, _in_batch(waits[refund.pk])) for refund in refunds if refund.pk in waits]
+    return replace(released, refused=[*released.refused, *refused])
+
+
+def release_alone(refund: Refund, *, by: User, at: datetime) -> disbursement.Released:
+    """放款 of one case, unless a batch pays it in its turn. Raises StepRefused."""
+    demand_alone(refund)
+    return disbursement.release([refund], by=by, at=at)
+
+
+def demand_alone(refund: Refund) -> None:
+    """Raises StepRefused where a batch pays it in its turn."""
+    if line := waiting_in([refund]).get(refund.pk):
+        raise _in_batch(line)
+
+
+def waiting_in(refunds: Sequence[Refund]) -> dict[int, PayoutLine]:
+    """{case: its line in the batch that it waits in}."""
+    rows = PayoutLine.objects.filter(refund__in=refunds, status=LineStatus.WAITING)
+    return {line.refund_id: line for line in rows.select_related("batch")}
+
+
+def _in_batch(line: PayoutLine) -> StepRefused:
+    batch, state = line.batch.batch_no, line.batch.get_status_display()
+    return StepRefused("in_batch", f"已列入发款批次 {batch}（{state}），由批次放款。要单独放款，请先把这一批撤下。")
 
 
 # --- what a worker does -----------------------------------------------------------------------------------------------

@@ -50,12 +50,17 @@ TONES: dict[str, str] = {
 ADVICE: dict[str, str] = {
     A.UNKNOWN: "渠道还没有给出可信的答复。系统正以同一单号查询，不会重复退款，无需处理。",
     A.WAITING_FUNDS: "商户号余额不足。充值后到渠道账户点“已充值，继续发送”，等待的退款以原单号继续；不点也会定时试探。",
-    A.RETURNED: "买家的收款账户没有收下，钱还在渠道。在商户平台处理后，系统会自行查到结果。",
-    A.BACK_WITH_MERCHANT: "这一笔已退回商户号，买家没有收到。还没有重退的，请在退款单上“重新原路退款”。",
-    A.CLOSED: "这个单号已作废，占用已释放。要再退，请在退款单上“重新原路退款”。",
+    A.RETURNED: "买家的收款账户没有收下，钱还在支付宝，由支付宝自行退入买家余额；系统会自行查到结果。",
+    A.BACK_WITH_MERCHANT: "已退回商户号，买家没有收到。还没有重退的，请在退款单上“重新原路退款”，或等买家选去向。",
+    A.CLOSED: "这个单号已作废，占用已释放。要再退，请在退款单上“重新原路退款”，或等买家选去向。",
     A.EXTERNAL: "这一笔不是从这里发起的，是在渠道侧退的。",
 }
 SURPLUS_ADVICE = "这是重复或超时付款，没有退成，背后没有退款单，钱还在商户号。请“再次退回”，会以新的单号原路退回。"
+SEND_BACK_ADVICE = (
+    "买家的收款账户没有收下，钱还在微信支付。先等买家在退款单上选择去向；不等了，请点“退回商户账户”，"
+    "钱回到商户号后再在退款单上重退。"
+)
+SURPLUS_BACK_ADVICE = "付款人的收款账户没有收下，背后没有退款单。请点“退回商户账户”，钱回到商户号后再点“再次退回”。"
 HELD_ADVICE = {
     "refused": "渠道拒绝了这一笔，查询也没有它。原因已排除的，“再次询问渠道”会以原单号再发；"
     "不再用这个单号的，“按渠道拒绝关闭”。",
@@ -78,8 +83,10 @@ def advice(row: RefundAttempt) -> list[tuple[str, str]]:
         ]  # as ``by_hand.can_be_closed`` has it
     if by_hand.can_be_given_back_again(row):
         return [*said, ("bad", SURPLUS_ADVICE)]
-    if row.status == A.UNKNOWN and row.redirect_to:
-        words = f"已决定改退至：{row.get_redirect_to_display()}。系统正在告知渠道。"
+    if can_be_sent_back(row):
+        words = SURPLUS_BACK_ADVICE if row.payment.is_surplus else SEND_BACK_ADVICE
+    if row.redirect_to and row.status in {A.UNKNOWN, A.ACCEPTED}:
+        words = f"已决定改退至：{row.get_redirect_to_display()}。系统正在告知渠道，结果会自动更新，无需处理。"
     tone = "attention" if row.status in WAITS_FOR_A_PERSON else "quiet"
     return [*said, (tone, words)] if words else said
 

@@ -16,12 +16,14 @@ from django.utils import timezone
 
 import clock
 from accounts.desk import DialogForm, amount_field, called, canned_field, choice_field, chosen_keys, note_field, yuan
-from accounts.desk_acts import key
+from accounts.desk_acts import key, me
 from accounts.models import User
 from accounts.roles import Role
 from notices import wording
 from orders.models import Delivery
-from refunds import canned, disbursement, evidence, followups, goods, grounds, lifecycle, objections
+from payments import outgoing
+from refunds import canned, disbursement, evidence, followups, goods, grounds, lifecycle, objections, payouts
+from refunds.admin import leaving
 from refunds.casefile import step_words
 from refunds.lifecycle import STEPS, StepRefused, guards
 from refunds.models import Consultation, Objection, Offer, RedirectAgreement, Refund, RefundEvent
@@ -314,7 +316,11 @@ class ReleaseForm(StepForm):
 
     def facts(self) -> dict[str, Any]:
         found = super().facts()
-        return found | {"obstacle": disbursement.why_not(cast(Refund, self.case), at=clock.now())} if found else found
+        if not found:
+            return found
+        case = cast(Refund, self.case)
+        obstacle = disbursement.why_not(case, at=clock.now())
+        return found | {"obstacle": obstacle, "waits_for": leaving.waits_for(case, outgoing.now())}
 
 
 class ObjectionForm(DialogForm):
@@ -373,25 +379,36 @@ class ReleaseChosenForm(DialogForm):
 
     @cached_property
     def cases(self) -> list[Refund]:
-        rows = Refund.objects.select_related("order__shop", "payment", "buyer")
+        rows = Refund.objects.select_related("order__shop", "payment__account", "buyer")
         return list(rows.filter(pk__in=chosen_keys(self.request)).order_by("promised_by", "pk"))
 
     @cached_property
     def ready(self) -> list[Refund]:
-        return [case for case in self.cases if case.status == S.APPROVED]
+        return [case for case in self.cases if case.status == S.APPROVED and case not in self.waiting]
+
+    @cached_property
+    def waiting(self) -> list[Refund]:
+        """What a batch pays in its turn."""
+        waits = payouts.waiting_in(self.cases)
+        return [case for case in self.cases if case.pk in waits]
 
     @cached_property
     def refusal(self) -> str:
         if not self.cases:
             return "请先在列表中勾选要放款的退款单。"
+        if self.waiting and not self.ready:
+            return leaving.in_batch(self.waiting[0], me(self.request))
         return "" if self.ready else "勾选的退款单都不在“审核通过”状态，没有可放款的。请刷新列表。"
 
     def facts(self) -> dict[str, Any]:
         at = clock.now()
-        obstacles = {case.pk: disbursement.why_not(case, at=at) for case in self.ready}
+        stopped = outgoing.now()
         return {
-            "ready": [(case, obstacles[case.pk]) for case in self.ready],
-            "left_out": [case for case in self.cases if case.status != S.APPROVED],
+            "ready": [
+                (case, disbursement.why_not(case, at=at), leaving.waits_for(case, stopped)) for case in self.ready
+            ],
+            "in_batch": [(case, leaving.in_batch(case, me(self.request))) for case in self.waiting],
+            "left_out": [case for case in self.cases if case.status != S.APPROVED and case not in self.waiting],
             "total_fen": sum(case.amount_fen for case in self.ready),
         }
 
@@ -429,6 +446,8 @@ def why_not(refund: Refund, step: str, user: User, *, at: datetime) -> str:
         return held
     if step in BY_ANOTHER and decided_before(refund, user):
         return "您审核过这张退款单，申诉须由另一位高级审核员处理。"
+    if kept := leaving.why_not(refund, step, user):
+        return kept
     if step in lifecycle.allowed_steps(refund, user):
         return ""
     return {

@@ -7,13 +7,19 @@ from typing import Any, cast
 from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 import clock
 from accounts import rights
+from accounts.desk import link
 from accounts.desk_acts import me
 from accounts.models import User
 from accounts.roles import Role
+from payments.admin.attempts import can_be_sent_back
+from payments.models import RefundAttempt
 from refunds import casefile, lifecycle, objections, risk
+from refunds.admin import leaving
 from refunds.admin.desk_steps import DESK, MORE, PLAIN
 from refunds.admin.dialogs import above_limit_words, decided_before, held_by, may_check
 from refunds.admin.profiles import Profiles
@@ -38,7 +44,8 @@ class CasePage(Profiles):
         if refund and self.has_view_permission(request):
             at, user = clock.now(), me(request)
             file = casefile.open_file(refund, at=at)
-            steps = steps_now(refund, user)
+            notes = _notes(refund, user)
+            steps = [name for name in steps_now(refund, user) if not notes or name not in leaving.RELEASES]
             context = {
                 "file": file,
                 "hints": risk.hints(file),
@@ -48,6 +55,7 @@ class CasePage(Profiles):
                 "steps": [self._button(name, refund) for name in steps if DESK[name].look != MORE],
                 "more_steps": [self._button(name, refund) for name in steps if DESK[name].look == MORE],
                 "hint": _hint(refund, user, steps),
+                "notes": notes,
                 "check": self._check_button(request, refund),
                 "judge": self._judge_button(request, file),
                 "held": held_by(refund, user, at=at),
@@ -97,16 +105,23 @@ def steps_now(refund: Refund, user: User) -> list[str]:
     return [name for name in DESK if name in allowed]
 
 
+def _notes(refund: Refund, user: User) -> list[tuple[str, str]]:
+    """(tone, sentence): what keeps its money here, with where that is mended."""
+    if refund.status not in {S.APPROVED, S.RETURNED, S.REDIRECT_SIGNED}:
+        return []
+    found = [("bad", leaving.in_doubt(refund, user)), ("attention", leaving.in_batch(refund, user))]
+    return [(tone, words) for tone, words in found if words]
+
+
 def _hint(refund: Refund, user: User, steps: list[str]) -> str:
     """Why there may be no button, or not the expected one, in one sentence."""
     roles = lifecycle.roles_on(refund, user)
     if roles <= {Role.BUYER, Role.MERCHANT}:
         return "这张退款单与您本人或您的店铺有关，须由其他同事处理。"
     if refund.status in {S.RETURNED, S.REDIRECT_SIGNED} and (attempt := lifecycle.open_attempts([refund])[0]):
-        return (
-            f"渠道还没有关闭 {attempt.request_no}，不能重新发放。买家可在退款单上选择去向；签署银行卡的，"
-            "可由没有放过这笔款的同事“退至签署的银行卡”。其余请打开下方这笔渠道退款，按那里的提示处理；关闭后，这里会出现“重新原路退款”。"
-        )
+        return _way_on(attempt, user)
+    if refund.status == S.RETURNED and "reissue" in steps:
+        return "买家可在退款单上选择去向；原来的收款账户又能收款的，也可“重新原路退款”。"
     if held := held_by(refund, user, at=clock.now()):
         return held
     if refund.status == S.APPEAL_REVIEW and user.role == Role.SENIOR and decided_before(refund, user):
@@ -118,3 +133,18 @@ def _hint(refund: Refund, user: User, steps: list[str]) -> str:
     if refund.queue == Queue.NOBODY:
         return "已结束，无需处理。"
     return f"现在等{Queue(refund.queue).label}处理。"
+
+
+def _way_on(attempt: RefundAttempt, user: User) -> SafeString:
+    """What becomes of a case whose channel has not closed what was sent, and by what button."""
+    if attempt.redirect_to:
+        words = "正在告知渠道{}，结果会自动更新。钱回到商户号后，这里会出现“重新原路退款”，买家也可另选去向。"
+        words = format_html(words, attempt.get_redirect_to_display())
+    elif can_be_sent_back(attempt):
+        words = (
+            "先等买家在退款单上选择去向；签署银行卡的，可由没有放过这笔款的同事“退至签署的银行卡”。不等了，或选了别的去向的，"
+            "请打开这笔渠道退款，点“退回商户账户”；钱回到商户号后，这里会出现“重新原路退款”。"
+        )
+    else:
+        words = "请打开这笔渠道退款，按那里的提示处理；渠道关闭后，这里会出现“重新原路退款”。"
+    return format_html("渠道还没有关闭 {}，不能重新发放。{}", link(attempt, seen_by=user), words)

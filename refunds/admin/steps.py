@@ -14,18 +14,16 @@ from django.utils.safestring import SafeString
 import clock
 from accounts.desk import link, list_url, page_url, staff_act, yuan
 from accounts.desk_acts import log, me
-from refunds import disbursement, lifecycle, objections, payouts
+from refunds import lifecycle, objections, payouts
+from refunds.admin import leaving
 from refunds.admin.desk_steps import DESK, DESK_STEPS, DeskStep
 from refunds.admin.dialogs import CheckForm, ObjectionForm, ReleaseChosenForm, StepForm, explain
 from refunds.admin.review import CasePage
 from refunds.disbursement import Released
 from refunds.lifecycle import StepRefused
-from refunds.models import Destination, Refund
+from refunds.models import Refund
 from shops import checking
 from shops.suppliers.base import SupplierError
-
-# Through ``disbursement.release``, which sets aside what cannot be sent.
-RELEASES = {"disburse", "credit_balance", "request_transfer"}
 
 
 class RefundDesk(CasePage):
@@ -85,7 +83,7 @@ def _act(name: str, about: DeskStep) -> Callable[..., HttpResponse]:
 
     def run(desk: RefundDesk, request: HttpRequest, form: StepForm, object_id: str) -> str:
         case = cast(Refund, form.case)  # a form without a case has refused already
-        if name in RELEASES:
+        if name in leaving.RELEASES:  # through ``release``, which sets aside what cannot be sent
             return _release(request, case)
         take(name, case, request=request, **form.arguments())
         messages.success(request, _with_link(case, about.done))
@@ -120,12 +118,10 @@ def tell(request: HttpRequest, released: Released) -> None:
     """What became of every line of a release (PM7)."""
     if released.sent:
         total = yuan(sum(refund.amount_fen for refund in released.sent))
-        credited = sum(refund.destination == Destination.BALANCE for refund in released.sent)
-        where = "已退至买家余额" if credited == len(released.sent) else "正在发往支付渠道"
-        if all(refund.destination == Destination.OTHER_ACCOUNT for refund in released.sent):
-            where = "已列入转账，由另两位同事审批并付款"
-        where += f"，其中 {credited} 笔已退至买家余额" if 0 < credited < len(released.sent) else ""
-        messages.success(request, f"已放款 {len(released.sent)} 笔，共 {total}，{where}。")
+        became = leaving.told(released.sent)
+        each = "；".join(f"{count} 笔{words}" for words, count in became)
+        where = f"，{became[0][0]}" if len(became) == 1 else f"：{each}"
+        messages.success(request, f"已放款 {len(released.sent)} 笔，共 {total}{where}。")
     for refund, why in released.set_aside:
         messages.warning(request, _with_link(refund, f"没有放款，转为退款异常：{why}"))
     for refund, refusal in released.refused:
@@ -135,7 +131,7 @@ def tell(request: HttpRequest, released: Released) -> None:
 
 def _release(request: HttpRequest, case: Refund) -> str:
     """放款, wherever the case's money goes; back to the queue once it went."""
-    released = disbursement.release([case], by=me(request), at=clock.now())
+    released = payouts.release_alone(case, by=me(request), at=clock.now())
     tell(request, released)
     return list_url(Refund) if released.sent else ""
 

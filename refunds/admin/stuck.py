@@ -28,7 +28,7 @@ FIRST = 10  # rows of each list; the rest is behind its link
 #: Of the channels' queues: what waits for money stands by account, what came back by case.
 STUCK = ("held", "follow", "surplus")
 TOPPED_UP = "充值后点“已充值，继续发送”：原单号继续，不会重复退款。"
-NO_STEP = "渠道还没有给出最终结果，系统会继续询问；有结果后可重新退款，或由买家改退。"
+NO_STEP = "渠道还没有给出最终结果，系统会继续询问；退款单上写明在等谁，和下一步。"
 
 
 @dataclass(frozen=True)
