@@ -1,6 +1,6 @@
 """渠道的答复: what one answer does to one attempt, its payment and the ledger. Written down by ``refunding.record``.
 
-Nothing is read or saved here: the rows are locked already, and the caller saves them all at once.
+Nothing is saved here: the rows are locked already, and the caller saves them all at once.
 """
 
 from __future__ import annotations
@@ -140,15 +140,22 @@ def _shift_reserve(attempt: RefundAttempt, before: A, at: datetime) -> list[Tran
 
 def call_a_person_when_late(attempt: RefundAttempt, at: datetime) -> None:
     """太久: the machine goes on, and a person hears of it once (G5, G6)."""
+    decided_at = _sent_on_at(attempt) if attempt.redirect_to else None
     since, patience, word = {
-        A.UNKNOWN: (attempt.first_sent_at, SLOW_AFTER, Attention.SLOW),  # wrong keys use up no tries
-        A.ACCEPTED: (attempt.accepted_at, SLOW_AFTER, Attention.SLOW),
+        A.UNKNOWN: (decided_at or attempt.first_sent_at, SLOW_AFTER, Attention.SLOW),  # wrong keys use up no tries
+        A.ACCEPTED: (decided_at or attempt.accepted_at, SLOW_AFTER, Attention.SLOW),
         A.WAITING_FUNDS: (attempt.created_at, funds.PATIENCE, Attention.FUNDS),
     }.get(A(attempt.status), (None, SLOW_AFTER, ""))
     if since is None or at - since < patience:
         attempt.attention = ""
     elif attempt.attention != word:
         attempt.attention, attempt.news_at = word, at
+
+
+def _sent_on_at(attempt: RefundAttempt) -> datetime | None:
+    """When a person sent it on to another account: what it took before says nothing about that. Rarely asked."""
+    decided = attempt.events.filter(from_status=A.RETURNED, to_status=A.UNKNOWN, by__isnull=False)
+    return decided.order_by("-pk").values_list("at", flat=True).first()
 
 
 def _see_what_was_refunded_outside(attempt: RefundAttempt, answer: RefundOutcome) -> None:

@@ -259,7 +259,9 @@ def test_an_abnormal_refund_goes_back_to_the_merchant_and_the_buyer_is_not_calle
     attempt = returned(buy_by_card())
     seat = sits(finance)
     case = text(seat.get(page_of(attempt.disbursement.refund)))
-    assert f"渠道还没有关闭 {attempt.request_no}，不能重新发放" in case
+    assert f"{attempt.request_no}</a>，不能重新发放。先等买家在退款单上选择去向" in case
+    assert "点“退回商户账户”" in case
+    RefundAttempt.objects.filter(pk=attempt.pk).update(accepted_at=clock.now() - timedelta(days=6))
     assert acts_on(case) & {"reissue"} == set()  # a button that can only refuse helps nobody
     dialog = text(seat.dialog("send_back", attempt))
     assert "买家不会因此收到钱" in dialog
@@ -273,6 +275,7 @@ def test_an_abnormal_refund_goes_back_to_the_merchant_and_the_buyer_is_not_calle
     look()
     attempt.refresh_from_db()
     assert attempt.status == AttemptStatus.ACCEPTED, attempt.last_error
+    assert attempt.attention == ""  # five days count from when it was sent on
     simulator.settle(attempt.request_no, "SUCCESS")
     look()
     look()
