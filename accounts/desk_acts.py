@@ -38,6 +38,10 @@ class ActsDesk(Desk):
         """The acts that the row allows now, whoever looks. Each is decided again under its lock."""
         return []
 
+    def not_for(self, row: Any, user: User) -> dict[str, str]:
+        """{act: why it is another person's to take}: said in place of a button that could only refuse."""
+        return {}
+
     def about(self, row: Any) -> dict[str, Any]:
         """What else the page shows."""
         return {}
@@ -48,8 +52,13 @@ class ActsDesk(Desk):
         context: dict[str, Any] = {}
         row = self.get_object(request, unquote(object_id)) if self.has_view_permission(request) else None
         if row is not None:
-            acts = [self._button(name, row) for name in self.acts_of(row) if self.may_act(request, name)]
-            context = {"advice": self.advice(row), "acts": acts} | self.about(row)
+            names = [name for name in self.acts_of(row) if self.may_act(request, name)]
+            not_mine = self.not_for(row, me(request))
+            context = {
+                "advice": self.advice(row),
+                "acts": [self._button(name, row) for name in names if name not in not_mine],
+                "not_mine": list(dict.fromkeys(not_mine[name] for name in names if name in not_mine)),
+            } | self.about(row)
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:

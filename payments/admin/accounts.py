@@ -30,8 +30,9 @@ from accounts.desk import (
     staff_act,
     yuan,
 )
+from accounts.models import User
 from payments import channels, funds, outgoing, waiting
-from payments.admin.outgoing import said
+from payments.admin.outgoing import NOT_BY_WHO_STOPPED, said
 from payments.admin.pages import ChannelDesk, key, log, me
 from payments.models import BALANCE, ChannelAccount, OutgoingSwitch, RefundAttempt
 from payments.waiting import Waiting
@@ -161,8 +162,7 @@ class ResumeOutgoingForm(OutgoingForm):
     def why_not(self, account: ChannelAccount) -> str:
         if self.switch is None:
             return "这个账户没有停止出款。"
-        mine = self.switch.by_id == self.request.user.pk
-        return "停止出款的人不能自己恢复，请由另一位同事核对后恢复。" if mine else ""
+        return NOT_BY_WHO_STOPPED if self.switch.by_id == self.request.user.pk else ""
 
     def consequence(self, account: ChannelAccount) -> str:
         return "排队的退款立即按原单号发出，每笔一次。"
@@ -238,6 +238,10 @@ class ChannelAccountDesk(ChannelDesk):
             amount = yuan(waiting_of(row).total_fen)
             said_of_it.append(("attention", f"商户号余额不足，{amount} 的退款在等。请充值，再点“已充值，继续发送”。"))
         return said_of_it
+
+    def not_for(self, row: ChannelAccount, user: User) -> dict[str, str]:
+        switch = _switch_of(row)
+        return {"resume_outgoing": NOT_BY_WHO_STOPPED} if switch and switch.by_id == user.pk else {}
 
     def acts_of(self, row: ChannelAccount) -> list[str]:
         allowed = {

@@ -24,6 +24,9 @@ from payments.models import OutgoingSwitch, RefundAttempt
 MEANS = "停止后：不发送新的渠道退款，不退至余额，不付转账；已发出的照常查询。全部留在原处排队，恢复后各发一次。"
 
 
+NOT_BY_WHO_STOPPED = "停止出款的人不能自己恢复，请由另一位同事核对后恢复。"
+
+
 class SwitchForm(DialogForm):
     """An act on the switch of all money."""
 
@@ -54,8 +57,7 @@ class ResumeForm(SwitchForm):
     def refusal(self) -> str:
         if self.row is None:
             return "出款没有停止。"
-        mine = self.row.by_id == self.request.user.pk
-        return "停止出款的人不能自己恢复，请由另一位同事核对后恢复。" if mine else ""
+        return NOT_BY_WHO_STOPPED if self.row.by_id == self.request.user.pk else ""
 
 
 @admin.register(OutgoingSwitch)
@@ -82,6 +84,7 @@ class OutgoingSwitchDesk(Desk):
         act = self.get_unfold_action(name)
         look = "danger" if act.dialog["danger"] else "primary"
         button = {"title": act.description, "icon": act.icon, "url": reverse(f"admin:{act.action_name}"), "look": look}
+        is_mine = found.everything is not None and found.everything.by_id == me(request).pk
         count = outgoing.waiting_count(most=MOST_COUNTED) if found.everything or found.accounts else 0
         return {
             "everything": said(found.everything) if found.everything else "",
@@ -89,7 +92,8 @@ class OutgoingSwitchDesk(Desk):
             "means": MEANS,
             "queued": f"{count}+" if count == MOST_COUNTED else str(count),
             "queued_url": list_url(RefundAttempt),
-            "button": button if self.may_act(request, name) else None,
+            "button": button if self.may_act(request, name) and not is_mine else None,
+            "not_mine": NOT_BY_WHO_STOPPED if is_mine else "",
         }
 
     # --- columns

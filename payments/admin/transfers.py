@@ -35,6 +35,7 @@ from accounts.desk import (
     yuan,
 )
 from accounts.desk_acts import ActsDesk, key, log, me, when
+from accounts.models import User
 from payments import outgoing, transfers
 from payments.models import Transfer
 from payments.transfer_models import TransferStatus as S
@@ -71,6 +72,11 @@ class OneTransferForm(DialogForm):
             return "没有这笔转账。"
         if self.transfer.status not in self.sources:
             return f"这笔转账{S(self.transfer.status).label}，不能再这样办理。"
+        return self.not_by(self.transfer, me(self.request))
+
+    @staticmethod
+    def not_by(row: Transfer, user: User) -> str:
+        """Why it is another person's to do; the domain says it again."""
         return ""
 
     def facts(self) -> dict[str, Any]:
@@ -81,6 +87,10 @@ class OneTransferForm(DialogForm):
 class ApproveForm(OneTransferForm):
     sources = frozenset({S.REQUESTED})
     told = "通过后由另一位财务转账并登记凭证；申请人、审批人、付款登记人须是三个人。"
+
+    @staticmethod
+    def not_by(row: Transfer, user: User) -> str:
+        return "转账由您申请，须由另一位财务审批。" if row.requested_by_id == user.pk else ""
 
 
 class RefuseForm(OneTransferForm):
@@ -111,12 +121,26 @@ class PaidForm(OneTransferForm):
         error_messages={"invalid": "请按 2026-11-23 14:05 的样子填写。"},
     )
 
+    @staticmethod
+    def not_by(row: Transfer, user: User) -> str:
+        mine = {row.approved_by_id: "审批", row.requested_by_id: "申请", row.checked_by_id: "核对流水"}.get(user.pk)
+        return f"转账由您{mine}，付款须由另一位财务登记。" if mine else ""
+
 
 class FailedForm(OneTransferForm):
     sources = frozenset({S.PAID})
     told = "银行已把钱退回平台账户。登记后冲销付款，钱回到申请人处。"
     told_of_redirect = "银行已把钱退回平台账户。登记后冲销付款，退款单回到“退款异常”，货款重新冻结。"
     note = note_field(required=True, label="原因", help_text="申请人可见，不超过 200 字。")
+
+    @staticmethod
+    def not_by(row: Transfer, user: User) -> str:
+        return "付款由您登记，退票须由另一位财务登记。" if row.paid_by_id == user.pk else ""
+
+
+FORMS: dict[str, type[OneTransferForm]] = {
+    "approve": ApproveForm, "mark_paid": PaidForm, "refuse": RefuseForm, "mark_failed": FailedForm,
+}  # fmt: skip
 
 
 # --- the list and the page ------------------------------------------------------------------------------------------
@@ -188,9 +212,12 @@ class TransferDesk(ActsDesk):
         return said
 
     def acts_of(self, row: Transfer) -> list[str]:
-        forms_of = {"approve": ApproveForm, "mark_paid": PaidForm, "refuse": RefuseForm, "mark_failed": FailedForm}
-        acts = [name for name, form in forms_of.items() if row.status in form.sources]
-        return ["checked", *acts] if _in_doubt(row) else acts
+        acts = [name for name, form in FORMS.items() if row.status in form.sources]
+        return ["checked", *(name for name in acts if name != "refuse")] if _in_doubt(row) else acts
+
+    def not_for(self, row: Transfer, user: User) -> dict[str, str]:
+        said = {name: form.not_by(row, user) for name, form in FORMS.items() if row.status in form.sources}
+        return {name: words for name, words in said.items() if words}
 
     # --- columns
 

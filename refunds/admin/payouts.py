@@ -12,7 +12,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 import clock
 from accounts.desk import (
@@ -31,6 +33,7 @@ from accounts.desk import (
     yuan,
 )
 from accounts.desk_acts import ActsDesk, ProgressDesk, key, log, me, when
+from accounts.models import User
 from form_fields import YuanField
 from payments.models import ChannelAccount
 from refunds import lanes, payouts
@@ -52,11 +55,12 @@ USUAL_LINES, USUAL_FEN = 200, 5_000_000
 MOST_SHARES = 8
 #: What one does about a batch, by where it stands.
 ADVICE: dict[str, tuple[str, str]] = {
-    B.DRAFT: ("attention", "这是草稿，还没有付出任何款项。核对下面的合计，再点“提交复核”；3 天内没有复核会自动撤下。"),
-    B.PROPOSED: ("attention", "等另一位财务复核：制单人不能复核自己的批次。3 天内没有复核会自动撤下。"),
+    B.DRAFT: ("attention", "这是草稿，还没有付出任何款项。核对下面的合计，再点“提交复核”。"),
+    B.PROPOSED: ("attention", "等另一位财务复核：制单人不能复核自己的批次。"),
     B.APPROVED: ("quiet", "已复核，系统逐笔发款，一笔不成不影响其他。可以离开本页。"),
     B.SENDING: ("quiet", "正在逐笔发款，一笔不成不影响其他。可以离开本页。"),
 }
+NOT_BY_MAKER = "制单人不能复核自己的批次，请由另一位同事复核。"
 STEPS = {
     "compose": "制单", "propose": "提交复核", "approve": "复核通过", "stop": "暂停", "go_on": "继续",
     "retry_failed": "重试未放款", "call_off": "撤下",
@@ -69,7 +73,9 @@ STEPS = {
 class BatchForm(forms.ModelForm):
     """How large the batch may be, and from which account: the order is the application's, whoever asks."""
 
-    most_yuan = YuanField(label="最多金额（元）")
+    most_yuan = YuanField(
+        label="最多金额（元）", widget=UnfoldAdminTextInputWidget({"inputmode": "decimal", "autocomplete": "off"})
+    )
 
     class Meta:
         model = PayoutBatch
@@ -118,7 +124,7 @@ class ApproveForm(StepForm):
         if self.row is None:
             return "没有这一批。"
         own = self.row.status == B.PROPOSED and self.row.made_by_id == me(self.request).pk
-        return "制单人不能复核自己的批次，请由另一位同事复核。" if own else ""
+        return NOT_BY_MAKER if own else ""
 
     def facts(self) -> dict[str, Any]:
         found = payouts.preview(self.row) if self.row and not self.refusal else None
@@ -237,7 +243,17 @@ class PayoutBatchDesk(ProgressDesk, ActsDesk):
             return [("bad", f"已暂停：{row.stop_reason}。可以继续，或撤下未发的。")]
         if row.status == B.DONE and (failed := _done(row)[L.FAILED]):
             return [("attention", f"{failed} 笔未放款，原因见明细；处理后可以只重试这些。")]
-        return [ADVICE[row.status]] if row.status in ADVICE else []
+        if row.status not in ADVICE:
+            return []
+        tone, words = ADVICE[row.status]
+        if row.status in {B.DRAFT, B.PROPOSED} and row.next_due_at:
+            words += f"{timezone.localtime(row.next_due_at):%m-%d %H:%M} 前没有复核，会自动撤下。"
+        return [(tone, words)]
+
+    def not_for(self, row: PayoutBatch, user: User) -> dict[str, str]:
+        if row.made_by_id == user.pk:
+            return {"approve": NOT_BY_MAKER}
+        return {"propose": "由制单人提交复核。"}
 
     def acts_of(self, row: PayoutBatch) -> list[str]:
         return {

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
+from django.utils import timezone
 
 import clock
 from payments import outgoing
@@ -35,6 +38,8 @@ def proposed(finance) -> PayoutBatch:
 def test_a_batch_from_its_form_to_its_last_line(two, sits, finance, cashier, reviewer):
     """Preview, four eyes, progress; each line with its case."""
     maker, checker = sits(finance), sits(cashier)
+    limits = re.findall(r"<input[^>]*name=\"most_(?:lines|yuan)\"[^>]*>", text(maker.get(ADD)))
+    assert [re.search(r'class="([^"]*)"', each).group(1).split()[0] for each in limits] == ["border", "border"]
     assert "现有 2 笔、¥154.00 审核通过" in text(maker.get(LIST))
     ChannelAccount.objects.filter(code="wechat").update(short_since=clock.now(), probe_from=clock.now())
     answer = maker.client.post(ADD, FORM)
@@ -61,6 +66,10 @@ def test_a_batch_from_its_form_to_its_last_line(two, sits, finance, cashier, rev
 def test_the_form_refuses_the_maker_as_checker(two, sits, finance):
     batch = proposed(finance)
     seat = sits(finance)
+    page = text(seat.get(reverse("admin:refunds_payoutbatch_change", args=[batch.pk])))
+    assert "制单人不能复核自己的批次，请由另一位同事复核" in page
+    assert reverse("admin:refunds_payoutbatch_approve", args=[batch.pk]) not in page
+    assert f"{timezone.localtime(batch.made_at + payouts.LAPSES_AFTER):%m-%d %H:%M} 前没有复核" in page
     assert "制单人不能复核自己的批次" in seat.reads(seat.does("approve", batch))
     batch.refresh_from_db()
     assert (batch.status, batch.checked_by) == ("proposed", None)

@@ -50,10 +50,17 @@ def test_three_people_carry_a_withdrawal_through(asked, sits, finance, operator)
     assert "no-store" in seen.headers["Cache-Control"]
     assert PayeeLook.objects.get().by == finance
     assert sits(operator).client.post(address).status_code == 403
-    assert "另一位财务登记" in first.reads(first.does("mark_paid", asked, voucher="V1"))
+    mine = text(first.get(f"/admin/payments/transfer/{asked.pk}/change/"))
+    assert "转账由您审批，付款须由另一位财务登记" in mine
+    assert "mark_paid" not in mine  # a button that can only refuse helps nobody
+    assert "转账由您审批" in text(first.dialog("mark_paid", asked))
+    with pytest.raises(transfers.CannotTransfer):
+        transfers.mark_paid(asked, by=finance, at=clock.now(), paid_at=clock.now(), voucher="V1")
     said = second.reads(second.does("mark_paid", asked, voucher="V1"))
     assert "凭证 V1" in said
-    assert "另一位财务登记" in second.reads(second.does("mark_failed", asked, note="户名不符"))
+    page = text(second.get(f"/admin/payments/transfer/{asked.pk}/change/"))
+    assert "退票须由另一位财务登记" in page
+    assert "mark_failed" not in page
     assert "户名不符" in first.reads(first.does("mark_failed", asked, note="户名不符"))
     assert LogEntry.objects.filter(content_type__model="transfer").count() == 4
 
@@ -82,6 +89,10 @@ def test_the_switch_is_turned_by_two_and_stands_on_every_page(sits, finance, sen
     assert "1 笔渠道退款在排队" in page
     assert "全部出款已停止" in text(other.get("/admin/"))
     assert "不能自己恢复" in text(one.client.get(resume, headers=HTMX))
+    mine = text(one.get(SWITCH))
+    assert "不能自己恢复" in mine
+    assert resume not in mine
+    assert resume in page
     one.client.post(resume, said, headers=HTMX)
     assert outgoing.stopped()
     other.client.post(resume, said, headers=HTMX)
@@ -95,5 +106,8 @@ def test_one_account_is_stopped_on_its_page(sits, finance, operator, released):
     assert "已停止出款" in one.reads(one.does("stop_outgoing", account, note="渠道异常"))
     assert "渠道异常" in text(other.get(f"/admin/payments/channelaccount/{account.pk}/change/"))
     assert set(outgoing.now().accounts) == {account.pk}
+    mine = text(one.get(f"/admin/payments/channelaccount/{account.pk}/change/"))
+    assert "不能自己恢复" in mine
+    assert "resume_outgoing" not in mine
     other.does("resume_outgoing", account, note="好了")
     assert outgoing.now().accounts == {}
