@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -36,11 +38,11 @@ from accounts.desk_acts import ActsDesk, ProgressDesk, key, log, me, when
 from accounts.models import User
 from accounts.roles import Role
 from clock import SHANGHAI
-from payments.models import AttemptStatus, Payment, PaymentStatus, RefundAttempt
-from reconciliation import resolving, statements
+from payments.models import Payment, RefundAttempt
+from reconciliation import resolving, statements, wording
 from reconciliation.models import Bearer, Discrepancy, DiscrepancyKind, DiscrepancyStatus, Statement, StatementStatus
 from reconciliation.resolving import CannotResolve
-from reconciliation.wording import EVENTS, NEXT, USUAL
+from reconciliation.wording import EVENTS, LINKED, NEXT, NONE_OF_OURS, NONE_OF_THEIRS, USUAL
 
 S, OPEN = StatementStatus, DiscrepancyStatus.OPEN
 TONES: dict[str, str] = {OPEN: "attention", DiscrepancyStatus.EXPLAINED: "good", DiscrepancyStatus.CLOSED: "quiet"}
@@ -69,15 +71,14 @@ class DayForm(DialogForm):
 
 
 class StatementList(DeskList):
-    """Knows how many differences of each listed bill are open, from one query."""
+    """Knows how many differences of each listed bill are open or explained, from one query."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         listed: list[Statement] = list(self.result_list)
-        rows = Discrepancy.objects.filter(statement__in=listed, status=OPEN).order_by().values_list("statement")
-        counts = dict(rows.annotate(Count("pk")))
+        found = counts_of(listed)
         for row in listed:
-            row.open_count = counts.get(row.pk, 0)  # type: ignore[attr-defined]
+            row.counts = found[row.pk]  # type: ignore[attr-defined]
         self.result_list = listed
 
 
@@ -111,7 +112,7 @@ class StatementDesk(ProgressDesk):
 
     @admin.display(description="结果")
     def plainly(self, row: Statement) -> SafeString:
-        return in_words(row, row.open_count)  # type: ignore[attr-defined]
+        return in_words(row, row.counts)  # type: ignore[attr-defined]
 
     @admin.display(description="渠道 收 / 退")
     def theirs(self, row: Statement) -> SafeString:
@@ -159,22 +160,33 @@ class StatementDesk(ProgressDesk):
         return list_url(Statement)
 
 
-def in_words(row: Statement, open_count: int) -> SafeString:
-    """The bill's state as one would say it."""
+def counts_of(rows: Sequence[Statement]) -> dict[int, Counter[str]]:
+    """{bill: how many of its differences stand in each status}. One query."""
+    found: dict[int, Counter[str]] = {row.pk: Counter() for row in rows}
+    asked = Discrepancy.objects.filter(statement__in=list(found)).order_by().values_list("statement", "status")
+    for statement_id, status, count in asked.annotate(Count("pk")):
+        found[statement_id][status] = count
+    return found
+
+
+def in_words(row: Statement, counts: Counter[str]) -> SafeString:
+    """The bill's state as one would say it. What was only explained does not agree for that."""
     if row.status != S.MATCHED:
         return badge(row.get_status_display(), "bad" if row.status == S.BROKEN else "progress")
-    if open_count:
-        return badge(f"{open_count} 条差异", "attention")
+    explained = counts[DiscrepancyStatus.EXPLAINED]
+    if counts[OPEN]:
+        return badge(f"{counts[OPEN]} 条差异{f'，另已说明 {explained} 条' if explained else ''}", "attention")
+    if explained:
+        return badge(f"已说明 {explained} 条，其余相符", "quiet")
     return badge("✓ 已对平" if row.lines_read else "✓ 当日无业务", "good")
 
 
 def _progress(row: Statement) -> SafeString:
-    open_count = row.discrepancies.filter(status=OPEN).count()
     return render_to_string(
         "admin/reconciliation/progress.html",
         {
             "row": row,
-            "words": in_words(row, open_count),
+            "words": in_words(row, counts_of([row])[row.pk]),
             "is_busy": _is_busy(row),
             "address": reverse("admin:reconciliation_statement_progress", args=[row.pk]),
         },
@@ -269,7 +281,7 @@ class DiscrepancyDesk(ActsDesk):
 
     @admin.display(description="单号")
     def number(self, row: Discrepancy) -> str:
-        return row.request_no or row.payment_no or row.channel_no or row.key
+        return row.number
 
     @admin.display(description="账单")
     def bill(self, row: Discrepancy) -> SafeString | str:
@@ -277,7 +289,7 @@ class DiscrepancyDesk(ActsDesk):
 
     @admin.display(description="我方")
     def ours(self, row: Discrepancy) -> SafeString | str:
-        return _side(row.ours_fen, ours_in_words(row))
+        return _side(row.ours_fen, wording.ours(row))
 
     @admin.display(description="渠道")
     def theirs(self, row: Discrepancy) -> SafeString | str:
@@ -315,7 +327,12 @@ class DiscrepancyDesk(ActsDesk):
         }
         return [name for name, is_so in allowed.items() if is_so]
 
+    def not_for(self, row: Discrepancy, user: User) -> dict[str, str]:
+        return {"confirm_bearer": "由谁承担由您提出，须由另一位财务确认。"} if row.proposed_by_id == user.pk else {}
+
     def about(self, row: Discrepancy) -> dict[str, Any]:
+        payment = Payment.objects.filter(payment_no=row.payment_no).first() if row.payment_no else None
+        attempt = RefundAttempt.objects.filter(request_no=row.request_no).first() if row.request_no else None
         return {
             "row": row,
             "title": str(row),
@@ -323,9 +340,12 @@ class DiscrepancyDesk(ActsDesk):
             "state": _state(row),
             "until": deadline(row.due_at, clock.now()) if row.status == OPEN else "",
             "owner": called(row.owner) if row.owner else "财务（未指定）",
-            "ours_state": ours_in_words(row),
-            "payment": Payment.objects.filter(payment_no=row.payment_no).first() if row.payment_no else None,
-            "attempt": RefundAttempt.objects.filter(request_no=row.request_no).first() if row.request_no else None,
+            "ours_state": wording.ours(row),
+            "payment": payment,
+            "attempt": attempt,
+            "detail": wording.detail(row),
+            "none_of_ours": NONE_OF_OURS.get(row.kind, LINKED if payment or attempt else "我方没有这笔记录。"),
+            "none_of_theirs": NONE_OF_THEIRS.get(row.kind, "账单里没有这一笔。"),
             "events": [
                 (each, EVENTS.get(each.what, each.what), called(each.by))
                 for each in row.events.select_related("by").order_by("pk")
@@ -401,21 +421,14 @@ def _done(request: HttpRequest, row: Discrepancy, words: str) -> str:
 
 
 def _in_list(row: Discrepancy) -> dict[str, Any]:
-    number = row.request_no or row.payment_no or row.channel_no or row.key
-    sides = {"ours": _side(row.ours_fen, ours_in_words(row)), "theirs": _side(row.theirs_fen, row.theirs_state)}
-    return {"row": row, "number": number, "state": _state(row), **sides}
+    sides = {"ours": _side(row.ours_fen, wording.ours(row)), "theirs": _side(row.theirs_fen, row.theirs_state)}
+    return {"row": row, "number": row.number, "state": _state(row), **sides}
 
 
 def _state(row: Discrepancy) -> SafeString:
     if row.status == OPEN and row.borne_by:
         return badge("待第二人确认", "progress")
     return badge(row.get_status_display(), "bad" if row.status == OPEN and row.is_urgent else TONES[row.status])
-
-
-def ours_in_words(row: Discrepancy) -> str:
-    """Our status, as the desk calls it elsewhere."""
-    known = dict(AttemptStatus.choices) if row.request_no or row.kind == DiscrepancyKind.ONLY_THEIRS else {}
-    return str((known or dict(PaymentStatus.choices)).get(row.ours_state, row.ours_state))
 
 
 def _side(fen: int | None, state: str) -> SafeString | str:

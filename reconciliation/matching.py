@@ -6,18 +6,20 @@ day again changes nothing but what has become known.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import OuterRef, Subquery
 
 import workqueue
 from clock import SHANGHAI
 from payments import adopting, charging, refunding
 from payments.adopting import Found
 from payments.gateways.base import BillKind
-from payments.models import AttemptStatus, RefundAttempt
-from reconciliation import comparisons, deadlines
+from payments.models import AttemptStatus, Payment, RefundAttempt
+from reconciliation import comparisons, deadlines, wording
 from reconciliation.models import (
     URGENT,
     Discrepancy,
@@ -48,6 +50,7 @@ def compare(statement: Statement, *, at: datetime) -> None:
         given = _given(statement)
         _find(statement, given)
         _keep(statement, at)
+        _answer_who_asked(statement, at)
         _count(statement, given)
         is_new = statement.matched_at is None or (statement.downloaded_at or at) > statement.matched_at
         statement.status, statement.matched_at, statement.last_error = S.MATCHED, at, ""
@@ -121,6 +124,52 @@ def _keep(statement: Statement, at: datetime) -> None:
     with connection.cursor() as cursor:
         for query in comparisons.KEEP:
             cursor.execute(query, given)
+
+
+def _answer_who_asked(statement: Statement, at: datetime) -> None:
+    """再次询问 and 重新下载 have their answer in the record, once: what is gone was closed, the rest still differs."""
+    rows = _unanswered(statement, ["asked", "downloaded"])
+    if not rows:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT kind, left(key, 150) FROM found WHERE NOT is_waiting")
+        still = set(cursor.fetchall())
+    states = _states_now(rows)
+    answer(rows, at=at, notes=[
+        wording.still_differs(row, states.get(row.request_no or row.payment_no, ""))
+        if (row.kind, row.key) in still else "账单里已没有这条差异，请说明原因并了结"
+        for row in rows
+    ])  # fmt: skip
+
+
+def tell_not_there(statement: Statement, said: str, *, at: datetime) -> None:
+    """Whoever wanted the bill again reads that it could not be had, and when it is asked for next."""
+    rows = _unanswered(statement, ["downloaded"])
+    answer(rows, at=at, notes=[said] * len(rows))
+
+
+def answer(rows: Sequence[Discrepancy], *, at: datetime, notes: Sequence[str]) -> None:
+    DiscrepancyEvent.objects.bulk_create(
+        DiscrepancyEvent(discrepancy=row, at=at, what="answered", note=note[:500])
+        for row, note in zip(rows, notes, strict=True)
+    )
+
+
+def _unanswered(statement: Statement, asked: Sequence[str]) -> list[Discrepancy]:
+    """Open, and last in their record somebody's question that has no answer of its own."""
+    last = DiscrepancyEvent.objects.filter(discrepancy=OuterRef("discrepancy")).order_by("-pk").values("pk")[:1]
+    asking = DiscrepancyEvent.objects.filter(
+        discrepancy__statement=statement, discrepancy__status=DiscrepancyStatus.OPEN, what__in=asked, note="",
+        pk=Subquery(last),
+    )  # fmt: skip
+    return [event.discrepancy for event in asking.select_related("discrepancy").order_by("pk")[:AT_ONCE]]
+
+
+def _states_now(rows: Sequence[Discrepancy]) -> dict[str, str]:
+    """{number: its status with us by now}."""
+    refunds = RefundAttempt.objects.filter(request_no__in=[row.request_no for row in rows if row.request_no])
+    payments = Payment.objects.filter(payment_no__in=[row.payment_no for row in rows if not row.request_no])
+    return dict(payments.values_list("payment_no", "status")) | dict(refunds.values_list("request_no", "status"))
 
 
 def _count(statement: Statement, given: dict[str, Any]) -> None:

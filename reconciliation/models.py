@@ -132,6 +132,7 @@ class DiscrepancyKind(models.TextChoices):
     FEE = "fee", _("手续费不符")
 
 
+WHOLE_BILL = {"late", "missing"}  # keys of what is about no one line
 URGENT = [DiscrepancyKind.CLOSED_PAID, DiscrepancyKind.UNKNOWN_PAYMENT]
 
 
@@ -226,7 +227,14 @@ class Discrepancy(WorkItem):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} {self.request_no or self.payment_no or self.key}"
+        return f"{self.get_kind_display()} {self.number}"
+
+    @property
+    def number(self) -> str:
+        """单号, or what of the bill it is about where no number could be read."""
+        line = f"第 {self.key.removeprefix('line:')} 行" if self.key.startswith("line:") else self.key
+        where = "整张账单" if self.key in WHOLE_BILL else line
+        return self.request_no or self.payment_no or self.channel_no or where
 
 
 class DiscrepancyEvent(models.Model):

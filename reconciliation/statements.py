@@ -132,6 +132,8 @@ def _later(statement: Statement, status: StatementStatus, at: datetime, error: s
     )
     if at >= deadlines.late_from(statement.day):
         matching.is_late(statement, at=at)
+    why = f"没有取到账单（{error}）" if error else "渠道还没有出账"
+    matching.tell_not_there(statement, f"{why}，{(at + AGAIN_AFTER).astimezone(SHANGHAI):%H:%M} 再取", at=at)
 
 
 def prune(*, at: datetime) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from payments.models import AttemptStatus, PaymentStatus
+from reconciliation.models import Discrepancy
 from reconciliation.models import DiscrepancyKind as K
 
 #: What it says of the money, and what to do first.
@@ -11,13 +15,21 @@ NEXT: dict[str, str] = {
     K.UNKNOWN_PAYMENT: "渠道收到一笔不属于我方订单的钱。请联系渠道或付款人，查清前不动这笔钱。",
     K.AMOUNT: "金额对不上。请再次询问渠道，以渠道的签名答复为准；账单有误的，重新下载。",
     K.STATE: "状态对不上。系统已再次询问渠道，答复后会自动重新对账。",
-    K.CLOSED_PAID: "我方已关闭，渠道却退了款：可能重复退款。系统会询问渠道并认领，请立即核对。",
+    K.CLOSED_PAID: "我方已关闭，渠道却退了款：可能重复退款。系统会询问渠道并认领，请立即核对；了结前退款单不能再放款。",
     K.DUPLICATE: "同一笔在账单里出现两次，系统只算一次。请重新下载；仍重复的，联系渠道后说明。",
     K.GARBLED: "这一行读不出来，系统不猜。请重新下载账单。",
     K.LATE: "账单迟到或缺失，系统每半小时再取。请到商户平台确认是否已出账。",
     K.TOTALS: "账单的汇总与明细不符：明细可能缺行。请重新下载；仍不符的，联系渠道。",
     K.FUNDS: "交易账单与资金账单对不上。请到商户平台核对这笔资金流水。",
     K.FEE: "手续费与交易账单不符（如退款未退还手续费）。请向渠道核对费率。",
+}
+#: In place of a side that names no amount.
+LINKED = "账单的这一行没有单独的记录；它提到的是下面这一笔。"
+NONE_OF_OURS: dict[str, str] = dict.fromkeys([K.TOTALS, K.LATE], "说的是整张账单，不是哪一笔。")
+NONE_OF_THEIRS: dict[str, str] = {
+    K.GARBLED: "这一行读不出金额。",
+    K.TOTALS: "说的是整张账单，不是哪一笔。",
+    K.LATE: "还没有这张账单。",
 }
 USUAL: dict[str, str] = {
     "console": "财务已在渠道后台核实，是本公司人员手工退款，工单号：",
@@ -34,6 +46,41 @@ EVENTS: dict[str, str] = {
     "downloaded": "重新下载账单",
     "handed_over": "转交",
     "proposed": "提出由谁承担",
+    "answered": "结果",
     "explained": "了结",
     "overdue": "超过期限，已提醒运营与财务",
 }
+#: What the readers of bills say of a line, for programs; here for people.
+FLAWS: list[tuple[str, str]] = [
+    (r"(?:row: )?(\d+) (?:fields|cells) under (\d+) columns", r"有 \1 栏，应有 \2 栏"),
+    (r"(?:row: a row|the line) is too long", "太长"),
+    (r"not UTF-8", "不是可读的文字"),
+    (r"amount: (\S+) yuan is no whole fen", r"金额 \1 元不是整分"),
+    (r"totals: (\d+) totals under (\d+) names", r"汇总有 \1 栏，应有 \2 栏"),
+    (r"totals: (\S+) (\S+), rows (\S+)", r"汇总写“\1 \2”，明细合计 \3"),
+    (r"(\d+) rows, (.+)", r"明细 \1 行，汇总写“\2”"),
+    (r"(-?\d+) fen, (.+)", r"明细合计 \1 分，汇总写“\2”"),
+]
+
+
+def detail(row: Discrepancy) -> str:
+    """The flaw of a line, in Chinese where it is known."""
+    where, sign, flaw = row.detail.partition("：")
+    for pattern, words in FLAWS:
+        if found := re.fullmatch(pattern, flaw):
+            return f"{where}{sign}{found.expand(words)}"
+    return row.detail
+
+
+def ours(row: Discrepancy, state: str = "") -> str:
+    """Our status, or that one of ours, as the desk calls it elsewhere."""
+    of_refund = row.request_no or row.kind == K.ONLY_THEIRS
+    known = dict(AttemptStatus.choices if of_refund else PaymentStatus.choices)
+    return str(known.get(state or row.ours_state, state or row.ours_state))
+
+
+def still_differs(row: Discrepancy, state: str) -> str:
+    """What came of asking, or of another download, where the bill goes on to differ. ``state``: ours by now."""
+    sides = [f"我方“{ours(row, state)}”"] if state else []
+    sides += [f"账单“{row.theirs_state}”"] if row.theirs_state else []
+    return "仍不一致" + (f"：{'，'.join(sides)}" if sides else "")

@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 
 import clock
-from reconciliation import resolving
+from reconciliation import resolving, wording
 from reconciliation.models import Bearer, Discrepancy, Statement
 from tests.reconciliation.days import Day
 
@@ -56,6 +56,8 @@ def test_finance_leads_a_refund_in_the_console_to_its_end(day: Day, client, fina
     assert "说明原因并了结" not in shown
     act(client, "discrepancy_hand_over", row, to=str(cashier.pk), note="请核实")
     act(client, "discrepancy_propose_bearer", row, bearer="platform", note="同事在后台手工退款")
+    assert "由谁承担由您提出，须由另一位财务确认" in page(client, row)
+    assert "confirm_bearer" not in page(client, row)
     act(client, "discrepancy_confirm_bearer", row, proposal=proposal(client, row))  # by the same person: refused
     row.refresh_from_db()
     assert (row.status, row.owner, row.borne_by) == ("open", cashier, "platform")
@@ -70,7 +72,10 @@ def test_finance_leads_a_refund_in_the_console_to_its_end(day: Day, client, fina
     row.refresh_from_db()
     assert (row.status, row.resolved_by) == ("explained", cashier)
     assert "同事在后台手工退款" in page(client, row)
-    assert "✓ 已对平" in listed(client, "statement")
+    assert "已说明 1 条，其余相符" in page(client, trades)
+    statements = listed(client, "statement")
+    assert "已说明 1 条，其余相符" in statements
+    assert "✓ 已对平" in statements  # of the bill of movements, where nothing differed
 
 
 def test_a_get_does_nothing_and_a_reason_is_demanded(day: Day, client, finance):
@@ -86,7 +91,12 @@ def test_a_get_does_nothing_and_a_reason_is_demanded(day: Day, client, finance):
     act(client, "discrepancy_explain", row, note="")
     row.refresh_from_db()
     assert row.status == "open"
+    act(client, "discrepancy_download_again", row)
+    day.reconcile()
+    assert "结果（仍不一致：我方“已支付”）" in page(client, row)
+    day.reconcile(again=True)
     act(client, "discrepancy_ask_again", row)
+    assert [event.what for event in row.events.order_by("pk")] == ["found", "downloaded", "answered", "asked"]
     act(client, "discrepancy_explain", row, note="渠道确认账单漏行，资金无误")
     row.refresh_from_db()
     assert (row.status, row.resolved_by) == ("explained", finance)
@@ -94,3 +104,25 @@ def test_a_get_does_nothing_and_a_reason_is_demanded(day: Day, client, finance):
     row.refresh_from_db()
     assert row.reason == "渠道确认账单漏行，资金无误"
     assert clock.now() > row.found_at
+
+
+def test_a_difference_says_what_it_is_about(day: Day, client, finance):
+    """A line that names a payment of ours is not "no such record"; a line and a whole bill have names."""
+    day.buy("wechat")
+    payment = day.buy("wechat")
+    day.plant("wechat", "trade", "duplicate_line", number=payment.payment_no)
+    day.plant("alipay", "account", "missing")
+    day.over(15)
+    day.reconcile()
+    client.force_login(finance)
+    twice, late = Discrepancy.objects.get(kind="duplicate"), Discrepancy.objects.get(kind="late")
+    assert "它提到的是下面这一笔" in page(client, twice)
+    assert "没有这笔记录" not in page(client, twice)
+    assert "整张账单" in listed(client, "discrepancy")
+    act(client, "discrepancy_download_again", late)
+    day.reconcile()
+    assert "结果（渠道还没有出账" in page(client, late)
+    line = Discrepancy(kind="totals", key="line:40", detail="第 40 行：totals: 资金流水总笔数 40, rows 39")
+    assert (str(line), wording.detail(line)) == (
+        "汇总与明细不符 第 40 行", "第 40 行：汇总写“资金流水总笔数 40”，明细合计 39",
+    )  # fmt: skip
