@@ -337,9 +337,8 @@ def _discrepancies(at: datetime) -> list[Tile]:
     count = waits[:MOST_COUNTED].count()
     late = waits.filter(due_at__lt=at)[:MOST_COUNTED].count()
     url = list_url(Discrepancy, status__exact=DiscrepancyStatus.OPEN.value)
-    return [
-        Tile("待处理差错", count, late, url, "逐条核实后说明原因" if count else "账目都已对平", 100 if count else 0)
-    ]
+    hint = "逐条核实后说明原因" if count else "都已对平或说明了原因"
+    return [Tile("待处理差错", count, late, url, hint, 100 if count else 0)]
 
 
 def _audits(at: datetime) -> list[Tile]:

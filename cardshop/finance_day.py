@@ -72,7 +72,7 @@ def parts(user: User, backlog: worklist.Backlog, *, at: datetime) -> list[Part]:
         Part("出款开关", "先看钱能不能出去", [_switch()]),
         Part("今天要放的", "审核通过的放款，批次由制单人以外的人复核", [_release(backlog, at), *_batches(user)]),
         Part("等充值", "充值后点“已充值，继续发送”，原单号继续，不会重复退款", _funds(at)),
-        Part("退回来的", "渠道没能退到买家：先等买家选去向，再由两人办", _came_back(backlog, at)),
+        Part("退回来的", "渠道没能退到买家：由买家选去向或重退，每一步由两人办", _came_back(backlog, at)),
         Part("转账", "申请、审批、付款是三个人", _transfers(user, at)),
         Part("渠道账单的差错", "逐条核实后说明原因；渠道侧退款由两人确认谁承担", _differences(at)),
     ]
@@ -164,7 +164,8 @@ def _came_back(backlog: worklist.Backlog, at: datetime) -> list[Line]:
              "核对去向后确认，确认人不能自己放款" if ready["count"] else "没有等确认的", ready["count"], ready["fen"],
              ready["late"]),
         Line("退款异常", list_url(Refund, queue="returned"),
-             "含等买家选去向的；每单写明下一步" if found.count else "没有退不出去的", found.count, None, found.late),
+             "含上一行的、等买家选去向的；每单写明下一步" if found.count else "没有退不出去的", found.count, None,
+             found.late),
         Line("待人工", list_url(RefundAttempt, queue="held"),
              "渠道拒绝或金额不符，请核对后决定" if held else "没有要人工决定的", held),
         Line("多收未退", list_url(RefundAttempt, queue="surplus"), told, surplus),
@@ -200,7 +201,7 @@ def _differences(at: datetime) -> list[Line]:
         _difference(kind, [due for found, due, _ in rows if found == kind], at, is_urgent=not calm)
         for calm, kind in kinds
     ]
-    return lines or [Line("没有待处理的差错", list_url(Discrepancy), "账目都已对平", 0)]
+    return lines or [Line("没有待处理的差错", list_url(Discrepancy), "都已对平或说明了原因", 0)]
 
 
 def _difference(kind: str, dues: Sequence[datetime], at: datetime, *, is_urgent: bool) -> Line:

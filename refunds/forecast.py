@@ -110,12 +110,15 @@ def _decided() -> dict[str, int]:
 
 
 #: Where a case waits for people; each has an index by ``promised_by``. Spelled out, as the indexes are.
-WAITING = ("merchant_review", "first_review", "second_review", "appeal_review", "approved")
+WAITING = (
+    "merchant_review", "first_review", "second_review", "appeal_review", "approved", "returned", "redirect_signed",
+)  # fmt: skip
 OPEN = """
 WITH waits AS NOT MATERIALIZED (
     SELECT queue, promised_by FROM refunds_refund
     WHERE status IN ('first_review', 'second_review', 'appeal_review')
     UNION ALL SELECT queue, promised_by FROM refunds_refund WHERE status = 'approved'
+    UNION ALL SELECT queue, promised_by FROM refunds_refund WHERE status IN ('returned', 'redirect_signed')
     UNION ALL SELECT queue, promised_by FROM refunds_refund WHERE queue = 'merchant'
 )
 """
