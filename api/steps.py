@@ -63,7 +63,7 @@ def take(step: str, refund: Refund, *, by: User, at: datetime, **words: Any) -> 
         payouts.release_alone(refund, by=by, at=at)  # sets aside what the channel would refuse
         return
     if step == "credit_balance":
-        payouts.demand_alone(refund)
+        payouts.demand_alone(refund, by=by)
     function = _function(step)
     takes_many = "refunds" in inspect.signature(function).parameters
     function([refund] if takes_many else refund, by=by, at=at, **words)

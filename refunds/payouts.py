@@ -28,7 +28,7 @@ from money import yuan
 from payments import outgoing, waiting
 from payments.models import ChannelAccount
 from payments.waiting import Waiting
-from refunds import disbursement, payout_order
+from refunds import disbursement, lifecycle, payout_order
 from refunds.lifecycle import SWEEP, StepRefused, guards
 from refunds.models import (
     BalanceCredit,
@@ -173,20 +173,20 @@ def release_chosen(refunds: Sequence[Refund], *, by: User, at: datetime) -> disb
     waits = waiting_in(refunds)
     alone = [refund for refund in refunds if refund.pk not in waits]
     released = disbursement.release_each(alone, by=by, at=at) if alone else disbursement.Released([], [], [])
-    refused = [(refund, _in_batch(waits[refund.pk])) for refund in refunds if refund.pk in waits]
+    refused = [(refund, _refusal(refund, line=waits[refund.pk], by=by)) for refund in refunds if refund.pk in waits]
     return replace(released, refused=[*released.refused, *refused])
 
 
 def release_alone(refund: Refund, *, by: User, at: datetime) -> disbursement.Released:
     """放款 of one case, unless a batch pays it in its turn. Raises StepRefused."""
-    demand_alone(refund)
+    demand_alone(refund, by=by)
     return disbursement.release([refund], by=by, at=at)
 
 
-def demand_alone(refund: Refund) -> None:
+def demand_alone(refund: Refund, *, by: User) -> None:
     """Raises StepRefused where a batch pays it in its turn."""
     if line := waiting_in([refund]).get(refund.pk):
-        raise _in_batch(line)
+        raise _refusal(refund, line=line, by=by)
 
 
 def waiting_in(refunds: Sequence[Refund]) -> dict[int, PayoutLine]:
@@ -195,7 +195,13 @@ def waiting_in(refunds: Sequence[Refund]) -> dict[int, PayoutLine]:
     return {line.refund_id: line for line in rows.select_related("batch")}
 
 
-def _in_batch(line: PayoutLine) -> StepRefused:
+def _refusal(refund: Refund, *, line: PayoutLine, by: User) -> StepRefused:
+    """Whoever may not release it at all hears of no batch."""
+    try:
+        with transaction.atomic():
+            lifecycle.demand_right("disburse", [refund], by=by)
+    except StepRefused as refusal:
+        return refusal
     batch, state = line.batch.batch_no, line.batch.get_status_display()
     return StepRefused("in_batch", f"已列入发款批次 {batch}（{state}），由批次放款。要单独放款，请先把这一批撤下。")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import DateTimeField, QuerySet, Value
+from django.db.models import DateTimeField, Exists, OuterRef, QuerySet, Value
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
@@ -18,10 +18,11 @@ import clock
 from accounts.desk import Desk, badge, called, deadline, list_url, money, page_url
 from accounts.desk_acts import me
 from refunds import worklist
+from refunds.admin import leaving
 from refunds.admin.desk_steps import DESK
 from refunds.admin.dialogs import reason_of
 from refunds.lifecycle import STEPS, StepRefused, guards
-from refunds.models import Queue, Refund
+from refunds.models import LineStatus, PayoutLine, Queue, Refund
 from refunds.models import Status as S
 from refunds.stages import TONE_OF
 
@@ -90,6 +91,7 @@ class CaseList(Desk):
             looked_at=Value(clock.now(), output_field=DateTimeField()),
             looked_by=Value(me(request).pk),
             role=Value(me(request).role),
+            in_batch=Exists(PayoutLine.objects.filter(refund=OuterRef("pk"), status=LineStatus.WAITING)),
         )
 
     def get_list_display(self, request: HttpRequest) -> list[str]:
@@ -171,6 +173,8 @@ class CaseList(Desk):
         name = first_step(refund, refund.role)  # type: ignore[attr-defined]
         if not name or guards.is_claimed_by_another(refund, refund.looked_by, _looked_at(refund)):  # type: ignore[attr-defined]
             return ""
+        if name in leaving.RELEASES and refund.in_batch:  # type: ignore[attr-defined]
+            return "在发款批次里"
         act = self.get_unfold_action(name)
         button = {
             "title": STEPS[name].title,

@@ -302,7 +302,7 @@ POST api:refund_batch                             401    200   200      200     
 GET  api:refund                                   401    200   404      200      404   200      200    200     200
 POST api:evidence                   @waiting      401    201   404      403      404   403      403    403     403
 POST api:release                    @approved     401    403   403      403      403   403      403    200     403
-POST api:payouts                                  401    403   403      403      403   403      403    409     403
+POST api:payouts                                  401    403   403      403      403   403      403    201     403
 GET  api:payout                                   401    403   403      403      403   403      403    200     200
 POST api:payout_step                propose       401    403   403      403      403   403      403    200     403
 
