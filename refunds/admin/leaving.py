@@ -10,12 +10,15 @@ from django.utils.safestring import SafeString
 from accounts.desk import link
 from accounts.models import User
 from payments import outgoing
+from payments.admin.attempts import can_be_sent_back
 from payments.admin.outgoing import said
-from refunds import doubts, payouts
+from payments.models import RefundAttempt
+from refunds import doubts, lifecycle, payouts
 from refunds.models import Destination, Refund
 
 RELEASES = {"disburse", "credit_balance", "request_transfer"}
-SENDS = RELEASES | {"reissue", "reissue_above_limit", "confirm_redirect"}  # towards money that leaves
+REISSUES = {"reissue", "reissue_above_limit"}
+SENDS = RELEASES | REISSUES | {"confirm_redirect"}  # towards money that leaves
 AT_ONCE = {"credit_balance", "send_to_card"}  # does not wait in any queue while outgoing money is stopped
 
 
@@ -27,6 +30,8 @@ def why_not(case: Refund, step: str, user: User) -> str:
         return waits
     if step in AT_ONCE and (stopped := outgoing.stopped()):
         return f"{said(stopped)}。恢复以后再办，现在没有任何款项会变动。"
+    if step in REISSUES and (attempt := lifecycle.open_attempts([case])[0]):
+        return way_on(attempt, user)
     return ""
 
 
@@ -49,6 +54,21 @@ def in_batch(case: Refund, user: User) -> SafeString | str:
         "已列入发款批次 {}（{}，第 {} 笔），由批次放款。要单独放款，请先把这一批撤下。",
         link(batch, batch.batch_no, seen_by=user), state, line.position,
     )  # fmt: skip
+
+
+def way_on(attempt: RefundAttempt, user: User) -> SafeString:
+    """What becomes of a case whose channel has not closed what was sent, and by what button."""
+    if attempt.redirect_to:
+        words = "正在告知渠道{}，结果会自动更新。钱回到商户号后，这里会出现“重新原路退款”，买家也可另选去向。"
+        words = format_html(words, attempt.get_redirect_to_display())
+    elif can_be_sent_back(attempt):
+        words = (
+            "先等买家在退款单上选择去向；签署银行卡的，可由没有放过这笔款的同事“退至签署的银行卡”。不等了，或选了别的去向的，"
+            "请打开这笔渠道退款，点“退回商户账户”；钱回到商户号后，这里会出现“重新原路退款”。"
+        )
+    else:
+        words = "请打开这笔渠道退款，按那里的提示处理；渠道关闭后，这里会出现“重新原路退款”。"
+    return format_html("渠道还没有关闭 {}，不能重新发放。{}", link(attempt, seen_by=user), words)
 
 
 def what_next(case: Refund, stopped: outgoing.Stopped) -> str:

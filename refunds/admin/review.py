@@ -7,17 +7,12 @@ from typing import Any, cast
 from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 import clock
 from accounts import rights
-from accounts.desk import link
 from accounts.desk_acts import me
 from accounts.models import User
 from accounts.roles import Role
-from payments.admin.attempts import can_be_sent_back
-from payments.models import RefundAttempt
 from refunds import casefile, lifecycle, objections, risk
 from refunds.admin import leaving
 from refunds.admin.desk_steps import DESK, MORE, PLAIN
@@ -119,7 +114,7 @@ def _hint(refund: Refund, user: User, steps: list[str]) -> str:
     if roles <= {Role.BUYER, Role.MERCHANT}:
         return "这张退款单与您本人或您的店铺有关，须由其他同事处理。"
     if refund.status in {S.RETURNED, S.REDIRECT_SIGNED} and (attempt := lifecycle.open_attempts([refund])[0]):
-        return _way_on(attempt, user)
+        return leaving.way_on(attempt, user)
     if refund.status == S.RETURNED and "reissue" in steps:
         return "买家可在退款单上选择去向；原来的收款账户又能收款的，也可“重新原路退款”。"
     if held := held_by(refund, user, at=clock.now()):
@@ -133,18 +128,3 @@ def _hint(refund: Refund, user: User, steps: list[str]) -> str:
     if refund.queue == Queue.NOBODY:
         return "已结束，无需处理。"
     return f"现在等{Queue(refund.queue).label}处理。"
-
-
-def _way_on(attempt: RefundAttempt, user: User) -> SafeString:
-    """What becomes of a case whose channel has not closed what was sent, and by what button."""
-    if attempt.redirect_to:
-        words = "正在告知渠道{}，结果会自动更新。钱回到商户号后，这里会出现“重新原路退款”，买家也可另选去向。"
-        words = format_html(words, attempt.get_redirect_to_display())
-    elif can_be_sent_back(attempt):
-        words = (
-            "先等买家在退款单上选择去向；签署银行卡的，可由没有放过这笔款的同事“退至签署的银行卡”。不等了，或选了别的去向的，"
-            "请打开这笔渠道退款，点“退回商户账户”；钱回到商户号后，这里会出现“重新原路退款”。"
-        )
-    else:
-        words = "请打开这笔渠道退款，按那里的提示处理；渠道关闭后，这里会出现“重新原路退款”。"
-    return format_html("渠道还没有关闭 {}，不能重新发放。{}", link(attempt, seen_by=user), words)

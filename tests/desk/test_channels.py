@@ -261,6 +261,7 @@ def test_an_abnormal_refund_goes_back_to_the_merchant_and_the_buyer_is_not_calle
     case = text(seat.get(page_of(attempt.disbursement.refund)))
     assert f"{attempt.request_no}</a>，不能重新发放。先等买家在退款单上选择去向" in case
     assert "点“退回商户账户”" in case
+    assert "点“退回商户账户”" in text(seat.dialog("reissue", attempt.disbursement.refund))
     RefundAttempt.objects.filter(pk=attempt.pk).update(accepted_at=clock.now() - timedelta(days=6))
     assert acts_on(case) & {"reissue"} == set()  # a button that can only refuse helps nobody
     dialog = text(seat.dialog("send_back", attempt))

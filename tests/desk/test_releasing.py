@@ -76,7 +76,7 @@ def test_what_will_wait_says_so_before_and_after(sits, finance, operator, approv
     assert "已放款 1 笔，共 ¥88.00，全部出款已停止，先排队，恢复出款后才发往支付渠道。" in said
 
 
-def test_what_waits_in_a_batch_is_paid_by_it_alone(sits, finance, cashier, approved):
+def test_what_waits_in_a_batch_is_paid_by_it_alone(sits, finance, cashier, reviewer, approved):
     """S2-19: its page, its dialog and the API say in which batch; called off, it is released by itself."""
     first, second, seat = approved(), approved(), sits(finance)
     batch = payouts.compose(by=finance, at=clock.now(), most_lines=9, most_fen=10**7)
@@ -86,9 +86,13 @@ def test_what_waits_in_a_batch_is_paid_by_it_alone(sits, finance, cashier, appro
     assert acts_on(page) & {"disburse", "halt"} == {"halt"}
     assert "已列入发款批次" in text(seat.dialog("disburse", first))
     third = approved()
+    queue = text(seat.get("/admin/refunds/refund/?queue=release"))
+    assert (queue.count("在发款批次里"), len(re.findall(r"/(\d+)/disburse/", queue))) == (2, 1)
     assert "已列入发款批次" in text(seat.dialog("release_chosen", chosen=[first, third]))
     refused = seat.client.post(f"/api/refunds/{first.refund_no}/steps/disburse/", {}, "application/json")
     assert (refused.status_code, refused.json()["code"]) == (409, "in_batch")
+    refused = sits(reviewer).client.post(f"/api/refunds/{first.refund_no}/steps/disburse/", {}, "application/json")
+    assert refused.json()["code"] == "not_yours"  # whoever may not release it at all hears of no batch
     seat.does("disburse", first)
     released = payouts.release_chosen([first, third], by=finance, at=clock.now())
     assert ([case.pk for case in released.sent], [case.pk for case, _ in released.refused]) == ([third.pk], [first.pk])
