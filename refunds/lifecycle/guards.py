@@ -281,14 +281,15 @@ def nobody_halted(taken: Taken) -> None:
 
 def attempts_are_closed(taken: Taken) -> None:
     """Another beside one that its channel has not closed could pay twice (G7), or that a bill shows as paid."""
-    if any(open_attempts(taken.refunds)):
+    attempts = last_attempts(taken.refunds)
+    if any(_is_open(attempt) for attempt in attempts):
         raise StepRefused("attempt_not_closed", NOT_CLOSED)
-    none_is_in_doubt(taken)
+    none_is_in_doubt([refund for refund, sent in zip(taken.refunds, attempts, strict=True) if sent])
 
 
-def none_is_in_doubt(taken: Taken) -> None:
+def none_is_in_doubt(sent_before: Sequence[Refund]) -> None:
     """What a bill shows as paid is cleared up before anything is sent beside it (I11)."""
-    if doubts.of(taken.refunds):
+    if sent_before and doubts.of(sent_before):
         raise StepRefused("attempt_not_closed", doubts.PAID_THERE)
 
 
@@ -301,8 +302,11 @@ def transfers_are_over(taken: Taken) -> None:
 
 def open_attempts(refunds: Sequence[Refund]) -> list[RefundAttempt | None]:
     """What was last sent for each case, where its channel has not closed it."""
-    attempts = last_attempts(refunds)
-    return [attempt if attempt and attempt.status not in hearing.FINAL else None for attempt in attempts]
+    return [attempt if _is_open(attempt) else None for attempt in last_attempts(refunds)]
+
+
+def _is_open(attempt: RefundAttempt | None) -> bool:
+    return attempt is not None and attempt.status not in hearing.FINAL
 
 
 def last_transfers(refunds: Sequence[Refund]) -> list[Any]:

@@ -125,7 +125,7 @@ def request_transfer(refunds: Sequence[Refund], *, by: User, at: datetime) -> No
     with take("request_transfer", refunds, by=by, at=at, queue=Queue.FINANCE) as taken:
         guards.all_go_to(taken, Destination.OTHER_ACCOUNT)
         guards.not_by_who_decided(taken)
-        guards.none_is_in_doubt(taken)
+        guards.none_is_in_doubt(taken.refunds)
         confirmed = not_by_who_confirmed(taken)
         for case, attempt in zip(taken.refunds, guards.last_attempts(taken.refunds), strict=True):
             signed = confirmed[case.pk]
