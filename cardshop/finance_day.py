@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.urls import reverse
 
 from accounts.desk import MOST_COUNTED, how_long, list_url, page_url
@@ -25,6 +25,7 @@ from reconciliation.models import Discrepancy, DiscrepancyKind, DiscrepancyStatu
 from refunds import worklist
 from refunds.admin import overview
 from refunds.models import BatchStatus, LineStatus, PayoutBatch, PayoutLine, Refund, Status
+from shops.models import DepositReturn, ReturnStatus
 
 LEFT, BACK = "#0b5cad", "#b3261e"
 
@@ -73,7 +74,7 @@ def parts(user: User, backlog: worklist.Backlog, *, at: datetime) -> list[Part]:
         Part("今天要放的", "审核通过的放款，批次由制单人以外的人复核", [_release(backlog, at), *_batches(user)]),
         Part("等充值", "充值后点“已充值，继续发送”，原单号继续，不会重复退款", _funds(at)),
         Part("退回来的", "渠道没能退到买家：由买家选去向或重退，每一步由两人办", _came_back(backlog, at)),
-        Part("转账", "申请、审批、付款是三个人", _transfers(user, at)),
+        Part("转账", "申请、审批、付款是三个人；退还保证金是两个人", [*_transfers(user, at), _deposits(user, at)]),
         Part("渠道账单的差错", "逐条核实后说明原因；渠道侧退款由两人确认谁承担", _differences(at)),
     ]
 
@@ -179,7 +180,7 @@ def _transfers(user: User, at: datetime) -> list[Line]:
         TransferStatus.REQUESTED: ("待审批的转账", "核对申请与收款账户"),
         TransferStatus.APPROVED: ("待付款的转账", "在网银转账后登记凭证"),
     }
-    lines = []
+    lines = _in_doubt(rows)
     for status, (title, hint) in said.items():
         found = rows.filter(status=status)[:MOST_COUNTED].aggregate(
             count=Count("pk"), fen=Sum("amount_fen"), late=Count("pk", filter=late), own=Count("pk", filter=mine)
@@ -189,6 +190,27 @@ def _transfers(user: User, at: datetime) -> list[Line]:
         told = f"{hint}{own}" if found["count"] else "没有"
         lines.append(Line(title, url, told, found["count"], found["fen"], found["late"]))
     return lines
+
+
+def _in_doubt(open_ones: QuerySet[Transfer]) -> list[Line]:
+    """存疑: the database was restored, and the bank may have paid them already. On other days there is no such line."""
+    doubtful = open_ones.filter(in_doubt_at__isnull=False)[:MOST_COUNTED]
+    rows = doubtful.aggregate(count=Count("pk"), fen=Sum("amount_fen"))
+    told = "数据库恢复过：先逐笔查银行流水，再付款"
+    line = Line("存疑的转账", list_url(Transfer), told, rows["count"], rows["fen"], is_bad=True)
+    return [line] if rows["count"] else []
+
+
+def _deposits(user: User, at: datetime) -> Line:
+    asked = DepositReturn.objects.filter(status=ReturnStatus.ASKED).order_by("due_at", "pk")[:MOST_COUNTED]
+    found = asked.aggregate(
+        count=Count("pk"), fen=Sum("amount_fen"), late=Count("pk", filter=Q(due_at__lt=at)),
+        own=Count("pk", filter=Q(asked_by=user)),
+    )  # fmt: skip
+    own = f"；其中 {found['own']} 笔由您申请，请另一位财务付款" if found["own"] else ""
+    told = f"在网银转账后登记凭证{own}" if found["count"] else "没有"
+    url = list_url(DepositReturn, status__exact=ReturnStatus.ASKED.value)
+    return Line("退还保证金", url, told, found["count"], found["fen"], found["late"])
 
 
 def _differences(at: datetime) -> list[Line]:

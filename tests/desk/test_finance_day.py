@@ -12,10 +12,12 @@ from django.test.utils import CaptureQueriesContext
 
 import clock
 from ledger import daily, posting
-from payments import channels, outgoing
+from payments import channels, outgoing, transfers
 from reconciliation.models import Discrepancy, Statement
+from shops import deposits
 from tests.desk.conftest import text
 from tests.desk.test_channels import short  # noqa: F401
+from tests.desk.test_transfers import asked  # noqa: F401
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -55,6 +57,28 @@ def test_a_stop_and_what_waits_for_funds_stand_there_with_whose_and_how_much(
     assert "核对账目" in found["出款已停止"].said
     assert (found[account.name].count, found[account.name].total_fen) == (2, 3800)
     assert found[account.name].url == f"/admin/payments/channelaccount/{account.pk}/change/"
+
+
+def test_what_leaves_by_hand_stands_there_with_who_has_to_act(
+    sits: Any,
+    finance: Any,
+    cashier: Any,
+    shop: Any,
+    asked: Any,  # noqa: F811
+) -> None:
+    at = clock.now()
+    deposits.record(shop, amount_fen=5000, voucher="V1", note="", by=cashier, at=at)
+    assert lines(sits(finance))["退还保证金"].counted == "0"
+    deposits.ask_back(shop, amount_fen=900, note="退出", by=cashier, at=at)
+    mine, others = lines(sits(cashier))["退还保证金"], lines(sits(finance))["退还保证金"]
+    assert (others.count, others.total_fen, others.late) == (1, 900, 0)
+    assert "由您申请" in mine.said
+    assert "由您申请" not in others.said
+    assert "存疑的转账" not in lines(sits(finance))
+    clock.advance(timedelta(minutes=1))
+    transfers.hold_after_a_restore(before=clock.now(), at=clock.now())
+    doubtful = lines(sits(finance))["存疑的转账"]
+    assert (doubtful.count, doubtful.total_fen, doubtful.is_bad) == (1, asked.amount_fen, True)
 
 
 def test_differences_stand_by_kind_the_urgent_first_and_more_of_them_cost_no_more_queries(
