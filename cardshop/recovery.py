@@ -19,7 +19,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 import clock
 from cardshop import watching
 from cardshop.models import PASSED_OVER, RecoveryFinding, RecoveryRun
-from payments import channels, outgoing, recovery
+from payments import channels, numbering, outgoing, recovery
 from payments.asking import BATCH
 from payments.models import BALANCE, Payment, PaymentStatus, RefundAttempt, Transfer
 from payments.recovery import Learned
@@ -184,7 +184,7 @@ def _tell(
 def _ask_again(row: RecoveryRun, lost: Lost) -> None:
     """What is open, once more before the end: no answer, or sent too lately to be given up."""
     found = row.findings.filter(is_open=True).order_by("pk").values_list("number", "what")
-    numbers = sorted({no if what == UNANSWERED else no.rpartition("R")[0] for no, what in found})
+    numbers = sorted({no if what == UNANSWERED else numbering.payment_no_of(no) for no, what in found})
     for first in range(0, len(numbers), BATCH):
         some = list(Payment.objects.filter(payment_no__in=numbers[first : first + BATCH]).order_by("pk"))
         _learn(row, recovery.recover(some, sent=lost.highest, now=clock.now), lost)

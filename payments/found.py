@@ -18,6 +18,7 @@ from payments import channels
 from payments.gateways.base import RefundOutcome, RefundState
 from payments.models import AttemptEvent, Payment, RefundAttempt
 from payments.models import AttemptStatus as A
+from payments.numbering import request_no
 
 IS_OUT = {RefundState.SUCCEEDED, RefundState.ACCEPTED, RefundState.RETURNED}  # the money has left, or is about to
 IS_BACK = {RefundState.CLOSED: A.CLOSED, RefundState.BACK_WITH_MERCHANT: A.BACK_WITH_MERCHANT}
@@ -76,7 +77,7 @@ def _adopted_fen(payment: Payment) -> int:
 def _row(payment: Payment, index: int, outcome: RefundOutcome, status: A, at: datetime) -> RefundAttempt:
     assert outcome.amount_fen is not None
     return RefundAttempt(
-        request_no=f"{payment.payment_no}R{index:02d}",
+        request_no=request_no(payment.payment_no, index),
         payment=payment,
         amount_fen=outcome.amount_fen,
         reason=REASON,

@@ -15,7 +15,7 @@ from datetime import datetime
 from django.db import OperationalError, transaction
 
 import workqueue
-from payments import channels, charging, found, hearing, refunding
+from payments import channels, charging, found, hearing, numbering, refunding
 from payments.asking import ask_all
 from payments.gateways.base import (
     GatewayError,
@@ -84,8 +84,8 @@ def _ask(payment: Payment, sent_index: int) -> _Heard:
             heard.known[attempt.request_no] = query(attempt.request_no, attempt.amount_fen)
     given = {attempt.request_no for attempt in payment.attempts.all()}
     for gap in range(1, payment.last_attempt_index + 1):  # left behind by an earlier run
-        if (request_no := f"{payment.payment_no}R{gap:02d}") not in given:
-            outcome = query(request_no, total_fen)
+        if (number := numbering.request_no(payment.payment_no, gap)) not in given:
+            outcome = query(number, total_fen)
             if outcome.state is RefundState.NOT_FOUND:
                 heard.passed_over.append(gap)
             else:
@@ -94,7 +94,7 @@ def _ask(payment: Payment, sent_index: int) -> _Heard:
     index = payment.last_attempt_index
     while len(unknown) < PROBE or index < sent_index:
         index += 1
-        outcome = query(f"{payment.payment_no}R{index:02d}", total_fen)
+        outcome = query(numbering.request_no(payment.payment_no, index), total_fen)
         if outcome.state is RefundState.NOT_FOUND:
             unknown.append(index)
         else:
@@ -134,14 +134,14 @@ def _adopt(learned: Learned, heard: _Heard, at: datetime) -> None:
         return
     with transaction.atomic():
         (payment,) = refunding.locked_payments([learned.payment.pk])
-        here = {f"{payment.payment_no}R{index:02d}": outcome for index, outcome in heard.beyond.items()}
+        here = {numbering.request_no(payment.payment_no, index): each for index, each in heard.beyond.items()}
         known = set(payment.attempts.filter(request_no__in=here).values_list("request_no", flat=True))
-        new = {index: each for index, each in heard.beyond.items() if f"{payment.payment_no}R{index:02d}" not in known}
+        new = {numbering.index_of(number): each for number, each in here.items() if number not in known}
         for row in found.adopt(payment, new, at=at):
             learned.changes.append((row.request_no, f"found {row.status}", row.amount_fen))
         payment.last_attempt_index = max([payment.last_attempt_index, *heard.passed_over])
         payment.save(update_fields=["last_attempt_index", "external_fen"])
-        numbers = [f"{payment.payment_no}R{index:02d}" for index in heard.passed_over]
+        numbers = [numbering.request_no(payment.payment_no, index) for index in heard.passed_over]
         given = set(payment.attempts.filter(request_no__in=numbers).values_list("request_no", flat=True))
         learned.passed_over = [number for number in numbers if number not in given]
     for request_no in known:

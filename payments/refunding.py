@@ -19,7 +19,7 @@ import workqueue
 from clock import scaled
 from ledger import posting
 from ledger.posting import Transfer
-from payments import cards, channels, found, funds, hearing, outgoing, pacing, sent
+from payments import cards, channels, found, funds, hearing, numbering, outgoing, pacing, sent
 from payments.asking import BATCH, SWEEP
 from payments.gateways.base import (
     Gateway,
@@ -128,7 +128,7 @@ def _open(payment: Payment, instruction: Instruction, at: datetime) -> RefundAtt
     starts = max(at, payment.next_refund_from or at)
     payment.next_refund_from = starts + scaled(channels.limits(payment.account).between_refunds_seconds)
     return RefundAttempt(
-        request_no=f"{payment.payment_no}R{payment.last_attempt_index:02d}",
+        request_no=numbering.request_no(payment.payment_no, payment.last_attempt_index),
         payment=payment,
         amount_fen=instruction.amount_fen,
         reason=instruction.reason[:80],

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from payments import numbering
 from payments.models import BALANCE, RefundAttempt
 
 log = logging.getLogger(__name__)
@@ -40,11 +41,11 @@ class Sent:
 
     @property
     def payment_no(self) -> str:
-        return self.request_no.rpartition("R")[0]
+        return numbering.payment_no_of(self.request_no)
 
     @property
     def index(self) -> int:
-        return int(self.request_no.rpartition("R")[2])
+        return numbering.index_of(self.request_no)
 
 
 def check(at: datetime) -> None:
