@@ -62,7 +62,7 @@ def deposit_page(request: SignedIn, here: Here) -> HttpResponse:
     results = figures.standing_of(here.shop, at=at)
     facts: dict[str, Any] = {
         "page": page,
-        "held_fen": deposits.held_fen(here.shop),
+        "held_fen": deposits.laid_down_fen(here.shop),
         "checks": [(rule.passed, reading.localized(rule.sentence, rule.sentence_en)) for rule in results],
         "is_earned": has_badge(results),
     }

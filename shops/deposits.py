@@ -53,7 +53,7 @@ def ask_back(shop: Shop, *, amount_fen: int, note: str, by: User, at: datetime) 
         words = _words(note)
         if amount_fen <= 0:
             raise CannotRecord("金额须大于 0。")
-        if amount_fen > (most_fen := there_fen(locked)):
+        if amount_fen > (most_fen := money.hold([locked.pk])[locked.pk].returnable_fen):
             raise CannotRecord(f"退还不能超过店铺现有的保证金 {yuan(max(0, most_fen))}。")
         if locked.deposit_returns.filter(status=ReturnStatus.ASKED).exists():
             raise CannotRecord("这家店铺已有一笔待付款的退还，请先办完或撤下它。")
@@ -101,19 +101,14 @@ def drop_after_a_restore(*, before: datetime, at: datetime) -> int:
     return len(waiting)
 
 
-def held_fen(shop: Shop) -> int:
-    """What the shop has laid down now, in fen."""
-    return shop.deposits.aggregate(held=Sum("amount_fen"))["held"] or 0
+def laid_down_fen(shop: Shop) -> int:
+    """What the shop has laid down by now, less what was paid back; what refunds have drawn is still in it."""
+    return shop.deposits.aggregate(fen=Sum("amount_fen"))["fen"] or 0
 
 
-def there_fen(shop: Shop) -> int:
-    """What of it refunds have not drawn: what may be paid back. Its purse is locked; in a transaction."""
-    return min(held_fen(shop), money.hold([shop.pk])[shop.pk].reserve_fen)
-
-
-def shown_there_fen(shop: Shop) -> int:
-    """The same, to look at."""
-    return min(held_fen(shop), money.purses([shop.pk])[shop.pk].reserve_fen)
+def returnable_fen(shop: Shop) -> int:
+    """What of it could be paid back now, to look at."""
+    return money.purses([shop.pk])[shop.pk].returnable_fen
 
 
 def of(shop: Shop) -> QuerySet[DepositEntry]:

@@ -40,6 +40,11 @@ class Purse:
     owes_fen: int
     deposit_fen: int  # what it laid down: what the reserve is filled up to
 
+    @property
+    def returnable_fen(self) -> int:
+        """What of the deposit refunds have not drawn: what may be paid back."""
+        return min(self.deposit_fen, self.reserve_fen)
+
 
 def draw(moves: Sequence[Move]) -> list[Transfer]:
     """取款: from the shop to ``other``. Never refused: what the shop has not got is advanced. In a transaction."""

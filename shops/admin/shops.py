@@ -102,7 +102,11 @@ class ShopForm(DialogForm):
         return ""
 
     def facts(self) -> dict[str, Any]:
-        return {"shop": self.shop, "told": self.told, "held": yuan(deposits.held_fen(self.shop)) if self.shop else ""}
+        return {
+            "shop": self.shop,
+            "told": self.told,
+            "held": yuan(deposits.laid_down_fen(self.shop)) if self.shop else "",
+        }
 
     told = ""
 
@@ -171,7 +175,7 @@ class ReturnForm(DialogForm):
 
     def facts(self) -> dict[str, Any]:
         shop = self.asked.shop if self.asked else None
-        return {"shop": shop, "told": self.told, "held": yuan(deposits.held_fen(shop)) if shop else ""}
+        return {"shop": shop, "told": self.told, "held": yuan(deposits.laid_down_fen(shop)) if shop else ""}
 
 
 class PayBackForm(ReturnForm):
@@ -241,7 +245,7 @@ class ShopDesk(ActsDesk):
 
     @admin.display(description="保证金余额")
     def deposit(self, shop: Shop) -> str:
-        return yuan(deposits.held_fen(shop))
+        return yuan(deposits.laid_down_fen(shop))
 
     @admin.display(description="记录")
     def history(self, shop: Shop) -> SafeString:
@@ -301,7 +305,9 @@ class ShopDesk(ActsDesk):
             shop, amount_fen=amount_fen, voucher=said["voucher"], note=said["note"], by=me(request), at=clock.now()
         )
         log(request, [shop], f"登记保证金 {yuan(amount_fen)}，凭证 {said['voucher']}")
-        messages.success(request, f"已登记 {yuan(amount_fen)}，{shop.name}现有保证金 {yuan(deposits.held_fen(shop))}。")
+        messages.success(
+            request, f"已登记 {yuan(amount_fen)}，{shop.name}现有保证金 {yuan(deposits.laid_down_fen(shop))}。"
+        )
         return page_url(shop)
 
     @staff_act(DepositBackForm, title="退还保证金", submit="提出", icon="undo", refused_by=(deposits.CannotRecord,))
@@ -423,7 +429,7 @@ class DepositReturnDesk(ActsDesk):
     def advice(self, row: DepositReturn) -> list[tuple[str, str]]:
         if row.status != ReturnStatus.ASKED:
             return []
-        if deposits.shown_there_fen(row.shop) < row.amount_fen:
+        if deposits.returnable_fen(row.shop) < row.amount_fen:
             return [("bad", "保证金已被退款用去一部分，不够退还：请不要付款，撤下后按现有的重新提出。")]
         return [("attention", "请在银行付给店铺后登记凭证号。提出的人不能登记；出款停止时请不要付款。")]
 
@@ -439,7 +445,7 @@ class DepositReturnDesk(ActsDesk):
 
     @admin.display(description="现可退还")
     def there(self, row: DepositReturn) -> str:
-        return yuan(max(0, deposits.shown_there_fen(row.shop)))
+        return yuan(max(0, deposits.returnable_fen(row.shop)))
 
     @admin.display(description="最迟办理")
     def due(self, row: DepositReturn) -> SafeString | str:
@@ -465,7 +471,7 @@ class DepositReturnDesk(ActsDesk):
         deposits.pay_back(row, voucher=form.cleaned_data["voucher"], by=me(request), at=clock.now())
         log(request, [row], f"登记已退还，凭证 {form.cleaned_data['voucher']}")
         messages.success(request, f"已退还 {yuan(row.amount_fen)}，{row.shop.name}现有保证金"
-                                  f" {yuan(deposits.held_fen(row.shop))}。")  # fmt: skip
+                                  f" {yuan(deposits.laid_down_fen(row.shop))}。")  # fmt: skip
         return page_url(row)
 
     @staff_act(

@@ -108,7 +108,7 @@ def test_finance_records_deposits_and_nobody_changes_them(sits, finance, operato
     assert "¥1,000.00" in words
     assert "登记过" in seat.reads(seat.does("record_deposit", shop, amount="5", voucher="V1"))
     assert "两位财务" in seat.reads(seat.does("record_deposit", shop, amount="-1", voucher="V2"))
-    assert deposits.held_fen(shop) == 100_000
+    assert deposits.laid_down_fen(shop) == 100_000
     assert sits(operator).does("record_deposit", shop, amount="1", voucher="V3").status_code == 403
     entry = shop.deposits.get()
     path = reverse("admin:shops_depositentry_change", args=[entry.pk])
@@ -130,7 +130,7 @@ def test_a_deposit_is_asked_back_by_one_of_finance_and_paid_by_another(sits, fin
     first.does("ask_deposit_back", shop, amount="1", note="再退")
     row = DepositReturn.objects.get(status="asked")
     assert "钱没有动" in first.reads(first.does("drop", row, note="写错"))
-    assert deposits.held_fen(shop) == 60_000
+    assert deposits.laid_down_fen(shop) == 60_000
     assert invariants.broken() == []
 
 

@@ -160,7 +160,7 @@ def test_nobody_records_the_deposit_of_an_own_shop(shop, finance):
     ShopMember.objects.create(shop=shop, user=finance, role="owner")
     with pytest.raises(CannotRecord, match="自己店铺"):
         deposits.record(shop, amount_fen=100, voucher="V1", note="", by=finance, at=clock.now())
-    assert deposits.held_fen(shop) == 0
+    assert deposits.laid_down_fen(shop) == 0
 
 
 @pytest.mark.django_db
@@ -175,4 +175,4 @@ def test_finance_alone_records_each_voucher_once_and_never_below_zero(shop, fina
     for amount_fen, voucher in [(100, "V1"), (-101, "V2"), (0, "V3"), (5, " ")]:
         with pytest.raises(CannotRecord):
             book(amount_fen, voucher)
-    assert deposits.held_fen(shop) == 100
+    assert deposits.laid_down_fen(shop) == 100
