@@ -127,7 +127,7 @@ def _begin(since: datetime | None, until: datetime | None, paid_days: int) -> Re
             raise NotRecovering("没有发现恢复或切换；要核对请写明 --since / nothing was noticed: say --since")
         row = watching.notice("人工发起的恢复核对", at=at)
     outgoing.stop_by_itself(reason=f"恢复核对进行中：{row.reason}", at=at)
-    here = "/".join(watching.identity())
+    here = watching.here()
     if row.begun_at is None or (since and since != row.since) or row.database != here:
         row.since = since or row.since or watching.last_seen() or at - timedelta(days=1)
         row.until, row.paid_days, row.database = until, paid_days, here
@@ -149,7 +149,10 @@ def _lost() -> Lost:
 def _learn(row: RecoveryRun, learned: list[Learned], lost: Lost) -> None:
     for each in learned:
         at, number = clock.now(), each.payment.payment_no
-        _tell(row, number, UNANSWERED, note=each.error, is_open=bool(each.error), only_if=bool(each.error), at=at)
+        if each.error:
+            _tell(row, number, UNANSWERED, note=each.error, is_open=True, at=at)
+        else:
+            row.findings.filter(number=number, what=UNANSWERED).update(is_open=False, note="")
         for request_no, what, fen in each.changes:
             _tell(row, request_no, what, amount_fen=fen, at=at)
         for request_no in each.passed_over:
@@ -169,13 +172,12 @@ def _tell(
     amount_fen: int = 0,
     note: str = "",
     is_open: bool = False,
-    only_if: bool = True,
 ) -> None:
     """Each finding once; told again it may be open no longer."""
     told = RecoveryFinding.objects.filter(run=row, number=number, what=what)
     if told.exists():
         told.update(is_open=is_open, note=note)
-    elif only_if:
+    else:
         RecoveryFinding.objects.create(
             run=row, number=number, what=what, amount_fen=amount_fen, note=note, is_open=is_open, at=at
         )
@@ -202,7 +204,7 @@ def _tell_of_strangers(row: RecoveryRun, lost: Lost) -> None:
 def _end(row: RecoveryRun) -> RecoveryRun:
     at = clock.now()
     row.open_count, row.finished_at = row.findings.filter(is_open=True).count(), at
-    if not row.open_count and row.database == "/".join(watching.identity()):
+    if not row.open_count and row.database == watching.here():
         row.closed_at = at
     row.save()
     if row.closed_at:

@@ -121,6 +121,11 @@ def identity() -> tuple[str, str, str]:
     return system, timeline, database
 
 
+def here() -> str:
+    """The same in one word, as a recovery run keeps it."""
+    return "/".join(identity())
+
+
 def read() -> Mark | None:
     """The mark outside; None before the first, or where the folder was lost."""
     try:
@@ -167,4 +172,7 @@ def _write(mark: Mark, *, is_new: bool) -> None:
     unfinished.replace(_path())
 
 
-__all__ = ["accept", "before_sending", "doubt", "identity", "last_seen", "look", "notice", "unexplained"]
+__all__ = [
+    "accept", "before_sending", "doubt", "here", "hold_what_goes_by_hand", "identity", "last_seen", "look", "notice",
+    "unexplained",
+]  # fmt: skip
