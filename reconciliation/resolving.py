@@ -104,7 +104,7 @@ def confirm_bearer(row: Discrepancy, *, by: User, at: datetime, proposal: int | 
     ``proposal``: the one that was read (``proposal_of``); None: whichever stands.
     """
     with transaction.atomic():
-        _hold_payment(row)
+        _hold_payment_and_order(row)
         row = _opened(row)
         attempt = external(row)
         if not row.borne_by or attempt is None:
@@ -240,7 +240,7 @@ def _opened(row: Discrepancy) -> Discrepancy:
     return found
 
 
-def _hold_payment(row: Discrepancy) -> None:
+def _hold_payment_and_order(row: Discrepancy) -> None:
     """Whoever takes a found refund over holds it too (``found.take_over``): it is a case's, or somebody's loss. And its
     order, which whoever settles it or holds money for a case holds."""
     payments = Payment.objects.filter(payment_no=row.payment_no)
