@@ -67,7 +67,7 @@ def adopt(account: ChannelAccount, found: Sequence[Found], *, at: datetime, by: 
             payment.external_fen = min(payment.amount_fen, max(payment.external_fen, refunded_fen))
         RefundAttempt.objects.bulk_create(rows)
         Payment.objects.bulk_update(payments.values(), ["external_fen", "last_attempt_index"])
-        AttemptEvent.objects.bulk_create(_stays(row, at=at, by=by, note="渠道账单所示，补记") for row in rows)
+        AttemptEvent.objects.bulk_create(refunding.noted(row, "渠道账单所示，补记", by=by, at=at) for row in rows)
         posting.post([to_suspense(row) for row in rows], at=at)
     return count + len(rows)
 
@@ -177,8 +177,3 @@ def _external(payment: Payment, found: Found, *, number: int, at: datetime) -> R
         accepted_at=found.at,
         finished_at=found.at,
     )
-
-
-def _stays(attempt: RefundAttempt, *, at: datetime, by: User | None, note: str) -> AttemptEvent:
-    stands = {"from_status": attempt.status, "to_status": attempt.status}
-    return AttemptEvent(attempt=attempt, at=at, by=by, note=note, **stands)

@@ -57,8 +57,7 @@ def give_back_again(attempts: Sequence[RefundAttempt], *, by: User, at: datetime
         for payment in payments:  # as it is now, under its lock
             if payment.is_surplus and not refunding.why_not(payment, max(1, payment.refundable_fen), at=at):
                 (attempt,) = refunding.give_back(payment, at=at)
-                stands = {"from_status": attempt.status, "to_status": attempt.status}
-                AttemptEvent.objects.create(attempt=attempt, at=at, by=by, note="多收款再次退回", **stands)
+                refunding.noted(attempt, "多收款再次退回", by=by, at=at).save()
                 count += 1
     return count
 

@@ -105,6 +105,10 @@ class PaymentStatus(models.TextChoices):
     CLOSED = "closed", _("已关闭")  # by the channel's word, or the channel had never heard of it
 
 
+#: 有效收款: the one payment that an order stands on. Any other that was paid is surplus, and goes back by itself.
+COUNTED = Q(status=PaymentStatus.PAID, is_surplus=False)
+
+
 class Payment(WorkItem):
     """一次收款 under its own number. An order may have several; the old one is closed before the next opens.
 
@@ -187,7 +191,7 @@ class Payment(WorkItem):
             models.UniqueConstraint(  # a second payment of an order is surplus, never counted twice
                 name="one_counted_payment_per_order",
                 fields=["order"],
-                condition=Q(status=PaymentStatus.PAID, is_surplus=False),
+                condition=COUNTED,
             ),
         ]
         indexes = [

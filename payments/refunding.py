@@ -16,6 +16,7 @@ from time import monotonic
 from django.db import OperationalError, transaction
 
 import workqueue
+from accounts.models import User
 from clock import scaled
 from ledger import posting
 from ledger.posting import Transfer
@@ -30,7 +31,7 @@ from payments.gateways.base import (
     RefundRequest,
     RefundState,
 )
-from payments.models import AttemptEvent, ChannelAccount, Payment, PaymentStatus, RefundAttempt
+from payments.models import COUNTED, AttemptEvent, ChannelAccount, Payment, PaymentStatus, RefundAttempt
 from payments.models import AttemptStatus as A
 from writing import write
 
@@ -110,6 +111,12 @@ def hear_again(attempts: Iterable[RefundAttempt], *, at: datetime) -> None:
     if keys:
         RefundAttempt.objects.filter(pk__in=keys).update(news_at=at)
         workqueue.ring("refunds.sweep")
+
+
+def noted(attempt: RefundAttempt, note: str, *, by: User | None, at: datetime) -> AttemptEvent:
+    """A word about an attempt that stays where it is; to be saved."""
+    stands = {"from_status": attempt.status, "to_status": attempt.status}
+    return AttemptEvent(attempt=attempt, at=at, by=by, note=note, **stands)
 
 
 def acknowledge(attempts: Sequence[RefundAttempt]) -> None:
@@ -376,6 +383,12 @@ _WRITTEN = [
 def locked_payments(ids: Sequence[int]) -> list[Payment]:
     rows = Payment.objects.select_for_update(no_key=True, of=("self",)).select_related("account", "order")
     return list(rows.filter(pk__in=ids).order_by("pk"))
+
+
+def locked_of_orders(order_ids: Iterable[int]) -> dict[int, Payment]:
+    """{order: the payment that it stands on}, locked by key; an order without one is not there."""
+    rows = Payment.objects.select_for_update(no_key=True, of=("self",)).select_related("account")
+    return {row.order_id: row for row in rows.filter(COUNTED, order__in=order_ids).order_by("pk")}
 
 
 def lock_payments(ids: Sequence[int]) -> None:

@@ -147,8 +147,7 @@ def tell_paid_after_all(transfer: Transfer, *, at: datetime, by: User | None) ->
     """The channel says that it has paid what this stands for; whoever is about to transfer it reads so."""
     attempt = transfer.instead_of
     if attempt and not paid_after_all(transfer):
-        stands = {"from_status": attempt.status, "to_status": attempt.status}
-        AttemptEvent.objects.create(attempt=attempt, at=at, by=by, note=PAID_AFTER_ALL, **stands)
+        refunding.noted(attempt, PAID_AFTER_ALL, by=by, at=at).save()
 
 
 def paid_after_all(transfer: Transfer) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -15,7 +14,8 @@ from money import share_out
 from orders import masking
 from orders.cancellation import CONSEQUENCES
 from orders.models import Cancellation, Cause, Order
-from payments.models import BALANCE, Payment, PaymentStatus
+from payments import refunding
+from payments.models import BALANCE, COUNTED, Payment
 from refunds import evidence, facts, goods, lifecycle, policy, profiles, reading, refundable
 from refunds.facts import Asked, LineFacts
 from refunds.lifecycle import StepRefused
@@ -111,7 +111,7 @@ def submit_for_cancellations(rows: Sequence[Cancellation], *, at: datetime) -> l
     A row gets no case while its order has an active one, or when nothing is left to give back. In a transaction; the
     number of queries does not grow with the rows.
     """
-    payments = _hold_payments([row.order_id for row in rows])
+    payments = refunding.locked_of_orders([row.order_id for row in rows])
     orders = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy")
     held = {order.pk: order for order in orders.filter(pk__in=payments).order_by("pk")}
     busy = set(Refund.objects.filter(order__in=held, status__in=Status.active()).values_list("order_id", flat=True))
@@ -160,11 +160,7 @@ def review_hours(terms: RefundPolicy, known: Facts) -> int:
 
 def paid_payment(order: Order) -> Payment | None:
     """The payment that the order stands on; surplus ones go back by themselves."""
-    return _paid(order).select_related("account").first()
-
-
-def _paid(order: Order) -> QuerySet[Payment]:
-    return order.payments.filter(status=PaymentStatus.PAID, is_surplus=False)
+    return order.payments.filter(COUNTED).select_related("account").first()
 
 
 @dataclass(frozen=True)
@@ -181,7 +177,7 @@ def _submit(
 ) -> dict[int, Refund | StepRefused]:
     """{order: its case, or why it has none}. Locks in the order of the imports: payments, orders, codes. Whoever is
     refused is so before anything is written."""
-    payments = _hold_payments(order_ids)
+    payments = refunding.locked_of_orders(order_ids)
     held = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy").filter(pk__in=payments)
     orders = {order.pk: order for order in held.order_by("pk")}
     earlier = _active_of_each(payments)
@@ -291,13 +287,6 @@ def _asked_by(
         slots_given=[image.slot for image in application.draft_images],
         device_key=application.device_key,
     )
-
-
-def _hold_payments(order_ids: Collection[int]) -> dict[int, Payment]:
-    """The payment that each of these orders stands on, by order; locked."""
-    rows = Payment.objects.select_for_update(no_key=True, of=("self",)).select_related("account")
-    paid = rows.filter(order__in=order_ids, status=PaymentStatus.PAID, is_surplus=False)
-    return {row.order_id: row for row in paid.order_by("pk")}
 
 
 def _active_of_each(order_ids: Collection[int]) -> dict[int, str]:

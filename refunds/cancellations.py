@@ -13,7 +13,7 @@ from datetime import datetime
 import workqueue
 from clock import scaled
 from orders.models import Cancellation
-from payments.models import Payment, PaymentStatus
+from payments.models import COUNTED, Payment
 from refunds import applying, lifecycle, refundable
 from refunds.lifecycle import StepRefused
 from refunds.models import Refund
@@ -75,7 +75,7 @@ def _settle(due: Sequence[Cancellation], at: datetime) -> None:
 
 def _without_money(order_ids: Sequence[int]) -> set[int]:
     """Orders whose payment has nothing left, refunds by other hands included: there is nothing to wait for."""
-    rows = Payment.objects.filter(order__in=order_ids, status=PaymentStatus.PAID, is_surplus=False)
+    rows = Payment.objects.filter(COUNTED, order__in=order_ids)
     return {payment.order_id for payment in rows if payment.refundable_fen <= 0}
 
 

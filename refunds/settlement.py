@@ -23,7 +23,7 @@ from ledger import balances, posting
 from ledger.models import Entry, Posting
 from orders.models import Cancellation, Delivery, Order, OrderLine, OrderStatus
 from orders.models.order import TO_SETTLE
-from payments.models import AttemptStatus, Payment, PaymentStatus, RefundAttempt
+from payments.models import COUNTED, AttemptStatus, Payment, RefundAttempt
 from refunds.models import Refund
 from refunds.models import Status as S
 from shops import money
@@ -147,7 +147,7 @@ def _windows(orders: Sequence[Order]) -> dict[int, int]:
 def _annotated(rows: QuerySet[Order]) -> Any:
     mine = {"order": OuterRef("pk")}
     cases = Refund.objects.filter(**mine).order_by()
-    paid = Payment.objects.filter(status=PaymentStatus.PAID, is_surplus=False, **mine).order_by()
+    paid = Payment.objects.filter(COUNTED, **mine).order_by()
     taken = cases.filter(status__in=[S.PAID_OUT, S.ARRIVED]).values("order")
     undelivered = OrderLine.objects.filter(delivery=None, cancellation_line=None, **mine)
     appeals = cases.filter(status=S.REJECTED, appeal_until__isnull=False).values("order")
