@@ -10,10 +10,8 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from money import share_out
 from orders import masking
-from orders.cancellation import CONSEQUENCES
-from orders.models import Cancellation, Cause, Order
+from orders.models import Order
 from payments import refunding
 from payments.models import BALANCE, COUNTED, Payment
 from refunds import evidence, facts, goods, lifecycle, policy, profiles, reading, refundable
@@ -105,33 +103,6 @@ def submit_many(
         return _submit([order.pk for order in orders], application, by, at)
 
 
-def submit_for_cancellations(rows: Sequence[Cancellation], *, at: datetime) -> list[Refund]:
-    """取消引起的退款: the machine asks for all that is left of the canceled lines (S4-1). One row an order.
-
-    A row gets no case while its order has an active one, or when nothing is left to give back. In a transaction; the
-    number of queries does not grow with the rows.
-    """
-    payments = refunding.locked_of_orders([row.order_id for row in rows])
-    orders = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy")
-    held = {order.pk: order for order in orders.filter(pk__in=payments).order_by("pk")}
-    busy = set(Refund.objects.filter(order__in=held, status__in=Status.active()).values_list("order_id", flat=True))
-    left = refundable.of_cancellations([row for row in rows if row.order_id in held and row.order_id not in busy])
-    refunds, shares = [], []
-    for row in rows:
-        lines = left.get(row.pk, [])
-        most_fen = min(sum(item.amount_fen for item in lines), payments[row.order_id].refundable_fen) if lines else 0
-        if most_fen > 0:
-            refunds.append(_for(row, held[row.order_id], payments[row.order_id], most_fen, at))
-            shares.append(_parts(most_fen, lines))
-    lifecycle.open_cases(refunds, by=None, at=at)
-    RefundLine.objects.bulk_create(
-        RefundLine(refund=refund, order_line=item.line, amount_fen=fen)
-        for refund, parts in zip(refunds, shares, strict=True)
-        for item, fen in parts
-    )
-    return refunds
-
-
 def preview(
     order: Order, application: Application, *, at: datetime, left: Sequence[Refundable] | None = None
 ) -> Preview:
@@ -147,7 +118,7 @@ def preview(
     if left_fen:
         check_amount(amount_fen, left_fen)
     became = facts.facts_of_rows([item.line for item in chosen])
-    asked = _asked_by(order, payment, application, _parts(amount_fen, chosen), became)
+    asked = _asked_by(order, payment, application, refundable.shares(amount_fen, chosen), became)
     known = facts.gather([asked], at=at)[0]
     return Preview(known, policy.decide(known), policy.amounts(known))
 
@@ -175,8 +146,8 @@ class _Case:
 def _submit(
     order_ids: Collection[int], application: Application, by: User, at: datetime
 ) -> dict[int, Refund | StepRefused]:
-    """{order: its case, or why it has none}. Locks in the order of the imports: payments, orders, codes. Whoever is
-    refused is so before anything is written."""
+    """{order: its case, or why it has none}. Payments are locked before orders, as everywhere, and codes last. Whoever
+    is refused is so before anything is written."""
     payments = refunding.locked_of_orders(order_ids)
     held = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy").filter(pk__in=payments)
     orders = {order.pk: order for order in held.order_by("pk")}
@@ -219,7 +190,7 @@ def _case(
     chosen = refundable.chosen_of(left, application.line_ids)
     check_reason(order.policy, application.reason, chosen)
     check_destination(order, application, payment)
-    parts = _parts(_amount(application, chosen, payment), chosen)
+    parts = refundable.shares(_amount(application, chosen, payment), chosen)
     asked = _asked_by(order, payment, application, parts, became)
     return _Case(asked, parts, facts.of_goods(asked, at=at))
 
@@ -298,19 +269,6 @@ def _active_of_each(order_ids: Collection[int]) -> dict[int, str]:
     return found
 
 
-def _for(row: Cancellation, order: Order, payment: Payment, amount_fen: int, at: datetime) -> Refund:
-    return Refund(
-        order=order,
-        payment=payment,
-        buyer_id=order.buyer_id,
-        cancellation=row,
-        reason=CONSEQUENCES[Cause(row.cause)].refund_reason,
-        description=row.reason,
-        amount_fen=amount_fen,
-        submitted_at=at,
-    )
-
-
 def _check_alone(application: Application) -> None:
     """What needs no look at any order. Raises StepRefused."""
     check_listed(application.reason)
@@ -378,14 +336,6 @@ def _amount(application: Application, chosen: Sequence[Refundable], payment: Pay
     amount_fen = most if application.amount_fen is None else application.amount_fen
     check_amount(amount_fen, most)
     return amount_fen
-
-
-def _parts(amount_fen: int, chosen: Sequence[Refundable]) -> list[tuple[Refundable, int]]:
-    """The lines that the refund takes of, and how much; a line whose share is no whole fen is left alone."""
-    if amount_fen <= 0 or not chosen:
-        return []
-    parts = share_out(amount_fen, [item.amount_fen for item in chosen])
-    return [(item, fen) for item, fen in zip(chosen, parts, strict=True) if fen]
 
 
 def active_of(order: Order) -> Refund | None:

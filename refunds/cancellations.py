@@ -12,11 +12,13 @@ from datetime import datetime
 
 import workqueue
 from clock import scaled
-from orders.models import Cancellation
+from orders.cancellation import CONSEQUENCES
+from orders.models import Cancellation, Cause, Order
+from payments import refunding
 from payments.models import COUNTED, Payment
-from refunds import applying, lifecycle, refundable
+from refunds import lifecycle, refundable
 from refunds.lifecycle import StepRefused
-from refunds.models import Refund
+from refunds.models import Refund, RefundLine
 from refunds.models import Status as S
 
 log = logging.getLogger(__name__)
@@ -42,8 +44,48 @@ def _act(due: Sequence[Cancellation], at: datetime) -> None:
         return
     _approve_where_they_stand(due, at)
     one_an_order = {row.order_id: row for row in reversed(due)}  # of several the most urgent
-    applying.submit_for_cancellations(sorted(one_an_order.values(), key=lambda row: row.order_id), at=at)
+    give_back(sorted(one_an_order.values(), key=lambda row: row.order_id), at=at)
     _settle(due, at)
+
+
+def give_back(rows: Sequence[Cancellation], *, at: datetime) -> list[Refund]:
+    """取消引起的退款: the machine asks for all that is left of the canceled lines (S4-1). One row an order.
+
+    A row gets no case while its order has an active one, or when nothing is left to give back. In a transaction; the
+    number of queries does not grow with the rows.
+    """
+    payments = refunding.locked_of_orders([row.order_id for row in rows])
+    orders = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy")
+    held = {order.pk: order for order in orders.filter(pk__in=payments).order_by("pk")}
+    busy = set(Refund.objects.filter(order__in=held, status__in=S.active()).values_list("order_id", flat=True))
+    left = refundable.of_cancellations([row for row in rows if row.order_id in held and row.order_id not in busy])
+    refunds, shares = [], []
+    for row in rows:
+        lines = left.get(row.pk, [])
+        most_fen = min(sum(item.amount_fen for item in lines), payments[row.order_id].refundable_fen) if lines else 0
+        if most_fen > 0:
+            refunds.append(_case(row, held[row.order_id], payments[row.order_id], most_fen, at))
+            shares.append(refundable.shares(most_fen, lines))
+    lifecycle.open_cases(refunds, by=None, at=at)
+    RefundLine.objects.bulk_create(
+        RefundLine(refund=refund, order_line=item.line, amount_fen=fen)
+        for refund, parts in zip(refunds, shares, strict=True)
+        for item, fen in parts
+    )
+    return refunds
+
+
+def _case(row: Cancellation, order: Order, payment: Payment, amount_fen: int, at: datetime) -> Refund:
+    return Refund(
+        order=order,
+        payment=payment,
+        buyer_id=order.buyer_id,
+        cancellation=row,
+        reason=CONSEQUENCES[Cause(row.cause)].refund_reason,
+        description=row.reason,
+        amount_fen=amount_fen,
+        submitted_at=at,
+    )
 
 
 def _approve_where_they_stand(due: Sequence[Cancellation], at: datetime) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from django.db.models import F, QuerySet, Sum
 from django.utils.translation import gettext as _
 
+from money import share_out
 from orders.models import Cancellation, Delivery, Order, OrderLine
 from refunds import facts
 from refunds.lifecycle import StepRefused
@@ -69,6 +70,14 @@ def chosen_of(refundable: Sequence[Refundable], line_ids: Sequence[int] | None) 
     if len(chosen) != len(wanted):
         raise StepRefused("unknown_line", _("您选的商品里有的已退款或正在退款，或不属于这张订单，请重新选择退哪几件。"))
     return chosen
+
+
+def shares(amount_fen: int, chosen: Sequence[Refundable]) -> list[tuple[Refundable, int]]:
+    """The lines that a refund takes of, and how much; a line whose share is no whole fen is left alone."""
+    if amount_fen <= 0 or not chosen:
+        return []
+    parts = share_out(amount_fen, [item.amount_fen for item in chosen])
+    return [(item, fen) for item, fen in zip(chosen, parts, strict=True) if fen]
 
 
 def sold(lines: Sequence[Refundable]) -> list[Sold]:

@@ -49,7 +49,7 @@ class Taken:
 
 
 def open_cases(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> None:
-    """提交: new cases, each with its first event. Called by ``applying`` alone."""
+    """提交: new cases, each with its first event. Called by ``applying`` and ``cancellations`` alone."""
     for refund in refunds:
         refund.status, refund.shop_id = S.SUBMITTED, refund.order.shop_id
         _own(refund, at)

@@ -262,14 +262,14 @@ def test_one_line_of_two_refunded_the_other_delivered_makes_a_delivered_order(bu
 def test_one_that_cannot_be_heard_stops_no_other(buy, drain, monkeypatch, caplog):
     orders = [buy(3000, stock=0) for _ in range(3)]
     rows = [cancel(order) for order in orders]
-    real = applying.submit_for_cancellations
+    real = cancellations.give_back
 
     def breaks(due, *, at):
         if rows[1] in due:
             raise RuntimeError("broken row")
         return real(due, at=at)
 
-    monkeypatch.setattr(applying, "submit_for_cancellations", breaks)
+    monkeypatch.setattr(cancellations, "give_back", breaks)
     drain()
     assert set(Refund.objects.values_list("order", flat=True)) == {orders[0].pk, orders[2].pk}
     rows[1].refresh_from_db()
