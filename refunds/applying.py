@@ -13,23 +13,14 @@ from accounts.models import User
 from orders import masking
 from orders.models import Order
 from payments import refunding
-from payments.models import BALANCE, COUNTED, Payment
-from refunds import evidence, facts, goods, lifecycle, policy, profiles, reading, refundable
+from payments.models import COUNTED, Payment
+from refunds import askable, evidence, facts, goods, lifecycle, policy, profiles, refundable
 from refunds.facts import Asked, LineFacts
 from refunds.lifecycle import StepRefused
 from refunds.models import Destination, DraftImage, Refund, RefundLine, Status
 from refunds.policy import Amounts, Facts, Verdict
-from refunds.reasons import REASONS, obstacle
 from refunds.refundable import Refundable
 from shops.models import RefundPolicy
-
-#: By ``reasons.obstacle``.
-MISFITS = {
-    "kind": _("“%(reason)s”不适用于这类商品，请另选原因。"),
-    "undelivered": _("商品已交付，不适用“%(reason)s”，请另选原因。"),
-    "delivered": _("商品尚未交付，不适用“%(reason)s”，请另选原因。"),
-    "unseen": _("卡密已查看或商品已收到，不适用“%(reason)s”，请另选原因。"),
-}
 
 
 class AlreadyActive(StepRefused):
@@ -111,12 +102,12 @@ def preview(
     ``left``: what is left of the order, where it was looked up already."""
     payment = paid_payment(order)
     chosen = refundable.chosen_of(refundable.lines_of(order) if left is None else left, application.line_ids)
-    check_reason(order.policy, application.reason, chosen)
-    check_destination(order, application, payment)
+    askable.check_reason(order.policy, application.reason, chosen)
+    askable.check_destination(application.destination, order, payment)
     left_fen = sum(item.amount_fen for item in chosen)
     amount_fen = left_fen if application.amount_fen is None else application.amount_fen
     if left_fen:
-        check_amount(amount_fen, left_fen)
+        askable.check_amount(amount_fen, left_fen)
     became = facts.facts_of_rows([item.line for item in chosen])
     asked = _asked_by(order, payment, application, refundable.shares(amount_fen, chosen), became)
     known = facts.gather([asked], at=at)[0]
@@ -132,6 +123,11 @@ def review_hours(terms: RefundPolicy, known: Facts) -> int:
 def paid_payment(order: Order) -> Payment | None:
     """The payment that the order stands on; surplus ones go back by themselves."""
     return order.payments.filter(COUNTED).select_related("account").first()
+
+
+def active_of(order: Order) -> Refund | None:
+    """The case under way; there is never a second one."""
+    return Refund.objects.filter(order=order, status__in=Status.active()).first()
 
 
 @dataclass(frozen=True)
@@ -188,8 +184,8 @@ def _case(
 ) -> _Case:
     """Raises StepRefused."""
     chosen = refundable.chosen_of(left, application.line_ids)
-    check_reason(order.policy, application.reason, chosen)
-    check_destination(order, application, payment)
+    askable.check_reason(order.policy, application.reason, chosen)
+    askable.check_destination(application.destination, order, payment)
     parts = refundable.shares(_amount(application, chosen, payment), chosen)
     asked = _asked_by(order, payment, application, parts, became)
     return _Case(asked, parts, facts.of_goods(asked, at=at))
@@ -271,62 +267,8 @@ def _active_of_each(order_ids: Collection[int]) -> dict[int, str]:
 
 def _check_alone(application: Application) -> None:
     """What needs no look at any order. Raises StepRefused."""
-    check_listed(application.reason)
-    check_words(application)
-
-
-def check_listed(code: str) -> None:
-    """A reason of the list. Raises StepRefused."""
-    if code not in REASONS:
-        raise StepRefused("unknown_reason", _("请从列表中选择退款原因。"))
-
-
-def check_words(application: Application) -> None:
-    """The words that the reason needs. Raises StepRefused."""
-    if REASONS[application.reason].needs_description and not application.description.strip():
-        raise StepRefused(
-            "description_missing", _("请按“时间 + 经过 + 结果”写明情况，例如：11月20日晚8点兑换，提示卡密已使用。")
-        )
-
-
-def check_reason(terms: RefundPolicy, code: str, chosen: Sequence[Refundable]) -> None:
-    """The order's policy takes the reason for these goods; none is chosen yet where only a look ahead is taken.
-    Raises StepRefused."""
-    if code not in REASONS:
-        return
-    words = {"reason": reading.reason_title(code)}
-    reason = terms.reason(code)
-    if reason is None:
-        raise StepRefused("reason_does_not_fit", _("这张订单的退款政策不接受“%(reason)s”，请另选原因。") % words)
-    if why := obstacle(reason, refundable.sold(chosen)):
-        raise StepRefused("reason_does_not_fit", MISFITS[why] % words)
-
-
-def check_destination(order: Order, application: Application, paid: Payment | None) -> None:
-    """余额 is an account's: a guest has none (I13: by the buyer's own choice, and to nobody else's). Raises
-    StepRefused."""
-    if application.destination not in dict(Destination.to_ask_for()):
-        raise StepRefused("unknown_destination", _("请选择原路退回或退至余额。"))
-    if application.destination == Destination.BALANCE and (refusal := why_not_to_balance(order, paid)):
-        raise refusal
-
-
-def why_not_to_balance(order: Order, paid: Payment | None) -> StepRefused | None:
-    """Why there is nothing to choose: the money goes back the way it came, and no other."""
-    if order.buyer.is_guest:
-        return StepRefused("guest_has_no_balance", _("访客没有余额账户，请选择原路退回，或先认领订单。"))
-    if paid and paid.account.channel == BALANCE:
-        return StepRefused("paid_from_balance", _("这张订单是用余额付的，请选择原路退回：就是退回余额。"))
-    if paid and paid.account.shop_id:
-        return StepRefused("paid_to_the_shop", _("这张订单由店铺自己的商户号收款，只能原路退回，请选择原路退回。"))
-    return None
-
-
-def check_amount(amount_fen: int, most_fen: int) -> None:
-    """At least a fen, at most what is left. Raises StepRefused."""
-    if not 1 <= amount_fen <= most_fen:
-        most = {"most": f"{most_fen / 100:.2f}"}
-        raise StepRefused("amount_out_of_range", _("退款金额须在 ¥0.01 与 ¥%(most)s 之间。") % most)
+    askable.check_listed(application.reason)
+    askable.check_words(application.reason, application.description)
 
 
 def _amount(application: Application, chosen: Sequence[Refundable], payment: Payment) -> int:
@@ -334,10 +276,5 @@ def _amount(application: Application, chosen: Sequence[Refundable], payment: Pay
     if most <= 0:
         raise StepRefused("nothing_left", _("这张订单的款项已全部退回或正在退回。"))
     amount_fen = most if application.amount_fen is None else application.amount_fen
-    check_amount(amount_fen, most)
+    askable.check_amount(amount_fen, most)
     return amount_fen
-
-
-def active_of(order: Order) -> Refund | None:
-    """The case under way; there is never a second one."""
-    return Refund.objects.filter(order=order, status__in=Status.active()).first()

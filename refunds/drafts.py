@@ -20,7 +20,7 @@ from accounts.models import User
 from images import Repainted
 from orders.models import Order, OrderLine
 from payments.models import Payment
-from refunds import applying, evidence, guides
+from refunds import applying, askable, evidence, guides
 from refunds.applying import AlreadyActive, Application
 from refunds.evidence import MOST_IMAGES, TooManyImages
 from refunds.lifecycle import StepRefused
@@ -234,13 +234,13 @@ def _line_ids(draft: RefundDraft) -> list[int] | None:
 
 def _check(order: Order, asked: Application, left: Sequence[Refundable], payment: Payment) -> None:
     """As submitting will, in the order of the steps. Raises StepRefused."""
-    applying.check_listed(asked.reason)
+    askable.check_listed(asked.reason)
     chosen = chosen_of(left, asked.line_ids)
-    applying.check_reason(order.policy, asked.reason, chosen)
-    applying.check_words(asked)
+    askable.check_reason(order.policy, asked.reason, chosen)
+    askable.check_words(asked.reason, asked.description)
     if asked.amount_fen is not None:
-        applying.check_amount(asked.amount_fen, min(sum(item.amount_fen for item in chosen), payment.refundable_fen))
-    applying.check_destination(order, asked, payment)
+        askable.check_amount(asked.amount_fen, min(sum(item.amount_fen for item in chosen), payment.refundable_fen))
+    askable.check_destination(asked.destination, order, payment)
 
 
 def _sent_already(order: Order) -> StepRefused:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from form_fields import YuanField
-from refunds import applying
+from refunds import askable
 from refunds import reading as case
 from refunds.applying import Application
 from refunds.lifecycle import StepRefused
@@ -60,7 +60,7 @@ class ReasonForm(_Step):
         said = super().clean() or {}
         if "reason" in said and "lines" not in self.errors:
             with self.refused_beside("reason"):
-                applying.check_reason(self.policy, said["reason"], self.chosen())
+                askable.check_reason(self.policy, said["reason"], self.chosen())
         return said
 
     def chosen(self) -> list[Refundable]:
@@ -104,7 +104,7 @@ class MaterialForm(_Step):
     def demand_words(self) -> None:
         """Before going on: the reasons that need words have some. Call on a form that is valid."""
         with self.refused_beside("description"):
-            applying.check_words(Application(self.reason, self.cleaned_data["description"]))
+            askable.check_words(self.reason, self.cleaned_data["description"])
 
 
 class MoneyForm(_Step):
@@ -137,7 +137,7 @@ class MoneyForm(_Step):
         fen: int | None = self.cleaned_data["amount"]
         if fen is not None:
             with self.refused_beside("amount"):
-                applying.check_amount(fen, self.most_fen)
+                askable.check_amount(fen, self.most_fen)
         return None if fen == self.most_fen else fen
 
     def answers(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.shortcuts import render
 
 from accounts.visitors import SignedIn
 from orders.models import Order
-from refunds import applying, policy
+from refunds import applying, askable, policy
 from refunds.applying import Preview
 from refunds.models import Destination, Refund
 from storefront.application_forms import MoneyForm
@@ -27,7 +27,7 @@ def choose_money(request: SignedIn, writing: Writing) -> HttpResponse:
     payment = applying.paid_payment(order)
     left_fen = sum(item.amount_fen for item in chosen)
     most_fen = min(left_fen, payment.refundable_fen) if payment else left_fen
-    has_balance = applying.why_not_to_balance(order, payment) is None
+    has_balance = askable.why_not_to_balance(order, payment) is None
     form = MoneyForm(
         request.POST if request.method == "POST" else None,
         most_fen=most_fen, has_balance=has_balance, initial=_money_before(writing, most_fen),

@@ -20,7 +20,7 @@ from payments.payees import Account
 from payments.spending import CannotSpend
 from payments.transfer_models import PayeeKind
 from payments.transfers import CannotTransfer
-from refunds import applying, disbursement, receipt, stages
+from refunds import applying, askable, disbursement, receipt, stages
 from refunds.lifecycle import StepRefused
 from refunds.models import Status
 from tests.attacks import refusal
@@ -68,9 +68,7 @@ def test_an_order_paid_from_the_balance_is_delivered_and_refunded_to_it(saved, p
     assert balances.owed([posting.shop_account(order.shop_id)])[posting.shop_account(order.shop_id)] == 3000
 
     with pytest.raises(StepRefused, match="原路退回"):
-        applying.check_destination(
-            order, applying.Application(reason="other", destination="balance"), applying.paid_payment(order)
-        )
+        askable.check_destination("balance", order, applying.paid_payment(order))
     refund = apply(order)  # never looked at: a machine lets it go
     drain()
     refund.refresh_from_db()
