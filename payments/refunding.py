@@ -8,7 +8,7 @@ attempt's status, and with it the payment's reserve and the ledger, in one trans
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic
@@ -385,7 +385,7 @@ def locked_payments(ids: Sequence[int]) -> list[Payment]:
     return list(rows.filter(pk__in=ids).order_by("pk"))
 
 
-def locked_of_orders(order_ids: Iterable[int]) -> dict[int, Payment]:
+def locked_of_orders(order_ids: Collection[int]) -> dict[int, Payment]:
     """{order: the payment that it stands on}, locked by key; an order without one is not there."""
     rows = Payment.objects.select_for_update(no_key=True, of=("self",)).select_related("account")
     return {row.order_id: row for row in rows.filter(COUNTED, order__in=order_ids).order_by("pk")}
