@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import OperationalError, transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 import workqueue
 from accounts.models import User
@@ -30,6 +31,10 @@ log = logging.getLogger(__name__)
 BATCH = 100
 #: Why nothing more is sent: what was given up as closed is not (any more), and may still pay the buyer.
 ALIVE = "上一笔渠道退款又有了结果，不再另发，以免重复退款"
+#: Where another way was taken because the old attempt was closed: it comes to nothing if that is not so after all.
+ALIVE_AGAIN = {S.REDIRECT_SIGNED: "lapse_redirect", S.APPROVED: "cannot_send"}
+#: Where money is on its way, or gone.
+GONE = {S.PROCESSING, S.PAID_OUT, S.ARRIVED}
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,11 @@ def why_not(refund: Refund, *, at: datetime) -> str:
     if refund.destination == Destination.BALANCE:
         return crediting.why_not(refund.payment, refund.amount_fen)
     return refunding.why_not(refund.payment, refund.amount_fen, at=at)
+
+
+def latest(refund_ids: Sequence[int]) -> dict[int, int]:
+    """{case: its latest disbursement}."""
+    return _latest_of(Disbursement.objects.filter(refund__in=refund_ids))
 
 
 def release_each(refunds: Sequence[Refund], *, by: User, at: datetime) -> Released:
@@ -185,13 +195,8 @@ def _transfer_news(cases: Sequence[Refund]) -> list[RedirectTransfer]:
 
 def _move_redirected(rows: Sequence[RedirectTransfer], at: datetime) -> None:
     """改付: paid, or come to nothing: then the buyer is asked again, and the old attempt is heard once more."""
-    latest = dict(
-        RedirectTransfer.objects.filter(refund__in=[row.refund_id for row in rows])
-        .order_by()
-        .values_list("refund")
-        .annotate(Max("pk"))
-    )
-    mine = [row for row in rows if latest[row.refund_id] == row.pk]
+    newest = _latest_of(RedirectTransfer.objects.filter(refund__in=[row.refund_id for row in rows]))
+    mine = [row for row in rows if newest[row.refund_id] == row.pk]
     paid = [row.refund for row in mine if row.transfer.status == T.PAID and row.refund.status == S.PROCESSING]
     back = [row for row in mine if row.transfer.status in {T.REFUSED, T.FAILED} and row.refund.status in GONE]
     if paid:
@@ -201,6 +206,10 @@ def _move_redirected(rows: Sequence[RedirectTransfer], at: datetime) -> None:
     refunding.hear_again(_alive([row.refund for row in back]).values(), at=at)
 
 
+def _latest_of(rows: QuerySet[Any]) -> dict[int, int]:
+    return dict(rows.order_by().values_list("refund").annotate(Max("pk")))
+
+
 def _surplus_news() -> list[RefundAttempt]:
     """Surplus payments go back without a case: nobody waits for their news."""
     waiting = RefundAttempt.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
@@ -208,12 +217,15 @@ def _surplus_news() -> list[RefundAttempt]:
 
 
 def _move_cases(attempts: Sequence[RefundAttempt], at: datetime) -> None:
-    """Each case goes where its attempt's status leads from where the case stands; in groups, a step for many."""
+    """Each case goes where its attempt's status leads from where the case stands; in groups, a step for many.
+
+    An earlier attempt was closed before the next was opened: what is still heard of it says nothing of that one.
+    """
     todo: dict[str, list[Refund]] = defaultdict(list)
-    latest = _latest(attempts)
-    for attempt in attempts:
-        disbursement = getattr(attempt, "disbursement", None)
-        if disbursement is not None and latest[disbursement.refund_id] == disbursement.pk:
+    sent = [(row, row.disbursement) for row in attempts if getattr(row, "disbursement", None) is not None]
+    newest = latest([row.refund_id for _, row in sent])
+    for attempt, disbursement in sent:
+        if newest[disbursement.refund_id] == disbursement.pk:
             for step in _steps_of(attempt, disbursement.refund):
                 todo[step].append(disbursement.refund)
     Refund.objects.filter(pk__in=workqueue.pks(todo["held"])).update(queue=Queue.FINANCE)  # no machine goes on (I4)
@@ -242,22 +254,6 @@ def _expect_anew(refunds: Sequence[Refund], at: datetime) -> None:
     Refund.objects.bulk_update(waiting, [*arrival_times.WRITTEN, "next_due_at"])
 
 
-def _latest(attempts: Sequence[RefundAttempt]) -> dict[int, int]:
-    """{case: its latest disbursement}. An earlier one was closed before the next was opened: what is still heard of it
-    says nothing about the one that is under way."""
-    cases = [row.disbursement.refund_id for row in attempts if getattr(row, "disbursement", None) is not None]
-    rows = Disbursement.objects.filter(refund__in=cases).order_by().values_list("refund").annotate(Max("pk"))
-    return dict(rows)
-
-
-#: Where another way was taken because the old attempt was closed: it comes to nothing if that is not so after all.
-ALIVE_AGAIN = {S.REDIRECT_SIGNED: "lapse_redirect", S.APPROVED: "cannot_send"}
-
-
-#: Where money is on its way, or gone.
-GONE = {S.PROCESSING, S.PAID_OUT, S.ARRIVED}
-
-
 def _steps_of(attempt: RefundAttempt, refund: Refund) -> list[str]:
     """Of a case that a transfer pays, the old attempt moves nothing: it is told of, and a person ends the transfer."""
     status = S(refund.status)
@@ -267,24 +263,24 @@ def _steps_of(attempt: RefundAttempt, refund: Refund) -> list[str]:
         return []
     if status == S.REDIRECT_SIGNED and not redirect.came_alive(attempt):
         return []
-    return _steps_for(A(attempt.status), status, attempt)
+    return _steps_from(status, attempt)
 
 
-def _steps_for(attempt_status: A, status: S, attempt: RefundAttempt) -> list[str]:
+def _steps_from(status: S, attempt: RefundAttempt) -> list[str]:
     """News that the case has heard already leads to no step; neither does what a person should see to (HELD, or too
     slow), but a person owns the case then."""
-    if status in ALIVE_AGAIN and attempt_status not in hearing.FINAL:
-        return [ALIVE_AGAIN[status], *_steps_for(attempt_status, S.RETURNED, attempt)]
-    if status == S.PROCESSING and (attempt_status == A.HELD or attempt.attention):
+    if status in ALIVE_AGAIN and attempt.status not in hearing.FINAL:
+        return [ALIVE_AGAIN[status], *_steps_from(S.RETURNED, attempt)]
+    if status == S.PROCESSING and (attempt.status == A.HELD or attempt.attention):
         return ["held"]
-    if attempt_status == A.SUCCEEDED and status in {S.PROCESSING, S.RETURNED}:
+    if attempt.status == A.SUCCEEDED and status in {S.PROCESSING, S.RETURNED}:
         steps = ["resume"] if status == S.RETURNED else []
         steps += ["mark_paid_out"]
         return [*steps, "confirm_arrival"] if attempt.has_arrived else steps
     if status == S.PAID_OUT and attempt.has_arrived:
         return ["confirm_arrival"]
-    if status == S.PAID_OUT and attempt_status == A.SUCCEEDED:
+    if status == S.PAID_OUT and attempt.status == A.SUCCEEDED:
         return ["expect"]
-    if attempt_status in {A.RETURNED, *hearing.FINAL} and status in GONE:
+    if attempt.status in {A.RETURNED, *hearing.FINAL} and status in GONE:
         return ["mark_returned"]
     return []

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
 import workqueue
 from accounts import rights
@@ -34,7 +34,6 @@ from refunds.models import (
     BalanceCredit,
     BatchStatus,
     Destination,
-    Disbursement,
     Lane,
     LineStatus,
     PayoutBatch,
@@ -57,6 +56,8 @@ LONGEST_REASON = 200
 LOCK = 4902  # names this lock among the database's advisory ones
 MOST_NAMED = 12
 ALONE_MOST_FEN = 2_000_000  # of several cases that one person releases in one go, ¥20,000; more is a batch
+
+UNCHECKED = {BatchStatus.DRAFT, BatchStatus.PROPOSED}  # lapses if nobody checks it
 
 OTHER_AMOUNT = "金额在制单之后变了，须重新制单复核"
 ANOTHER_ACCOUNT = "去向已改为买家账户，须单独放款，由转账付出"
@@ -159,9 +160,8 @@ def retry_failed(batch: PayoutBatch, *, by: User, at: datetime) -> int:
 def call_off(batch: PayoutBatch, *, by: User, at: datetime, reason: str) -> None:
     """撤下: what was not paid leaves the batch, and may go into another. Raises CannotPay."""
     words = _demand_reason(reason)
-    open_ones = {BatchStatus.DRAFT, BatchStatus.PROPOSED, BatchStatus.STOPPED}
     with transaction.atomic():
-        _call_off(_locked(batch, by, "call_off", open_ones), by, at, words)
+        _call_off(_locked(batch, by, "call_off", UNCHECKED | {BatchStatus.STOPPED}), by, at, words)
 
 
 def release_chosen(refunds: Sequence[Refund], *, by: User, at: datetime) -> disbursement.Released:
@@ -218,7 +218,7 @@ def sweep(*, at: datetime) -> int:
         raise  # the database is away: it goes on where it was
     except Exception:
         log.exception("payout: a turn failed, its lines are paid one by one")
-        return _one(at, stopped)
+        return _one_line(at, stopped)
 
 
 def _turn(at: datetime, limit: int, stopped: outgoing.Stopped) -> int:
@@ -226,7 +226,7 @@ def _turn(at: datetime, limit: int, stopped: outgoing.Stopped) -> int:
         due = _claim(at, stopped)
         if due is None:
             return 0
-        if due.status in {BatchStatus.DRAFT, BatchStatus.PROPOSED}:
+        if due.status in UNCHECKED:
             _call_off(due, None, at, "超过时限没有复核")
             return 1
         if not _may_check(due.checked_by):
@@ -239,7 +239,7 @@ def _claim(at: datetime, stopped: outgoing.Stopped) -> PayoutBatch | None:
     """While all outgoing money is stopped, nobody is paid; what nobody checked in time ends all the same."""
     rows = PayoutBatch.objects.select_related("checked_by")
     if stopped.everything:
-        rows = rows.filter(status__in=[BatchStatus.DRAFT, BatchStatus.PROPOSED])
+        rows = rows.filter(status__in=UNCHECKED)
     return next(iter(workqueue.claim(rows, at=at, limit=1)), None)
 
 
@@ -256,18 +256,14 @@ def _next(batch: PayoutBatch, limit: int, stopped: outgoing.Stopped) -> list[Pay
 
 
 def _pay(batch: PayoutBatch, lines: Sequence[PayoutLine], at: datetime) -> int:
-    if batch.status == BatchStatus.APPROVED:
-        batch.status = BatchStatus.SENDING
-        batch.save(update_fields=["status"])  # before its lines: no line of another batch moves
+    _begin(batch)
     if lines:
         changed = {line.refund_id: why for line in lines if (why := _changed(line))}
         same = [line.refund for line in lines if line.refund_id not in changed]
         assert batch.checked_by  # noqa: S101 - for the type checker: what is paid was checked, says the database
         released = disbursement.release_each(same, by=batch.checked_by, at=at)
         _write(lines, changed, released, at)
-    _look_again(batch, bool(lines), at)
-    batch.leased_until = None
-    batch.save(update_fields=["status", "next_due_at", "leased_until", "ended_at"])
+    _look_again(batch, at if lines else at + scaled(outgoing.PAUSE_SECONDS), at)
     return len(lines) or (1 if batch.status == BatchStatus.DONE else 0)
 
 
@@ -278,12 +274,19 @@ def _changed(line: PayoutLine) -> str:
     return OTHER_AMOUNT if line.refund.amount_fen != line.amount_fen else ""
 
 
-def _look_again(batch: PayoutBatch, has_paid: bool, at: datetime) -> None:
-    """At once behind what was paid; later where the rest belongs to accounts that are stopped; never behind the end."""
+def _begin(batch: PayoutBatch) -> None:
+    """Before its lines: no line of another batch moves."""
+    if batch.status == BatchStatus.APPROVED:
+        batch.status = BatchStatus.SENDING
+        batch.save(update_fields=["status"])
+
+
+def _look_again(batch: PayoutBatch, due_at: datetime, at: datetime) -> None:
+    """At ``due_at`` while lines wait; else it is over."""
+    batch.next_due_at, batch.leased_until = due_at, None
     if not _lines(batch).filter(status=LineStatus.WAITING).exists():
         batch.status, batch.next_due_at, batch.ended_at = BatchStatus.DONE, None, at
-    else:
-        batch.next_due_at = at if has_paid else at + scaled(outgoing.PAUSE_SECONDS)
+    batch.save(update_fields=["status", "next_due_at", "leased_until", "ended_at"])
 
 
 def _write(
@@ -307,8 +310,7 @@ def _write(
 
 def _what_paid(sent: Sequence[Refund]) -> dict[int, tuple[int | None, int | None]]:
     """{case: (its disbursement, its credit)}, one of the two."""
-    latest = Disbursement.objects.filter(refund__in=sent).order_by().values_list("refund").annotate(Max("pk"))
-    by_channel = dict(latest)
+    by_channel = disbursement.latest([refund.pk for refund in sent])
     credited = dict(BalanceCredit.objects.filter(refund__in=sent).values_list("refund", "pk"))
     return {
         refund.pk: (None, credited[refund.pk])
@@ -318,7 +320,7 @@ def _what_paid(sent: Sequence[Refund]) -> dict[int, tuple[int | None, int | None
     }
 
 
-def _one(at: datetime, stopped: outgoing.Stopped) -> int:
+def _one_line(at: datetime, stopped: outgoing.Stopped) -> int:
     """The next line alone; one that fails is marked and logged, and the others go on."""
     try:
         return _turn(at, 1, stopped)
@@ -328,7 +330,7 @@ def _one(at: datetime, stopped: outgoing.Stopped) -> int:
         log.exception("payout: a line cannot be paid, and is left behind")
     with transaction.atomic():
         due = _claim(at, stopped)
-        if due is None or due.status in {BatchStatus.DRAFT, BatchStatus.PROPOSED}:
+        if due is None or due.status in UNCHECKED:
             return 0
         lines = _next(due, 1, stopped)
         _pay(due, [], at) if not lines else _leave_behind(due, lines[0], at)
@@ -336,14 +338,10 @@ def _one(at: datetime, stopped: outgoing.Stopped) -> int:
 
 
 def _leave_behind(batch: PayoutBatch, line: PayoutLine, at: datetime) -> None:
-    if batch.status == BatchStatus.APPROVED:
-        batch.status = BatchStatus.SENDING
-        batch.save(update_fields=["status"])
+    _begin(batch)
     line.status, line.reason, line.handled_at = LineStatus.FAILED, BROKEN, at
     line.save(update_fields=["status", "reason", "handled_at"])
-    _look_again(batch, True, at)
-    batch.leased_until = None
-    batch.save(update_fields=["status", "next_due_at", "leased_until", "ended_at"])
+    _look_again(batch, at, at)
 
 
 # --- what is shown before somebody says yes ---------------------------------------------------------------------------
