@@ -17,7 +17,6 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
@@ -176,4 +175,6 @@ def newest_first(field: str) -> type[Pages]:
     return type("Pages", (Pages,), {"ordering": (f"-{field}", "-id")})
 
 
-__all__ = ["Door", "NoQuery", "PageQuery", "Problems", "Response", "Shown", "Strict", "checked", "newest_first"]
+__all__ = [
+    "Door", "NoQuery", "NoSuchAddress", "PageQuery", "Problems", "Shown", "Strict", "checked", "newest_first",
+]  # fmt: skip

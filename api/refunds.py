@@ -146,38 +146,31 @@ class RefundDoor(Door):
         rows = visible_to(self.caller).select_related("order", "payment__account")
         return get_object_or_404(rows, refund_no=refund_no)
 
-    def in_full(self, refund_no: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    def in_full(self, refund_no: str, status: int = 200) -> Response:
         rows = visible_to(self.caller).select_related("order__policy", "payment__account", "pre_check")
-        return self.shown(get_object_or_404(rows, refund_no=refund_no), clock.now(), status, headers)
-
-    def shown(self, refund: Refund, at: datetime, status: int, headers: dict[str, str] | None = None) -> Response:
-        """Of a case that the caller may see."""
-        self._with_its_beginning(refund)
-        prefetch_related_objects(
-            [refund],
+        refund = get_object_or_404(rows, refund_no=refund_no)
+        later = [
             Prefetch("offers", Offer.objects.order_by("pk")),
-            "evidence",
+            Prefetch("evidence", Evidence.objects.all()),
             Prefetch("disbursements", Disbursement.objects.select_related("attempt")),
-        )
-        return self._answer(refund, at, status, headers)
+        ]
+        return self._answer(refund, later, clock.now(), status)
 
-    def made(self, refund: Refund, at: datetime, headers: dict[str, str]) -> Response:
-        """A case as it was just made, without pictures: of what comes later there is nothing to look for."""
-        self._with_its_beginning(refund)
-        prefetch_related_objects(
-            [refund],
+    def just_made(self, refund: Refund, at: datetime, url: str) -> Response:
+        """Without pictures: of what comes later there is nothing to look for."""
+        later = [
             Prefetch("offers", Offer.objects.none()),
             Prefetch("evidence", Evidence.objects.none()),
             Prefetch("disbursements", Disbursement.objects.none()),
             Prefetch("pre_check", PreCheck.objects.none()),
-        )
-        return self._answer(refund, at, 201, headers)
+        ]
+        return self._answer(refund, later, at, 201, {"Location": url})
 
-    def _with_its_beginning(self, refund: Refund) -> None:
+    def _answer(
+        self, refund: Refund, later: list[Prefetch], at: datetime, status: int, headers: dict[str, str] | None = None
+    ) -> Response:
         events, lines = RefundEvent.objects.order_by("sequence"), RefundLine.objects.select_related("order_line")
-        prefetch_related_objects([refund], Prefetch("events", events), Prefetch("lines", lines))
-
-    def _answer(self, refund: Refund, at: datetime, status: int, headers: dict[str, str] | None) -> Response:
+        prefetch_related_objects([refund], Prefetch("events", events), Prefetch("lines", lines), *later)
         context = {"request": self.request, "at": at}
         return Response(RefundInFull(refund, context=context).data, status, headers=headers)
 
@@ -224,7 +217,7 @@ class Refunds(RefundDoor, ListAPIView):
             url = reverse("api:refund", [active.refund_no], request=request)
             raise Problem("already_active", str(active), refund_no=active.refund_no, url=url) from None
         url = reverse("api:refund", [refund.refund_no], request=request)
-        return self.made(refund, at, {"Location": url})
+        return self.just_made(refund, at, url)
 
     def _own_order(self, order_no: str) -> Order:
         order = Order.objects.filter(buyer=self.caller, order_no=order_no).first()
