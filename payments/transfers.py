@@ -42,6 +42,14 @@ IN_DOUBT = (
 )
 PAID_AFTER_ALL = "渠道账单显示已退，渠道确认；改付的转账已审批"
 MOST_SHOWN = 20
+#: What happens next, for who asked.
+NEXT: dict[str, object] = {
+    S.REQUESTED: gettext_lazy("财务审批，之后另一位财务转账。"),
+    S.APPROVED: gettext_lazy("财务转账，之后银行入账。"),
+    S.PAID: gettext_lazy("已转出；到账以银行为准，通常当天，最迟 2 个工作日。"),
+    S.REFUSED: gettext_lazy("钱已退回原处；可以重新申请。"),
+    S.FAILED: gettext_lazy("银行退回，钱已回到原处。请核对收款账户后重新申请。"),
+}
 
 
 class CannotTransfer(Exception):
@@ -146,11 +154,11 @@ def standing_for(attempt: RefundAttempt, *, status: S) -> Transfer | None:
 def tell_paid_after_all(transfer: Transfer, *, at: datetime, by: User | None) -> None:
     """The channel says that it has paid what this stands for; whoever is about to transfer it reads so."""
     attempt = transfer.instead_of
-    if attempt and not paid_after_all(transfer):
+    if attempt and not warning_before_paying(transfer):
         refunding.noted(attempt, PAID_AFTER_ALL, by=by, at=at).save()
 
 
-def paid_after_all(transfer: Transfer) -> str:
+def warning_before_paying(transfer: Transfer) -> str:
     """What whoever is to pay it must know first; empty if nothing."""
     says = AttemptEvent.objects.filter(attempt=transfer.instead_of_id, note=PAID_AFTER_ALL)
     if transfer.status != S.APPROVED or not transfer.instead_of_id or not says.exists():
@@ -214,16 +222,10 @@ def mark_paid(transfer: Transfer, *, by: User, at: datetime, paid_at: datetime, 
     voucher = voucher.strip()
     with transaction.atomic():
         row = _locked(transfer, "mark_paid", by, {S.APPROVED})
-        if by.pk in {row.approved_by_id, row.requested_by_id}:
-            raise CannotTransfer("own", "申请人和审批人不能登记付款，请由另一位财务登记。")
-        if by.pk == row.checked_by_id:
-            raise CannotTransfer("own", "核对银行流水、说未付的人不能再登记付款，请由另一位财务登记。")
+        _demand_another_payer(row, by)
         if not 0 < len(voucher) <= LONGEST_VOUCHER:
             raise CannotTransfer("voucher", f"请填写银行凭证号，不超过 {LONGEST_VOUCHER} 字。")
-        if row.in_doubt_at and paid_at > row.in_doubt_at:
-            raise CannotTransfer("in_doubt", IN_DOUBT)
-        if row.approved_at is None or not _could_be_paid_from(row) <= paid_at <= at:
-            raise CannotTransfer("paid_at", "付款时间须在审批之后、现在之前。")
+        _demand_payable_then(row, paid_at, at)
         _demand_open(paid_at)
         row.paid_by, row.paid_at, row.voucher = by, paid_at, voucher
         _post(f"transfer_paid:{row.transfer_no}", _lies_on(row), posting.BANK, row, at)
@@ -373,6 +375,21 @@ def _locked(transfer: Transfer, act: str, by: User, sources: set[S]) -> Transfer
     return row
 
 
+def _demand_another_payer(row: Transfer, by: User) -> None:
+    if by.pk in {row.approved_by_id, row.requested_by_id}:
+        raise CannotTransfer("own", "申请人和审批人不能登记付款，请由另一位财务登记。")
+    if by.pk == row.checked_by_id:
+        raise CannotTransfer("own", "核对银行流水、说未付的人不能再登记付款，请由另一位财务登记。")
+
+
+def _demand_payable_then(row: Transfer, paid_at: datetime, at: datetime) -> None:
+    """The bank can have paid it at that hour."""
+    if row.in_doubt_at and paid_at > row.in_doubt_at:
+        raise CannotTransfer("in_doubt", IN_DOUBT)
+    if row.approved_at is None or not _could_be_paid_from(row) <= paid_at <= at:
+        raise CannotTransfer("paid_at", "付款时间须在审批之后、现在之前。")
+
+
 def _could_be_paid_from(row: Transfer) -> datetime:
     """Of what is in doubt, the approval that the bank's payment followed may be lost, and given anew."""
     approved_at = row.approved_at or row.requested_at
@@ -402,12 +419,6 @@ def _move(row: Transfer, to: S, by: User, at: datetime, *, due_at: datetime | No
     return row
 
 
-_WRITTEN = [
-    "status", "due_at", "approved_by", "approved_at", "paid_by", "paid_at", "voucher", "ended_by", "ended_at", "reason",
-    "news_at",
-]  # fmt: skip
-
-
 def _taken(transfer: Transfer) -> str:
     """The posting that took the money."""
     return f"transfer:{transfer.transfer_no}"
@@ -417,11 +428,7 @@ def _post(ref: str, debit: str, credit: str, transfer: Transfer, at: datetime) -
     posting.post([posting.Transfer(ref, debit=debit, credit=credit, amount_fen=transfer.amount_fen)], at=at)
 
 
-#: What happens next, for who asked.
-NEXT: dict[str, object] = {
-    S.REQUESTED: gettext_lazy("财务审批，之后另一位财务转账。"),
-    S.APPROVED: gettext_lazy("财务转账，之后银行入账。"),
-    S.PAID: gettext_lazy("已转出；到账以银行为准，通常当天，最迟 2 个工作日。"),
-    S.REFUSED: gettext_lazy("钱已退回原处；可以重新申请。"),
-    S.FAILED: gettext_lazy("银行退回，钱已回到原处。请核对收款账户后重新申请。"),
-}
+_WRITTEN = [
+    "status", "due_at", "approved_by", "approved_at", "paid_by", "paid_at", "voucher", "ended_by", "ended_at", "reason",
+    "news_at",
+]  # fmt: skip

@@ -205,7 +205,7 @@ class TransferDesk(ActsDesk):
             said.append(("bad", "全部出款已停止：请不要转账，恢复后再办理。"))
         if _in_doubt(row):
             return [*said, ("bad", transfers.IN_DOUBT)]
-        if words := transfers.paid_after_all(row):
+        if words := transfers.warning_before_paying(row):
             said.append(("bad", words))
         elif row.status == S.APPROVED:
             said.append(("attention", transfers.CHANNEL.begin(row)))

@@ -105,7 +105,7 @@ def test_the_bill_shows_a_closed_refund_as_paid_while_its_transfer_is_in_hand(
     row = shown_as_paid(closed, simulator, at)
     assert "转账已审批" in resolving.look_into_closed(row, at=at)
     assert (attempt_of(refund).status, Discrepancy.objects.get().status) == (A.CLOSED, "open")
-    assert transfers.paid_after_all(transfer)
+    assert transfers.warning_before_paying(transfer)
     assert "refund_rests_beside_its_transfer" in refusal(
         f"UPDATE payments_refundattempt SET status = 'unknown', next_due_at = now() WHERE id = {closed.pk}"
     )
