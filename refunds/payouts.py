@@ -263,6 +263,7 @@ def _pay(batch: PayoutBatch, lines: Sequence[PayoutLine], at: datetime) -> int:
         assert batch.checked_by  # noqa: S101 - for the type checker: what is paid was checked, says the database
         released = disbursement.release_each(same, by=batch.checked_by, at=at)
         _write(lines, changed, released, at)
+    # At once behind what was paid; without lines the rest is of accounts that are stopped.
     _look_again(batch, at if lines else at + scaled(outgoing.PAUSE_SECONDS), at)
     return len(lines) or (1 if batch.status == BatchStatus.DONE else 0)
 
