@@ -58,9 +58,7 @@ def _fees(taken: Sequence[tuple[Refund, str, bool]]) -> list[Transfer]:
     What a shop's own merchant account took (自带商户号) the platform never had: the fee of that stays the shop's.
     """
     payments = {refund.payment_id for refund, _number, _back in taken}
-    theirs = (
-        Payment.objects.filter(pk__in=payments, account__shop__isnull=False) if payments else Payment.objects.none()
-    )
+    theirs = Payment.objects.filter(pk__in=payments, account__shop__isnull=False)  # of none: no query
     kept = set(theirs.values_list("pk", flat=True))
     return [_fee(refund, number, kept=refund.payment_id in kept, back=back) for refund, number, back in taken]
 
