@@ -146,7 +146,7 @@ def why_not_redirect(payment: Payment, amount_fen: int) -> str:
     return "退款金额超过该笔支付的剩余可退金额" if amount_fen > payment.refundable_fen else ""
 
 
-def standing_for(attempt: RefundAttempt, *, status: S) -> Transfer | None:
+def in_place_of(attempt: RefundAttempt, *, status: S) -> Transfer | None:
     """The transfer that stands for this refund, if it is here. Its payment is locked: nobody decides meanwhile."""
     return Transfer.objects.filter(instead_of=attempt, status=status).first()
 

@@ -196,7 +196,7 @@ def _take_up(attempt: RefundAttempt, answer: RefundOutcome, at: datetime, by: Us
         mine = Refund.objects.select_for_update(no_key=True, of=("self",)).filter(disbursements__attempt=attempt)
         list(mine.values_list("pk"))
         refunding.lock_payments([attempt.payment_id])
-        if in_hand := transfers.standing_for(attempt, status=TransferStatus.APPROVED):
+        if in_hand := transfers.in_place_of(attempt, status=TransferStatus.APPROVED):
             transfers.tell_paid_after_all(in_hand, at=at, by=by)
             return IN_HAND
         is_mine = _case_still_holds(attempt) and adopting.revive(attempt, answer, at=at, by=by)
@@ -206,7 +206,7 @@ def _take_up(attempt: RefundAttempt, answer: RefundOutcome, at: datetime, by: Us
 def _case_still_holds(attempt: RefundAttempt) -> bool:
     """Whether the case waits for just this refund: it holds the money, no later number was opened for it, and the bank
     has not paid it instead."""
-    if transfers.standing_for(attempt, status=TransferStatus.PAID):
+    if transfers.in_place_of(attempt, status=TransferStatus.PAID):
         return False
     mine = Disbursement.objects.filter(attempt=attempt).select_related("refund").first()
     if mine is None:
