@@ -110,6 +110,14 @@ TO_ACCOUNT_MONEY: dict[S, object] = {
 }
 
 
+# 自带商户号: the money never was the platform's.
+IN_THE_SHOPS_ACCOUNT: dict[S, object] = {
+    **dict.fromkeys(map(S, S.undecided()), gettext_lazy("在店铺自己的商户号，未退出；通过后原路退回")),
+    S.APPROVED: gettext_lazy("在店铺自己的商户号，等待放款"),
+    S.PROCESSING: gettext_lazy("已从店铺自己的商户号退出，渠道处理中"),
+}
+
+
 @dataclass(frozen=True)
 class Stage:
     """One row of the timeline. ``state`` is done, current, paused (its clock stands, while a branch is current), todo
@@ -232,6 +240,8 @@ def next_step(refund: Refund) -> str:
     if _was_paid_from_balance(refund) and refund.status in {S.APPROVED, S.ARRIVED}:
         by_people = refund.lane == Lane.STANDARD or refund.status == S.ARRIVED
         return str(TO_BALANCE_NEXT[S(refund.status)]) if by_people else _("系统将自动退至您的余额。")
+    if refund.status == S.RETURNED:
+        return _who_gives_it_again(refund)
     return {
         S.SUBMITTED: _("初审通常几秒完成，之后自动退款或转人工审核。"),
         S.MERCHANT_REVIEW: _("商家同意即退款；有异议由平台审核；逾期不答复，视为商家责任。"),
@@ -255,10 +265,16 @@ def next_step(refund: Refund) -> str:
         if refund.appeal_until
         else _("您可以补充新的凭证后重新申请，或走平台外的途径。"),
         S.WITHDRAWN: _("商品已恢复原状；仍在售后期内可重新申请。"),
-        S.RETURNED: _("由收款的店铺商户号再退；财务正与店铺和渠道核对，有结果会在本页更新并通知您，款项不会丢失。")
-        if refund.payment.account.shop_id
-        else _("您可以选择退款去向；财务同时与渠道核对，有结果会在本页更新并通知您，款项不会丢失。"),
     }[S(refund.status)]
+
+
+def _who_gives_it_again(refund: Refund) -> str:
+    """Of what came back. A guest has no account yet, and nothing to choose before."""
+    if refund.payment.account.shop_id:
+        return _("由收款的店铺商户号再退；财务正与店铺和渠道核对，有结果会在本页更新并通知您，款项不会丢失。")
+    if refund.buyer.is_guest:
+        return _("认领订单后可以选择退款去向；财务同时与渠道核对，有结果会在本页更新，款项不会丢失。")
+    return _("您可以选择退款去向；财务同时与渠道核对，有结果会在本页更新并通知您，款项不会丢失。")
 
 
 def _at_the_bank(refund: Refund) -> str:
@@ -297,6 +313,8 @@ def where_the_money_is(refund: Refund) -> str:
         return str(TO_ACCOUNT_MONEY[S(refund.status)])
     if _was_paid_from_balance(refund) and refund.status in TO_BALANCE_MONEY:
         return str(TO_BALANCE_MONEY[S(refund.status)])
+    if refund.payment.account.shop_id and refund.status in IN_THE_SHOPS_ACCOUNT:
+        return str(IN_THE_SHOPS_ACCOUNT[S(refund.status)])
     return {
         **dict.fromkeys(map(S, S.undecided()), _("在平台，未退出；通过后原路退回")),
         S.APPROVED: _("在平台，等待放款"),

@@ -124,7 +124,7 @@ def _page(
         "payee": payee,
         "holder_proof": own_account.proof_of(payee) if payee else "",
         "agreement": redirect_terms(case, payee),
-        "may_have_balance": case.asked_by_id == case.buyer_id,
+        "may_have_balance": case.asked_by_id == case.buyer_id and not case.payment.account.shop_id,
         "is_verified": realname.passed(request.user) is not None,
         "is_proved": bool(proved_by(request)),
         "hours": case.order.policy.release_hours,

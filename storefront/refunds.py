@@ -21,6 +21,7 @@ from refunds import clocking, evidence, lifecycle, stages
 from refunds import reading as case
 from refunds.evidence import TooManyImages
 from refunds.lifecycle import StepRefused
+from refunds.lifecycle.redirect import choosing
 from refunds.models import Appeal, Evidence, Offer, Queue, Refund, Status
 from storefront import answering, reading
 from storefront.forms import EvidenceForm
@@ -135,8 +136,14 @@ def _progress(request: SignedIn, refund: Refund, form: EvidenceForm | None = Non
         "offer": Offer.objects.filter(refund=refund, answer="").first() if refund.status == Status.OFFERED else None,
         "appeal": Appeal.objects.filter(refund=refund).first(),
         "redirect": refund.redirects.order_by("-pk").first(),
+        "chooses_once_claimed": _chooses_once_claimed(refund),
         "urge_from": clocking.may_urge_from(refund) if refund.status in lifecycle.STEPS["urge"].sources else None,
     }
+
+
+def _chooses_once_claimed(refund: Refund) -> bool:
+    """Whether a guest would have a choice, had he an account. What a shop's own merchant account took has none."""
+    return refund.status == Status.RETURNED and refund.buyer.is_guest and bool(choosing([refund]))
 
 
 def _take(request: SignedIn, refund: Refund, step: Callable[..., None], done: str) -> HttpResponse:

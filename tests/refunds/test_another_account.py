@@ -6,8 +6,11 @@ import random
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 
 import clock
+from accounts import guests
+from accounts.models import User
 from cardshop import invariants
 from ledger import balances, posting
 from payments import by_hand, channels, crediting, outgoing, refunding, transfers
@@ -381,6 +384,44 @@ def test_what_the_shops_own_account_took_the_platform_does_not_give(of_the_shop,
         transfers.redirect(payment, payee=payee, amount_fen=1, instead_of=None, at=clock.now())
     house.on(refund, "finance reissue")
     assert (refund.status, bank_has(), balances.of_buyer(house.buyer.pk)) == (S.APPROVED, 0, 0)
+
+
+def test_its_page_promises_nothing_that_the_platform_does_not_have(of_the_shop, house, simulator, client):
+    """Where the money is, and what its buyer, or a guest, can choose: nothing, or a bank card alone."""
+
+    def page(user, path=""):
+        client.force_login(user, backend=guests.BACKEND if user.is_guest else settings.AUTHENTICATION_BACKENDS[0])
+        return client.get(f"/refunds/{refund.refund_no}/{path}").content.decode()
+
+    def money():
+        return stages.track(refund, list(refund.events.all()), at=clock.now()).money
+
+    refund = house.ask(of_the_shop())
+    assert "在店铺自己的商户号" in money()
+    house.on(refund, "reviewer approve")
+    assert "在店铺自己的商户号" in money()
+    house.ends_as(house.sent(refund), "CLOSED")
+    assert "选择退款去向" not in page(house.buyer)
+    User.objects.filter(pk=house.buyer.pk).update(is_guest=True)
+    house.buyer.refresh_from_db()
+    assert "认领" not in page(house.buyer).split('id="case"')[1]
+    User.objects.filter(pk=house.buyer.pk).update(is_guest=False)
+    house.buyer.refresh_from_db()
+    refund = house.on(house.ask(of_the_shop()), "reviewer approve")
+    house.ends_as(house.sent(refund), "ABNORMAL")
+    assert "可以由渠道退至您本人的银行卡" in page(house.buyer)
+    assert "退至余额" not in page(house.buyer, "redirect/")
+
+
+def test_a_guest_is_told_to_claim_before_choosing(house, client):
+    refund = SITUATIONS["returned, closed"](house)
+    User.objects.filter(pk=house.buyer.pk).update(is_guest=True)
+    refund = Refund.objects.get(pk=refund.pk)
+    client.force_login(refund.buyer, backend=guests.BACKEND)
+    told = client.get(f"/refunds/{refund.refund_no}/").content.decode()
+    assert "认领订单后可以选择退款去向" in told
+    assert "您可以选择退款去向" not in told
+    assert 'href="/orders/claim/"' in told
 
 
 def test_what_its_channel_sends_on_to_a_card_is_the_shops_own_money_too(of_the_shop, house, simulator):
