@@ -67,7 +67,7 @@ def say(request: SignedIn, here: Here, order_no: str) -> HttpResponse:
 
 def _where_it_was_said(order: Order, refund_no: str) -> HttpResponse:
     """The page of a case of this order, or else the order's own."""
-    if order.refunds.filter(refund_no=refund_no).exists():
+    if refund_no in order.refunds.values_list("refund_no", flat=True):  # anybody may have typed it
         return redirect(reverse("portal:refund", args=[refund_no]) + "#talk")
     return _back(order, "talk")
 

@@ -127,6 +127,8 @@ def test_the_shop_talks_on_the_page_of_the_refund_too(keeper, buy, apply, buyer)
     assert "正在核对" in text(keeper.get(page))
     sent["case"] = apply(buy()).refund_no  # of another order
     assert keeper.post(f"/shop/orders/{refund.order.order_no}/talk/", sent)["Location"].startswith("/shop/orders/")
+    sent["case"] = "R\0"  # no text that PostgreSQL could be asked about
+    assert keeper.post(f"/shop/orders/{refund.order.order_no}/talk/", sent)["Location"].startswith("/shop/orders/")
 
 
 def test_the_tabs_are_the_shops_and_plural_in_english(keeper, shop):
