@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
+import unicodedata
 import uuid
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -25,3 +26,9 @@ def uuid7() -> uuid.UUID:
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
     return uuid.UUID(int=value)
+
+
+def voucher_number(typed: str) -> str:
+    """凭证号 as it is kept: one spelling for however it was typed, so that a bank's voucher serves once."""
+    text = unicodedata.normalize("NFKC", typed).upper()
+    return "".join(letter for letter in text if letter.isprintable() and not letter.isspace())

@@ -287,6 +287,20 @@ class Transfer(models.Model):
                 RETURN NEW;
                 """,
             ),
+            pgtrigger.Trigger(  # the other half: ``voucher_serves_one_deposit``
+                name="voucher_of_a_deposit_pays_no_transfer",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("voucher"),
+                condition=pgtrigger.Condition("NEW.voucher <> ''"),
+                func="""
+                PERFORM pg_advisory_xact_lock(4903, hashtext(NEW.voucher));
+                IF EXISTS (SELECT FROM shops_depositentry WHERE voucher = NEW.voucher AND amount_fen < 0) THEN
+                    RAISE EXCEPTION 'voucher_serves_once: it has paid a deposit back'
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
+            ),
             pgtrigger.Trigger(
                 name="transfer_moves_by_the_table",
                 when=pgtrigger.Before,

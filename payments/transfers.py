@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy
 import workqueue
 from accounts import rights as staff_rights
 from accounts.models import User
+from identifiers import voucher_number
 from ledger import posting
 from money import yuan
 from payments import balance, found, hearing, outgoing, payees, refunding, telling
@@ -219,7 +220,7 @@ def refuse(transfer: Transfer, *, by: User, at: datetime, reason: str) -> Transf
 def mark_paid(transfer: Transfer, *, by: User, at: datetime, paid_at: datetime, voucher: str) -> Transfer:
     """已转账, by a third person, with the bank's voucher and time. What the bank did before outgoing money was stopped,
     or whatever a channel says of the old refund by now, is recorded all the same. Raises CannotTransfer."""
-    voucher = voucher.strip()
+    voucher = voucher_number(voucher)
     with transaction.atomic():
         row = _locked(transfer, "mark_paid", by, {S.APPROVED})
         _demand_another_payer(row, by)

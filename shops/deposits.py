@@ -13,6 +13,7 @@ from django.db.models import QuerySet, Sum
 
 from accounts.models import User
 from accounts.rights import may as staff_may
+from identifiers import voucher_number
 from ledger import posting
 from money import yuan
 from shops import money
@@ -38,9 +39,10 @@ def record(shop: Shop, *, amount_fen: int, voucher: str, note: str, by: User, at
         locked = _locked(shop, by, "record_deposit", "shops.shop")
         if amount_fen < 0:
             raise CannotRecord("退还须由两位财务办理：请在店铺页“退还保证金”提出，由另一位付款后登记。")
-        if not amount_fen or not voucher.strip():
+        number = voucher_number(voucher)
+        if not amount_fen or not number:
             raise CannotRecord("请填写金额和凭证号。")
-        row = DepositEntry(shop=locked, amount_fen=amount_fen, voucher=voucher.strip(), note=note.strip())
+        row = DepositEntry(shop=locked, amount_fen=amount_fen, voucher=number, note=note.strip())
         _book(row, by, at)
         posting.post(money.pay_in([money.Move(_ref(row), locked.pk, amount_fen, posting.BANK)]), at=at)
         return row
@@ -70,9 +72,10 @@ def pay_back(row: DepositReturn, *, voucher: str, by: User, at: datetime) -> Dep
         asked = _asked(row)
         if asked.asked_by_id == by.pk:
             raise CannotRecord("提出的人不能登记付款，请由另一位财务办理。")
-        if not voucher.strip():
+        number = voucher_number(voucher)
+        if not number:
             raise CannotRecord("请填写银行凭证号。")
-        entry = DepositEntry(shop=locked, amount_fen=-asked.amount_fen, voucher=voucher.strip(), note=asked.note)
+        entry = DepositEntry(shop=locked, amount_fen=-asked.amount_fen, voucher=number, note=asked.note)
         entry.of_return = asked
         _book(entry, by, at)
         move = money.Move(_ref(entry), locked.pk, asked.amount_fen, posting.BANK)
@@ -143,7 +146,7 @@ def _book(row: DepositEntry, by: User, at: datetime) -> None:
     except IntegrityError as error:
         if "deposit_waits_while_money_is_stopped" in str(error):
             raise CannotRecord("全部出款已停止，恢复后再登记。还没有付款的，请不要付。") from None
-        if "deposit_voucher_is_booked_once" not in str(error):
+        if not any(rule in str(error) for rule in ("deposit_voucher_is_booked_once", "voucher_serves_one_deposit")):
             raise
         raise CannotRecord(BOOKED_BEFORE) from None
 

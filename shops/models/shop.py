@@ -261,6 +261,20 @@ class DepositEntry(models.Model):
         indexes = [models.Index(name="deposit_of_shop", fields=["shop", "-id"])]
         triggers = [
             *append_only("deposit_entries_are_append_only"),
+            pgtrigger.Trigger(  # what the bank did once: for this shop alone, and not a transfer besides
+                name="voucher_serves_one_deposit",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                func="""
+                PERFORM pg_advisory_xact_lock(4903, hashtext(NEW.voucher));
+                IF EXISTS (SELECT FROM shops_depositentry WHERE voucher = NEW.voucher AND shop_id <> NEW.shop_id)
+                   OR NEW.amount_fen < 0 AND EXISTS (SELECT FROM payments_transfer WHERE voucher = NEW.voucher) THEN
+                    RAISE EXCEPTION 'voucher_serves_one_deposit: it is booked elsewhere'
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
+            ),
             pgtrigger.Trigger(
                 name="deposit_leaves_by_two_people",
                 when=pgtrigger.Before,

@@ -21,8 +21,8 @@ from payments.payees import Account
 from payments.transfer_models import PayeeKind
 from payments.transfer_models import TransferStatus as S
 from payments.transfers import CannotTransfer
-from shops import money
-from shops.models import ShopMember, ShopRole
+from shops import deposits, money
+from shops.models import Shop, ShopMember, ShopRole
 from shops.money import Move
 from shops.rights import NotAllowed
 from tests.attacks import refusal
@@ -99,6 +99,26 @@ def test_a_withdrawal_is_taken_at_once_and_goes_through_three_hands(rich, owner,
     assert (failed.status, accounts(rich)) == (S.FAILED, [10_000, 0, 0])
     refused = transfers.refuse(withdraw(rich, owner), by=approver, at=clock.now(), reason="材料不齐")
     assert (refused.status, accounts(rich)) == (S.REFUSED, [10_000, 0, 0])
+    assert sound() == []
+
+
+def test_what_the_bank_did_once_is_booked_once(rich, owner, approver, payer):
+    """However it is typed, for whichever shop, and be it a transfer or a deposit that is paid back."""
+    at = clock.now()
+    other = Shop.objects.create(name="另一家店", created_at=at)
+    deposits.record(rich, amount_fen=500, voucher="D-1", note="", by=approver, at=at)
+    for shop, spelling in [(rich, "d-1"), (rich, "Ｄ-1"), (rich, "D-1\u200b"), (rich, "D -1"), (other, "D-1")]:
+        with pytest.raises(deposits.CannotRecord, match="登记过"):
+            deposits.record(shop, amount_fen=500, voucher=spelling, note="", by=approver, at=at)
+    with pytest.raises(deposits.CannotRecord, match="凭证号"):
+        deposits.record(rich, amount_fen=500, voucher="\u200b", note="", by=approver, at=at)
+    back = deposits.ask_back(rich, amount_fen=100, note="多缴", by=approver, at=at)
+    assert paid(withdraw(rich, owner, 1000), approver, payer, voucher="t 1").voucher == "T1"
+    with pytest.raises(deposits.CannotRecord, match="登记过"):
+        deposits.pay_back(back, voucher="T1", by=payer, at=at)
+    deposits.pay_back(back, voucher="B1", by=payer, at=at)
+    with pytest.raises(CannotTransfer, match="登记过"):
+        paid(withdraw(rich, owner, 1000), approver, payer, voucher="b1")
     assert sound() == []
 
 

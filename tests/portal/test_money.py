@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 def year_of_money(house: House, drain, shop):
     """Everything that moves a shop's money, over the turn of a month: refunds, a fee, a penalty, a deposit, an advance
     and its recovery, settled orders."""
-    deposits.record(shop, amount_fen=1000, voucher="凭证 1", note="", by=house.finance, at=clock.now())
+    deposits.record(shop, amount_fen=1000, voucher="凭证1", note="", by=house.finance, at=clock.now())
     sold = house.buy(price_fen=9900)
     house.reveal(sold)
     refused = house.case("reviewer reject", price_fen=4000)

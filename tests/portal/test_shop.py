@@ -140,9 +140,9 @@ def test_figures_and_badge_say_what_is_missing(keeper, shop, buy, finance):
     page = text(keeper.get("/shop/figures/"))
     assert "100%" in page
     assert "<svg" in page
-    deposits.record(shop, amount_fen=12_345, voucher="凭证 7", note="首缴", by=finance, at=clock.now())
+    deposits.record(shop, amount_fen=12_345, voucher="凭证7", note="首缴", by=finance, at=clock.now())
     page = text(keeper.get("/shop/deposit/"))
-    for words in ("¥123.45", "凭证 7", "首缴", "需要 ¥1,000.00", "近 90 天没有被处罚"):
+    for words in ("¥123.45", "凭证7", "首缴", "需要 ¥1,000.00", "近 90 天没有被处罚"):
         assert words in page
 
 

@@ -118,6 +118,11 @@ ATTACKS = {
         "deposit_entry_moves_money",
     ),
     "a deposit booked twice": (another("shops.DepositEntry", PAID_IN), "deposit_voucher_is_booked_once"),
+    "one voucher for two shops": (
+        'INSERT INTO shops_shop SELECT (jsonb_populate_record(s, \'{{"id": 999999, "name": "another"}}\')).* FROM'
+        " shops_shop s WHERE id = {shop}; " + another("shops.DepositEntry", PAID_IN, shop_id="999999"),
+        "voucher_serves_one_deposit",
+    ),
     "a deposit that comes in as a return": (
         another("shops.DepositEntry", PAID_IN, voucher="'V9'", of_return_id="{asked}"),
         "only_what_leaves_is_a_return",
