@@ -35,10 +35,15 @@ def check_listed(code: str) -> None:
 
 def check_words(code: str, description: str) -> None:
     """The words that the reason needs. Raises StepRefused."""
-    if REASONS[code].needs_description and not description.strip():
+    if REASONS[code].needs_description and not _says_something(description):
         raise StepRefused(
             "description_missing", _("请按“时间 + 经过 + 结果”写明情况，例如：11月20日晚8点兑换，提示卡密已使用。")
         )
+
+
+def _says_something(text: str) -> bool:
+    """Blanks that nobody sees are no words."""
+    return any(letter.isprintable() and not letter.isspace() for letter in text)
 
 
 def check_reason(terms: RefundPolicy, code: str, chosen: Sequence[Refundable]) -> None:

@@ -129,6 +129,11 @@ def decided_by(terms: RefundPolicy, review_hours: int, amount_fen: int, *, at: d
     return clocks.add(first, terms.second_review_hours, working=S.SECOND_REVIEW in terms.working_time)
 
 
+def answered_by(terms: RefundPolicy, review_hours: int, *, at: datetime) -> datetime:
+    """By when the shop, where it is asked first, has answered what is asked for now."""
+    return clocks.add(at, merchant_hours(terms, review_hours), working=S.MERCHANT_REVIEW in terms.working_time)
+
+
 def hours_of(refund: Refund, status: S) -> float | None:
     """How long this status may last; None: it does not end by time."""
     terms = refund.order.policy

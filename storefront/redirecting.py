@@ -6,7 +6,7 @@ digits. The details are posted once, sealed, and never shown again.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from allauth.core import ratelimit
 from django import forms
@@ -59,9 +59,19 @@ class AccountForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )  # fmt: skip
 
+    def __init__(self, *args: Any, by_channel_alone: bool, **kwargs: Any) -> None:
+        """``by_channel_alone``: a shop's own merchant account has the money, so that only WeChat can send it on: to a
+        card of a bank that it knows."""
+        super().__init__(*args, **kwargs)
+        if by_channel_alone:
+            kind, bank = cast(forms.ChoiceField, self.fields["kind"]), cast(forms.ChoiceField, self.fields["bank"])
+            kind.choices = [(PayeeKind.BANK.value, PayeeKind.BANK.label)]
+            bank.choices = [("", "–"), *((name, name) for name in BANKS.values())]
+            del self.fields["other_bank"]
+
     def account(self) -> payees.Account:
         said = self.cleaned_data
-        bank = said["other_bank"] if said["bank"] == OTHER_BANK else said["bank"]
+        bank = said.get("other_bank", "") if said["bank"] == OTHER_BANK else said["bank"]
         return payees.Account(PayeeKind(said["kind"]), said["name"], said["number"], bank)
 
 
@@ -84,7 +94,7 @@ def sign(request: SignedIn, refund_no: str) -> HttpResponse:
 
 
 def _lay_down(request: SignedIn, case: Refund) -> HttpResponse:
-    form = AccountForm(request.POST)
+    form = _form(case, request.POST)
     if not form.is_valid():
         return _page(request, case, form=form)
     if not ratelimit.consume(request, action="real_name"):
@@ -100,6 +110,10 @@ def _lay_down(request: SignedIn, case: Refund) -> HttpResponse:
     else:
         return _page(request, case, payee=payee)
     return _page(request, case, form=form)
+
+
+def _form(case: Refund, said: Any = None) -> AccountForm:
+    return AccountForm(said, by_channel_alone=case.payment.account.shop_id is not None)
 
 
 def _sign(request: SignedIn, case: Refund) -> HttpResponse:
@@ -120,7 +134,7 @@ def _page(
 ) -> HttpResponse:
     facts: dict[str, Any] = {
         "refund": case,
-        "form": form or AccountForm(),
+        "form": form or _form(case),
         "payee": payee,
         "holder_proof": own_account.proof_of(payee) if payee else "",
         "agreement": redirect_terms(case, payee),

@@ -30,6 +30,7 @@ def check_answers(request: SignedIn, writing: Writing) -> HttpResponse:
         return _send(request, writing)
     asked, terms = writing.asked, writing.order.policy
     seen, chosen = writing.preview(), writing.chosen()
+    hours = applying.review_hours(terms, seen.facts)
     facts = {
         "asked": asked,
         "reason": case.reason_title(asked.reason),
@@ -40,9 +41,8 @@ def check_answers(request: SignedIn, writing: Writing) -> HttpResponse:
         "verdict": weighed(seen.verdict, seen),
         "hint": hint(writing),
         "missing": guides.slot_guides(seen.facts.missing_slots) if seen.verdict.step in policy.TO_PEOPLE else [],
-        "decided_by": clocking.decided_by(
-            terms, applying.review_hours(terms, seen.facts), seen.facts.amount_fen, at=writing.at
-        ),
+        "answered_by": clocking.answered_by(terms, hours, at=writing.at),
+        "decided_by": clocking.decided_by(terms, hours, seen.facts.amount_fen, at=writing.at),
         "seen": writing.draft.updated_at.isoformat() if writing.draft else "",
     }
     return page(request, writing, "check", facts)

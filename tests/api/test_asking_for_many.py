@@ -60,8 +60,11 @@ def test_what_makes_no_sense_is_refused_as_a_whole(api, buyer, sent, field):
     assert (answer.status_code, list(answer.json()["fields"])) == (400, [field])
 
 
-def test_words_that_a_reason_needs_are_asked_for_before_any_order(api, buyer, buy):
-    answer = api(buyer).post(PATH, {"order_nos": [buy().order_no], "reason": "other"})
+@pytest.mark.parametrize("words", ["", " \u200b\u2060 "])
+def test_words_that_a_reason_needs_are_asked_for_before_any_order(words, api, buyer, buy):
+    """Blanks that nobody sees are none."""
+    asked = {"order_nos": [buy().order_no], "reason": "other", "description": words}
+    answer = api(buyer).post(PATH, asked)
     assert (answer.status_code, answer.json()["code"]) == (400, "description_missing")
     assert not Refund.objects.exists()
 

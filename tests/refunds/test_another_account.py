@@ -411,6 +411,10 @@ def test_its_page_promises_nothing_that_the_platform_does_not_have(of_the_shop, 
     house.ends_as(house.sent(refund), "ABNORMAL")
     assert "可以由渠道退至您本人的银行卡" in page(house.buyer)
     assert "退至余额" not in page(house.buyer, "redirect/")
+    own_card(house.buyer)
+    form = page(house.buyer, "redirect/")
+    assert "招商银行" in form
+    assert not [other for other in ("支付宝</option>", "其他银行") if other in form]  # signing would refuse them
 
 
 def test_a_guest_is_told_to_claim_before_choosing(house, client):

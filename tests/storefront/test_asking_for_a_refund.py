@@ -464,6 +464,12 @@ def test_how_long_it_takes_is_said_before_anything_is_sent(shopper, buy, picture
     (sooner,) = re.findall(r"客服审核，最迟 (\d+月\d+日 \d\d:\d\d) 前给结果", page)
     assert sooner != usual
     assert "还缺" not in page
+    asked_first = buy(price_fen=8800, merchant_hours=24)
+    shopper.post(place_of(asked_first, ""), {"reason": "invalid_code"})
+    page = words(shopper.get(place_of(asked_first, "check/")))
+    when = r"最迟 (\d+月\d+日 \d\d:\d\d)"
+    assert re.search(f"商家先答复，{when}；同意即退款。</li><li>商家有异议的，由平台审核，{when} 前给结果。", page)
+    assert "客服审核" not in page
 
 
 def test_the_sum_is_heard_while_it_is_typed(shopper, buy):
