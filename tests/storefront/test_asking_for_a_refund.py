@@ -450,7 +450,7 @@ def test_an_order_whose_money_is_on_its_way_says_by_when(shopper, reviewed, revi
     assert "需要您补充材料 <a" in page  # what has passed is promised no more
 
 
-def test_how_long_it_takes_is_said_before_anything_is_sent(shopper, buy, picture):
+def test_how_long_it_takes_is_said_before_anything_is_sent(shopper, buy, picture, merchant):
     """S1-24: by when, and where to look; sooner for what is complete (S0-17)."""
     small, dear = buy(price_fen=3000), buy(price_fen=8800, review_hours=36)
     for order in (small, dear):
