@@ -7,11 +7,12 @@ without work as on one with 60,000 open cases, and none counts further than ``MO
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Q, Sum
 from django.urls import reverse
 
 from accounts.desk import MOST_COUNTED, how_long, list_url, page_url
@@ -28,6 +29,12 @@ from refunds.models import BatchStatus, LineStatus, PayoutBatch, PayoutLine, Ref
 from shops.models import DepositReturn, ReturnStatus
 
 LEFT, BACK = "#0b5cad", "#b3261e"
+TRANSFERS = {
+    TransferStatus.REQUESTED: ("待审批的转账", "核对申请与收款账户"),
+    TransferStatus.APPROVED: ("待付款的转账", "在网银转账后登记凭证"),
+}
+NO_TRANSFERS = {"count": 0, "fen": None, "late": 0, "own": 0}
+DOUBTFUL = Q(in_doubt_at__isnull=False)
 
 
 @dataclass(frozen=True)
@@ -174,31 +181,31 @@ def _came_back(backlog: worklist.Backlog, at: datetime) -> list[Line]:
 
 
 def _transfers(user: User, at: datetime) -> list[Line]:
-    late, mine = Q(due_at__lt=at), Q(approved_by=user)
-    rows = Transfer.objects.filter(due_at__isnull=False).order_by("due_at", "pk")
-    said = {
-        TransferStatus.REQUESTED: ("待审批的转账", "核对申请与收款账户"),
-        TransferStatus.APPROVED: ("待付款的转账", "在网银转账后登记凭证"),
-    }
-    lines = _in_doubt(rows)
-    for status, (title, hint) in said.items():
-        found = rows.filter(status=status)[:MOST_COUNTED].aggregate(
-            count=Count("pk"), fen=Sum("amount_fen"), late=Count("pk", filter=late), own=Count("pk", filter=mine)
-        )
-        own = f"；其中 {found['own']} 笔由您审批，请另一位财务付款" if found["own"] else ""
-        url = list_url(Transfer, status__exact=status.value)
-        told = f"{hint}{own}" if found["count"] else "没有"
-        lines.append(Line(title, url, told, found["count"], found["fen"], found["late"]))
-    return lines
+    rows = Transfer.objects.filter(due_at__isnull=False).order_by("due_at", "pk").values("pk")
+    asked, approved = (rows.filter(status=status)[:MOST_COUNTED] for status in TRANSFERS)
+    waiting = Transfer.objects.filter(pk__in=asked.union(approved, all=True)).order_by().values("status")
+    sums = waiting.annotate(
+        count=Count("pk"), fen=Sum("amount_fen"), late=Count("pk", filter=Q(due_at__lt=at)),
+        own=Count("pk", filter=Q(approved_by=user)), doubtful=Count("pk", filter=DOUBTFUL),
+        doubtful_fen=Sum("amount_fen", filter=DOUBTFUL, default=0),
+    )  # fmt: skip
+    found = {row["status"]: row for row in sums}
+    return [*_in_doubt(found.values()), *(_transfer(status, found.get(status, NO_TRANSFERS)) for status in TRANSFERS)]
 
 
-def _in_doubt(open_ones: QuerySet[Transfer]) -> list[Line]:
+def _transfer(status: TransferStatus, found: Mapping[str, Any]) -> Line:
+    title, hint = TRANSFERS[status]
+    own = f"；其中 {found['own']} 笔由您审批，请另一位财务付款" if found["own"] else ""
+    told = f"{hint}{own}" if found["count"] else "没有"
+    url = list_url(Transfer, status__exact=status.value)
+    return Line(title, url, told, found["count"], found["fen"], found["late"])
+
+
+def _in_doubt(found: Collection[Mapping[str, Any]]) -> list[Line]:
     """存疑: the database was restored, and the bank may have paid them already. On other days there is no such line."""
-    doubtful = open_ones.filter(in_doubt_at__isnull=False)[:MOST_COUNTED]
-    rows = doubtful.aggregate(count=Count("pk"), fen=Sum("amount_fen"))
+    count, fen = (sum(row[name] for row in found) for name in ("doubtful", "doubtful_fen"))
     told = "数据库恢复过：先逐笔查银行流水，再付款"
-    line = Line("存疑的转账", list_url(Transfer), told, rows["count"], rows["fen"], is_bad=True)
-    return [line] if rows["count"] else []
+    return [Line("存疑的转账", list_url(Transfer), told, count, fen, is_bad=True)] if count else []
 
 
 def _deposits(user: User, at: datetime) -> Line:
