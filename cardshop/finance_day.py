@@ -195,9 +195,13 @@ def _transfers(user: User, at: datetime) -> list[Line]:
 
 def _transfer(status: TransferStatus, found: Mapping[str, Any]) -> Line:
     title, hint = TRANSFERS[status]
-    own = f"；其中 {found['own']} 笔由您审批，请另一位财务付款" if found["own"] else ""
+    return _by_another(title, list_url(Transfer, status__exact=status.value), hint, "审批", found)
+
+
+def _by_another(title: str, url: str, hint: str, act: str, found: Mapping[str, Any]) -> Line:
+    """``found["own"]``: so many have had this person's ``act``, and need another's."""
+    own = f"；其中 {found['own']} 笔由您{act}，请另一位财务付款" if found["own"] else ""
     told = f"{hint}{own}" if found["count"] else "没有"
-    url = list_url(Transfer, status__exact=status.value)
     return Line(title, url, told, found["count"], found["fen"], found["late"])
 
 
@@ -214,10 +218,8 @@ def _deposits(user: User, at: datetime) -> Line:
         count=Count("pk"), fen=Sum("amount_fen"), late=Count("pk", filter=Q(due_at__lt=at)),
         own=Count("pk", filter=Q(asked_by=user)),
     )  # fmt: skip
-    own = f"；其中 {found['own']} 笔由您申请，请另一位财务付款" if found["own"] else ""
-    told = f"在网银转账后登记凭证{own}" if found["count"] else "没有"
     url = list_url(DepositReturn, status__exact=ReturnStatus.ASKED.value)
-    return Line("退还保证金", url, told, found["count"], found["fen"], found["late"])
+    return _by_another("退还保证金", url, "在网银转账后登记凭证", "申请", found)
 
 
 def _differences(at: datetime) -> list[Line]:

@@ -253,10 +253,11 @@ def mark_failed(transfer: Transfer, *, by: User, at: datetime, reason: str) -> T
 
 
 def hold_after_a_restore(*, before: datetime, at: datetime) -> int:
-    """存疑: the database has gone back in time (F6, F7), and what waits may be paid already. Returns how many."""
+    """存疑: the database has gone back in time (F6, F7), and what waits may be paid already; not what somebody has
+    asked the bank about since ``before``. Returns how many."""
     with transaction.atomic():
         rows = Transfer.objects.select_for_update(no_key=True).filter(status__in=S.waiting(), in_doubt_at=None)
-        rows = rows.filter(requested_at__lt=before)
+        rows = rows.filter(requested_at__lt=before).exclude(checked_at__gte=before)
         waiting = list(rows.order_by("pk"))
         Transfer.objects.filter(pk__in=workqueue.pks(waiting)).update(in_doubt_at=at, checked_by=None, checked_at=None)
         TransferEvent.objects.bulk_create(

@@ -123,7 +123,7 @@ def columns_of(row: DraftImage | Evidence) -> dict[str, Any]:
 
 def completeness(refund: Refund, pictures: Collection[Evidence]) -> list[tuple[SlotGuide, bool]]:
     """Each picture that this reason asks for with these goods, and whether it is there (S2-25)."""
-    if not refund.order.policy.asks_for_pictures(refund.reason):
+    if not refund.order.policy.slots_of(refund.reason):
         return []
     kind, is_abroad = _goods(refund)
     wanted = refund.order.policy.slots_for(refund.reason, kind, is_cross_border=is_abroad)

@@ -95,13 +95,8 @@ def drop(row: DepositReturn, *, reason: str, by: User, at: datetime) -> None:
 
 def drop_after_a_restore(*, before: datetime, at: datetime) -> int:
     """撤下 what waited when the database went back in time: it may be paid already. Returns how many."""
-    with transaction.atomic():
-        rows = DepositReturn.objects.select_for_update(no_key=True).filter(status=ReturnStatus.ASKED)
-        waiting = list(rows.filter(asked_at__lt=before).order_by("pk"))
-        for row in waiting:
-            row.reason = AFTER_A_RESTORE
-            _end(row, ReturnStatus.DROPPED, None, at)
-    return len(waiting)
+    waiting = DepositReturn.objects.filter(status=ReturnStatus.ASKED, asked_at__lt=before)
+    return waiting.update(status=ReturnStatus.DROPPED, ended_at=at, due_at=None, reason=AFTER_A_RESTORE)
 
 
 def laid_down_fen(shop: Shop) -> int:
@@ -151,7 +146,7 @@ def _book(row: DepositEntry, by: User, at: datetime) -> None:
         raise CannotRecord(BOOKED_BEFORE) from None
 
 
-def _end(row: DepositReturn, status: ReturnStatus, by: User | None, at: datetime) -> None:
+def _end(row: DepositReturn, status: ReturnStatus, by: User, at: datetime) -> None:
     row.status, row.ended_by, row.ended_at, row.due_at = status, by, at, None
     row.save(update_fields=["status", "ended_by", "ended_at", "due_at", "reason"])
 

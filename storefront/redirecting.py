@@ -71,7 +71,7 @@ class AccountForm(forms.Form):
 
     def account(self) -> payees.Account:
         said = self.cleaned_data
-        bank = said.get("other_bank", "") if said["bank"] == OTHER_BANK else said["bank"]
+        bank = said["other_bank"] if said["bank"] == OTHER_BANK else said["bank"]
         return payees.Account(PayeeKind(said["kind"]), said["name"], said["number"], bank)
 
 

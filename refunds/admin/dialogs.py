@@ -26,7 +26,7 @@ from refunds import canned, disbursement, evidence, followups, goods, grounds, l
 from refunds.admin import leaving
 from refunds.casefile import step_words
 from refunds.lifecycle import STEPS, StepRefused, guards
-from refunds.models import Consultation, Objection, Offer, RedirectAgreement, Refund, RefundEvent
+from refunds.models import Consultation, Objection, Offer, PayoutLine, RedirectAgreement, Refund, RefundEvent
 from refunds.models import Status as S
 from refunds.reasons import REASONS
 from shops import checking
@@ -384,20 +384,19 @@ class ReleaseChosenForm(DialogForm):
 
     @cached_property
     def ready(self) -> list[Refund]:
-        return [case for case in self.cases if case.status == S.APPROVED and case not in self.waiting]
+        return [case for case in self.cases if case.status == S.APPROVED and case.pk not in self.waiting]
 
     @cached_property
-    def waiting(self) -> list[Refund]:
-        """What a batch pays in its turn."""
-        waits = payouts.waiting_in(self.cases)
-        return [case for case in self.cases if case.pk in waits]
+    def waiting(self) -> dict[int, PayoutLine]:
+        """{case: its line} of what a batch pays in its turn."""
+        return payouts.waiting_in(self.cases)
 
     @cached_property
     def refusal(self) -> str:
         if not self.cases:
             return "请先在列表中勾选要放款的退款单。"
         if self.waiting and not self.ready:
-            return leaving.in_batch(self.waiting[0], me(self.request))
+            return leaving.paid_by_batch(next(iter(self.waiting.values())), me(self.request))
         return "" if self.ready else "勾选的退款单都不在“审核通过”状态，没有可放款的。请刷新列表。"
 
     def facts(self) -> dict[str, Any]:
@@ -407,8 +406,12 @@ class ReleaseChosenForm(DialogForm):
             "ready": [
                 (case, disbursement.why_not(case, at=at), leaving.waits_for(case, stopped)) for case in self.ready
             ],
-            "in_batch": [(case, leaving.in_batch(case, me(self.request))) for case in self.waiting],
-            "left_out": [case for case in self.cases if case.status != S.APPROVED and case not in self.waiting],
+            "in_batch": [
+                (case, leaving.paid_by_batch(self.waiting[case.pk], me(self.request)))
+                for case in self.cases
+                if case.pk in self.waiting
+            ],
+            "left_out": [case for case in self.cases if case.status != S.APPROVED and case.pk not in self.waiting],
             "total_fen": sum(case.amount_fen for case in self.ready),
         }
 

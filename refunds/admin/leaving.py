@@ -14,7 +14,7 @@ from payments.admin.attempts import can_be_sent_back
 from payments.admin.outgoing import said
 from payments.models import RefundAttempt
 from refunds import doubts, lifecycle, payouts
-from refunds.models import Destination, Refund
+from refunds.models import Destination, PayoutLine, Refund
 
 RELEASES = {"disburse", "credit_balance", "request_transfer"}
 REISSUES = {"reissue", "reissue_above_limit"}
@@ -47,8 +47,10 @@ def in_doubt(case: Refund, user: User) -> SafeString | str:
 def in_batch(case: Refund, user: User) -> SafeString | str:
     """It waits in a batch of payouts, which pays it in its turn."""
     line = payouts.waiting_in([case]).get(case.pk)
-    if line is None:
-        return ""
+    return paid_by_batch(line, user) if line else ""
+
+
+def paid_by_batch(line: PayoutLine, user: User) -> SafeString:
     batch, state = line.batch, line.batch.get_status_display()
     return format_html(
         "已列入发款批次 {}（{}，第 {} 笔），由批次放款。要单独放款，请先把这一批撤下。",

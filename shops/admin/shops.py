@@ -35,6 +35,7 @@ from accounts.desk import (
     yuan,
 )
 from accounts.desk_acts import ActsDesk, key, log, me, when
+from accounts.models import User
 from shops import deposits, guarantee, life
 from shops.life import STEPS
 from shops.models import (
@@ -425,6 +426,9 @@ class DepositReturnDesk(ActsDesk):
 
     def acts_of(self, row: DepositReturn) -> list[str]:
         return ["pay_back", "drop"] if row.status == ReturnStatus.ASKED else []
+
+    def not_for(self, row: DepositReturn, user: User) -> dict[str, str]:
+        return {"pay_back": "退还由您提出，须由另一位财务付款并登记。"} if row.asked_by_id == user.pk else {}
 
     def advice(self, row: DepositReturn) -> list[tuple[str, str]]:
         if row.status != ReturnStatus.ASKED:

@@ -174,18 +174,18 @@ class RefundPolicy(models.Model):
 
     def slots_for(self, reason: str, kind: str, *, is_cross_border: bool) -> list[str]:
         """举证: the pictures that a complete application with this reason and these goods holds, in order."""
-        terms = self.reason(reason)
-        if terms is None or not self.asks_for_pictures(reason):
+        own = self.slots_of(reason)
+        if not own:
             return []
-        wanted = [*terms.slots, *self._of_kind(kind, "slots", [])]
+        wanted = [*own, *self._of_kind(kind, "slots", [])]
         if is_cross_border:
             wanted.append(policy_terms.IDENTITY)  # S3-14
         return list(dict.fromkeys(wanted))
 
-    def asks_for_pictures(self, reason: str) -> bool:
-        """Of no goods, where there is nothing to show: our own records prove it."""
+    def slots_of(self, reason: str) -> list[str]:
+        """Of whatever goods; none: there is nothing to show, our own records prove it."""
         terms = self.reason(reason)
-        return terms is not None and bool(terms.slots)
+        return list(terms.slots) if terms else []
 
     def _of_kind(self, kind: str, name: str, usual: Any) -> Any:
         return self.kinds.get(kind, {}).get(name, usual)

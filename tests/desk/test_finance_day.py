@@ -79,6 +79,11 @@ def test_what_leaves_by_hand_stands_there_with_who_has_to_act(
     transfers.hold_after_a_restore(before=clock.now(), at=clock.now())
     doubtful = lines(sits(finance))["存疑的转账"]
     assert (doubtful.count, doubtful.total_fen, doubtful.is_bad) == (1, asked.amount_fen, True)
+    noticed_at = clock.now()
+    clock.advance(timedelta(minutes=1))
+    transfers.checked(asked, by=cashier, at=clock.now())
+    assert transfers.hold_after_a_restore(before=noticed_at, at=clock.now()) == 0  # the run begins: it was asked about
+    assert transfers.hold_after_a_restore(before=clock.now() + DAY, at=clock.now() + DAY) == 1  # a later restore
 
 
 def test_differences_stand_by_kind_the_urgent_first_and_more_of_them_cost_no_more_queries(

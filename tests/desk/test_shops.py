@@ -122,11 +122,13 @@ def test_a_deposit_is_asked_back_by_one_of_finance_and_paid_by_another(sits, fin
     assert "不能超过" in first.reads(first.does("ask_deposit_back", shop, amount="1000.01", note="退出"))
     assert "由另一位财务" in first.reads(first.does("ask_deposit_back", shop, amount="400", note="退出"))
     asked = DepositReturn.objects.get()
+    place = reverse("admin:shops_depositreturn_change", args=[asked.pk])
+    assert ["登记已退还" in text(seat.get(place)) for seat in (first, second)] == [False, True]
+    assert "退还由您提出" in text(first.get(place))
     assert "提出的人不能登记" in first.reads(first.does("pay_back", asked, voucher="V2"))
     assert sits(operator).does("pay_back", asked, voucher="V2").status_code == 403
     assert "¥600.00" in second.reads(second.does("pay_back", asked, voucher="V2"))
-    page = text(second.get(reverse("admin:shops_depositreturn_change", args=[asked.pk])))
-    assert "V2" in page
+    assert "V2" in text(second.get(place))
     first.does("ask_deposit_back", shop, amount="1", note="再退")
     row = DepositReturn.objects.get(status="asked")
     assert "钱没有动" in first.reads(first.does("drop", row, note="写错"))
