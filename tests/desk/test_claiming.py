@@ -14,6 +14,7 @@ from refunds import lifecycle, worklist
 from refunds.lifecycle import guards
 from refunds.models import Refund
 from tests.desk.conftest import address, text
+from tests.plans import only_by_index
 
 QUEUE = "/admin/refunds/refund/"
 NEXT = f"{QUEUE}claim-next/"
@@ -134,9 +135,8 @@ def test_the_desks_order_is_an_index(role, queue, staff, reviewed):
     reviewed()
     asked = worklist.worklist(queue, staff[role])
     rows = Refund.objects.filter(asked.rows).order_by(*asked.order)[:30]
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off")
-        plan = rows.explain()
+    only_by_index()
+    plan = rows.explain()
     assert "Index Scan using refund_missing" in plan if queue == "missing" else "refund_on_desk" in plan, plan
     assert "Sort" not in plan, plan
 
@@ -145,8 +145,7 @@ def test_the_desks_order_is_an_index(role, queue, staff, reviewed):
 def test_the_next_to_claim_is_found_by_the_index(senior, reviewed):
     reviewed()
     rows = worklist._decidable(senior).filter(worklist.CLAIMED["senior"], worklist.unclaimed(at=clock.now()))
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off")
-        plan = rows.order_by(*worklist.DESK_ORDER)[:1].explain()
+    only_by_index()
+    plan = rows.order_by(*worklist.DESK_ORDER)[:1].explain()
     assert "refund_on_desk" in plan, plan
     assert "Sort" not in plan, plan

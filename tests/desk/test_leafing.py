@@ -18,6 +18,7 @@ from bench import scale_rows
 from refunds import worklist
 from refunds.models import Refund
 from tests.desk.conftest import text
+from tests.plans import only_by_index
 
 pytestmark = pytest.mark.django_db
 
@@ -159,8 +160,7 @@ def test_a_leaf_is_found_by_the_index_alone(way, urged, queue):
     """Nothing is sorted but the few keys that are found, and no stretch is read from its far end."""
     asked = worklist.QUEUES["review"]
     mark = paging._said(way, [clock.now() if urged else None, True, False, clock.now(), 60])
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off")
+    only_by_index()
     with CaptureQueriesContext(connection) as captured:
         paging.leaf(Refund.objects.filter(asked.rows), asked.order, asked=mark)
     with connection.cursor() as cursor:
@@ -173,8 +173,7 @@ def test_a_leaf_is_found_by_the_index_alone(way, urged, queue):
 
 def test_what_waits_is_counted_by_indexes(queue):
     """Every page of the desk says how much waits: however much it is, only what is counted is read."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+    only_by_index(may_sort=True)
     at = clock.now()
     with CaptureQueriesContext(connection) as captured:
         worklist.backlog(at=at)
