@@ -6,12 +6,21 @@ import os
 
 from celery import Celery
 from celery.schedules import crontab
+from celery.signals import worker_process_init
+
+from cardshop import garbage
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cardshop.settings")
 
 app = Celery("cardshop")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_process_init.connect(weak=False)
+def _look_rarely(**_: object) -> None:
+    garbage.look_rarely()
+
 
 # The sweepers find whatever no bell announced: after a crash, after losing all of Redis, or because time has come.
 app.conf.beat_schedule = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import gc
 import json
 import logging
 import math
@@ -51,6 +52,8 @@ def main() -> None:
     write_private(directory / "credentials.json", json.dumps(_credentials(world, certificates), indent=1))
     Courier(world, DIALECTS).start()
     start_timekeeper(world)
+    gc.freeze()
+    gc.set_threshold(50_000)  # a call makes many objects, and none that only a search would free
     print(f"simulator: {world.address}  data: {directory}  speed: {arguments.speed:g}", flush=True)
     with lock:
         server.serve_forever(poll_interval=0.5)
