@@ -128,8 +128,24 @@ def _begin_anew() -> None:
 os.register_at_fork(after_in_child=_begin_anew)
 
 
+class _Session(requests.Session):
+    """Reads a host's proxies and the CA file from the environment once: ``requests`` does before each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._of_host: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def merge_environment_settings(self, url: str, proxies: Any, stream: Any, verify: Any, cert: Any) -> dict[str, Any]:
+        if proxies or (stream, verify, cert) != (None, None, None):
+            return super().merge_environment_settings(url, proxies, stream, verify, cert)
+        host = urlsplit(url)[:2]
+        if host not in self._of_host:
+            self._of_host[host] = super().merge_environment_settings(url, {}, None, None, None)
+        return dict(self._of_host[host])
+
+
 def _open_session(adapter: _Adapter | None = None) -> requests.Session:
-    opened = requests.Session()
+    opened = _Session()
     opened.max_redirects = 0  # a signed request is for one host
     opened.headers["Accept-Encoding"] = "identity"
     opened.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
