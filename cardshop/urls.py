@@ -7,14 +7,15 @@ from cardshop import health
 from payments import webhooks
 
 urlpatterns = [
-    path("", include("storefront.urls")),
-    path("", include("portal.urls")),
-    path("api/", include("api.urls")),
-    path("accounts/", include("allauth.urls")),
-    path("admin/", admin.site.urls),
+    # First what a program asks for: the pages of the shop have no common beginning, so that all of them are tried.
     re_path(
         r"^notify/(?P<account_code>[a-z0-9-]{1,40})/(?:payment|refund|complaint)$", webhooks.notified, name="notify"
     ),
+    path("api/", include("api.urls")),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("", include("storefront.urls")),
+    path("", include("portal.urls")),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
 ]
