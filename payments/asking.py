@@ -15,7 +15,7 @@ Answer = TypeVar("Answer")
 
 SWEEP = "payments.sweep"  # the bell of whatever must ask a channel
 THREADS = 16
-BATCH = 48
+BATCH = 96
 
 
 def ask_all(rows: Sequence[Row], ask: Callable[[Row], Answer]) -> list[tuple[Row, Answer | GatewayError]]:

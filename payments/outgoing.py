@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import DatabaseError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, prefetch_related_objects
 
 import workqueue
 from accounts import rights
@@ -58,9 +58,11 @@ class Stopped:
 
 
 def now() -> Stopped:
-    """How all switches stand. One query, by an index, whatever the number of rows that wait."""
-    newest = OutgoingSwitch.objects.select_related("by", "account").order_by("account", "-pk").distinct("account")
+    """How all switches stand. One query, by an index, whatever the number of rows that wait; asked before each sweep,
+    so that who stopped what is read only where something is stopped."""
+    newest = OutgoingSwitch.objects.order_by("account", "-pk").distinct("account")
     rows = [row for row in newest if row.is_stopped]
+    prefetch_related_objects(rows, "by", "account")
     everything = next((row for row in rows if row.account_id is None), None)
     return Stopped(everything, {row.account_id: row for row in rows if row.account_id is not None})
 

@@ -25,6 +25,7 @@ from payments.funds import lock_accounts
 from payments.gateways.base import GatewayError, GatewayMisconfigured, Limits, NeverSent, RefundOutcome, RefundState
 from payments.models import ChannelAccount, RefundAttempt
 from workqueue import LEASE
+from writing import write
 
 AHEAD_SECONDS = 0.25
 MISCONFIGURED_PAUSE = timedelta(seconds=60)
@@ -52,13 +53,14 @@ def admit(due: Sequence[RefundAttempt], *, at: datetime) -> tuple[list[RefundAtt
     for attempt in due:
         wanted[attempt.payment.account_id].append(attempt)
     now, later = [], []
-    for account in lock_accounts(wanted):
+    accounts = lock_accounts(wanted)
+    for account in accounts:
         rows = wanted[account.pk]
         count = min(len(rows), _room(account, at))
         account.calls_from = _used_up_to(account, at) + timedelta(seconds=count / _rate(channels.limits(account)))
-        account.save(update_fields=["calls_from"])
         now += rows[:count]
         later += rows[count:]
+    write(accounts, ["calls_from"])
     return now, later
 
 

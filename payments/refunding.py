@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 
 from django.db import OperationalError, transaction
+from django.db.models import QuerySet
 
 import workqueue
 from accounts.models import User
@@ -96,13 +97,17 @@ def hint(account: ChannelAccount, request_no: str, *, at: datetime, payment_no: 
     mine = RefundAttempt.objects.filter(payment__account=account, first_sent_at__isnull=False)
     mine = mine.exclude(status__in=[*hearing.FINAL, A.EXTERNAL])
     if request_no:
-        mine = mine.filter(request_no=request_no)
+        mine.filter(request_no=request_no).update(next_due_at=at)
     else:
-        mine = mine.filter(payment__payment_no=payment_no).exclude(next_due_at=None)
-    with transaction.atomic():  # locked by key, as whoever records answers about the same payment does
+        _look_at_all(mine.filter(payment__payment_no=payment_no).exclude(next_due_at=None), at)
+    workqueue.ring(SWEEP)
+
+
+def _look_at_all(mine: QuerySet[RefundAttempt], at: datetime) -> None:
+    """Locked by key, as whoever records answers about the same payment does."""
+    with transaction.atomic(savepoint=False):
         keys = list(mine.select_for_update(no_key=True, of=("self",)).order_by("pk").values_list("pk", flat=True))
         RefundAttempt.objects.filter(pk__in=keys).update(next_due_at=at)
-    workqueue.ring(SWEEP)
 
 
 def hear_again(attempts: Iterable[RefundAttempt], *, at: datetime) -> None:
@@ -327,9 +332,10 @@ def _tell_accounts(answers: Sequence[tuple[RefundAttempt, RefundOutcome | Gatewa
                 short.add(account_id)
             elif answer.state in {RefundState.ACCEPTED, RefundState.SUCCEEDED} and _was_probe(attempt):
                 paid.add(account_id)
-    funds.lock_accounts({attempt.payment.account_id for attempt, _ in answers})
+    accounts = funds.lock_accounts({attempt.payment.account_id for attempt, _ in answers})
+    were_troubled = {account.pk for account in accounts if account.trouble}
     pacing.charge_failures(answers, at=at)
-    pacing.all_is_well(good - troubled)
+    pacing.all_is_well(were_troubled & good - troubled)
     funds.probe_soon(unsent, at=at)
     funds.ran_short(short, at=at)
     funds.resume(paid - short, at=at)
