@@ -28,7 +28,7 @@ from refunds.models import Destination, Disbursement, Queue, RedirectTransfer, R
 from refunds.models import Status as S
 
 log = logging.getLogger(__name__)
-BATCH = 100
+BATCH = 200
 #: Why nothing more is sent: what was given up as closed is not (any more), and may still pay the buyer.
 ALIVE = "上一笔渠道退款又有了结果，不再另发，以免重复退款"
 #: Where another way was taken because the old attempt was closed: it comes to nothing if that is not so after all.
@@ -49,33 +49,42 @@ class Released:
 def release(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Released:
     """放款, each the way that its buyer chose. What would be refused anyway is set aside before calling (G9)."""
     with transaction.atomic():
-        rows = Refund.objects.select_for_update(no_key=True, of=("self",))
-        rows = rows.select_related("payment__account", "order__policy")
-        locked = list(rows.filter(pk__in=workqueue.pks(refunds)).order_by("pk"))
+        rows = Refund.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=workqueue.pks(refunds))
+        rows = rows.select_related("order", "payment__account").prefetch_related("order__policy")
+        locked = list(rows.order_by("pk"))
         lifecycle.demand_right("disburse", locked, by=by)  # setting aside moves a case too
-        if by is None:
-            locked = _without_stopped(locked, at)
-        alive = _alive(locked)
-        reasons = {refund.pk: ALIVE if refund.pk in alive else why_not(refund, at=at) for refund in locked}
-        sent = [refund for refund in locked if not reasons[refund.pk]]
-        set_aside = [(refund, reasons[refund.pk]) for refund in locked if reasons[refund.pk]]
-        ways = {way: [refund for refund in sent if refund.destination == way] for way in Destination}
-        if ways[Destination.BALANCE] or ways[Destination.OTHER_ACCOUNT]:
-            # All steps lock payments before orders: all of them now, in one order.
-            refunding.lock_payments([refund.payment_id for refund in sent])
-            goods.lock_orders(sent)
-        if ways[Destination.BALANCE]:
-            lifecycle.credit_balance(ways[Destination.BALANCE], by=by, at=at)
-        if ways[Destination.OTHER_ACCOUNT] and by is not None:  # no lane of rules leads there
-            lifecycle.request_transfer(ways[Destination.OTHER_ACCOUNT], by=by, at=at)
-        lifecycle.disburse(ways[Destination.ORIGINAL], by=by, at=at)
-        for reason in sorted({reason for _, reason in set_aside}):
-            lifecycle.cannot_send([refund for refund, why in set_aside if why == reason], at=at, note=reason)
-        refunding.hear_again(alive.values(), at=at)  # what was said of it while the case was elsewhere
+        return _release(locked, by, at)
+
+
+def release_by_rules(held: Sequence[Refund], *, at: datetime) -> Released:
+    """放款 of what a lane of rules approved. The caller holds the cases locked, their payments and orders too."""
+    return _release(held, None, at)
+
+
+def _release(locked: Sequence[Refund], by: User | None, at: datetime) -> Released:
+    if by is None:
+        locked = _without_stopped(locked, at)
+    alive = _alive(locked)
+    reasons = {refund.pk: ALIVE if refund.pk in alive else why_not(refund, at=at) for refund in locked}
+    sent = [refund for refund in locked if not reasons[refund.pk]]
+    set_aside = [(refund, reasons[refund.pk]) for refund in locked if reasons[refund.pk]]
+    ways = {way: [refund for refund in sent if refund.destination == way] for way in Destination}
+    if ways[Destination.BALANCE] or ways[Destination.OTHER_ACCOUNT]:
+        # All steps lock payments before orders: all of them now, in one order.
+        refunding.lock_payments([refund.payment_id for refund in sent])
+        goods.lock_orders(sent)
+    if ways[Destination.BALANCE]:
+        lifecycle.credit_balance(ways[Destination.BALANCE], by=by, at=at)
+    if ways[Destination.OTHER_ACCOUNT] and by is not None:  # no lane of rules leads there
+        lifecycle.request_transfer(ways[Destination.OTHER_ACCOUNT], by=by, at=at)
+    lifecycle.disburse(ways[Destination.ORIGINAL], by=by, at=at)
+    for reason in sorted({reason for _, reason in set_aside}):
+        lifecycle.cannot_send([refund for refund, why in set_aside if why == reason], at=at, note=reason)
+    refunding.hear_again(alive.values(), at=at)  # what was said of it while the case was elsewhere
     return Released(sent, set_aside, [])
 
 
-def _without_stopped(refunds: list[Refund], at: datetime) -> list[Refund]:
+def _without_stopped(refunds: Sequence[Refund], at: datetime) -> Sequence[Refund]:
     """停止出款: what would go to a balance by itself waits where it is, and is looked at again. A person is refused."""
     waits = [refund for refund in refunds if refund.destination == Destination.BALANCE]
     if not waits or not outgoing.stopped():

@@ -41,8 +41,8 @@ def release(refunds: Sequence[Refund], *, at: datetime, by: User | None) -> None
     What was canceled meanwhile is not delivered: its money is due again, by a case of its own.
     """
     lock_orders(refunds)
-    lines = _lines(refunds)
-    if waiting := _undelivered(lines):
+    lines, waiting = _lines(refunds)
+    if waiting:
         stopping.go_on(sorted(waiting), at=at)
     stock.give_back(of_lines(lines), at=at, by=by)
     heard = Cancellation.objects.filter(lines__line__in=lines, heard_at__isnull=False)
@@ -70,11 +70,11 @@ def retire(refunds: Sequence[Refund], *, at: datetime, by: User | None) -> None:
 
     So with what was never delivered: refunded in full it is canceled, else it goes on.
     """
-    orders = hold_orders(refunds)
-    lines = _lines(refunds)
+    lock_orders(refunds)
+    lines, waiting = _lines(refunds)
     in_full = _refunded_in_full(lines)
-    if waiting := _undelivered(lines):
-        _cancel(orders, in_full & waiting, refunds, at)
+    if waiting:
+        _cancel(in_full & waiting, refunds, at)
         stopping.go_on(sorted(waiting - in_full), at=at)
     locked = of_lines(lines)
     stock.retire([code for code in locked if code.delivery.line_id in in_full], at=at, by=by)
@@ -109,8 +109,8 @@ def _order_lines(refund: Refund) -> list[OrderLine]:
 
 def hold_orders(refunds: Sequence[Refund]) -> list[Order]:
     """Whoever delivers, stops or cancels waits until the case has done with the goods. Before their codes, always."""
-    rows = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("policy")
-    return list(rows.filter(pk__in=[refund.order_id for refund in refunds]).order_by("pk"))
+    rows = Order.objects.select_for_update(no_key=True).filter(pk__in=[refund.order_id for refund in refunds])
+    return list(rows.order_by("pk"))
 
 
 def lock_orders(refunds: Sequence[Refund]) -> None:
@@ -119,8 +119,12 @@ def lock_orders(refunds: Sequence[Refund]) -> None:
     list(rows.order_by("pk").values_list("pk"))
 
 
-def _lines(refunds: Sequence[Refund]) -> list[int]:
-    return list(RefundLine.objects.filter(refund__in=refunds).values_list("order_line_id", flat=True))
+def _lines(refunds: Sequence[Refund]) -> tuple[list[int], set[int]]:
+    """The lines that these cases are about; and those among them that still wait to be delivered."""
+    rows = RefundLine.objects.filter(refund__in=refunds)
+    ends = ("order_line__delivery", "order_line__cancellation_line")
+    found = {line: end for line, *end in rows.values_list("order_line_id", *ends)}
+    return list(found), {line for line, end in found.items() if not any(end)}
 
 
 def _refunded_in_full(line_ids: Sequence[int]) -> set[int]:
@@ -134,13 +138,8 @@ def _refunded_in_full(line_ids: Sequence[int]) -> set[int]:
 # --- what was never delivered -----------------------------------------------------------------------------------------
 
 
-def _undelivered(line_ids: Sequence[int]) -> set[int]:
-    waiting = OrderLine.objects.filter(pk__in=line_ids, delivery=None, cancellation_line=None)
-    return set(waiting.values_list("pk", flat=True))
-
-
-def _cancel(orders: Sequence[Order], line_ids: Collection[int], refunds: Sequence[Refund], at: datetime) -> None:
-    """取消 of the undelivered among these lines, heard already: this very case gives their money back."""
+def _cancel(line_ids: Collection[int], refunds: Sequence[Refund], at: datetime) -> None:
+    """取消 of these undelivered lines, heard already: this very case gives their money back. The orders are locked."""
     lost: dict[int, list[OrderLine]] = defaultdict(list)
     for line in stopping.give_up(list(OrderLine.objects.filter(pk__in=line_ids))):
         lost[line.order_id].append(line)
@@ -148,10 +147,9 @@ def _cancel(orders: Sequence[Order], line_ids: Collection[int], refunds: Sequenc
     failed = TopUp.objects.filter(line__in=line_ids, status=TopUpStatus.FAILED)
     by_supplier = set(failed.values_list("line__order_id", flat=True))
     alike: dict[Cause, list[cancellation.Loss]] = defaultdict(list)
-    for order in orders:
-        if order.pk in lost:
-            cause = _cause(order, reasons[order.pk], is_suppliers=order.pk in by_supplier)
-            alike[cause].append((order, lost[order.pk]))
+    for order in Order.objects.filter(pk__in=lost).select_related("policy").order_by("pk"):
+        cause = _cause(order, reasons[order.pk], is_suppliers=order.pk in by_supplier)
+        alike[cause].append((order, lost[order.pk]))
     for cause, losses in alike.items():
         cancellation.cancel_many(losses, cause=cause, at=at, is_heard=True)
 

@@ -28,6 +28,7 @@ from refunds.models import Refund
 from refunds.models import Status as S
 from shops import money
 from shops.money import Move
+from writing import write
 
 BATCH = 100
 LOOK_AGAIN_AFTER = timedelta(hours=1)  # at what a case, or whoever delivers, still holds up
@@ -65,7 +66,7 @@ def _due(at: datetime, limit: int) -> list[Order]:
 
 
 def _locked(rows: QuerySet[Order], limit: int) -> list[Order]:
-    held = rows.select_for_update(no_key=True, skip_locked=True, of=("self",)).select_related("policy")
+    held = rows.select_for_update(no_key=True, skip_locked=True).prefetch_related("policy")
     return list(held.order_by("settle_from", "pk")[:limit])
 
 
@@ -80,10 +81,10 @@ def _settle(orders: Sequence[Order], at: datetime) -> None:
         else:
             order.settled_at, order.settled_fen = at, standing.fen
             done.append(order)
-    Order.objects.bulk_update(later, ["settle_from"])
+    write(later, ["settle_from"])
     moves = [_move(order) for order in done if order.settled_fen]
     posting.post(money.pay_in(moves) if moves else [], at=at)
-    Order.objects.bulk_update(done, ["settled_at", "settled_fen"])  # the database looks at all of it once more
+    write(done, ["settled_at", "settled_fen"])  # the database looks at all of it once more
 
 
 def _move(order: Order) -> Move:

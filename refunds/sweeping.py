@@ -15,7 +15,7 @@ from refunds.models import Queue, Refund
 from refunds.models import Status as S
 
 log = logging.getLogger(__name__)
-BATCH = 50
+BATCH = 100
 MOST_TRIES = 8
 
 
@@ -32,7 +32,8 @@ def sweep(*, at: datetime) -> int:
 
 
 def _due(at: datetime, limit: int) -> list[Refund]:
-    return workqueue.claim(Refund.objects.select_related("order__policy", "payment"), at=at, limit=limit)
+    rows = Refund.objects.select_related("order", "payment__account")
+    return workqueue.claim(rows.prefetch_related("order__policy"), at=at, limit=limit)  # of many cases, few policies
 
 
 def _work(due: Sequence[Refund], at: datetime) -> None:
@@ -45,7 +46,7 @@ def _work(due: Sequence[Refund], at: datetime) -> None:
     refunding.lock_payments([refund.payment_id for refund in automatic])
     goods.lock_orders(due)
     if automatic:
-        disbursement.release(automatic, by=None, at=at)
+        disbursement.release_by_rules(automatic, at=at)
     precheck.run(_in(due, S.SUBMITTED), at=at)
     late = [refund for refund in due if refund.promised_by is not None and refund.promised_by <= at]
     silence.settle(unanswered := _in(late, S.MERCHANT_REVIEW), at=at)
