@@ -1,7 +1,8 @@
 """How PostgreSQL would find rows, whatever it believes of the tables of a test.
 
-A test's tables are almost empty, and what is known of them depends on when the server last counted: of several plans that
-cost next to nothing either may win. What such a test asks is whether an index *can* serve: so what needs none is made dear.
+A test's tables are almost empty, and what is known of them depends on when the server last counted: of several plans
+that cost next to nothing either may win. What such a test asks is whether an index *can* serve: what needs none is made
+dear.
 """
 
 from __future__ import annotations
