@@ -105,8 +105,7 @@ def lapse_revived(signed: Sequence[Refund], *, at: datetime) -> list[Refund]:
 
 def _alive(refunds: Sequence[Refund]) -> dict[int, RefundAttempt]:
     """{case: what was last sent for it, where that is not closed}. Nothing was sent for most."""
-    attempts = lifecycle.open_attempts(refunds)
-    return {refund.pk: attempt for refund, attempt in zip(refunds, attempts, strict=True) if attempt}
+    return lifecycle.unclosed(refunds)
 
 
 def why_not(refund: Refund, *, at: datetime) -> str:

@@ -30,7 +30,7 @@ def why_not(case: Refund, step: str, user: User) -> str:
         return waits
     if step in AT_ONCE and (stopped := outgoing.stopped()):
         return f"{said(stopped)}。恢复以后再办，现在没有任何款项会变动。"
-    if step in REISSUES and (attempt := lifecycle.open_attempts([case])[0]):
+    if step in REISSUES and (attempt := lifecycle.unclosed([case]).get(case.pk)):
         return way_on(attempt, user)
     return ""
 

@@ -113,7 +113,7 @@ def _hint(refund: Refund, user: User, steps: list[str]) -> str:
     roles = lifecycle.roles_on(refund, user)
     if roles <= {Role.BUYER, Role.MERCHANT}:
         return "这张退款单与您本人或您的店铺有关，须由其他同事处理。"
-    if refund.status in {S.RETURNED, S.REDIRECT_SIGNED} and (attempt := lifecycle.open_attempts([refund])[0]):
+    if refund.status in {S.RETURNED, S.REDIRECT_SIGNED} and (attempt := lifecycle.unclosed([refund]).get(refund.pk)):
         return leaving.way_on(attempt, user)
     if refund.status == S.RETURNED and "reissue" in steps:
         return "买家可在退款单上选择去向；原来的收款账户又能收款的，也可“重新原路退款”。"

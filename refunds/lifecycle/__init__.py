@@ -23,7 +23,7 @@ from refunds.lifecycle.arrival import (
     report_missing,
     resume,
 )
-from refunds.lifecycle.guards import open_attempts
+from refunds.lifecycle.guards import unclosed
 from refunds.lifecycle.offers import (
     accept_offer,
     accept_replacement,
@@ -78,9 +78,9 @@ __all__ = [
     "credit_balance", "decline_offer", "demand_right", "disburse", "dismiss_appeal", "escalate", "explain_missing",
     "extend",
     "grant_appeal", "halt", "hand_over", "is_automatic", "is_in_charge", "lapse_evidence", "lapse_offer",
-    "lapse_redirect", "make_offer", "mark_paid_out", "mark_returned", "mark_transferred", "offer", "open_attempts",
+    "lapse_redirect", "make_offer", "mark_paid_out", "mark_returned", "mark_transferred", "offer",
     "open_cases", "propose_offer", "provide_evidence", "record_answer", "reissue", "reissue_above_limit", "reject",
     "reject_second", "reopen", "report_missing", "request_evidence", "request_more", "request_transfer", "resume",
     "revoke_redirect", "roles_on", "send_back", "send_to_card", "send_to_review", "sign_redirect", "take", "turn_down",
-    "uphold", "uphold_appeal", "urge", "withdraw",
+    "unclosed", "uphold", "uphold_appeal", "urge", "withdraw",
 ]  # fmt: skip

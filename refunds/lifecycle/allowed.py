@@ -114,7 +114,6 @@ def _look_up(refunds: Sequence[Refund], at: datetime) -> _Known:
     reviewed = [refund for refund in refunds if refund.status in PLATFORM]
     rejected = [refund for refund in refunds if refund.status == S.REJECTED]
     returned = [refund for refund in refunds if refund.status in {S.RETURNED, S.REDIRECT_SIGNED}]
-    still_open = guards.open_attempts(returned) if returned else []
     elsewhere = [r for r in refunds if r.status == S.APPROVED and r.destination != Destination.ORIGINAL]
     return _Known(
         at=at,
@@ -127,7 +126,7 @@ def _look_up(refunds: Sequence[Refund], at: datetime) -> _Known:
         if reviewed
         else set(),
         asked_again=_asked_again(rejected) if rejected else set(),
-        still_open={refund.pk: each for refund, each in zip(returned, still_open, strict=True) if each},
+        still_open=guards.unclosed(returned) if returned else {},
         signed=redirect.signed_of([r for r in returned if r.status == S.REDIRECT_SIGNED]) if returned else {},
         released=set(Disbursement.objects.filter(refund__in=returned).values_list("refund_id", "released_by_id"))
         if returned

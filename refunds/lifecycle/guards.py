@@ -300,9 +300,10 @@ def transfers_are_over(taken: Taken) -> None:
         raise StepRefused("transfer_open", _("改付的转账还没有结束，不能另作处理。"))
 
 
-def open_attempts(refunds: Sequence[Refund]) -> list[RefundAttempt | None]:
-    """What was last sent for each case, where its channel has not closed it."""
-    return [attempt if _is_open(attempt) else None for attempt in last_attempts(refunds)]
+def unclosed(refunds: Sequence[Refund]) -> dict[int, RefundAttempt]:
+    """{case: what was last sent for it}, where its channel has not closed that."""
+    attempts = zip(refunds, last_attempts(refunds), strict=True)
+    return {refund.pk: attempt for refund, attempt in attempts if _is_open(attempt)}
 
 
 def _is_open(attempt: RefundAttempt | None) -> bool:

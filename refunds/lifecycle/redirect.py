@@ -168,7 +168,7 @@ def not_by_who_confirmed(taken: Taken) -> dict[int, RedirectAgreement]:
 
 def may_be_signed(taken: Taken) -> None:
     """Once the original route has failed: for good, or so that only a person's word moves it on (WeChat's 异常)."""
-    if any(attempt and not waits_for_a_word(attempt) for attempt in guards.open_attempts(taken.refunds)):
+    if any(not waits_for_a_word(attempt) for attempt in guards.unclosed(taken.refunds).values()):
         raise StepRefused("attempt_not_closed", guards.NOT_CLOSED)
 
 
@@ -198,9 +198,8 @@ def may_choose(attempt: RefundAttempt | None, *, is_the_shops: bool) -> bool:
 def choosing(refunds: Sequence[Refund]) -> list[Refund]:
     """Of what came back, those whose buyers can choose."""
     theirs = paid_to_the_shop(refunds)
-    attempts = guards.open_attempts(refunds)
-    pairs = zip(refunds, attempts, strict=True)
-    return [refund for refund, attempt in pairs if may_choose(attempt, is_the_shops=refund.pk in theirs)]
+    sent = guards.unclosed(refunds)
+    return [refund for refund in refunds if may_choose(sent.get(refund.pk), is_the_shops=refund.pk in theirs)]
 
 
 def paid_to_the_shop(refunds: Sequence[Refund]) -> list[int]:
