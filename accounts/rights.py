@@ -68,7 +68,7 @@ TABLE: dict[str, Rights] = {
     ),
     "payments.transfer": Rights(
         see=MONEY,
-        acts=dict.fromkeys(["approve", "refuse", "checked", "mark_paid", "mark_failed", "payee"], ONLY_FINANCE),
+        acts=dict.fromkeys(["approve", "refuse", "confirm_unpaid", "mark_paid", "mark_failed", "payee"], ONLY_FINANCE),
     ),
     "payments.outgoingswitch": Rights(
         see=EVERYBODY, acts=dict.fromkeys(["stop", "resume"], frozenset({SENIOR, FINANCE, OPERATOR}))

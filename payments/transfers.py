@@ -267,10 +267,10 @@ def hold_after_a_restore(*, before: datetime, at: datetime) -> int:
     return len(waiting)
 
 
-def checked(transfer: Transfer, *, by: User, at: datetime) -> Transfer:
+def confirm_unpaid(transfer: Transfer, *, by: User, at: datetime) -> Transfer:
     """已核对银行流水，未付: it goes on. Who says so does not record its payment. Raises CannotTransfer."""
     with transaction.atomic():
-        row = _locked(transfer, "checked", by, {S.REQUESTED, S.APPROVED})
+        row = _locked(transfer, "confirm_unpaid", by, {S.REQUESTED, S.APPROVED})
         if row.in_doubt_at is None:
             raise CannotTransfer("not_in_doubt", "这笔转账不用核对银行流水。")
         row.in_doubt_at, row.checked_by, row.checked_at = None, by, at

@@ -100,7 +100,7 @@ class RefuseForm(OneTransferForm):
     note = note_field(required=True, label="原因", help_text="申请人可见，不超过 200 字。")
 
 
-class CheckedForm(OneTransferForm):
+class ConfirmUnpaidForm(OneTransferForm):
     sources = frozenset({S.REQUESTED, S.APPROVED})
     told = (
         "数据库恢复过。请在银行流水里按转账单号（附言）和收款人、金额查过恢复之前的几天，确认没有付过；"
@@ -166,7 +166,7 @@ class TransferDesk(ActsDesk):
         "state", "amount", "owner", "due", "requester", "asked", "approver", "approved", "payer", "paid", "ender",
         "ended", "history", "looks",
     )  # fmt: skip
-    actions_detail = ("checked", "approve", "mark_paid", "refuse", "mark_failed")
+    actions_detail = ("confirm_unpaid", "approve", "mark_paid", "refuse", "mark_failed")
     change_form_outer_before_template = "admin/payments/transfer/payee_button.html"
 
     state = tone_badge("status", "状态", TONES)
@@ -213,7 +213,7 @@ class TransferDesk(ActsDesk):
 
     def acts_of(self, row: Transfer) -> list[str]:
         acts = [name for name, form in FORMS.items() if row.status in form.sources]
-        return ["checked", *(name for name in acts if name != "refuse")] if _in_doubt(row) else acts
+        return ["confirm_unpaid", *(name for name in acts if name != "refuse")] if _in_doubt(row) else acts
 
     def not_for(self, row: Transfer, user: User) -> dict[str, str]:
         said = {name: form.not_by(row, user) for name, form in FORMS.items() if row.status in form.sources}
@@ -274,10 +274,14 @@ class TransferDesk(ActsDesk):
         return self._done(request, row, f"不通过：{row.reason}")
 
     @staff_act(
-        CheckedForm, title="已核对银行流水，未付", submit="确认未付", icon="fact_check", refused_by=(CannotTransfer,)
+        ConfirmUnpaidForm,
+        title="已核对银行流水，未付",
+        submit="确认未付",
+        icon="fact_check",
+        refused_by=(CannotTransfer,),
     )
-    def checked(self, request: HttpRequest, form: CheckedForm, object_id: str) -> str:
-        row = transfers.checked(_transfer(form), by=me(request), at=clock.now())
+    def confirm_unpaid(self, request: HttpRequest, form: ConfirmUnpaidForm, object_id: str) -> str:
+        row = transfers.confirm_unpaid(_transfer(form), by=me(request), at=clock.now())
         return self._done(request, row, "已核对银行流水，未付")
 
     @staff_act(PaidForm, title="登记已转账", submit="登记", icon="receipt_long", refused_by=(CannotTransfer,))

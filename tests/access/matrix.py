@@ -457,8 +457,8 @@ GET  admin:payments_transfer_approve              login  login login    login   
 POST admin:payments_transfer_approve              login  login login    login    login 403      403    done    403
 GET  admin:payments_transfer_refuse               login  login login    login    login 403      403    200     403
 POST admin:payments_transfer_refuse               login  login login    login    login 403      403    done    403
-GET  admin:payments_transfer_checked              login  login login    login    login 403      403    200     403
-POST admin:payments_transfer_checked              login  login login    login    login 403      403    done    403
+GET  admin:payments_transfer_confirm_unpaid       login  login login    login    login 403      403    200     403
+POST admin:payments_transfer_confirm_unpaid       login  login login    login    login 403      403    done    403
 GET  admin:payments_transfer_mark_paid            login  login login    login    login 403      403    200     403
 POST admin:payments_transfer_mark_paid            login  login login    login    login 403      403    200     403
 GET  admin:payments_transfer_mark_failed          login  login login    login    login 403      403    200     403

@@ -81,7 +81,7 @@ def test_what_leaves_by_hand_stands_there_with_who_has_to_act(
     assert (doubtful.count, doubtful.total_fen, doubtful.is_bad) == (1, asked.amount_fen, True)
     noticed_at = clock.now()
     clock.advance(timedelta(minutes=1))
-    transfers.checked(asked, by=cashier, at=clock.now())
+    transfers.confirm_unpaid(asked, by=cashier, at=clock.now())
     assert transfers.hold_after_a_restore(before=noticed_at, at=clock.now()) == 0  # the run begins: it was asked about
     assert transfers.hold_after_a_restore(before=clock.now() + DAY, at=clock.now() + DAY) == 1  # a later restore
 

@@ -72,7 +72,7 @@ def test_what_is_in_doubt_after_a_restore_says_so_and_is_checked_by_a_button(ask
     transfers.hold_after_a_restore(before=clock.now(), at=clock.now())
     for page in (address, "/admin/payments/transfer/"):
         assert "先查银行流水" in text(seat.get(page))
-    assert "未付" in seat.reads(seat.does("checked", asked))
+    assert "未付" in seat.reads(seat.does("confirm_unpaid", asked))
     assert "先查银行流水" not in text(seat.get(address))
 
 

@@ -360,9 +360,9 @@ def test_what_goes_by_hand_is_asked_about_at_the_bank_before_anybody_pays_it_aga
         transfers.mark_paid(unpaid, by=cashier, at=clock.now(), paid_at=clock.now(), voucher="V2")
     transfers.approve(lost, by=finance, at=clock.now())  # its approval was lost, too
     transfers.mark_paid(lost, by=cashier, at=clock.now(), paid_at=bank_at, voucher="V3")
-    transfers.checked(unpaid, by=finance, at=clock.now())
+    transfers.confirm_unpaid(unpaid, by=finance, at=clock.now())
     with refused("不用核对"):
-        transfers.checked(unpaid, by=finance, at=clock.now())
+        transfers.confirm_unpaid(unpaid, by=finance, at=clock.now())
     at = clock.now()
     transfers.mark_paid(unpaid, by=cashier, at=at, paid_at=at, voucher="V2")
     assert balances.owed([posting.BANK])[posting.BANK] == 6000 - 500
