@@ -1,4 +1,4 @@
-"""/api/payouts/: batches of payouts, for finance: one makes a batch, another checks it (``refunds/payouts.py``)."""
+"""/api/payouts/: batches of payouts, for finance: one makes a batch, another checks it (``refunds/payouts/``)."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from accounts.models import User
 from api.door import Door, Shown, Strict, checked
 from api.errors import Problem
 from payments.models import ChannelAccount
-from refunds import payouts
 from refunds.models import BatchStatus, LineStatus, PayoutBatch, PayoutLine
+from refunds.payouts import batches
 
 MOST_FEN = 10**12
 
 Step = Callable[..., Any]
 STEPS: dict[str, Step] = {
-    "propose": payouts.propose,
-    "approve": payouts.approve,
-    "stop": payouts.stop,
-    "go_on": payouts.go_on,
-    "retry_failed": payouts.retry_failed,
-    "call_off": payouts.call_off,
+    "propose": batches.propose,
+    "approve": batches.approve,
+    "stop": batches.stop,
+    "go_on": batches.go_on,
+    "retry_failed": batches.retry_failed,
+    "call_off": batches.call_off,
 }
 SAYS_WHY = {"stop", "call_off"}
 
@@ -40,7 +40,7 @@ class NewBatch(Strict):
     """How large it may be; `account`: the code of one channel account, left out: of all, and what goes to balances.
     Which cases is not chosen: whoever applied first goes first, shops in turn."""
 
-    most_lines = serializers.IntegerField(min_value=1, max_value=payouts.MOST_LINES)
+    most_lines = serializers.IntegerField(min_value=1, max_value=batches.MOST_LINES)
     most_fen = serializers.IntegerField(min_value=1, max_value=MOST_FEN)
     account = serializers.CharField(max_length=40, required=False)
 
@@ -48,7 +48,7 @@ class NewBatch(Strict):
 class Why(Strict):
     """`reason`: of `stop` and `call_off`, which need one."""
 
-    reason = serializers.CharField(max_length=payouts.LONGEST_REASON, required=False)
+    reason = serializers.CharField(max_length=batches.LONGEST_REASON, required=False)
 
 
 class LineOfBatch(Shown):
@@ -78,7 +78,7 @@ class Batch(Shown):
 
 class PayoutDoor(Door):
     def demand(self, act: str) -> User:
-        if not rights.may(self.caller, act, payouts.MODEL):
+        if not rights.may(self.caller, act, batches.MODEL):
             raise Problem("not_yours", "发款批次须由财务操作。")
         return self.caller
 
@@ -98,7 +98,7 @@ class Payouts(PayoutDoor):
         words = checked(NewBatch, request.data)
         code = words.pop("account", "")
         account = get_object_or_404(ChannelAccount, code=code) if code else None
-        return self.in_full(payouts.compose(by=by, at=clock.now(), account=account, **words).batch_no, 201)
+        return self.in_full(batches.compose(by=by, at=clock.now(), account=account, **words).batch_no, 201)
 
 
 class OnePayout(PayoutDoor):

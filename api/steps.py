@@ -13,10 +13,11 @@ from accounts.models import User
 from accounts.roles import Role
 from api.door import Strict
 from api.errors import Problem
-from refunds import lifecycle, payouts
+from refunds import lifecycle
 from refunds.grounds import GROUNDS
 from refunds.lifecycle import STEPS, StepRefused
 from refunds.models import Destination, Ground, Refund
+from refunds.payouts import releasing
 
 # The system's steps have no address at all.
 OF_PERSONS = {name: step for name, step in STEPS.items() if step.who - {Role.SYSTEM}}
@@ -60,10 +61,10 @@ def parameters_of(step: str) -> list[tuple[str, bool]]:
 def take(step: str, refund: Refund, *, by: User, at: datetime, **words: Any) -> None:
     """Take one step on one case. Raises StepRefused."""
     if step == "disburse" and refund.destination == Destination.ORIGINAL:
-        payouts.release_alone(refund, by=by, at=at)  # sets aside what the channel would refuse
+        releasing.release_alone(refund, by=by, at=at)  # sets aside what the channel would refuse
         return
     if step == "credit_balance":
-        payouts.demand_alone(refund, by=by)
+        releasing.demand_alone(refund, by=by)
     function = _function(step)
     takes_many = "refunds" in inspect.signature(function).parameters
     function([refund] if takes_many else refund, by=by, at=at, **words)
@@ -79,7 +80,7 @@ def demand_evidence_is_asked(refund: Refund, *, by: User) -> None:
 
 def release(refunds: Sequence[Refund], *, by: User, at: datetime) -> dict[str, dict[str, str]]:
     """放款 of many; each line says what became of it (PM7). By refund_no."""
-    released = payouts.release_chosen(refunds, by=by, at=at)
+    released = releasing.release_chosen(refunds, by=by, at=at)
     lines = [(refund, "sent", "", "") for refund in released.sent]
     lines += [(refund, "set_aside", "", why) for refund, why in released.set_aside]
     lines += [(refund, "refused", refusal.code, str(refusal)) for refund, refusal in released.refused]

@@ -30,9 +30,10 @@ from payments import outgoing, waiting
 from payments.models import AttemptStatus as A
 from payments.models import ChannelAccount, RefundAttempt
 from reconciliation.models import Discrepancy, DiscrepancyStatus
-from refunds import audits, lanes, payouts, worklist
+from refunds import audits, lanes, worklist
 from refunds.admin import overview
 from refunds.models import AuditSample, BatchStatus, Lane, LineStatus, PayoutBatch, Refund
+from refunds.payouts import totals
 
 PREFIX = "/admin/"
 MOST_NAMED = 5
@@ -311,7 +312,7 @@ def _attempts(at: datetime) -> list[Tile]:
 
 def _payouts() -> list[Tile]:
     """Batches that wait for somebody; then the page of everything that does not move."""
-    counts = payouts.waiting_for_people(most=MOST_COUNTED)
+    counts = totals.waiting_for_people(most=MOST_COUNTED)
     rows = [
         (str(status.label), counts[status], list_url(PayoutBatch, status__exact=status.value), hint)
         for status, hint in PAYOUT_HINTS.items()

@@ -16,15 +16,15 @@ from refunds import (
     drafts,
     figures,
     pace,
-    payouts,
     penalties,
     settlement,
     simulation,
     sweeping,
 )
 from refunds.lifecycle import SWEEP
+from refunds.payouts import paying
 
-WORK = (cancellations.hear, sweeping.sweep, payouts.sweep, disbursement.hear, penalties.sweep)
+WORK = (cancellations.hear, sweeping.sweep, paying.sweep, disbursement.hear, penalties.sweep)
 
 
 @shared_task(name=SWEEP)

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from accounts.models import User
 from cardshop.seeding.stories import Story
-from refunds import lifecycle, payouts
+from refunds import lifecycle
 from refunds.models import PayoutBatch
+from refunds.payouts import batches, paying
 
 MUCH_FEN = 1_000_000
 
@@ -20,17 +21,17 @@ def pay(stories: Sequence[Story], people: dict[str, User], at: datetime) -> None
         return
     began = at - timedelta(days=4)
     batch = _made(people, began, most_lines=len(paid))
-    payouts.approve(batch, by=people["finance2"], at=began + timedelta(minutes=20))
+    batches.approve(batch, by=people["finance2"], at=began + timedelta(minutes=20))
     halted = [story.refund for story in stories if story.path == "batch_halted" and story.refund]
     note = "买家在别处出示了兑换成功的截图，先核实再放款。"
     lifecycle.halt(halted, by=people["senior"], at=began + timedelta(minutes=21), note=note)
-    payouts.sweep(at=began + timedelta(minutes=22))
+    paying.sweep(at=began + timedelta(minutes=22))
     spare = _made(people, at - timedelta(days=1), most_lines=1)
-    payouts.call_off(spare, by=people["finance"], at=at - timedelta(hours=23), reason="笔数填少了，重新制单。")
+    batches.call_off(spare, by=people["finance"], at=at - timedelta(hours=23), reason="笔数填少了，重新制单。")
     _made(people, at - timedelta(hours=1), most_lines=50)
 
 
 def _made(people: dict[str, User], at: datetime, *, most_lines: int) -> PayoutBatch:
-    batch = payouts.compose(by=people["finance"], at=at, most_lines=most_lines, most_fen=MUCH_FEN)
-    payouts.propose(batch, by=people["finance"], at=at + timedelta(minutes=5))
+    batch = batches.compose(by=people["finance"], at=at, most_lines=most_lines, most_fen=MUCH_FEN)
+    batches.propose(batch, by=people["finance"], at=at + timedelta(minutes=5))
     return batch

@@ -22,12 +22,13 @@ from accounts.roles import Role
 from notices import wording
 from orders.models import Delivery
 from payments import outgoing
-from refunds import canned, disbursement, evidence, followups, goods, grounds, lifecycle, objections, payouts
+from refunds import canned, disbursement, evidence, followups, goods, grounds, lifecycle, objections
 from refunds.admin import leaving
 from refunds.casefile import step_words
 from refunds.lifecycle import STEPS, StepRefused, guards
 from refunds.models import Consultation, Objection, Offer, PayoutLine, RedirectAgreement, Refund, RefundEvent
 from refunds.models import Status as S
+from refunds.payouts import releasing
 from refunds.reasons import REASONS
 from shops import checking
 
@@ -389,7 +390,7 @@ class ReleaseChosenForm(DialogForm):
     @cached_property
     def waiting(self) -> dict[int, PayoutLine]:
         """{case: its line} of what a batch pays in its turn."""
-        return payouts.waiting_in(self.cases)
+        return releasing.waiting_in(self.cases)
 
     @cached_property
     def refusal(self) -> str:

@@ -13,8 +13,9 @@ from payments import outgoing
 from payments.admin.attempts import can_be_sent_back
 from payments.admin.outgoing import said
 from payments.models import RefundAttempt
-from refunds import doubts, lifecycle, payouts
+from refunds import doubts, lifecycle
 from refunds.models import Destination, PayoutLine, Refund
+from refunds.payouts import releasing
 
 RELEASES = {"disburse", "credit_balance", "request_transfer"}
 REISSUES = {"reissue", "reissue_above_limit"}
@@ -46,7 +47,7 @@ def in_doubt(case: Refund, user: User) -> SafeString | str:
 
 def in_batch(case: Refund, user: User) -> SafeString | str:
     """It waits in a batch of payouts, which pays it in its turn."""
-    line = payouts.waiting_in([case]).get(case.pk)
+    line = releasing.waiting_in([case]).get(case.pk)
     return paid_by_batch(line, user) if line else ""
 
 

@@ -36,12 +36,13 @@ from accounts.desk_acts import ActsDesk, ProgressDesk, key, log, me, when
 from accounts.models import User
 from form_fields import YuanField
 from payments.models import ChannelAccount
-from refunds import lanes, payouts
+from refunds import lanes
 from refunds.admin import stuck
 from refunds.models import BatchStatus as B
 from refunds.models import LineStatus as L
 from refunds.models import PayoutBatch, PayoutEvent, PayoutLine, Status
-from refunds.payouts import CannotPay
+from refunds.payouts import batches, totals
+from refunds.payouts.batches import CannotPay
 from refunds.stages import TONE_OF
 
 TONES: dict[str, str] = {
@@ -88,7 +89,7 @@ class BatchForm(forms.ModelForm):
         super().__init__(*args, **options)
         if "most_lines" in self.fields:
             self.fields["most_lines"].initial = USUAL_LINES
-            self.fields["most_lines"].help_text = f"1–{payouts.MOST_LINES} 笔，按申请先后，各店铺轮流。"
+            self.fields["most_lines"].help_text = f"1–{batches.MOST_LINES} 笔，按申请先后，各店铺轮流。"
             self.fields["most_yuan"].initial = USUAL_FEN // 100
 
 
@@ -127,7 +128,7 @@ class ApproveForm(StepForm):
         return NOT_BY_MAKER if own else ""
 
     def facts(self) -> dict[str, Any]:
-        found = payouts.preview(self.row) if self.row and not self.refusal else None
+        found = totals.preview(self.row) if self.row and not self.refusal else None
         return super().facts() | {"accounts": found.accounts if found else []}
 
 
@@ -160,7 +161,7 @@ class BatchList(DeskList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         listed: list[PayoutBatch] = list(self.result_list)
-        found = payouts.progress(listed)
+        found = totals.progress(listed)
         for batch in listed:
             batch.done = found[batch.pk]  # type: ignore[attr-defined]
         self.result_list = listed
@@ -210,7 +211,7 @@ class PayoutBatchDesk(ProgressDesk, ActsDesk):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         context: dict[str, Any] = {}
         if self.has_view_permission(request):
-            count, fen = payouts.next_up()
+            count, fen = totals.next_up()
             waits = {"count": count, "fen": fen}
             context = {"waits": waits, "lanes": _lanes(clock.now()), "stuck_url": _stuck_url()}
         return super().changelist_view(request, context | (extra_context or {}))
@@ -226,7 +227,7 @@ class PayoutBatchDesk(ProgressDesk, ActsDesk):
 
     def save_model(self, request: HttpRequest, obj: PayoutBatch, form: forms.ModelForm, change: bool) -> None:
         """The form makes a draft; its lines and its total follow from the limits. Raises CannotPay."""
-        found = payouts.compose(
+        found = batches.compose(
             by=me(request), at=clock.now(), most_lines=obj.most_lines, most_fen=form.cleaned_data["most_yuan"],
             account=obj.account,
         )  # fmt: skip
@@ -266,7 +267,7 @@ class PayoutBatchDesk(ProgressDesk, ActsDesk):
         }.get(B(row.status), [])
 
     def about(self, row: PayoutBatch) -> dict[str, Any]:
-        found = payouts.preview(row)
+        found = totals.preview(row)
         events = PayoutEvent.objects.filter(batch=row).select_related("by").order_by("pk")
         return {
             "found": found,
@@ -327,7 +328,7 @@ class PayoutBatchDesk(ProgressDesk, ActsDesk):
     @staff_act(ProposeForm, title="提交复核", submit="提交复核", icon="send", refused_by=(CannotPay,))
     def propose(self, request: HttpRequest, form: ProposeForm, object_id: str) -> str:
         row = _row(form)
-        payouts.propose(row, by=me(request), at=clock.now())
+        batches.propose(row, by=me(request), at=clock.now())
         return _told(request, row, "提交复核", "已提交，等另一位财务复核。")
 
     @staff_act(
@@ -335,31 +336,31 @@ class PayoutBatchDesk(ProgressDesk, ActsDesk):
     )
     def approve(self, request: HttpRequest, form: ApproveForm, object_id: str) -> str:
         row = _row(form)
-        payouts.approve(row, by=me(request), at=clock.now())
+        batches.approve(row, by=me(request), at=clock.now())
         return _told(request, row, f"复核通过 {row.line_count} 笔 {yuan(row.total_fen)}", "已通过，系统开始逐笔发款。")
 
     @staff_act(StopForm, title="暂停", submit="确认暂停", icon="pause", danger=True, refused_by=(CannotPay,))
     def stop(self, request: HttpRequest, form: StopForm, object_id: str) -> str:
         row = _row(form)
-        payouts.stop(row, by=me(request), at=clock.now(), reason=form.cleaned_data["reason"])
+        batches.stop(row, by=me(request), at=clock.now(), reason=form.cleaned_data["reason"])
         return _told(request, row, f"暂停：{form.cleaned_data['reason']}", "已暂停，未发的停在原处。")
 
     @staff_act(GoOnForm, title="继续", submit="继续发款", icon="play_arrow", refused_by=(CannotPay,))
     def go_on(self, request: HttpRequest, form: GoOnForm, object_id: str) -> str:
         row = _row(form)
-        payouts.go_on(row, by=me(request), at=clock.now())
+        batches.go_on(row, by=me(request), at=clock.now())
         return _told(request, row, "继续", "已继续。")
 
     @staff_act(RetryForm, title="重试未放款的", submit="重试", icon="replay", refused_by=(CannotPay,))
     def retry_failed(self, request: HttpRequest, form: RetryForm, object_id: str) -> str:
         row = _row(form)
-        count = payouts.retry_failed(row, by=me(request), at=clock.now())
+        count = batches.retry_failed(row, by=me(request), at=clock.now())
         return _told(request, row, f"重试 {count} 笔", f"{count} 笔正在重试。")
 
     @staff_act(CallOffForm, title="撤下", submit="确认撤下", icon="close", danger=True, refused_by=(CannotPay,))
     def call_off(self, request: HttpRequest, form: CallOffForm, object_id: str) -> str:
         row = _row(form)
-        payouts.call_off(row, by=me(request), at=clock.now(), reason=form.cleaned_data["reason"])
+        batches.call_off(row, by=me(request), at=clock.now(), reason=form.cleaned_data["reason"])
         return _told(request, row, f"撤下：{form.cleaned_data['reason']}", "已撤下，未发的可以放进别的批次。")
 
 
@@ -456,7 +457,7 @@ def _lines_links(row: PayoutBatch) -> SafeString:
 def _done(row: PayoutBatch) -> Counter[str]:
     """How many lines stand where; asked once for a row, and by the list once for all its rows."""
     if not hasattr(row, "done"):
-        row.done = payouts.progress([row])[row.pk]  # type: ignore[attr-defined]
+        row.done = totals.progress([row])[row.pk]  # type: ignore[attr-defined]
     return row.done  # type: ignore[attr-defined]
 
 

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 import clock
 from accounts.desk import link, list_url, page_url, staff_act, yuan
 from accounts.desk_acts import log, me
-from refunds import lifecycle, objections, payouts
+from refunds import lifecycle, objections
 from refunds.admin import leaving
 from refunds.admin.desk_steps import DESK, DESK_STEPS, DeskStep
 from refunds.admin.dialogs import CheckForm, ObjectionForm, ReleaseChosenForm, StepForm, explain
@@ -22,6 +22,7 @@ from refunds.admin.review import CasePage
 from refunds.disbursement import Released
 from refunds.lifecycle import StepRefused
 from refunds.models import Refund
+from refunds.payouts import releasing
 from shops import checking
 from shops.suppliers.base import SupplierError
 
@@ -74,7 +75,7 @@ class RefundDesk(CasePage):
         explain=explain,
     )
     def release_chosen(self, request: HttpRequest, form: ReleaseChosenForm) -> str:
-        tell(request, payouts.release_chosen(form.ready, by=me(request), at=clock.now()))
+        tell(request, releasing.release_chosen(form.ready, by=me(request), at=clock.now()))
         return list_url(Refund)
 
 
@@ -131,7 +132,7 @@ def tell(request: HttpRequest, released: Released) -> None:
 
 def _release(request: HttpRequest, case: Refund) -> str:
     """放款, wherever the case's money goes; back to the queue once it went."""
-    released = payouts.release_alone(case, by=me(request), at=clock.now())
+    released = releasing.release_alone(case, by=me(request), at=clock.now())
     tell(request, released)
     return list_url(Refund) if released.sent else ""
 

@@ -20,7 +20,7 @@ def new_batch_no() -> str:
 
 
 class BatchStatus(models.TextChoices):
-    """``payouts.py`` says what leads where; so does a trigger."""
+    """``payouts/`` says what leads where; so does a trigger."""
 
     DRAFT = "draft", "待提交"  # whoever made it looks at it; nobody else's yet
     PROPOSED = "proposed", "待复核"

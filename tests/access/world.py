@@ -377,9 +377,9 @@ def _a_draft_on_trial(operator: Any, policy: Any) -> None:
 def _a_payout(finance: Any) -> None:
     """A draft of what waits to be released; what comes after it does not wait in a batch."""
     import clock
-    from refunds import payouts
+    from refunds.payouts import batches
 
-    payouts.compose(by=finance, at=clock.now(), most_lines=9, most_fen=1_000_000)
+    batches.compose(by=finance, at=clock.now(), most_lines=9, most_fen=1_000_000)
 
 
 def _cancellations(operator: Any, order: Any) -> None:

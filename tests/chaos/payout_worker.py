@@ -14,10 +14,11 @@ def work() -> None:
     """What Celery's tasks do, a turn of each, so that a kill finds all of it under way."""
     import clock
     from payments import refunding
-    from refunds import disbursement, payouts
+    from refunds import disbursement
+    from refunds.payouts import paying
 
-    payouts.TURN = 10  # more turns to be killed in
-    parts = (payouts.sweep, refunding.sweep, disbursement.hear)
+    paying.TURN = 10  # more turns to be killed in
+    parts = (paying.sweep, refunding.sweep, disbursement.hear)
     while True:
         if not sum(part(at=clock.now()) for part in parts):
             time.sleep(0.05)

@@ -18,8 +18,9 @@ from cardshop import invariants
 from orders import delivery
 from orders.placing import MOST_UNPAID_CODES
 from payments.models import RefundAttempt
-from refunds import applying, lifecycle, payouts, sweeping
+from refunds import applying, lifecycle, sweeping
 from refunds.models import Disbursement, PayoutLine, Refund, Status
+from refunds.payouts import batches
 from shops.stock import Viewer
 from tests.chaos.test_bulk_kill import order_all, pay_all
 from tests.demo_stack import ROOT, eventually
@@ -35,10 +36,10 @@ def test_a_batch_pays_each_line_once_whatever_dies(
     many, kills, buyer, make_product, reviewer, finance, cashier, simulator
 ):
     waiting = wait_for_finance(many, buyer, make_product(PRICE_FEN, stock=many), reviewer, simulator)
-    batch = payouts.compose(by=finance, at=clock.now(), most_lines=many, most_fen=many * PRICE_FEN)
+    batch = batches.compose(by=finance, at=clock.now(), most_lines=many, most_fen=many * PRICE_FEN)
     assert (batch.line_count, batch.total_fen) == (many, many * PRICE_FEN)
-    payouts.propose(batch, by=finance, at=clock.now())
-    payouts.approve(batch, by=cashier, at=clock.now())
+    batches.propose(batch, by=finance, at=clock.now())
+    batches.approve(batch, by=cashier, at=clock.now())
 
     chance = random.Random(batch.pk)
     for number in range(1, kills + 1):

@@ -13,8 +13,9 @@ from django.utils import timezone
 import clock
 from payments import outgoing
 from payments.models import AttemptStatus, ChannelAccount, RefundAttempt
-from refunds import lifecycle, payouts
+from refunds import lifecycle
 from refunds.models import PayoutBatch, PayoutLine, Refund
+from refunds.payouts import batches, paying
 from tests.desk.conftest import text
 
 pytestmark = pytest.mark.django_db
@@ -30,8 +31,8 @@ def two(approved):
 
 
 def proposed(finance) -> PayoutBatch:
-    batch = payouts.compose(by=finance, at=clock.now(), most_lines=9, most_fen=10**7)
-    payouts.propose(batch, by=finance, at=clock.now())
+    batch = batches.compose(by=finance, at=clock.now(), most_lines=9, most_fen=10**7)
+    batches.propose(batch, by=finance, at=clock.now())
     return batch
 
 
@@ -51,7 +52,7 @@ def test_a_batch_from_its_form_to_its_last_line(two, sits, finance, cashier, rev
     assert "制单人不能复核自己的批次" in text(maker.dialog("approve", batch))
     assert "¥154.00" in text(checker.dialog("approve", batch))
     assert 'hx-trigger="every 2s"' in checker.reads(checker.does("approve", batch))
-    while payouts.sweep(at=clock.now()):
+    while paying.sweep(at=clock.now()):
         pass
     progress = checker.get(reverse("admin:refunds_payoutbatch_progress", args=[batch.pk]))
     assert ("已放款 2 笔" in text(progress), progress.headers["HX-Refresh"]) == (True, "true")
@@ -69,7 +70,7 @@ def test_the_form_refuses_the_maker_as_checker(two, sits, finance):
     page = text(seat.get(reverse("admin:refunds_payoutbatch_change", args=[batch.pk])))
     assert "制单人不能复核自己的批次，请由另一位同事复核" in page
     assert reverse("admin:refunds_payoutbatch_approve", args=[batch.pk]) not in page
-    assert f"{timezone.localtime(batch.made_at + payouts.LAPSES_AFTER):%m-%d %H:%M} 前没有复核" in page
+    assert f"{timezone.localtime(batch.made_at + batches.LAPSES_AFTER):%m-%d %H:%M} 前没有复核" in page
     assert "制单人不能复核自己的批次" in seat.reads(seat.does("approve", batch))
     batch.refresh_from_db()
     assert (batch.status, batch.checked_by) == ("proposed", None)
@@ -85,7 +86,7 @@ def test_the_api_refuses_the_maker_as_checker_and_takes_another(two, sits, finan
     assert (refused.status_code, refused.json()["code"]) == (403, "same_person")
     assert sits(reviewer).client.get(address).status_code == 403
     assert checker.post(f"{address}steps/approve/", {}, "application/json").json()["checked_by"] == "cashier"
-    while payouts.sweep(at=clock.now()):
+    while paying.sweep(at=clock.now()):
         pass
     found = checker.get(address).json()
     assert (found["status"], [line["status"] for line in found["lines"]]) == ("done", ["sent", "sent"])
@@ -98,9 +99,9 @@ def test_the_api_refuses_the_maker_as_checker_and_takes_another(two, sits, finan
 
 def test_stopped_for_a_reason_gone_on_called_off(two, sits, finance, cashier, operator, monkeypatch):
     batch = proposed(finance)
-    payouts.approve(batch, by=cashier, at=clock.now())
-    monkeypatch.setattr(payouts, "TURN", 1)
-    payouts.sweep(at=clock.now())
+    batches.approve(batch, by=cashier, at=clock.now())
+    monkeypatch.setattr(paying, "TURN", 1)
+    paying.sweep(at=clock.now())
     boss, seat = sits(operator), sits(finance)
     boss.does("stop", batch, reason=" ")
     assert "已暂停：核对一笔" in boss.reads(boss.does("stop", batch, reason="核对一笔"))
@@ -113,9 +114,9 @@ def test_stopped_for_a_reason_gone_on_called_off(two, sits, finance, cashier, op
 
 def test_only_what_failed_is_offered_to_be_tried_again(two, sits, finance, cashier, senior):
     batch = proposed(finance)
-    payouts.approve(batch, by=cashier, at=clock.now())
+    batches.approve(batch, by=cashier, at=clock.now())
     lifecycle.halt([two[0]], by=senior, at=clock.now(), note="可疑")
-    while payouts.sweep(at=clock.now()):
+    while paying.sweep(at=clock.now()):
         pass
     seat = sits(finance)
     page = text(seat.get(reverse("admin:refunds_payoutbatch_change", args=[batch.pk])))

@@ -13,9 +13,10 @@ from payments import outgoing
 from payments.models import ChannelAccount
 from reconciliation import resolving
 from reconciliation.models import Discrepancy, Statement
-from refunds import disbursement, lifecycle, payouts
+from refunds import disbursement, lifecycle
 from refunds.lifecycle import StepRefused
 from refunds.models import Status
+from refunds.payouts import batches, paying, releasing
 from tests.cases import attempt_of
 from tests.desk.conftest import text
 
@@ -79,8 +80,8 @@ def test_what_will_wait_says_so_before_and_after(sits, finance, operator, approv
 def test_what_waits_in_a_batch_is_paid_by_it_alone(sits, finance, cashier, reviewer, approved):
     """S2-19: its page, its dialog and the API say in which batch; called off, it is released by itself."""
     first, second, seat = approved(), approved(), sits(finance)
-    batch = payouts.compose(by=finance, at=clock.now(), most_lines=9, most_fen=10**7)
-    payouts.propose(batch, by=finance, at=clock.now())
+    batch = batches.compose(by=finance, at=clock.now(), most_lines=9, most_fen=10**7)
+    batches.propose(batch, by=finance, at=clock.now())
     page = text(seat.get(page_url(first)))
     assert page_url(batch) in page
     assert acts_on(page) & {"disburse", "halt"} == {"halt"}
@@ -94,9 +95,9 @@ def test_what_waits_in_a_batch_is_paid_by_it_alone(sits, finance, cashier, revie
     refused = sits(reviewer).client.post(f"/api/refunds/{first.refund_no}/steps/disburse/", {}, "application/json")
     assert refused.json()["code"] == "not_yours"  # whoever may not release it at all hears of no batch
     seat.does("disburse", first)
-    released = payouts.release_chosen([first, third], by=finance, at=clock.now())
+    released = releasing.release_chosen([first, third], by=finance, at=clock.now())
     assert ([case.pk for case in released.sent], [case.pk for case, _ in released.refused]) == ([third.pk], [first.pk])
-    payouts.approve(batch, by=cashier, at=clock.now())
-    while payouts.sweep(at=clock.now()):
+    batches.approve(batch, by=cashier, at=clock.now())
+    while paying.sweep(at=clock.now()):
         pass
     assert sorted(batch.lines.values_list("refund", "status")) == [(first.pk, "sent"), (second.pk, "sent")]

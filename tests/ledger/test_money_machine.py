@@ -48,9 +48,10 @@ from payments import charging, outgoing, payees, refunding, spending, transfers
 from payments.models import Payee, RefundAttempt, Transfer
 from payments.payees import Account
 from payments.transfer_models import PayeeKind
-from refunds import cancellations, disbursement, own_account, payouts, penalties, settlement, sweeping
+from refunds import cancellations, disbursement, own_account, penalties, settlement, sweeping
 from refunds.lifecycle import STEPS, StepRefused
 from refunds.models import PayoutBatch, Refund
+from refunds.payouts import batches, paying
 from shops import deposits, stock
 from shops.models import Product, ShopMember, ShopRole
 from tests.cases import CARD, hint, own_card
@@ -214,12 +215,12 @@ class Money(RuleBasedStateMachine):
     @rule()
     def pay_a_batch(self) -> None:
         def batch() -> None:
-            row = payouts.compose(by=self.house.finance, at=clock.now(), most_lines=20, most_fen=10_000_000)
-            payouts.propose(row, by=self.house.finance, at=clock.now())
-            payouts.approve(row, by=self.house.cashier, at=clock.now())
+            row = batches.compose(by=self.house.finance, at=clock.now(), most_lines=20, most_fen=10_000_000)
+            batches.propose(row, by=self.house.finance, at=clock.now())
+            batches.approve(row, by=self.house.cashier, at=clock.now())
 
         self.attempt("batch", batch)
-        while PayoutBatch.objects.filter(status="approved").exists() and payouts.sweep(at=clock.now()):
+        while PayoutBatch.objects.filter(status="approved").exists() and paying.sweep(at=clock.now()):
             pass
 
     @rule(which=WHICH, end=st.sampled_from(ENDS))

@@ -17,8 +17,9 @@ from payments.models import RefusedNotification
 from payments.transfer_models import PayeeKind
 from records import roots
 from records.models import PackDownload
-from refunds import disbursement, lanes, lifecycle, payouts
+from refunds import disbursement, lanes, lifecycle
 from refunds.models import ArrivalFigures, CannedReply, Lane
+from refunds.payouts import batches
 from shops import money as shops_money
 from shops.models import ShopMember
 from shops.money import Move
@@ -43,7 +44,7 @@ def books(approved, reviewed, senior, finance, operator, drain, house):
     credited = approved(price_fen=7700, destination="balance")
     disbursement.release([credited], by=finance, at=clock.now())
     unsent = approved(price_fen=7100, destination="balance")
-    payouts.compose(by=finance, at=clock.now(), most_lines=9, most_fen=10**6)
+    batches.compose(by=finance, at=clock.now(), most_lines=9, most_fen=10**6)
     open_case = reviewed()
     lifecycle.request_evidence([open_case], by=senior, at=clock.now(), note="请补截图")
     lifecycle.provide_evidence(open_case, by=open_case.buyer, at=clock.now(), note="已补")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from refunds.payout_order import Waits, choose
+from refunds.payouts.whose_turn import Waits, choose
 
 MORNING = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 EVERYTHING = {"most_lines": 100, "most_fen": 10**9}

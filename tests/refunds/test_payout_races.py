@@ -8,9 +8,10 @@ import pytest
 
 import clock
 from cardshop import invariants
-from refunds import disbursement, lifecycle, payouts
+from refunds import disbursement, lifecycle
 from refunds.models import PayoutLine, Refund
-from refunds.payouts import CannotPay
+from refunds.payouts import batches, paying
+from refunds.payouts.batches import CannotPay
 from tests.refunds.test_races import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -19,18 +20,18 @@ MUCH = {"most_lines": 99, "most_fen": 10**9}
 
 
 def made(by):
-    return payouts.compose(by=by, at=clock.now(), **MUCH)
+    return batches.compose(by=by, at=clock.now(), **MUCH)
 
 
 def checked(finance, cashier):
     batch = made(finance)
-    payouts.propose(batch, by=finance, at=clock.now())
-    payouts.approve(batch, by=cashier, at=clock.now())
+    batches.propose(batch, by=finance, at=clock.now())
+    batches.approve(batch, by=cashier, at=clock.now())
     return batch
 
 
 def paid_to_the_end(batch):
-    while payouts.sweep(at=clock.now()):
+    while paying.sweep(at=clock.now()):
         pass
     batch.refresh_from_db()
     assert batch.status == "done"
@@ -41,10 +42,10 @@ def test_a_batch_approved_twice_is_paid_once(rounds, approved, finance, cashier)
     for _ in repeat(None, rounds):
         refund = approved()
         batch = made(finance)
-        payouts.propose(batch, by=finance, at=clock.now())
-        results = at_once(*[lambda batch=batch: payouts.approve(batch, by=cashier, at=clock.now())] * 2)
+        batches.propose(batch, by=finance, at=clock.now())
+        results = at_once(*[lambda batch=batch: batches.approve(batch, by=cashier, at=clock.now())] * 2)
         assert sorted(result.code for result in results if result) == ["wrong_status"]
-        at_once(*[lambda: payouts.sweep(at=clock.now())] * 4)
+        at_once(*[lambda: paying.sweep(at=clock.now())] * 4)
         paid_to_the_end(batch)
         assert refund.disbursements.count() == 1
     assert invariants.broken() == []
@@ -58,7 +59,7 @@ def test_one_case_in_two_batches_is_in_one(rounds, approved, finance, cashier):
         refused = [result for result in results if isinstance(result, CannotPay)]
         assert [error.code for error in refused] == ["nothing_waits"], results
         (batch,) = [result for result in results if result not in refused]
-        payouts.call_off(batch, by=finance, at=clock.now(), reason="下一轮")
+        batches.call_off(batch, by=finance, at=clock.now(), reason="下一轮")
         lifecycle.halt(list(Refund.objects.filter(status="approved")), by=finance, at=clock.now(), note="下一轮")
     assert not PayoutLine.objects.filter(status="waiting").exists()
 
@@ -74,7 +75,7 @@ def test_a_batch_against_its_buyer_and_against_a_single_release(other, rounds, a
             "withdraw": lambda refund=refund: lifecycle.withdraw(refund, by=buyer, at=clock.now()),
             "release": lambda refund=refund: disbursement.release([refund], by=finance, at=clock.now()),
         }
-        at_once(works[other], lambda: payouts.sweep(at=clock.now()))
+        at_once(works[other], lambda: paying.sweep(at=clock.now()))
         paid_to_the_end(batch)
         refund.refresh_from_db()
         line = batch.lines.get()

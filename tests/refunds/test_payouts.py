@@ -13,10 +13,11 @@ from accounts.models import User
 from cardshop import invariants
 from payments import outgoing
 from payments.models import ChannelAccount, Payment, RefundAttempt
-from refunds import disbursement, lifecycle, payouts
+from refunds import disbursement, lifecycle
 from refunds.lifecycle import StepRefused
 from refunds.models import PayoutBatch, PayoutEvent, PayoutLine, Refund
-from refunds.payouts import CannotPay
+from refunds.payouts import batches, paying, releasing, totals
+from refunds.payouts.batches import CannotPay
 from tests import attacks
 from tests.attacks import another
 from tests.cases import signed_for_account
@@ -35,18 +36,18 @@ def batch(finance, approved):
 
 
 def made(by, most_lines=50, most_fen=MUCH, account=None) -> PayoutBatch:
-    return payouts.compose(by=by, at=clock.now(), most_lines=most_lines, most_fen=most_fen, account=account)
+    return batches.compose(by=by, at=clock.now(), most_lines=most_lines, most_fen=most_fen, account=account)
 
 
 def checked(batch, finance, cashier) -> PayoutBatch:
-    payouts.propose(batch, by=finance, at=clock.now())
-    payouts.approve(batch, by=cashier, at=clock.now())
+    batches.propose(batch, by=finance, at=clock.now())
+    batches.approve(batch, by=cashier, at=clock.now())
     return now(batch)
 
 
 def run(batch) -> PayoutBatch:
     for _ in range(50):
-        if not payouts.sweep(at=clock.now()):
+        if not paying.sweep(at=clock.now()):
             break
     return now(batch)
 
@@ -72,7 +73,7 @@ def refusal(function, *words, **more) -> str:
 def test_a_batch_is_made_checked_and_paid_in_the_order_of_application(batch, finance, cashier, drain, simulator):
     """S2-19, S0-14: each line names what paid it, in the checker's name; then the money arrives."""
     assert (batch.status, batch.line_count, batch.total_fen) == ("draft", 3, 20_900)
-    assert payouts.sweep(at=clock.now()) == 0
+    assert paying.sweep(at=clock.now()) == 0
     batch = run(checked(batch, finance, cashier))
     assert (batch.status, states(batch)) == ("done", ["sent"] * 3)
     lines = list(batch.lines.order_by("position").select_related("disbursement", "refund"))
@@ -90,13 +91,13 @@ def test_what_goes_to_the_balance_is_a_line_too(finance, cashier, approved):
     batch = run(checked(made(finance), finance, cashier))
     line = batch.lines.get()
     assert (line.status, line.disbursement, line.credit.amount_fen) == ("sent", None, 8800)
-    assert payouts.preview(batch).to_balance.total_fen == 8800
+    assert totals.preview(batch).to_balance.total_fen == 8800
     assert invariants.broken() == []
 
 
 def test_the_preview_says_whose_money_where_from_and_who_decided(batch, reviewer):
     ChannelAccount.objects.filter(code="wechat").update(short_since=clock.now(), probe_from=clock.now())
-    found = payouts.preview(batch)
+    found = totals.preview(batch)
     (account,) = found.accounts
     assert (account.account.short_since is not None, account.count, account.total_fen) == (True, 3, 20_900)
     assert [(share.count, share.total_fen) for share in found.shops] == [(3, 20_900)]
@@ -126,8 +127,8 @@ def test_an_account_without_money_makes_its_lines_wait_and_topping_up_sends_them
 
 
 def test_whoever_made_it_does_not_check_it_by_function(batch, finance):
-    payouts.propose(batch, by=finance, at=clock.now())
-    assert refusal(payouts.approve, batch, by=finance) == "same_person"
+    batches.propose(batch, by=finance, at=clock.now())
+    assert refusal(batches.approve, batch, by=finance) == "same_person"
     assert now(batch).status == "proposed"
 
 
@@ -135,14 +136,14 @@ def test_whoever_decided_neither_pays_nor_checks(batch, finance, reviewer, appro
     """I10: not even after they have become one of finance."""
     User.objects.filter(pk=reviewer.pk).update(role="finance")
     reviewer.refresh_from_db()
-    payouts.propose(batch, by=finance, at=clock.now())
-    assert refusal(payouts.approve, batch, by=reviewer) == "decided_before"
-    payouts.call_off(batch, by=finance, at=clock.now(), reason="重做")
+    batches.propose(batch, by=finance, at=clock.now())
+    assert refusal(batches.approve, batch, by=reviewer) == "decided_before"
+    batches.call_off(batch, by=finance, at=clock.now(), reason="重做")
     assert refusal(made_by, reviewer) == "nothing_waits"
 
 
 def made_by(by, *, at):
-    return payouts.compose(by=by, at=at, most_lines=5, most_fen=MUCH)
+    return batches.compose(by=by, at=at, most_lines=5, most_fen=MUCH)
 
 
 def test_a_cashiers_own_case_is_in_no_batch_of_theirs(finance, cashier, buy, reveal, apply, reviewer, approved):
@@ -152,17 +153,17 @@ def test_a_cashiers_own_case_is_in_no_batch_of_theirs(finance, cashier, buy, rev
     lifecycle.approve([apply(own)], by=reviewer, at=clock.now())
     assert made(cashier).line_count == 1
     batch = made(finance)
-    payouts.propose(batch, by=finance, at=clock.now())
-    assert refusal(payouts.approve, batch, by=cashier) == "decided_before"
+    batches.propose(batch, by=finance, at=clock.now())
+    assert refusal(batches.approve, batch, by=cashier) == "decided_before"
 
 
 @pytest.mark.parametrize("who", ["buyer", "merchant", "reviewer", "senior", "operator"])
 def test_nobody_else_pays(who, request, batch, finance):
     other = request.getfixturevalue(who)
     assert refusal(made_by, other) == "not_yours"
-    for act in (payouts.propose, payouts.approve, payouts.go_on, payouts.retry_failed):
+    for act in (batches.propose, batches.approve, batches.go_on, batches.retry_failed):
         assert refusal(act, batch, by=other) == "not_yours"
-    assert refusal(payouts.call_off, batch, by=other, reason="x") == "not_yours"
+    assert refusal(batches.call_off, batch, by=other, reason="x") == "not_yours"
 
 
 def test_a_checker_who_has_left_pays_nobody_any_more(batch, finance, cashier):
@@ -170,18 +171,18 @@ def test_a_checker_who_has_left_pays_nobody_any_more(batch, finance, cashier):
     User.objects.filter(pk=cashier.pk).update(is_active=False)
     batch = run(batch)
     assert (batch.status, batch.stop_reason, states(batch)) == ("stopped", "复核人已不能放款", ["waiting"] * 3)
-    assert refusal(payouts.go_on, batch, by=finance) == "checker_left"
+    assert refusal(batches.go_on, batch, by=finance) == "checker_left"
 
 
 def test_many_at_once_by_one_person_only_up_to_a_sum(approved, finance, monkeypatch):
     """Of several cases above it a colleague looks at the list; one case has two people already."""
     one, other = approved(price_fen=8800), approved(price_fen=6600)
-    monkeypatch.setattr(payouts, "ALONE_MOST_FEN", 15_000)
+    monkeypatch.setattr(releasing, "ALONE_MOST_FEN", 15_000)
     with pytest.raises(StepRefused) as refused:
-        payouts.release_chosen([one, other], by=finance, at=clock.now())
+        releasing.release_chosen([one, other], by=finance, at=clock.now())
     assert refused.value.code == "needs_batch"
-    monkeypatch.setattr(payouts, "ALONE_MOST_FEN", 1_000)
-    assert payouts.release_chosen([one], by=finance, at=clock.now()).sent
+    monkeypatch.setattr(releasing, "ALONE_MOST_FEN", 1_000)
+    assert releasing.release_chosen([one], by=finance, at=clock.now()).sent
 
 
 # --- line by line -----------------------------------------------------------------------------------------------------
@@ -192,7 +193,7 @@ def test_each_line_says_what_became_of_it_and_only_what_failed_is_tried_again(
 ):
     """PM7: one cannot go its way, one was halted, one was released by itself; the others are paid."""
     released, halted = list(Refund.objects.order_by("pk"))[:2]
-    payouts.call_off(batch, by=finance, at=clock.now(), reason="再加两张")
+    batches.call_off(batch, by=finance, at=clock.now(), reason="再加两张")
     old, good = approved(price_fen=3300), approved(price_fen=2200)
     Payment.objects.filter(pk=old.payment_id).update(last_attempt_index=50)
     batch = made(finance)
@@ -203,9 +204,9 @@ def test_each_line_says_what_became_of_it_and_only_what_failed_is_tried_again(
     assert states(batch) == ["failed", "failed", "sent", "set_aside", "sent"]
     assert "退款处理中" in batch.lines.get(refund=released).reason
     assert "50 次" in batch.lines.get(refund=old).reason
-    assert refusal(payouts.retry_failed, batch, by=finance) == "nothing_to_retry"
+    assert refusal(batches.retry_failed, batch, by=finance) == "nothing_to_retry"
     lifecycle.approve([halted], by=senior, at=clock.now())
-    assert payouts.retry_failed(batch, by=finance, at=clock.now()) == 1
+    assert batches.retry_failed(batch, by=finance, at=clock.now()) == 1
     batch = run(batch)
     assert (batch.status, states(batch)) == ("done", ["failed", "sent", "sent", "set_aside", "sent"])
     Payment.objects.filter(pk=old.payment_id).update(last_attempt_index=0)
@@ -219,7 +220,7 @@ def test_another_amount_than_what_was_checked_is_not_paid(house, finance, cashie
     batch = checked(made(finance), finance, cashier)
     house.on(refund, "senior halt", "reviewer make_offer", "buyer accept_offer")
     batch = run(batch)
-    assert (states(batch), batch.lines.get().reason) == (["failed"], payouts.OTHER_AMOUNT)
+    assert (states(batch), batch.lines.get().reason) == (["failed"], paying.OTHER_AMOUNT)
     assert refund.disbursements.count() == 0
 
 
@@ -228,14 +229,14 @@ def test_what_goes_to_another_account_meanwhile_is_no_line_of_a_batch(house, fin
     disbursement pays no line: not by a turn, not by SQL. It is released by itself."""
     refund = house.case("reviewer approve")
     batch = made(finance)
-    payouts.propose(batch, by=finance, at=clock.now())
+    batches.propose(batch, by=finance, at=clock.now())
     house.ends_as(house.sent(refund, by=cashier), "CLOSED")
     signed_for_account(house, refund)
     house.on(refund, "finance confirm_redirect")
-    payouts.approve(batch, by=cashier, at=clock.now())
+    batches.approve(batch, by=cashier, at=clock.now())
     batch = run(batch)
     line = batch.lines.get()
-    assert (line.status, line.reason, line.disbursement) == ("failed", payouts.ANOTHER_ACCOUNT, None)
+    assert (line.status, line.reason, line.disbursement) == ("failed", paying.ANOTHER_ACCOUNT, None)
     assert (now(refund).status, refund.redirect_transfers.count()) == ("approved", 0)
     for destination, why in (("account", "sent to an account"), ("original", "paid before it was checked")):
         sent = f"UPDATE {LINE} SET status = 'sent', reason = '', disbursement_id = {refund.disbursements.get().pk}"
@@ -263,17 +264,17 @@ def test_a_line_that_breaks_stops_no_other(batch, finance, cashier, monkeypatch,
     assert (batch.status, states(batch)) == ("done", ["failed", "sent", "sent"])
     assert "left behind" in caplog.text
     monkeypatch.undo()
-    payouts.retry_failed(batch, by=finance, at=clock.now())
+    batches.retry_failed(batch, by=finance, at=clock.now())
     assert states(run(batch)) == ["sent"] * 3
 
 
 def test_in_turns_that_go_on_behind_each_other(batch, finance, cashier, monkeypatch):
-    monkeypatch.setattr(payouts, "TURN", 2)
+    monkeypatch.setattr(paying, "TURN", 2)
     checked(batch, finance, cashier)
-    assert payouts.sweep(at=clock.now()) == 2
+    assert paying.sweep(at=clock.now()) == 2
     assert (now(batch).status, states(batch)) == ("sending", ["sent", "sent", "waiting"])
-    assert payouts.sweep(at=clock.now()) == 1
-    assert (now(batch).status, payouts.sweep(at=clock.now())) == ("done", 0)
+    assert paying.sweep(at=clock.now()) == 1
+    assert (now(batch).status, paying.sweep(at=clock.now())) == ("done", 0)
 
 
 def test_the_number_of_queries_does_not_grow_with_the_lines(approved, finance, cashier):
@@ -284,7 +285,7 @@ def test_the_number_of_queries_does_not_grow_with_the_lines(approved, finance, c
             approved(price_fen=3000)
         checked(made(finance), finance, cashier)
         with CaptureQueriesContext(connection) as caught:
-            assert payouts.sweep(at=clock.now()) == many
+            assert paying.sweep(at=clock.now()) == many
         counts.append(len(caught))
     assert counts[1] <= counts[0]
 
@@ -293,27 +294,27 @@ def test_the_number_of_queries_does_not_grow_with_the_lines(approved, finance, c
 
 
 def test_a_stopped_batch_waits_and_goes_on(batch, finance, cashier, monkeypatch):
-    monkeypatch.setattr(payouts, "TURN", 1)
+    monkeypatch.setattr(paying, "TURN", 1)
     checked(batch, finance, cashier)
-    payouts.sweep(at=clock.now())
-    payouts.stop(batch, by=finance, at=clock.now(), reason="核对一笔")
-    assert payouts.sweep(at=clock.now()) == 0
+    paying.sweep(at=clock.now())
+    batches.stop(batch, by=finance, at=clock.now(), reason="核对一笔")
+    assert paying.sweep(at=clock.now()) == 0
     assert now(batch).stop_reason == "核对一笔"
-    payouts.go_on(batch, by=finance, at=clock.now())
+    batches.go_on(batch, by=finance, at=clock.now())
     assert states(run(batch)) == ["sent"] * 3
 
 
 def test_what_is_called_off_may_go_into_another_batch(batch, finance, cashier):
     assert refusal(made_by, cashier) == "nothing_waits"  # all are in a batch that waits
-    payouts.call_off(batch, by=finance, at=clock.now(), reason="重做")
+    batches.call_off(batch, by=finance, at=clock.now(), reason="重做")
     assert (now(batch).status, states(batch)) == ("called_off", ["dropped"] * 3)
     assert made(cashier).line_count == 3
-    assert refusal(payouts.call_off, batch, by=finance, reason="x") == "wrong_status"
+    assert refusal(batches.call_off, batch, by=finance, reason="x") == "wrong_status"
 
 
 def test_what_nobody_checks_in_three_days_is_called_off(batch, finance):
-    payouts.propose(batch, by=finance, at=clock.now())
-    clock.advance(payouts.LAPSES_AFTER - timedelta(minutes=1))
+    batches.propose(batch, by=finance, at=clock.now())
+    clock.advance(batches.LAPSES_AFTER - timedelta(minutes=1))
     assert run(batch).status == "proposed"
     clock.advance(timedelta(minutes=1))
     assert run(batch).status == "called_off"
@@ -323,7 +324,7 @@ def test_what_nobody_checks_in_three_days_is_called_off(batch, finance):
 def test_the_switch_and_a_stopped_account_make_lines_wait(batch, finance, cashier, approved, buy, operator, reveal,
                                                          apply, reviewer):  # fmt: skip
     """Nothing is lost, nothing fails: what may not leave waits in its batch, what may goes on."""
-    payouts.call_off(batch, by=finance, at=clock.now(), reason="再加一张")
+    batches.call_off(batch, by=finance, at=clock.now(), reason="再加一张")
     order = buy(channel="alipay")
     reveal(order)
     lifecycle.approve([apply(order)], by=reviewer, at=clock.now())
@@ -346,10 +347,10 @@ def test_only_one_accounts_cases_if_asked_for(batch, finance, buy, reveal, apply
     assert (mine.line_count, mine.total_fen) == (1, 3000)
 
 
-@pytest.mark.parametrize("limits", [(0, 1), (payouts.MOST_LINES + 1, 1), (1, 0)])
+@pytest.mark.parametrize("limits", [(0, 1), (batches.MOST_LINES + 1, 1), (1, 0)])
 def test_a_batch_of_nothing_is_none(limits, finance):
     most_lines, most_fen = limits
-    assert refusal(payouts.compose, by=finance, most_lines=most_lines, most_fen=most_fen) == "payout_limits"
+    assert refusal(batches.compose, by=finance, most_lines=most_lines, most_fen=most_fen) == "payout_limits"
 
 
 # --- SQL --------------------------------------------------------------------------------------------------------------
@@ -457,11 +458,11 @@ def books(finance, cashier, approved, monkeypatch):
     other = person("third", "finance")
     approved(price_fen=8800), approved(price_fen=6600)
     sending = checked(made(finance), finance, cashier)
-    monkeypatch.setattr(payouts, "TURN", 1)
-    payouts.sweep(at=clock.now())
+    monkeypatch.setattr(paying, "TURN", 1)
+    paying.sweep(at=clock.now())
     approved(price_fen=5500)
     proposed = made(finance)
-    payouts.propose(proposed, by=finance, at=clock.now())
+    batches.propose(proposed, by=finance, at=clock.now())
     approved(price_fen=4400)
     draft = made(cashier)
     sent = sending.lines.get(status="sent")
