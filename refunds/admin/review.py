@@ -16,8 +16,8 @@ from accounts.roles import Role
 from refunds import casefile, lifecycle, objections, risk
 from refunds.admin import leaving
 from refunds.admin.desk_steps import DESK, MORE, PLAIN
-from refunds.admin.dialogs import above_limit_words, decided_before, held_by, may_check
 from refunds.admin.profiles import Profiles
+from refunds.admin.refusals import above_limit_words, decided_before, held_by, may_check
 from refunds.lifecycle import STEPS
 from refunds.models import Queue, Refund
 from refunds.models import Status as S

@@ -17,7 +17,8 @@ from accounts.desk_acts import log, me
 from refunds import lifecycle, objections
 from refunds.admin import leaving
 from refunds.admin.desk_steps import DESK, DESK_STEPS, DeskStep
-from refunds.admin.dialogs import CheckForm, ObjectionForm, ReleaseChosenForm, StepForm, explain
+from refunds.admin.dialogs import CheckForm, ObjectionForm, ReleaseChosenForm, StepForm
+from refunds.admin.refusals import explain
 from refunds.admin.review import CasePage
 from refunds.disbursement import Released
 from refunds.lifecycle import StepRefused
