@@ -3,56 +3,44 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import cached_property
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from unfold.widgets import UnfoldAdminTextInputWidget
 
 import clock
-from accounts.desk import (
-    Desk,
-    DeskList,
-    DialogForm,
-    badge,
-    called,
-    link,
-    list_url,
-    money,
-    note_field,
-    page_url,
-    staff_act,
-    tone_badge,
-    yuan,
-)
-from accounts.desk_acts import ActsDesk, ProgressDesk, key, log, me, when
+from accounts.desk import DeskList, called, list_url, money, page_url, staff_act, tone_badge, yuan
+from accounts.desk_acts import ActsDesk, ProgressDesk, log, me, when
 from accounts.models import User
-from form_fields import YuanField
 from payments.models import ChannelAccount
 from refunds import lanes
 from refunds.admin import stuck
+from refunds.admin.payout_dialogs import (
+    NOT_BY_MAKER,
+    ApproveForm,
+    BatchForm,
+    CallOffForm,
+    GoOnForm,
+    ProposeForm,
+    RetryForm,
+    StepForm,
+    StopForm,
+)
 from refunds.models import BatchStatus as B
 from refunds.models import LineStatus as L
-from refunds.models import PayoutBatch, PayoutEvent, PayoutLine, Status
+from refunds.models import PayoutBatch, PayoutEvent, PayoutLine
 from refunds.payouts import batches, totals
 from refunds.payouts.batches import CannotPay
-from refunds.stages import TONE_OF
 
 TONES: dict[str, str] = {
     B.DRAFT: "quiet", B.PROPOSED: "attention", B.APPROVED: "progress", B.SENDING: "progress", B.STOPPED: "bad",
     B.DONE: "good", B.CALLED_OFF: "quiet",
 }  # fmt: skip
-LINE_TONES: dict[str, str] = {
-    L.WAITING: "progress", L.SENT: "good", L.SET_ASIDE: "bad", L.FAILED: "attention", L.DROPPED: "quiet",
-}  # fmt: skip
-USUAL_LINES, USUAL_FEN = 200, 5_000_000
 MOST_SHARES = 8
 #: What one does about a batch, by where it stands.
 ADVICE: dict[str, tuple[str, str]] = {
@@ -61,98 +49,10 @@ ADVICE: dict[str, tuple[str, str]] = {
     B.APPROVED: ("quiet", "已复核，系统逐笔发款，一笔不成不影响其他。可以离开本页。"),
     B.SENDING: ("quiet", "正在逐笔发款，一笔不成不影响其他。可以离开本页。"),
 }
-NOT_BY_MAKER = "制单人不能复核自己的批次，请由另一位同事复核。"
 STEPS = {
     "compose": "制单", "propose": "提交复核", "approve": "复核通过", "stop": "暂停", "go_on": "继续",
     "retry_failed": "重试未放款", "call_off": "撤下",
 }  # fmt: skip
-
-
-# --- dialogs ----------------------------------------------------------------------------------------------------------
-
-
-class BatchForm(forms.ModelForm):
-    """How large the batch may be, and from which account: the order is the application's, whoever asks."""
-
-    most_yuan = YuanField(
-        label="最多金额（元）", widget=UnfoldAdminTextInputWidget({"inputmode": "decimal", "autocomplete": "off"})
-    )
-
-    class Meta:
-        model = PayoutBatch
-        fields = ("most_lines", "account")
-        help_texts = {"account": "留空：所有渠道账户，以及退至余额的。"}  # noqa: RUF012
-
-    field_order = ("most_lines", "most_yuan", "account")
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        if "most_lines" in self.fields:
-            self.fields["most_lines"].initial = USUAL_LINES
-            self.fields["most_lines"].help_text = f"1–{batches.MOST_LINES} 笔，按申请先后，各店铺轮流。"
-            self.fields["most_yuan"].initial = USUAL_FEN // 100
-
-
-class StepForm(DialogForm):
-    """A step of a batch: what it is about. Everything is asked again under its lock."""
-
-    template = "admin/refunds/payoutbatch/dialog.html"
-    told = ""
-
-    @cached_property
-    def row(self) -> PayoutBatch | None:
-        return PayoutBatch.objects.select_related("made_by", "account").filter(pk=key(self.object_id)).first()
-
-    @cached_property
-    def refusal(self) -> str:
-        return "" if self.row else "没有这一批。"
-
-    def facts(self) -> dict[str, Any]:
-        return {"row": self.row, "told": self.told}
-
-
-class ProposeForm(StepForm):
-    told = "提交后明细与合计不再改变，由另一位财务复核。"
-
-
-class ApproveForm(StepForm):
-    """The checker sees the totals once more, with the accounts that are short."""
-
-    told = "通过后系统按次序逐笔放款，款项离开平台账户，不能撤回；可随时暂停未发的。"
-
-    @cached_property
-    def refusal(self) -> str:
-        if self.row is None:
-            return "没有这一批。"
-        own = self.row.status == B.PROPOSED and self.row.made_by_id == me(self.request).pk
-        return NOT_BY_MAKER if own else ""
-
-    def facts(self) -> dict[str, Any]:
-        found = totals.preview(self.row) if self.row and not self.refusal else None
-        return super().facts() | {"accounts": found.accounts if found else []}
-
-
-class GoOnForm(StepForm):
-    told = "未发的继续逐笔放款。"
-
-
-class RetryForm(StepForm):
-    told = "只重试“未放款”、且仍是“审核通过”的；已放款和转退款异常的不动。"
-
-
-class ReasonForm(StepForm):
-    reason = note_field(required=True, label="原因", help_text="同事可见，不超过 200 字。")
-
-
-class StopForm(ReasonForm):
-    told = "未发的停下等候；已放款的照常到账。"
-
-
-class CallOffForm(ReasonForm):
-    told = "未发的离开这一批，可以放进别的批次；已放款的不受影响。"
-
-
-# --- the list and the page --------------------------------------------------------------------------------------------
 
 
 class BatchList(DeskList):
@@ -364,67 +264,6 @@ class PayoutBatchDesk(ProgressDesk, ActsDesk):
         return _told(request, row, f"撤下：{form.cleaned_data['reason']}", "已撤下，未发的可以放进别的批次。")
 
 
-class OfBatchFilter(admin.SimpleListFilter):
-    """Those of one batch. Only a batch's own page leads here: a list of all batches would have no end."""
-
-    title = "批次"
-    parameter_name = "of_batch"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(self.value() or "", "这一批")] if self.value() else []
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[PayoutLine]) -> QuerySet[PayoutLine]:
-        return queryset.filter(batch=key(self.value() or "")) if self.value() else queryset
-
-
-@admin.register(PayoutLine)
-class PayoutLineDesk(Desk):
-    """发款行: what became of each, with its case."""
-
-    list_display = ("place", "case", "amount", "state", "case_state", "why", "handled", "batch_link")
-    list_display_links = ("place",)
-    list_filter = (OfBatchFilter, "status")
-    exact_search = ("refund__refund_no", "batch__batch_no")
-    search_help_text = "退款单号 / 批次号"
-    ordering = ("pk",)
-    list_select_related = ("refund", "batch", "disbursement__attempt")
-    fields = (
-        ("batch_link", "place"), ("case", "case_state"), ("amount", "state"), "why", ("handled", "paid_by"),
-    )  # fmt: skip
-    readonly_fields = ("batch_link", "place", "case", "case_state", "amount", "state", "why", "handled", "paid_by")
-
-    amount = money("amount_fen", "金额")
-    handled = when("handled_at", "处理时间")
-    state = tone_badge("status", "结果", LINE_TONES)
-
-    @admin.display(description="次序")
-    def place(self, row: PayoutLine) -> str:
-        return f"第 {row.position} 笔"
-
-    @admin.display(description="退款单")
-    def case(self, row: PayoutLine) -> SafeString | str:
-        return link(row.refund, row.refund.refund_no)
-
-    @admin.display(description="退款单现在")
-    def case_state(self, row: PayoutLine) -> SafeString:
-        status = Status(row.refund.status)
-        return badge(status.label, TONE_OF.get(status, "progress"))
-
-    @admin.display(description="原因")
-    def why(self, row: PayoutLine) -> str:
-        return row.reason or "–"
-
-    @admin.display(description="批次")
-    def batch_link(self, row: PayoutLine) -> SafeString | str:
-        return link(row.batch, row.batch.batch_no)
-
-    @admin.display(description="渠道退款")
-    def paid_by(self, row: PayoutLine) -> SafeString | str:
-        if row.credit_id:
-            return "买家余额"
-        return link(row.disbursement.attempt) if row.disbursement else "–"
-
-
 # --- small things -----------------------------------------------------------------------------------------------------
 
 
@@ -483,6 +322,3 @@ def _told(request: HttpRequest, row: PayoutBatch, act: str, words: str) -> str:
 def _row(form: StepForm) -> PayoutBatch:
     assert form.row  # noqa: S101 - a form without a row has refused already
     return form.row
-
-
-__all__ = ["PayoutBatchDesk", "PayoutLineDesk"]
