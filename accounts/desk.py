@@ -44,6 +44,7 @@ from unfold.widgets import (
 
 from accounts import rights
 from accounts.models import User
+from accounts.rights import Act
 from money import yuan
 from paging import LAST, MOST_COUNTED, leaf
 
@@ -155,25 +156,25 @@ class Desk(ModelAdmin):
     # --- rights, all from the one table
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return self._may(request, "see")
+        return self._may(request, Act.SEE)
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self._may(request, "see")
+        return self._may(request, Act.SEE)
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self._may(request, "add")
+        return self._may(request, Act.ADD)
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self._may(request, "edit")
+        return self._may(request, Act.EDIT)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     def may_act(self, request: HttpRequest, act: str) -> bool:
         """May this person do the act at all? Whether the row allows it now, the domain decides under its lock."""
-        return self._may(request, act)
+        return self._may(request, Act(act))
 
-    def _may(self, request: HttpRequest, act: str) -> bool:
+    def _may(self, request: HttpRequest, act: Act) -> bool:
         return rights.may(request.user, act, self.opts.label_lower)
 
     # --- lists
@@ -392,7 +393,7 @@ def canned_field(choices: Sequence[tuple[str, str]], texts: dict[str, str]) -> f
 
 
 Admin = TypeVar("Admin", bound=Desk)
-Act = Callable[..., str]  # (desk, request, form, object_id?) → where to go afterwards
+ActMethod = Callable[..., str]  # (desk, request, form, object_id?) → where to go afterwards
 
 
 def staff_act(
@@ -405,7 +406,7 @@ def staff_act(
     danger: bool = False,
     refused_by: tuple[type[Exception], ...] = (),
     explain: Callable[[Exception, str | None], str] | None = None,
-) -> Callable[[Act], Callable[..., HttpResponse]]:
+) -> Callable[[ActMethod], Callable[..., HttpResponse]]:
     """An act of the staff, behind a dialog. A GET can only ever show the form; a valid POST runs the function once.
 
     The function returns the address to go to. What the domain refuses is told in a message, on the page as it now is.
@@ -414,7 +415,7 @@ def staff_act(
     if not issubclass(form_class, DialogForm):
         raise TypeError("staff_act: an act needs a dialog form")
 
-    def decorate(function: Act) -> Callable[..., HttpResponse]:
+    def decorate(function: ActMethod) -> Callable[..., HttpResponse]:
         dialog = {
             "title": title,
             "description": description,
@@ -505,7 +506,7 @@ def link(row: Model | None, text: object = "", *, seen_by: object = None) -> Saf
     if row is None:
         return "–"
     words = text or str(row)
-    if seen_by is not None and not rights.may(seen_by, "see", row._meta.label_lower):
+    if seen_by is not None and not rights.may(seen_by, Act.SEE, row._meta.label_lower):
         return str(words)
     return format_html('<a class="desk-link" href="{}">{}</a>', page_url(row), words)
 

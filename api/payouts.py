@@ -16,6 +16,7 @@ from rest_framework.response import Response
 import clock
 from accounts import rights
 from accounts.models import User
+from accounts.rights import Act
 from api.door import Door, Shown, Strict, checked
 from api.errors import Problem
 from payments.models import ChannelAccount
@@ -77,7 +78,7 @@ class Batch(Shown):
 
 
 class PayoutDoor(Door):
-    def demand(self, act: str) -> User:
+    def demand(self, act: Act) -> User:
         if not rights.may(self.caller, act, batches.MODEL):
             raise Problem("not_yours", "发款批次须由财务操作。")
         return self.caller
@@ -94,7 +95,7 @@ class Payouts(PayoutDoor):
         summary="制单：按申请先后组成一批，尚未付款", tags=["payouts"], request=NewBatch, responses={201: Batch}
     )
     def post(self, request: Request) -> Response:
-        by = self.demand("propose")
+        by = self.demand(Act.PROPOSE)
         words = checked(NewBatch, request.data)
         code = words.pop("account", "")
         account = get_object_or_404(ChannelAccount, code=code) if code else None
@@ -104,7 +105,7 @@ class Payouts(PayoutDoor):
 class OnePayout(PayoutDoor):
     @extend_schema(summary="一批的合计与逐笔结果", description="财务与运营可见。", tags=["payouts"], responses=Batch)
     def get(self, request: Request, batch_no: str) -> Response:
-        self.demand("see")
+        self.demand(Act.SEE)
         return self.in_full(batch_no)
 
 
@@ -120,7 +121,7 @@ class StepOfPayout(PayoutDoor):
     def post(self, request: Request, batch_no: str, step: str) -> Response:
         if step not in STEPS:
             raise Problem("no_such_step")
-        by, words = self.demand(step), checked(Why, request.data)
+        by, words = self.demand(Act(step)), checked(Why, request.data)
         take(step, get_object_or_404(PayoutBatch, batch_no=batch_no), by=by, at=clock.now(), **words)
         return self.in_full(batch_no)
 

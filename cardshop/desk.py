@@ -21,6 +21,7 @@ import clock
 from accounts import rights
 from accounts.desk import MOST_COUNTED, how_long, list_url
 from accounts.models import User
+from accounts.rights import Act
 from accounts.roles import Role
 from cardshop import finance_day
 from money import yuan
@@ -175,7 +176,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     groups = [
         {
             "title": title,
-            "items": [_item(request, *row, backlog) for row in rows if rights.may(request.user, "see", row[2])],
+            "items": [_item(request, *row, backlog) for row in rows if rights.may(request.user, Act.SEE, row[2])],
         }
         for title, rows in SIDEBAR
     ]
@@ -239,15 +240,15 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         context |= {"day": day, "moved": finance_day.chart(at=at)}
     else:
         rows += _of_cases_and_money(request, at)
-    if rights.may(user, "see", "payments.refundattempt"):
+    if rights.may(user, Act.SEE, "payments.refundattempt"):
         rows.append(("渠道账户", "需要充值或修复的商户号", _accounts()))
-    if rights.may(user, "see", "reconciliation.discrepancy") and not has_its_day:
+    if rights.may(user, Act.SEE, "reconciliation.discrepancy") and not has_its_day:
         rows.append(("对账", "渠道账单与我方账目", _discrepancies(at)))
-    if rights.may(user, "see", "orders.topup"):
+    if rights.may(user, Act.SEE, "orders.topup"):
         rows.append(("直充单", "供应商迟迟没有结果的", _topups(at)))
-    if rights.may(user, "judge", "refunds.auditsample") or rights.may(user, "pause", "refunds.lanelimits"):
+    if rights.may(user, Act.JUDGE, "refunds.auditsample") or rights.may(user, Act.PAUSE, "refunds.lanelimits"):
         rows.append(("自动退款", "系统自动通过的，抽出一部分给人看", _audits(at)))
-    if rights.may(user, "see", "notices.noticedelivery"):
+    if rights.may(user, Act.SEE, "notices.noticedelivery"):
         rows.append(("通知", "发到站外的邮件、短信与微信消息", _messages()))
     return context | {
         "tile_rows": rows,
@@ -261,9 +262,9 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 def _of_cases_and_money(request: HttpRequest, at: datetime) -> list[tuple[str, str, list[Tile]]]:
     """What finance reads in the order of its day."""
     rows = [("退款单", "等谁处理", _cases(worklist.backlog_now(request)))]
-    if rights.may(request.user, "see", "refunds.payoutbatch"):
+    if rights.may(request.user, Act.SEE, "refunds.payoutbatch"):
         rows.append(("分批发款", "等人复核、继续或重试的批次", _payouts()))
-    if rights.may(request.user, "see", "payments.refundattempt"):
+    if rights.may(request.user, Act.SEE, "payments.refundattempt"):
         rows.append(("渠道退款", "已放款，渠道侧的情况", _attempts(at)))
     return rows
 

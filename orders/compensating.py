@@ -11,6 +11,7 @@ from datetime import datetime
 from django.db import DatabaseError, transaction
 
 from accounts.models import User
+from accounts.rights import Act
 from accounts.rights import may as staff_may
 from ledger import posting
 from ledger.posting import Transfer
@@ -42,7 +43,7 @@ def make(
         raise CannotCompensate("请填写金额和原因。")
     with transaction.atomic():
         locked = Order.objects.select_for_update(no_key=True, of=("self",)).select_related("buyer").get(pk=order.pk)
-        _demand_right("make", locked, by)
+        _demand_right(Act.MAKE, locked, by)
         if seen is not None and seen != locked.compensations.count():
             raise CannotCompensate("这张订单刚刚有了新的赔付，没有再次赔付。请看过再决定。")
         if locked.buyer.is_guest:
@@ -94,7 +95,7 @@ def _to_decide(row: Compensation, by: User) -> Compensation:
     """Locked, after its order."""
     order = Order.objects.select_for_update(no_key=True).get(pk=row.order_id)
     locked = Compensation.objects.select_for_update(no_key=True).get(pk=row.pk)
-    _demand_right("confirm", order, by)
+    _demand_right(Act.CONFIRM, order, by)
     if not is_open(locked):
         raise CannotCompensate("这笔赔付已经入账或驳回。")
     if by.pk == locked.made_by_id:
@@ -102,7 +103,7 @@ def _to_decide(row: Compensation, by: User) -> Compensation:
     return locked
 
 
-def _demand_right(act: str, order: Order, by: User) -> None:
+def _demand_right(act: Act, order: Order, by: User) -> None:
     """Rights are read inside the transaction that needs them (I10)."""
     actor = User.objects.filter(pk=by.pk, is_active=True).first()
     if actor is None or not staff_may(actor, act, MODEL):

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 import accounts.rights
 from accounts.models import User
+from accounts.rights import Act
 from orders import masking
 from orders.models import Order, OrderStatus, Review
 from shops import rights
@@ -83,7 +84,7 @@ def hide(review: Review, *, by: User, at: datetime, reason: str) -> None:
         raise CannotReview("reason", _("请写明隐藏的原因。"))
     if len(words) > LONGEST_REASON:
         raise CannotReview("too_long", _("一次最多 %(most)d 个字。") % {"most": LONGEST_REASON})
-    with _moderation(review, "hide", by) as locked:
+    with _moderation(review, Act.HIDE, by) as locked:
         if locked.is_hidden:
             raise CannotReview("already", _("这条评价已是这个状态。"))
         locked.is_hidden, locked.hidden_reason, locked.hidden_by, locked.hidden_at = True, words, by, at
@@ -91,7 +92,7 @@ def hide(review: Review, *, by: User, at: datetime, reason: str) -> None:
 
 def show(review: Review, *, by: User) -> None:
     """恢复显示. Raises CannotReview."""
-    with _moderation(review, "show", by) as locked:
+    with _moderation(review, Act.SHOW, by) as locked:
         if not locked.is_hidden:
             raise CannotReview("already", _("这条评价已是这个状态。"))
         locked.is_hidden, locked.hidden_reason, locked.hidden_by, locked.hidden_at = False, "", None, None
@@ -112,7 +113,7 @@ def shown_author(review: Review) -> str:
 
 
 @contextmanager
-def _moderation(review: Review, act: str, by: User) -> Iterator[Review]:
+def _moderation(review: Review, act: Act, by: User) -> Iterator[Review]:
     """The review, locked, before somebody who may do this; what the block sets is saved."""
     with transaction.atomic():
         if not accounts.rights.may(by, act, "orders.review"):

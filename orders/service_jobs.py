@@ -26,6 +26,7 @@ from django.utils.translation import gettext as _
 
 import accounts.rights
 from accounts.models import User
+from accounts.rights import Act
 from identifiers import uuid7
 from images import Repainted
 from notices import telling
@@ -129,7 +130,7 @@ def image_for(report_id: UUID, user: User) -> ServiceReport | None:
         return None
     order = row.job.line.order
     is_theirs = order.buyer_id == user.pk or rights.may(user, order.shop, "orders")
-    return row if is_theirs or accounts.rights.may(user, "see", "orders.order") else None
+    return row if is_theirs or accounts.rights.may(user, Act.SEE, "orders.order") else None
 
 
 # --- how a step is taken ----------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from django.utils.translation import gettext_lazy
 import accounts.rights
 from accounts import agents
 from accounts.models import User
+from accounts.rights import Act
 from notices import telling
 from notices.models import Notice
 from orders import masking
@@ -144,7 +145,7 @@ def side_of(order: Order, user: User) -> Side | None:
         return Side.BUYER
     if rights.may(user, order.shop, "talk"):
         return Side.SHOP
-    return Side.PLATFORM if accounts.rights.may(user, "speak", "orders.order") else None
+    return Side.PLATFORM if accounts.rights.may(user, Act.SPEAK, "orders.order") else None
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -202,7 +203,7 @@ def may_read(order: Order, user: User) -> bool:
     """The order's buyer, the people of its shop, staff."""
     if order.buyer_id == user.pk or rights.may(user, order.shop, "orders"):
         return True
-    return accounts.rights.may(user, "see", "orders.order")
+    return accounts.rights.may(user, Act.SEE, "orders.order")
 
 
 def of(order: Order) -> QuerySet[OrderMessage]:

@@ -17,6 +17,7 @@ from django.db.models import Q, QuerySet, prefetch_related_objects
 import workqueue
 from accounts import rights
 from accounts.models import User
+from accounts.rights import Act
 from payments.asking import SWEEP
 from payments.models import AttemptStatus as A
 from payments.models import ChannelAccount, OutgoingSwitch, RefundAttempt
@@ -80,12 +81,12 @@ def demand_open() -> None:
 
 def stop(*, by: User, reason: str, at: datetime, account: ChannelAccount | None = None) -> OutgoingSwitch:
     """停止出款, all of it or that of one account. What is under way at a channel is under way. Raises CannotTurn."""
-    return _turn("stop", is_stopped=True, by=by, reason=reason, at=at, account=account)
+    return _turn(Act.STOP, is_stopped=True, by=by, reason=reason, at=at, account=account)
 
 
 def resume(*, by: User, reason: str, at: datetime, account: ChannelAccount | None = None) -> OutgoingSwitch:
     """恢复出款, by another person than who stopped it: what is due goes on at once. Raises CannotTurn."""
-    row = _turn("resume", is_stopped=False, by=by, reason=reason, at=at, account=account)
+    row = _turn(Act.RESUME, is_stopped=False, by=by, reason=reason, at=at, account=account)
     workqueue.ring(SWEEP)
     workqueue.ring("refunds.sweep")
     return row
@@ -126,7 +127,7 @@ def waiting_count(*, most: int) -> int:
 
 
 def _turn(
-    act: str, *, is_stopped: bool, by: User, reason: str, at: datetime, account: ChannelAccount | None
+    act: Act, *, is_stopped: bool, by: User, reason: str, at: datetime, account: ChannelAccount | None
 ) -> OutgoingSwitch:
     if not rights.may(by, act, MODEL):
         raise CannotTurn("您的岗位不能停止或恢复出款。")

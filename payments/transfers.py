@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy
 import workqueue
 from accounts import rights as staff_rights
 from accounts.models import User
+from accounts.rights import Act
 from identifiers import voucher_number
 from ledger import posting
 from money import yuan
@@ -197,7 +198,7 @@ def standing(*, shop: Shop | None = None, user: User | None = None) -> Standing:
 def approve(transfer: Transfer, *, by: User, at: datetime) -> Transfer:
     """通过, by another person than who asked; not while outgoing money is stopped. Raises CannotTransfer."""
     with transaction.atomic():
-        row = _locked(transfer, "approve", by, {S.REQUESTED})
+        row = _locked(transfer, Act.APPROVE, by, {S.REQUESTED})
         _demand_open(at)
         _demand_closed(row)
         if row.requested_by_id == by.pk:
@@ -209,7 +210,7 @@ def approve(transfer: Transfer, *, by: User, at: datetime) -> Transfer:
 def refuse(transfer: Transfer, *, by: User, at: datetime, reason: str) -> Transfer:
     """不通过, before it is paid: the money goes back at once. Raises CannotTransfer."""
     with transaction.atomic():
-        row = _locked(transfer, "refuse", by, {S.REQUESTED, S.APPROVED})
+        row = _locked(transfer, Act.REFUSE, by, {S.REQUESTED, S.APPROVED})
         if row.in_doubt_at:
             raise CannotTransfer("in_doubt", IN_DOUBT)
         _end(row, by, at, reason)
@@ -222,7 +223,7 @@ def mark_paid(transfer: Transfer, *, by: User, at: datetime, paid_at: datetime, 
     or whatever a channel says of the old refund by now, is recorded all the same. Raises CannotTransfer."""
     voucher = voucher_number(voucher)
     with transaction.atomic():
-        row = _locked(transfer, "mark_paid", by, {S.APPROVED})
+        row = _locked(transfer, Act.MARK_PAID, by, {S.APPROVED})
         _demand_another_payer(row, by)
         if not 0 < len(voucher) <= LONGEST_VOUCHER:
             raise CannotTransfer("voucher", f"请填写银行凭证号，不超过 {LONGEST_VOUCHER} 字。")
@@ -243,7 +244,7 @@ def mark_failed(transfer: Transfer, *, by: User, at: datetime, reason: str) -> T
     """退票: the bank gave it back; it goes back to where it was taken from, and may be asked for again. So another
     person says so than who paid it. Raises CannotTransfer."""
     with transaction.atomic():
-        row = _locked(transfer, "mark_failed", by, {S.PAID})
+        row = _locked(transfer, Act.MARK_FAILED, by, {S.PAID})
         if row.paid_by_id == by.pk:
             raise CannotTransfer("own", "登记付款的人不能登记退票，请由另一位财务登记。")
         _end(row, by, at, reason)
@@ -270,7 +271,7 @@ def hold_after_a_restore(*, before: datetime, at: datetime) -> int:
 def confirm_unpaid(transfer: Transfer, *, by: User, at: datetime) -> Transfer:
     """已核对银行流水，未付: it goes on. Who says so does not record its payment. Raises CannotTransfer."""
     with transaction.atomic():
-        row = _locked(transfer, "confirm_unpaid", by, {S.REQUESTED, S.APPROVED})
+        row = _locked(transfer, Act.CONFIRM_UNPAID, by, {S.REQUESTED, S.APPROVED})
         if row.in_doubt_at is None:
             raise CannotTransfer("not_in_doubt", "这笔转账不用核对银行流水。")
         row.in_doubt_at, row.checked_by, row.checked_at = None, by, at
@@ -282,7 +283,7 @@ def confirm_unpaid(transfer: Transfer, *, by: User, at: datetime) -> Transfer:
 
 def look_at_payee(transfer: Transfer, *, by: User, at: datetime) -> payees.Account:
     """收款账户 in clear, for who transfers it; recorded. Raises CannotTransfer."""
-    if not staff_rights.may(by, "payee", MODEL):
+    if not staff_rights.may(by, Act.PAYEE, MODEL):
         raise CannotTransfer("no_right", "您的岗位不能查看收款账户。")
     with transaction.atomic():
         return payees.look(transfer.payee, by=by, at=at)
@@ -362,7 +363,7 @@ def _give_back(row: Transfer, at: datetime) -> None:
     row.payment.save(update_fields=["transferred_fen"])
 
 
-def _locked(transfer: Transfer, act: str, by: User, sources: set[S]) -> Transfer:
+def _locked(transfer: Transfer, act: Act, by: User, sources: set[S]) -> Transfer:
     """The row as it is now, for somebody who may do this to it. Not members of the shop that gets the money (I10)."""
     if not staff_rights.may(by, act, MODEL):
         raise CannotTransfer("no_right", "您的岗位不能办理转账。")

@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 import clock
 import private_pictures
 from accounts import rights as staff
+from accounts.rights import Act
 from accounts.visitors import SignedIn
 from portal.door import posted
 from portal.forms import ApplicationForm
@@ -53,4 +54,4 @@ def document(request: SignedIn, document_id: Any) -> HttpResponseBase:
 
 
 def _may_see(request: SignedIn, row: ApplicationDocument) -> bool:
-    return row.application.applicant_id == request.user.pk or staff.may(request.user, "see", "shops.shopapplication")
+    return row.application.applicant_id == request.user.pk or staff.may(request.user, Act.SEE, "shops.shopapplication")

@@ -36,6 +36,7 @@ from accounts.desk import (
 )
 from accounts.desk_acts import ActsDesk, ProgressDesk, key, log, me, when
 from accounts.models import User
+from accounts.rights import Act
 from accounts.roles import Role
 from clock import SHANGHAI
 from payments.models import Payment, RefundAttempt
@@ -103,7 +104,7 @@ class StatementDesk(ProgressDesk):
         act = self.get_unfold_action("reconcile_day")
         button = {"title": act.description, "icon": act.icon, "look": "plain"}
         button["url"] = reverse(f"admin:{act.action_name}")
-        buttons = [button] if self.may_act(request, "reconcile_day") else []
+        buttons = [button] if self.may_act(request, Act.RECONCILE_DAY) else []
         return super().changelist_view(request, {"buttons": buttons} | (extra_context or {}))
 
     @admin.display(description="账单")

@@ -24,6 +24,7 @@ from django.utils import timezone
 import records
 from accounts import rights
 from accounts.models import User
+from accounts.rights import Act
 from accounts.roles import Role
 from orders import talk
 from orders.models import OrderLine, ServiceReport
@@ -67,7 +68,7 @@ def side_of(refund: Refund, user: User) -> Side | None:
         return Side.BUYER
     if Role.MERCHANT in roles:
         return Side.SHOP
-    return Side.STAFF if roles and rights.may(user, "see", "refunds.refund") else None
+    return Side.STAFF if roles and rights.may(user, Act.SEE, "refunds.refund") else None
 
 
 @dataclass(frozen=True)

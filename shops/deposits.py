@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet, Sum
 
 from accounts.models import User
+from accounts.rights import Act
 from accounts.rights import may as staff_may
 from identifiers import voucher_number
 from ledger import posting
@@ -119,7 +120,7 @@ def of(shop: Shop) -> QuerySet[DepositEntry]:
 
 def _locked(shop: Shop, by: User, act: str, model: str) -> Shop:
     locked = Shop.objects.select_for_update(no_key=True).get(pk=shop.pk)
-    if not staff_may(by, act, model):
+    if not staff_may(by, Act(act), model):
         raise CannotRecord("只有财务可以办理保证金。")
     if locked.memberships.filter(user=by).exists():  # I10
         raise CannotRecord("不能办理自己店铺的保证金，请由别的财务办理。")

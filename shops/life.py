@@ -24,6 +24,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from accounts.rights import Act
 from accounts.rights import may as staff_may
 from accounts.roles import Role
 from identifiers import uuid7
@@ -141,7 +142,7 @@ def _may_take(name: str, by: User | None, shop: Shop) -> bool:
         return who == "machine" and by is None
     if who == "owner":
         return rights.may(by, shop, "leave")
-    return staff_may(by, name, "shops.shop") and not shop.memberships.filter(user=by).exists()
+    return staff_may(by, Act(name), "shops.shop") and not shop.memberships.filter(user=by).exists()
 
 
 # --- applications -----------------------------------------------------------------------------------------------------
@@ -201,7 +202,7 @@ def _decision(application: ShopApplication, by: User) -> Iterator[ShopApplicatio
         locked = ShopApplication.objects.select_for_update(no_key=True, of=("self",)).get(pk=application.pk)
         if locked.status != ApplicationStatus.SUBMITTED:
             raise CannotDecide(_("这份申请已处理：%(status)s。") % {"status": locked.get_status_display()})
-        if not staff_may(by, "approve", "shops.shopapplication"):
+        if not staff_may(by, Act.APPROVE, "shops.shopapplication"):
             raise CannotDecide(_("只有运营管理员可以审核入驻申请。"))
         if by.pk == locked.applicant_id:
             raise CannotDecide(_("不能审核自己的申请。"))

@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 
 import workqueue
 from accounts.models import User
+from accounts.rights import Act
 from images import Repainted
 from orders.models import Order
 from refunds import lifecycle
@@ -47,19 +48,19 @@ LONGEST_REASON = 500
 
 @dataclass(frozen=True)
 class Step:
-    """From where to where, who takes it, and with which right of the staff."""
+    """From where to where, and with which right of the staff; None: the shop takes it."""
 
     source: S
     target: S
-    act: str
+    act: Act | None
 
 
 STEPS: dict[str, Step] = {
-    "investigate": Step(S.OPEN, S.INVESTIGATING, "investigate"),
-    "answer": Step(S.INVESTIGATING, S.INVESTIGATING, "shop"),
-    "extend": Step(S.INVESTIGATING, S.INVESTIGATING, "extend_review"),
-    "uphold": Step(S.INVESTIGATING, S.UPHELD, "uphold"),
-    "dismiss": Step(S.INVESTIGATING, S.DISMISSED, "dismiss"),
+    "investigate": Step(S.OPEN, S.INVESTIGATING, Act.INVESTIGATE),
+    "answer": Step(S.INVESTIGATING, S.INVESTIGATING, None),
+    "extend": Step(S.INVESTIGATING, S.INVESTIGATING, Act.EXTEND_REVIEW),
+    "uphold": Step(S.INVESTIGATING, S.UPHELD, Act.UPHOLD),
+    "dismiss": Step(S.INVESTIGATING, S.DISMISSED, Act.DISMISS),
 }
 
 
@@ -239,7 +240,7 @@ def _step(name: str, complaint: ShopComplaint, *, by: User) -> Iterator[ShopComp
     with transaction.atomic():
         rows = ShopComplaint.objects.select_for_update(no_key=True, of=("self",))
         row = rows.select_related("order__shop", "shop", "buyer").get(pk=complaint.pk)
-        if step.act == "shop":
+        if step.act is None:
             allowed = rights.may(by, row.shop, "talk") and not people.are_one(row.buyer, by)
         else:
             allowed = people.may_work(by, step.act, LABEL, buyer=row.buyer, order=row.order)

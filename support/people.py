@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 
 from accounts import rights
 from accounts.models import User
+from accounts.rights import Act
 from accounts.roles import Role
 from notices import telling
 from notices.models import Notice
@@ -30,7 +31,7 @@ def are_one(buyer: User, person: User) -> bool:
     return buyer.pk == person.pk or buyer.claimed_by_id == person.pk
 
 
-def may_work(person: User, act: str, label: str, *, buyer: User, order: Order | None) -> bool:
+def may_work(person: User, act: Act, label: str, *, buyer: User, order: Order | None) -> bool:
     """Staff with this right who have no part in it: neither the buyer's account nor anybody of the shop (I10)."""
     if are_one(buyer, person) or not rights.may(person, act, label):
         return False

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts import rights
 from accounts.models import User
+from accounts.rights import Act
 from identifiers import uuid7
 from images import Repainted
 from shops import rights as shop_rights
@@ -64,7 +65,7 @@ def for_reader(picture_id: UUID, reader: User) -> Picture | None:
     else:
         assert row.complaint  # the database says so
         theirs, label = _is_of(row.complaint, reader), "support.shopcomplaint"
-    return row if theirs or rights.may(reader, "see", label) else None
+    return row if theirs or rights.may(reader, Act.SEE, label) else None
 
 
 def _is_of(complaint: ShopComplaint, reader: User) -> bool:

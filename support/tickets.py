@@ -25,6 +25,7 @@ from django.utils.translation import gettext_noop
 import workqueue
 from accounts import agents
 from accounts.models import User
+from accounts.rights import Act
 from images import Repainted
 from orders import talk
 from orders.models import Order
@@ -176,7 +177,7 @@ def hand_over(ticket: Ticket, *, to: int, note: str, by: User, at: datetime) -> 
     with _step("hand_over", ticket, by=by, at=at, note=note) as row:
         _demand_mine(row, by, at)
         person = agents.at_work(to)
-        if person is None or not people.may_work(person, "answer", LABEL, buyer=row.buyer, order=row.order):
+        if person is None or not people.may_work(person, Act.ANSWER, LABEL, buyer=row.buyer, order=row.order):
             raise CannotDo("not_an_agent", _("工号 %(number)d 不能处理这张工单。") % {"number": to})
         row.agent = person
         people.tell([person.pk], "ticket_handed", path=desk_path(row), source=_source(row), at=at, **_of(row))
@@ -277,7 +278,7 @@ def _demand_right(step: Step, row: Ticket, by: User | None) -> None:
     """Read inside the transaction that needs it."""
     allowed = {
         "buyer": by is not None and people.are_one(row.buyer, by),
-        "agent": by is not None and people.may_work(by, "answer", LABEL, buyer=row.buyer, order=row.order),
+        "agent": by is not None and people.may_work(by, Act.ANSWER, LABEL, buyer=row.buyer, order=row.order),
         "system": by is None,
     }
     if not allowed[step.who]:

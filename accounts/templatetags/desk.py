@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 import money
 from accounts import rights
+from accounts.rights import Act
 
 register = template.Library()
 
@@ -50,7 +51,7 @@ def until(moment: datetime | None, at: datetime) -> str:
 
 @register.filter
 def may_see(user: object, row: Model | None) -> bool:
-    return row is not None and rights.may(user, "see", row._meta.label_lower)
+    return row is not None and rights.may(user, Act.SEE, row._meta.label_lower)
 
 
 @register.filter

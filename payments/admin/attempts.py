@@ -30,6 +30,7 @@ from accounts.desk import (
     staff_act,
     tone_badge,
 )
+from accounts.rights import Act
 from payments import by_hand, refunding, waiting
 from payments.admin.pages import ChannelDesk, key, log, me, when
 from payments.models import AttemptEvent, AttemptStatus, Attention, Channel, RefundAttempt
@@ -300,7 +301,7 @@ class RefundAttemptDesk(ChannelDesk):
     # --- acts, each by its dialog
 
     def may_act(self, request: HttpRequest, act: str) -> bool:
-        return super().may_act(request, "ask_again" if act == "ask_again_one" else act)
+        return super().may_act(request, Act.ASK_AGAIN if act == "ask_again_one" else act)
 
     @staff_act(AskAgainForm, title="再次询问渠道", submit="再次询问", icon="sync")
     def ask_again_one(self, request: HttpRequest, form: AskAgainForm, object_id: str) -> str:

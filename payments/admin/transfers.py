@@ -36,6 +36,7 @@ from accounts.desk import (
 )
 from accounts.desk_acts import ActsDesk, key, log, me, when
 from accounts.models import User
+from accounts.rights import Act
 from payments import outgoing, transfers
 from payments.models import Transfer
 from payments.transfer_models import TransferStatus as S
@@ -180,7 +181,7 @@ class TransferDesk(ActsDesk):
 
     def payee_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """收款账户 in clear, on POST alone; kept nowhere."""
-        if request.method != "POST" or not self.may_act(request, "payee"):
+        if request.method != "POST" or not self.may_act(request, Act.PAYEE):
             raise PermissionDenied
         transfer = get_object_or_404(Transfer.objects.select_related("payee"), pk=key(object_id))
         account = transfers.look_at_payee(transfer, by=me(request), at=clock.now())
@@ -196,7 +197,7 @@ class TransferDesk(ActsDesk):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = {"may_see_payee": self.may_act(request, "payee")}
+        context = {"may_see_payee": self.may_act(request, Act.PAYEE)}
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     def advice(self, row: Transfer) -> list[tuple[str, str]]:

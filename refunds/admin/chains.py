@@ -19,6 +19,7 @@ from django.views.decorators.http import require_safe
 
 from accounts import rights
 from accounts.desk import Desk, called
+from accounts.rights import Act
 from records import checking, roots
 from records.models import Link
 from refunds.casefile import step_words
@@ -98,7 +99,7 @@ def _kind(number: str, user: object) -> type[Link] | None:
     for kind in roots.streams():
         known_as = number.upper() if kind.NUMBER != "pk" else number
         subject = checking.subjects(kind).model._meta.label_lower
-        if rights.may(user, "see", subject) and checking.is_known(kind, known_as):
+        if rights.may(user, Act.SEE, subject) and checking.is_known(kind, known_as):
             return kind
     return None
 

@@ -35,6 +35,7 @@ from accounts.desk import (
     tone_badge,
 )
 from accounts.desk_acts import ActsDesk, ProgressDesk, key, log, me, when
+from accounts.rights import Act
 from money import yuan
 from refunds import policy_words, simulation
 from refunds.admin.policy_form import TermsForm
@@ -190,7 +191,7 @@ class RefundPolicyDesk(ActsDesk):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = {"may_edit": self.may_act(request, "edit_terms")}
+        context = {"may_edit": self.may_act(request, Act.EDIT_TERMS)}
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     def get_urls(self) -> list[Any]:
@@ -206,7 +207,7 @@ class RefundPolicyDesk(ActsDesk):
 
     def terms_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """The form, filled in; saving leads back to the draft."""
-        if not self.may_act(request, "edit_terms"):
+        if not self.may_act(request, Act.EDIT_TERMS):
             raise PermissionDenied
         draft = get_object_or_404(RefundPolicy, pk=object_id)
         if draft.published_at:

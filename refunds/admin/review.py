@@ -12,6 +12,7 @@ import clock
 from accounts import rights
 from accounts.desk_acts import me
 from accounts.models import User
+from accounts.rights import Act
 from accounts.roles import Role
 from refunds import casefile, lifecycle, objections, risk
 from refunds.admin import leaving
@@ -22,7 +23,7 @@ from refunds.lifecycle import STEPS
 from refunds.models import Queue, Refund
 from refunds.models import Status as S
 
-NO_STEPS = {"check_codes", "judge_objection"}
+NO_STEPS = {Act.CHECK_CODES, Act.JUDGE_OBJECTION}
 
 
 class CasePage(Profiles):
@@ -60,7 +61,7 @@ class CasePage(Profiles):
     def may_act(self, request: HttpRequest, act: str) -> bool:
         """By the table of steps: whose job this step is; what is no step stands in the table of rights."""
         if act in NO_STEPS:
-            return rights.may(request.user, act, "refunds.refund")
+            return rights.may(request.user, Act(act), "refunds.refund")
         step = STEPS["disburse" if act == "release_chosen" else act]
         return self.has_view_permission(request) and me(request).role in step.who
 
@@ -69,12 +70,12 @@ class CasePage(Profiles):
         return []
 
     def _check_button(self, request: HttpRequest, refund: Refund) -> dict[str, Any] | None:
-        if not self.may_act(request, "check_codes") or not may_check(refund, me(request)):
+        if not self.may_act(request, Act.CHECK_CODES) or not may_check(refund, me(request)):
             return None
         return self._plain("check_codes", refund)
 
     def _judge_button(self, request: HttpRequest, file: casefile.CaseFile) -> dict[str, Any] | None:
-        if file.objection is None or file.objection.verdict or not self.may_act(request, "judge_objection"):
+        if file.objection is None or file.objection.verdict or not self.may_act(request, Act.JUDGE_OBJECTION):
             return None
         return (
             None if objections.why_not_judge(file.refund, me(request)) else self._plain("judge_objection", file.refund)

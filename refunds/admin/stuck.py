@@ -16,6 +16,7 @@ import clock
 from accounts import rights
 from accounts.desk import list_url, page_url, yuan
 from accounts.desk_acts import me
+from accounts.rights import Act
 from payments import funds, outgoing, waiting
 from payments.admin.attempts import advice
 from payments.models import ChannelAccount, RefundAttempt
@@ -106,7 +107,7 @@ def _short(request: HttpRequest) -> list[Item]:
 
 
 def _button(request: HttpRequest, account: ChannelAccount) -> dict[str, str] | None:
-    if not rights.may(request.user, "topped_up", "payments.channelaccount"):
+    if not rights.may(request.user, Act.TOPPED_UP, "payments.channelaccount"):
         return None
     address = reverse("admin:payments_channelaccount_topped_up", args=[account.pk])
     return {"title": "已充值，继续发送", "icon": "", "look": "plain", "url": address, "about": account.name}

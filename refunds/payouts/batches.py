@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef
 import workqueue
 from accounts import rights
 from accounts.models import User
+from accounts.rights import Act
 from payments.models import ChannelAccount
 from refunds.lifecycle import SWEEP, StepRefused
 from refunds.models import (
@@ -53,7 +54,7 @@ def compose(
     if not 0 < most_lines <= MOST_LINES or most_fen < 1:
         raise CannotPay("payout_limits", f"一批至少 1 笔，至多 {MOST_LINES} 笔，金额须大于 0。")
     with transaction.atomic():
-        _demand_right(by, "propose")
+        _demand_right(by, Act.PROPOSE)
         _one_at_a_time()
         found = whose_turn.choose(ready.oldest(by, account), most_lines=most_lines, most_fen=most_fen)
         if not found.taken:
@@ -73,7 +74,7 @@ def compose(
 def propose(batch: PayoutBatch, *, by: User, at: datetime) -> None:
     """提交复核, by whoever made it: from now on its lines stand. Raises CannotPay."""
     with transaction.atomic():
-        row = _locked(batch, by, "propose", {BatchStatus.DRAFT})
+        row = _locked(batch, by, Act.PROPOSE, {BatchStatus.DRAFT})
         if row.made_by_id != by.pk:
             raise CannotPay("not_the_maker", "只有制单人可以提交复核。")
         row.status, row.proposed_at, row.next_due_at = BatchStatus.PROPOSED, at, at + LAPSES_AFTER
@@ -85,7 +86,7 @@ def approve(batch: PayoutBatch, *, by: User, at: datetime) -> None:
     """复核通过, by another person, who has decided on none of its cases and has nothing to do with them (I10). A worker
     pays from now on, in this person's name. Raises CannotPay."""
     with transaction.atomic():
-        row = _locked(batch, by, "approve", {BatchStatus.PROPOSED})
+        row = _locked(batch, by, Act.APPROVE, {BatchStatus.PROPOSED})
         if row.made_by_id == by.pk:
             raise CannotPay("same_person", "制单人不能复核自己的批次，请由另一位同事复核。")
         if theirs := row.lines.filter(refund__in=ready.not_for(by).values("pk")).count():
@@ -100,13 +101,13 @@ def stop(batch: PayoutBatch, *, by: User, at: datetime, reason: str) -> None:
     """暂停: what is not released yet waits. Raises CannotPay."""
     words = _demand_reason(reason)
     with transaction.atomic():
-        _stop(_locked(batch, by, "stop", {BatchStatus.APPROVED, BatchStatus.SENDING}), by, at, words)
+        _stop(_locked(batch, by, Act.STOP, {BatchStatus.APPROVED, BatchStatus.SENDING}), by, at, words)
 
 
 def go_on(batch: PayoutBatch, *, by: User, at: datetime) -> None:
     """继续. Raises CannotPay."""
     with transaction.atomic():
-        row = _locked(batch, by, "go_on", {BatchStatus.STOPPED})
+        row = _locked(batch, by, Act.GO_ON, {BatchStatus.STOPPED})
         if not may_be_paid(row):
             raise CannotPay("checker_left", "复核人已不能放款。请撤下这一批，重新制单复核。")
         _send_on(row, at)
@@ -116,7 +117,7 @@ def go_on(batch: PayoutBatch, *, by: User, at: datetime) -> None:
 def retry_failed(batch: PayoutBatch, *, by: User, at: datetime) -> int:
     """重试未放款: the lines that failed and whose cases still wait to be paid, no other. Raises CannotPay."""
     with transaction.atomic():
-        row = _locked(batch, by, "retry_failed", {BatchStatus.DONE})
+        row = _locked(batch, by, Act.RETRY_FAILED, {BatchStatus.DONE})
         _one_at_a_time()
         elsewhere = PayoutLine.objects.filter(refund=OuterRef("refund"), status=LineStatus.WAITING)
         failed = row.lines.filter(status=LineStatus.FAILED, refund__status=Status.APPROVED, refund__lane=Lane.STANDARD)
@@ -134,7 +135,7 @@ def call_off(batch: PayoutBatch, *, by: User, at: datetime, reason: str) -> None
     """撤下: what was not paid leaves the batch, and may go into another. Raises CannotPay."""
     words = _demand_reason(reason)
     with transaction.atomic():
-        _call_off(_locked(batch, by, "call_off", UNCHECKED | {BatchStatus.STOPPED}), by, at, words)
+        _call_off(_locked(batch, by, Act.CALL_OFF, UNCHECKED | {BatchStatus.STOPPED}), by, at, words)
 
 
 # --- what the machine does --------------------------------------------------------------------------------------------
@@ -147,7 +148,7 @@ def lapse(row: PayoutBatch, *, at: datetime) -> None:
 
 def may_be_paid(row: PayoutBatch) -> bool:
     """Whether money may still leave in the name of who checked it."""
-    return row.checked_by is not None and rights.may(row.checked_by, "approve", MODEL)
+    return row.checked_by is not None and rights.may(row.checked_by, Act.APPROVE, MODEL)
 
 
 def stop_unpayable(row: PayoutBatch, *, at: datetime) -> None:
@@ -157,7 +158,7 @@ def stop_unpayable(row: PayoutBatch, *, at: datetime) -> None:
 # --- small things -----------------------------------------------------------------------------------------------------
 
 
-def _locked(batch: PayoutBatch, by: User, act: str, sources: set[BatchStatus]) -> PayoutBatch:
+def _locked(batch: PayoutBatch, by: User, act: Act, sources: set[BatchStatus]) -> PayoutBatch:
     """The batch as it is now, before somebody who may do this to it now. Raises CannotPay."""
     _demand_right(by, act)
     rows = PayoutBatch.objects.select_for_update(no_key=True, of=("self",)).select_related("checked_by")
@@ -170,7 +171,7 @@ def _locked(batch: PayoutBatch, by: User, act: str, sources: set[BatchStatus]) -
     return row
 
 
-def _demand_right(by: User, act: str) -> None:
+def _demand_right(by: User, act: Act) -> None:
     """Rights are read inside the transaction that needs them. Raises CannotPay."""
     actor = User.objects.filter(pk=by.pk, is_active=True).first()
     if actor is None or not rights.may(actor, act, MODEL):

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from accounts import rights
 from accounts.desk import Desk, badge
 from accounts.desk_acts import when
+from accounts.rights import Act
 from shops.admin.goods import Dated
 from shops.models import Supplier, SupplierAnswer
 from shops.models.supplier import ABOUT_TOPUP
@@ -80,7 +81,7 @@ class SupplierAnswerDesk(Desk):
     def get_queryset(self, request: HttpRequest) -> QuerySet[SupplierAnswer]:
         """An answer about a code holds its digest: who may not see codes reads what was said of top-ups alone."""
         rows = super().get_queryset(request)
-        return rows if rights.may(request.user, "see", "shops.codeevent") else rows.filter(ABOUT_TOPUP)
+        return rows if rights.may(request.user, Act.SEE, "shops.codeevent") else rows.filter(ABOUT_TOPUP)
 
     @admin.display(description="答复")
     def what(self, row: SupplierAnswer) -> SafeString:

@@ -16,6 +16,7 @@ import clock
 from accounts import rights
 from accounts.desk import DialogForm, choice_field, link, note_field, staff_act
 from accounts.desk_acts import key, me, when
+from accounts.rights import Act
 from orders import talk
 from orders.models import Call, Order
 from support.admin.acts import SupportDesk, found
@@ -76,7 +77,7 @@ class TalkDesk(SupportDesk):
         return super().get_queryset(request).select_related("shop", "buyer")
 
     def may_act(self, request: HttpRequest, act: str) -> bool:
-        return rights.may(request.user, "speak", "orders.order")
+        return rights.may(request.user, Act.SPEAK, "orders.order")
 
     def acts_of(self, row: Talk) -> list[str]:
         return ["answer_as_support", "log_call"]

@@ -16,6 +16,7 @@ import clock
 from accounts import agents
 from accounts.desk import DialogForm, badge, deadline, note_field, staff_act, tone_badge
 from accounts.desk_acts import key, me, when
+from accounts.rights import Act
 from orders.talk import CannotSpeak
 from support import people, showing, tickets
 from support.admin.acts import SupportDesk, found
@@ -52,7 +53,7 @@ class TicketForm(DialogForm):
         if self.row.status == S.CLOSED:
             return "这张工单已关闭。"
         user = self.request.user
-        mine = people.may_work(user, "answer", tickets.LABEL, buyer=self.row.buyer, order=self.row.order)
+        mine = people.may_work(user, Act.ANSWER, tickets.LABEL, buyer=self.row.buyer, order=self.row.order)
         return "" if mine else "这张工单与您本人或您的店铺有关，须由同事处理。"
 
 
