@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 import clock
+import reason_given
 from accounts import rights
 from accounts.models import User
 from accounts.rights import Act
@@ -49,7 +50,7 @@ class NewBatch(Strict):
 class Why(Strict):
     """`reason`: of `stop` and `call_off`, which need one."""
 
-    reason = serializers.CharField(max_length=batches.LONGEST_REASON, required=False)
+    reason = serializers.CharField(max_length=reason_given.LONGEST, required=False)
 
 
 class LineOfBatch(Shown):

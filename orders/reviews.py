@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 import accounts.rights
+import reason_given
 from accounts.models import User
 from accounts.rights import Act
 from orders import masking
@@ -23,7 +24,6 @@ from shops import rights
 from shops.models import Product, Shop
 
 LONGEST = 500
-LONGEST_REASON = 200
 SPEAKS_OF_REFUNDS = re.compile(r"退款|退钱|退货|refund", re.IGNORECASE)
 
 
@@ -82,8 +82,8 @@ def hide(review: Review, *, by: User, at: datetime, reason: str) -> None:
     words = masking.mask_own([review.order_id], masking.tidy(reason))
     if not words:
         raise CannotReview("reason", _("请写明隐藏的原因。"))
-    if len(words) > LONGEST_REASON:
-        raise CannotReview("too_long", _("一次最多 %(most)d 个字。") % {"most": LONGEST_REASON})
+    if len(words) > reason_given.LONGEST:
+        raise CannotReview("too_long", _("一次最多 %(most)d 个字。") % {"most": reason_given.LONGEST})
     with _moderation(review, Act.HIDE, by) as locked:
         if locked.is_hidden:
             raise CannotReview("already", _("这条评价已是这个状态。"))

@@ -14,6 +14,7 @@ from datetime import datetime
 from django.db import DatabaseError, transaction
 from django.db.models import Q, QuerySet, prefetch_related_objects
 
+import reason_given
 import workqueue
 from accounts import rights
 from accounts.models import User
@@ -23,7 +24,6 @@ from payments.models import AttemptStatus as A
 from payments.models import ChannelAccount, OutgoingSwitch, RefundAttempt
 from payments.pacing import NotSentYet
 
-LONGEST_REASON = 200
 PAUSE_SECONDS = 60  # after that what was stopped is looked at again
 MACHINE = "(system)"  # no visitor can have such a name
 RECOVERY_FIRST = "recovery_comes_first"  # the trigger of cardshop's RecoveryRun
@@ -97,7 +97,7 @@ def stop_by_itself(*, reason: str, at: datetime) -> OutgoingSwitch | None:
     by = machine()
     try:
         with transaction.atomic():
-            return OutgoingSwitch.objects.create(is_stopped=True, by=by, reason=reason[:LONGEST_REASON], at=at)
+            return OutgoingSwitch.objects.create(is_stopped=True, by=by, reason=reason[: reason_given.LONGEST], at=at)
     except DatabaseError as error:
         if OutgoingSwitch.TURNED not in str(error):
             raise
@@ -131,8 +131,8 @@ def _turn(
 ) -> OutgoingSwitch:
     if not rights.may(by, act, MODEL):
         raise CannotTurn("您的岗位不能停止或恢复出款。")
-    if not 0 < len(reason.strip()) <= LONGEST_REASON:
-        raise CannotTurn(f"请写明原因，不超过 {LONGEST_REASON} 字。")
+    if missing := reason_given.why_not(reason):
+        raise CannotTurn(missing)
     found = now()
     known = found.accounts.get(account.pk) if account else found.everything
     if (known is not None) == is_stopped:

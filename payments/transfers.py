@@ -18,6 +18,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+import reason_given
 import workqueue
 from accounts import rights as staff_rights
 from accounts.models import User
@@ -37,7 +38,7 @@ APPROVE_HOURS = 24
 APPROVE_WITHIN = timedelta(hours=APPROVE_HOURS)
 PAY_WITHIN = timedelta(hours=24)
 MODEL = "payments.transfer"
-LONGEST_REASON, LONGEST_VOUCHER = 200, 60
+LONGEST_VOUCHER = 60
 IN_DOUBT = (
     "数据库恢复过，这笔可能已经付过：请先查银行流水（附言是转账单号）。已付的，填流水上的付款时间和凭证登记；"
     "没有付的，先办“已核对银行流水，未付”。"
@@ -406,8 +407,8 @@ def _demand_open(at: datetime) -> None:
 
 
 def _end(row: Transfer, by: User, at: datetime, reason: str) -> None:
-    if not 0 < len(reason.strip()) <= LONGEST_REASON:
-        raise CannotTransfer("reason", f"请写明原因，不超过 {LONGEST_REASON} 字。申请人会看到。")
+    if missing := reason_given.why_not(reason):
+        raise CannotTransfer("reason", f"{missing}申请人会看到。")
     row.reason, row.ended_by, row.ended_at = reason.strip(), by, at
 
 

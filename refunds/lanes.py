@@ -14,6 +14,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+import reason_given
 from accounts.models import User
 from orders.models import Order
 from payments.models import Payment
@@ -21,7 +22,6 @@ from refunds.models import Lane, LaneLimits, Status
 from refunds.policy import Cap
 
 DAY = timedelta(hours=24)
-LONGEST_REASON = 200
 LOCK = 4901  # names this lock among the database's advisory ones
 CAPPED = ("buyer", "payer", "device", "shop", "platform")
 KEPT = ("is_on", *(f"{of}_fen" for of in CAPPED), "audit_percent")
@@ -126,8 +126,8 @@ def switch(lane: Lane, *, is_on: bool, by: User, at: datetime, reason: str) -> L
 
 def _add(lane: Lane, by: User, at: datetime, reason: str, changes: dict[str, Any]) -> LaneLimits:
     """A row copied from the one in force, with the changes. No pre-check decides meanwhile, and no colleague sets."""
-    if not 0 < len(reason.strip()) <= LONGEST_REASON:
-        raise CannotSet(f"请写明原因，不超过 {LONGEST_REASON} 字。")
+    if missing := reason_given.why_not(reason):
+        raise CannotSet(missing)
     with transaction.atomic():
         hold()
         known = limits()[lane]

@@ -19,6 +19,7 @@ HOUSE = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {path.stem f
         ("money", set()),
         ("paging", set()),
         ("private_pictures", set()),
+        ("reason_given", set()),
         ("wire", set()),
         ("writing", set()),
         ("workqueue", {"clock", "identifiers"}),

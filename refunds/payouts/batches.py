@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 
+import reason_given
 import workqueue
 from accounts import rights
 from accounts.models import User
@@ -33,7 +34,6 @@ from refunds.payouts import ready, whose_turn
 MODEL = "refunds.payoutbatch"
 MOST_LINES = 2_000
 LAPSES_AFTER = timedelta(days=3)  # what nobody has checked by then is called off, and its cases are free again
-LONGEST_REASON = 200
 LOCK = 4902  # names this lock among the database's advisory ones
 MOST_NAMED = 12
 
@@ -179,10 +179,9 @@ def _demand_right(by: User, act: Act) -> None:
 
 
 def _demand_reason(reason: str) -> str:
-    words = reason.strip()
-    if not 0 < len(words) <= LONGEST_REASON:
-        raise CannotPay("reason_missing", f"请写明原因，不超过 {LONGEST_REASON} 字。")
-    return words
+    if missing := reason_given.why_not(reason):
+        raise CannotPay("reason_missing", missing)
+    return reason.strip()
 
 
 def _stop(row: PayoutBatch, by: User | None, at: datetime, reason: str) -> None:
@@ -206,7 +205,7 @@ def _call_off(row: PayoutBatch, by: User | None, at: datetime, reason: str) -> N
 
 
 def _record(batch: PayoutBatch, step: str, by: User | None, at: datetime, note: str = "") -> None:
-    PayoutEvent.objects.create(batch=batch, step=step, by=by, at=at, note=note[:LONGEST_REASON])
+    PayoutEvent.objects.create(batch=batch, step=step, by=by, at=at, note=note[: reason_given.LONGEST])
 
 
 def _too_large(cases: Sequence[whose_turn.Waits]) -> str:

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from django.db import OperationalError, transaction
 
+import reason_given
 import workqueue
 from clock import scaled
 from payments import outgoing
@@ -125,7 +126,7 @@ def _write(
         line.disbursement_id, line.credit_id = paid_by.get(line.refund_id, (None, None))
         is_sent = line.refund_id in paid_by
         line.status, reason = (LineStatus.SENT, "") if is_sent else why.get(line.refund_id, (LineStatus.FAILED, BROKEN))
-        line.reason, line.handled_at = reason[: batches.LONGEST_REASON], at
+        line.reason, line.handled_at = reason[: reason_given.LONGEST], at
     write(lines, ["status", "reason", "disbursement", "credit", "handled_at"])
 
 
