@@ -417,7 +417,7 @@ UNFOLD = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "cardshop.desk.environment",
-    "DASHBOARD_CALLBACK": "cardshop.desk.dashboard",
+    "DASHBOARD_CALLBACK": "cardshop.start_page.dashboard",
     "STYLES": ["cardshop.desk.stylesheet"],
     "SIDEBAR": {"show_search": False, "show_all_applications": False, "navigation": "cardshop.desk.sidebar"},
     "BORDER_RADIUS": "8px",
