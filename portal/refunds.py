@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 import clock
 import paging
 from accounts.visitors import SignedIn
-from portal.answering import ANSWERS, case_of, open_steps
+from portal.claim_answers import ANSWERS, case_of, open_steps
 from portal.door import Here, for_members, show, waiting_refunds
 from refunds import reading, silence
 from refunds.models import Objection, Offer, Refund, RefundEvent, RefundLine

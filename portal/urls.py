@@ -6,8 +6,8 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 from portal import (
-    answering,
     applying,
+    claim_answers,
     complaints,
     door,
     imports,
@@ -46,7 +46,7 @@ urlpatterns = [
     path("shop/orders/<shop_no:order_no>/record/record.json", records.order_file, name="order_record_file"),
     path("shop/refunds/", refunds.refund_list, name="refunds"),
     path("shop/refunds/<shop_no:refund_no>/", refunds.refund_page, name="refund"),
-    path("shop/refunds/<shop_no:refund_no>/<slug:kind>/", answering.answer, name="answer"),
+    path("shop/refunds/<shop_no:refund_no>/<slug:kind>/", claim_answers.answer, name="answer"),
     path("shop/complaints/", complaints.complaint_list, name="complaints"),
     path("shop/complaints/<shop_no:complaint_no>/", complaints.complaint_page, name="complaint"),
     path("shop/complaints/<shop_no:complaint_no>/answer/", complaints.answer, name="answer_complaint"),

@@ -32,7 +32,7 @@ from refunds import lifecycle, own_account
 from refunds.lifecycle import StepRefused
 from refunds.lifecycle.redirect import redirect_terms
 from refunds.models import Refund
-from storefront.answering import case_of
+from storefront.refund_answers import case_of
 
 OTHER_BANK = "other"
 

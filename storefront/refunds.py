@@ -23,7 +23,7 @@ from refunds.evidence import TooManyImages
 from refunds.lifecycle import StepRefused
 from refunds.lifecycle.redirect import choosing
 from refunds.models import Appeal, Evidence, Offer, Queue, Refund, Status
-from storefront import answering, reading
+from storefront import reading, refund_answers
 from storefront.forms import EvidenceForm
 
 # --- watching ---------------------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ def evidence_image(request: SignedIn, evidence_id: Any) -> HttpResponseBase:
 
 
 def _refund(request: SignedIn, refund_no: str) -> Refund:
-    return answering.case_of(request, refund_no)
+    return refund_answers.case_of(request, refund_no)
 
 
 def _progress(request: SignedIn, refund: Refund, form: EvidenceForm | None = None) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 from storefront import (
-    answering,
     applying,
     balance,
     checkout,
@@ -25,6 +24,7 @@ from storefront import (
     receipts,
     records,
     redirecting,
+    refund_answers,
     refunds,
     revealing,
     reviewing,
@@ -114,7 +114,7 @@ urlpatterns = [
     path("receipts/", receipts.check, name="receipt_check"),
     path("receipts/<no:refund_no>/<receipt_code:code>/", receipts.checked, name="receipt_checked"),
     path("refunds/<no:refund_no>/redirect/", redirecting.sign, name="refund_redirect"),
-    path("refunds/<no:refund_no>/answer/<slug:kind>/", answering.answer, name="refund_answer"),
+    path("refunds/<no:refund_no>/answer/<slug:kind>/", refund_answers.answer, name="refund_answer"),
     path("services/<uuid:report_id>/", orders.report_image, name="report_image"),
     path("evidence/<uuid:evidence_id>/", refunds.evidence_image, name="evidence"),
     path("me/balance/", balance.show, name="balance"),
