@@ -21,8 +21,8 @@ from portal.forms import ReplyForm
 from refunds import figures, reading
 from shops import deposits
 from shops import figures as counted
+from shops.badge import has_badge, percent
 from shops.models import ShopFigures
-from shops.standing import has_badge, percent
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from django.db.models import Max, Q, Sum
 
 from orders.cancellation import CONSEQUENCES
 from refunds.models import Status
+from shops import badge, guarantee
 from shops import figures as counted
-from shops import guarantee, standing
+from shops.badge import Demands, Facts, RuleResult
 from shops.models import DepositEntry, Shop, ShopEvent, ShopFigures, ShopStatus
-from shops.standing import Demands, Facts, RuleResult
 
 WINDOW = timedelta(days=30)
 EVERY = timedelta(hours=1)
@@ -71,8 +71,8 @@ def _due(at: datetime, limit: int) -> list[Shop]:
 def _keep_badges(shops: Sequence[Shop], figures: dict[int, ShopFigures], at: datetime) -> None:
     """Given and taken by rule alone, each with its event. A shop whose badge stays as it is costs nothing."""
     results = _judge(shops, figures, at)
-    earned = [shop for shop in shops if shop.guarantee_since is None and standing.has_badge(results[shop.pk])]
-    lost = [shop for shop in shops if shop.guarantee_since is not None and not standing.has_badge(results[shop.pk])]
+    earned = [shop for shop in shops if shop.guarantee_since is None and badge.has_badge(results[shop.pk])]
+    lost = [shop for shop in shops if shop.guarantee_since is not None and not badge.has_badge(results[shop.pk])]
     Shop.objects.filter(pk__in=[shop.pk for shop in earned]).update(guarantee_since=at)
     Shop.objects.filter(pk__in=[shop.pk for shop in lost]).update(guarantee_since=None)
     reasons = {shop.pk: "；".join(rule.sentence for rule in results[shop.pk] if not rule.passed) for shop in lost}
@@ -97,7 +97,7 @@ def _judge(shops: Sequence[Shop], figures: dict[int, ShopFigures], at: datetime)
     suspensions = ShopEvent.objects.filter(shop__in=keys, step="suspend").values_list("shop").annotate(Max("at"))
     suspended = dict(suspensions.order_by())
     return {
-        shop.pk: standing.judge(
+        shop.pk: badge.judge(
             Facts(
                 at=at,
                 is_open=shop.status == ShopStatus.OPEN,

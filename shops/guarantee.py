@@ -1,4 +1,4 @@
-"""保障标识条件: the terms that are in force, by which ``standing.py`` judges every hour (S0-30)."""
+"""保障标识条件: the terms that are in force, by which ``badge.py`` judges every hour (S0-30)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from payments.gateways.base import ReceivedAccountKind
 from refunds import days_off, pace
 from refunds.models import StageFigures
 from refunds.workdays import arrival_window
-from shops.standing import percent
+from shops.badge import percent
 from storefront.templatetags import words
 from storefront.trust import minutes
 

@@ -8,8 +8,8 @@ from django.utils.translation import gettext as _
 
 from money import yuan
 from shops import figures, guarantee
+from shops.badge import percent
 from shops.models import Fulfilment, GuaranteeTerms, Product, RecipientKind, Shop, ShopFigures
-from shops.standing import percent
 
 FEWEST_ORDERS = 10  # below, a share says nothing
 

@@ -17,7 +17,7 @@ from accounts.models import User
 from accounts.roles import Role
 from refunds import forecast, pace
 from refunds.models import StageFigures
-from shops.standing import percent
+from shops.badge import percent
 
 #: Whose outlook each role sees.
 OUTLOOKS: dict[str, tuple[str, ...]] = {

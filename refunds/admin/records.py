@@ -17,7 +17,7 @@ from refunds.casefile import step_words
 from refunds.models import ArrivalFigures, Disbursement, RefundEvent
 from refunds.models import Status as S
 from refunds.stages import TONE_OF
-from shops.standing import percent
+from shops.badge import percent
 
 
 class BecameFilter(admin.SimpleListFilter):

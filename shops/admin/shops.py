@@ -37,6 +37,7 @@ from accounts.desk import (
 from accounts.desk_acts import ActsDesk, key, log, me, when
 from accounts.models import User
 from shops import deposits, guarantee, life
+from shops.badge import percent
 from shops.life import STEPS
 from shops.models import (
     DepositEntry,
@@ -50,7 +51,6 @@ from shops.models import (
     ShopRole,
     ShopStatus,
 )
-from shops.standing import percent
 
 TONES: dict[str, str] = {
     ShopStatus.OPEN: "good",

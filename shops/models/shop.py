@@ -31,7 +31,7 @@ class Shop(models.Model):
         settings.AUTH_USER_MODEL, through="ShopMember", related_name="shops", verbose_name=_("成员"), blank=True
     )
     status = models.CharField(_("状态"), max_length=16, choices=ShopStatus.choices, default=ShopStatus.OPEN)
-    guarantee_since = models.DateTimeField(_("退款保障标识自"), null=True, blank=True)  # earned by rule: standing.py
+    guarantee_since = models.DateTimeField(_("退款保障标识自"), null=True, blank=True)  # earned by rule: badge.py
     created_at = models.DateTimeField(_("入驻时间"))
 
     class Meta:
@@ -322,7 +322,7 @@ class ShopFigures(models.Model):
 
 
 class GuaranteeTerms(models.Model):
-    """退款保障标识的条件, a version: the one in force is the newest published. ``shops/standing.py`` judges by it."""
+    """退款保障标识的条件, a version: the one in force is the newest published. ``shops/badge.py`` judges by it."""
 
     version = models.PositiveIntegerField(_("版本"), unique=True)
     deposit_fen = models.PositiveIntegerField(_("保证金不少于（分）"), default=100_000)

@@ -11,10 +11,10 @@ import clock
 from orders import cancellation, talk
 from orders.models import Cause
 from refunds import figures
-from shops import deposits, life, standing
+from shops import badge, deposits, life
+from shops.badge import Demands, Facts
 from shops.deposits import CannotRecord
 from shops.models import GuaranteeTerms, Shop, ShopFigures, ShopMember
-from shops.standing import Demands, Facts
 from tests.cast import person
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -43,14 +43,14 @@ GOOD = Facts(
     ],
 )
 def test_each_rule_fails_at_its_own_border(change, failed):
-    results = standing.judge(replace(GOOD, **change), DEMANDS)
+    results = badge.judge(replace(GOOD, **change), DEMANDS)
     assert {result.rule for result in results if not result.passed} == failed
-    assert standing.has_badge(results) is (not failed)
+    assert badge.has_badge(results) is (not failed)
     assert all(result.sentence and result.sentence_en for result in results)
 
 
 def test_a_share_is_rounded_down():
-    assert [standing.percent(*pair) for pair in [(999, 1000), (9999, 10000), (1, 3), (0, 5), (5, 5), (0, 0)]] == [
+    assert [badge.percent(*pair) for pair in [(999, 1000), (9999, 10000), (1, 3), (0, 5), (5, 5), (0, 0)]] == [
         "99.9%", "99.9%", "33.3%", "0%", "100%", "–",
     ]  # fmt: skip
 
