@@ -120,21 +120,21 @@ def test_the_badge_comes_and_goes_by_the_terms_in_force(shop, finance, operator,
     )
     buy()
     deposits.record(shop, amount_fen=5000, voucher="V1", note="", by=finance, at=clock.now())
-    assert badge(shop, clock.now()) is None  # open for less than a day
+    assert has_it_since(shop, clock.now()) is None  # open for less than a day
     earned_at = clock.now() + timedelta(days=2)
-    assert badge(shop, earned_at) == earned_at
-    assert badge(shop, earned_at + timedelta(hours=2)) == earned_at
+    assert has_it_since(shop, earned_at) == earned_at
+    assert has_it_since(shop, earned_at + timedelta(hours=2)) == earned_at
     asked = deposits.ask_back(shop, amount_fen=1, note="多缴", by=finance, at=clock.now())
     deposits.pay_back(asked, voucher="V2", by=person("cashier", "finance"), at=clock.now())
-    assert badge(shop, earned_at + timedelta(hours=4)) is None
+    assert has_it_since(shop, earned_at + timedelta(hours=4)) is None
     deposits.record(shop, amount_fen=1, voucher="V3", note="", by=finance, at=clock.now())
     GuaranteeTerms.objects.create(version=2, least_deliveries=1, deposit_fen=9999, published_at=clock.now())
-    assert badge(shop, earned_at + timedelta(hours=6)) is None
+    assert has_it_since(shop, earned_at + timedelta(hours=6)) is None
     assert list(shop.events.order_by("pk").values_list("step", flat=True)) == ["earn_badge", "lose_badge"]
     assert "保证金 ¥49.99" in shop.events.latest("pk").reason
 
 
-def badge(shop, at):
+def has_it_since(shop, at):
     figures.compute(at=at)
     shop.refresh_from_db()
     return shop.guarantee_since
