@@ -11,7 +11,7 @@ import clock
 import sheets
 from accounts.visitors import SignedIn
 from portal.door import Here, for_members, show
-from refunds import shop_money
+from refunds import shop_books
 
 
 @for_members("figures")
@@ -19,9 +19,9 @@ from refunds import shop_money
 def money_page(request: SignedIn, here: Here) -> HttpResponse:
     """货款: what there is, when more of it becomes the shop's own, and what moved."""
     facts = {
-        "now": shop_money.now(here.shop),
-        "page": shop_money.moved(here.shop, after=request.GET.get("after", "")),
-        "months": shop_money.months(here.shop, at=clock.now()),
+        "now": shop_books.now(here.shop),
+        "page": shop_books.moved(here.shop, after=request.GET.get("after", "")),
+        "months": shop_books.months(here.shop, at=clock.now()),
     }
     return show(request, here, "money.html", facts)
 
@@ -30,17 +30,17 @@ def money_page(request: SignedIn, here: Here) -> HttpResponse:
 @never_cache
 def statement_page(request: SignedIn, here: Here, year: int, month: int) -> HttpResponse:
     """月结单."""
-    made = shop_money.statement(here.shop, _first_day(year, month), at=clock.now())
+    made = shop_books.statement(here.shop, _first_day(year, month), at=clock.now())
     return show(request, here, "statement.html", {"statement": made})
 
 
 @for_members("figures")
 @never_cache
 def statement_file(request: SignedIn, here: Here, year: int, month: int) -> HttpResponse:
-    made = shop_money.statement(here.shop, _first_day(year, month), at=clock.now())
+    made = shop_books.statement(here.shop, _first_day(year, month), at=clock.now())
     name = f"statement-{here.shop.pk}-{made.month:%Y-%m}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    rows = sheets.as_csv(shop_money.as_rows(made))
+    rows = sheets.as_csv(shop_books.as_rows(made))
     return HttpResponse("".join(rows), content_type="text/csv; charset=utf-8", headers=headers)
 
 

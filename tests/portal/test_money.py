@@ -13,7 +13,7 @@ from ledger import balances, posting
 from ledger.posting import Transfer
 from orders import cancellation
 from orders.models import Cause
-from refunds import settlement, shop_money
+from refunds import settlement, shop_books
 from refunds.workdays import SHANGHAI
 from shops import deposits
 from tests.cases import House
@@ -44,7 +44,7 @@ def year_of_money(house: House, drain, shop):
 
 
 def owed(shop) -> dict[str, int]:
-    return balances.owed([account(shop.pk) for _title, account in shop_money.POTS.values()])
+    return balances.owed([account(shop.pk) for _title, account in shop_books.POTS.values()])
 
 
 def test_a_page_says_what_there_is_and_when_more_comes(house: House, keeper, shop, buy, reveal):
@@ -62,10 +62,10 @@ def test_a_page_says_what_there_is_and_when_more_comes(house: House, keeper, sho
 
 def test_every_posting_stands_in_the_list_once(year_of_money, shop, keeper, monkeypatch):
     """By key, to the end; and what it says adds up to what there is."""
-    monkeypatch.setattr(shop_money, "PAGE_SIZE", 3)
+    monkeypatch.setattr(shop_books, "PAGE_SIZE", 3)
     rows, after, pages = [], "", 0
     while pages == 0 or after:
-        page = shop_money.moved(shop, after=after)
+        page = shop_books.moved(shop, after=after)
         rows, after, pages = [*rows, *page.rows], page.next_after, pages + 1
     codes = list(owed(shop))
     assert len(rows) == posting.Posting.objects.filter(entries__account__code__in=codes).distinct().count() > 12
@@ -79,7 +79,7 @@ def test_every_posting_stands_in_the_list_once(year_of_money, shop, keeper, monk
 
 def test_a_statement_agrees_with_the_ledger_and_with_the_one_before(year_of_money, shop, keeper):
     at = clock.now()
-    made = [shop_money.statement(shop, month, at=at) for month in reversed(shop_money.months(shop, at=at))]
+    made = [shop_books.statement(shop, month, at=at) for month in reversed(shop_books.months(shop, at=at))]
     assert len(made) >= 2
     assert {pot.opening_fen for pot in made[0].pots} == {0}
     for earlier, later in zip(made, made[1:], strict=False):
@@ -96,10 +96,10 @@ def test_a_statement_agrees_with_the_ledger_and_with_the_one_before(year_of_mone
 
 
 def test_the_file_says_the_same_and_holds_no_formula(year_of_money, shop, keeper, rival):
-    month = shop_money.months(shop, at=clock.now())[0]
+    month = shop_books.months(shop, at=clock.now())[0]
     path = f"/shop/money/{month:%Y}-{month.month}/"
     page = text(keeper.get(path))
-    made = shop_money.statement(shop, month, at=clock.now())
+    made = shop_books.statement(shop, month, at=clock.now())
     answer = keeper.get(f"{path}statement.csv")
     assert answer.headers["Content-Disposition"] == f'attachment; filename="statement-{shop.pk}-{month:%Y-%m}.csv"'
     rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
@@ -115,6 +115,6 @@ def test_many_entries_cost_as_many_queries_as_few(shop, django_assert_max_num_qu
     for n in range(120):
         posting.post([Transfer(f"other:{n}", "channel:wechat", f"shop:{shop.pk}", 1)], at=clock.now())
     with django_assert_max_num_queries(12):
-        assert len(shop_money.moved(shop).rows) == 20
-        shop_money.now(shop)
-        shop_money.statement(shop, shop_money.months(shop, at=clock.now())[0], at=clock.now())
+        assert len(shop_books.moved(shop).rows) == 20
+        shop_books.now(shop)
+        shop_books.statement(shop, shop_books.months(shop, at=clock.now())[0], at=clock.now())

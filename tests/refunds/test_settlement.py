@@ -21,7 +21,7 @@ from payments import adopting, channels
 from payments.adopting import Found
 from reconciliation import resolving, statements
 from reconciliation.models import Bearer, Discrepancy, Statement
-from refunds import penalties, settlement, shop_money
+from refunds import penalties, settlement, shop_books
 from refunds.models import Status as S
 from shops import deposits, money
 from shops.money import Move, Purse
@@ -130,7 +130,7 @@ def test_what_the_shops_own_account_took_is_not_settled(house: House, shop, sett
     assert "was paid to the shop itself" in refusal(
         f"UPDATE orders_order SET settled_at = now(), settled_fen = 0 WHERE id = {order.pk}"
     )
-    now = shop_money.now(shop)
+    now = shop_books.now(shop)
     assert (now.shop_fen, now.own_fen, now.next_order) == (8800, 8800, None)
     assert invariants.broken(house.simulator.ledger()) == []
 
@@ -146,9 +146,9 @@ def test_the_fee_of_what_the_shops_own_account_took_stays_with_the_shop(house: H
     order = house.buy(price_fen=8800, channel=own.code, fee_percent=10, funding="招商银行借记卡0403")
     refund = house.on(house.ask(order, reason="changed_mind"), "reviewer approve")
     house.ends_as(house.sent(refund), "SUCCESS")
-    kept = [shop_money.now(shop).shop_fen, shop_money.now(shop).own_fen, earned()]
+    kept = [shop_books.now(shop).shop_fen, shop_books.now(shop).own_fen, earned()]
     assert (refund.status, refund.fee_fen, kept) == ("paid_out", 880, [880, 880, 0])
-    assert shop_money.moved(shop).rows[0].title == "退款手续费留在店铺（自带商户号）"
+    assert shop_books.moved(shop).rows[0].title == "退款手续费留在店铺（自带商户号）"
     assert invariants.broken(house.simulator.ledger()) == []
 
     as_the_version_before_posted_it()
@@ -157,10 +157,10 @@ def test_the_fee_of_what_the_shops_own_account_took_stays_with_the_shop(house: H
         with connection.cursor() as cursor:
             cursor.execute(importlib.import_module(FEES_OF_BEFORE).POST)
     assert Posting.objects.get(reverses__ref__startswith="fee:").ref.startswith("fee_back:")
-    assert kept == [shop_money.now(shop).shop_fen, shop_money.now(shop).own_fen, earned()]
+    assert kept == [shop_books.now(shop).shop_fen, shop_books.now(shop).own_fen, earned()]
     assert invariants.broken(house.simulator.ledger()) == []
     house.ends_as(refund, "ABNORMAL")
-    assert (refund.status, refund.held_fen, shop_money.now(shop).held_fen) == ("returned", 8800, 8800)
+    assert (refund.status, refund.held_fen, shop_books.now(shop).held_fen) == ("returned", 8800, 8800)
     assert invariants.broken(house.simulator.ledger()) == []
 
 
