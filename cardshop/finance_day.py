@@ -19,7 +19,7 @@ from accounts.desk import MOST_COUNTED, how_long, list_url, page_url
 from accounts.models import User
 from ledger import daily
 from money import yuan
-from payments import outgoing, waiting
+from payments import attention, outgoing
 from payments.models import ChannelAccount, OutgoingSwitch, RefundAttempt, Transfer
 from payments.transfer_models import TransferStatus
 from reconciliation.models import Discrepancy, DiscrepancyKind, DiscrepancyStatus
@@ -150,11 +150,11 @@ def _batches(user: User) -> list[Line]:
 
 
 def _funds(at: datetime) -> list[Line]:
-    waits = waiting.for_funds()
-    accounts = ChannelAccount.objects.filter(waiting.SHORT | Q(pk__in=list(waits))).defer("credentials")
+    waits = attention.for_funds()
+    accounts = ChannelAccount.objects.filter(attention.SHORT | Q(pk__in=list(waits))).defer("credentials")
     lines = []
     for account in accounts.order_by("short_since", "pk"):
-        rows = waits.get(account.pk, waiting.Waiting())
+        rows = waits.get(account.pk, attention.Waiting())
         since = f"余额不足已 {how_long(at - account.short_since)}" if account.short_since else "正在继续发送"
         lines.append(Line(account.name, page_url(account), since, rows.count, rows.total_fen))
     return lines or [Line("没有账户等余额", list_url(ChannelAccount), "余额都够", 0)]
@@ -164,8 +164,8 @@ def _came_back(backlog: worklist.Backlog, at: datetime) -> list[Line]:
     signed = Refund.objects.filter(status=Status.REDIRECT_SIGNED).order_by("promised_by", "pk")[:MOST_COUNTED]
     ready = signed.aggregate(count=Count("pk"), fen=Sum("amount_fen"), late=Count("pk", filter=Q(promised_by__lt=at)))
     found = backlog.of("returned")
-    surplus, oldest_at = waiting.surplus(most=MOST_COUNTED)
-    held = waiting.count("held", most=MOST_COUNTED)
+    surplus, oldest_at = attention.surplus(most=MOST_COUNTED)
+    held = attention.count("held", most=MOST_COUNTED)
     told = f"最早一笔已收 {how_long(at - oldest_at)}，请再次退回" if oldest_at else "多收的款项都已退回"
     return [
         Line("买家已签新去向", list_url(Refund, queue="returned", status__exact=Status.REDIRECT_SIGNED.value),

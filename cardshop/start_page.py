@@ -21,7 +21,7 @@ from cardshop import finance_day
 from money import yuan
 from notices.models import DeliveryStatus, NoticeDelivery
 from orders.models import TopUp
-from payments import waiting
+from payments import attention
 from payments.models import AttemptStatus as A
 from payments.models import ChannelAccount, RefundAttempt
 from reconciliation.models import Discrepancy, DiscrepancyStatus
@@ -134,9 +134,9 @@ def _attempts(at: datetime) -> list[Tile]:
     rows = [
         (str(status.label), counts.get(status, 0), 0, _attempts_url(status), hint) for status, hint in hints.items()
     ]
-    surplus, oldest_at = waiting.surplus(most=MOST_COUNTED)
+    surplus, oldest_at = attention.surplus(most=MOST_COUNTED)
     said = f"最早一笔已收 {how_long(at - oldest_at)}，请再次退回" if oldest_at else "多收的款项都已退回"
-    rows.append((waiting.QUEUES["surplus"].title, surplus, 0, list_url(RefundAttempt, queue="surplus"), said))
+    rows.append((attention.QUEUES["surplus"].title, surplus, 0, list_url(RefundAttempt, queue="surplus"), said))
     return _side_by_side(rows)
 
 
@@ -196,14 +196,14 @@ def _attempts_url(status: A) -> str:
 
 
 def _sums_that_wait() -> str:
-    waits = waiting.for_funds()
+    waits = attention.for_funds()
     names = ChannelAccount.objects.filter(pk__in=list(waits)).order_by("pk").values_list("pk", "name")
     return "、".join(f"{name} {yuan(waits[pk].total_fen)}" for pk, name in names)
 
 
 def _accounts() -> list[Tile]:
     """Accounts that are short of money, in trouble or closed, by name."""
-    accounts = waiting.accounts_to_see_to()
+    accounts = attention.accounts_to_see_to()
     rows = [
         ("余额不足", "short", [row.name for row in accounts if row.short_since], "余额都够"),
         ("渠道故障", "trouble", [row.name for row in accounts if row.trouble], "密钥与权限都正常"),

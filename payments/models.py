@@ -348,7 +348,7 @@ class RefundAttempt(WorkItem):
             ),
             models.Index(name="attempt_held", fields=["id"], condition=Q(status="held")),
             models.Index(name="attempt_waits_for_funds", fields=["id"], condition=Q(status="waiting_funds")),
-            models.Index(  # among them a surplus that nobody would miss: waiting.py
+            models.Index(  # among them a surplus that nobody would miss: attention.py
                 name="attempt_came_to_nothing", fields=["id"], condition=Q(status__in=["back_with_merchant", "closed"])
             ),
         ]

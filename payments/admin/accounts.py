@@ -31,11 +31,11 @@ from accounts.desk import (
     yuan,
 )
 from accounts.models import User
-from payments import channels, funds, outgoing, waiting
+from payments import attention, channels, funds, outgoing
 from payments.admin.outgoing import NOT_BY_WHO_STOPPED, said
 from payments.admin.pages import ChannelDesk, key, log, me
+from payments.attention import Waiting
 from payments.models import BALANCE, ChannelAccount, OutgoingSwitch, RefundAttempt
-from payments.waiting import Waiting
 
 MOST_DAYS, MOST_CALLS = 365, 150
 
@@ -172,9 +172,9 @@ class ResumeOutgoingForm(OutgoingForm):
 
 
 STATES = {
-    "short": ("余额不足", waiting.SHORT),
-    "trouble": ("渠道故障", waiting.IN_TROUBLE),
-    "closed": ("暂停收款", waiting.CLOSED),
+    "short": ("余额不足", attention.SHORT),
+    "trouble": ("渠道故障", attention.IN_TROUBLE),
+    "closed": ("暂停收款", attention.CLOSED),
 }
 
 
@@ -196,7 +196,7 @@ class AccountList(DeskList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         listed: list[ChannelAccount] = list(self.result_list)
-        sums = waiting.for_funds([account.pk for account in listed])
+        sums = attention.for_funds([account.pk for account in listed])
         for account in listed:
             account.waits = sums.get(account.pk, Waiting())  # type: ignore[attr-defined]
         self.result_list = listed
@@ -394,7 +394,7 @@ LABELS = {"refundable_days": "可退天数", "calls_per_second": "每秒调用�
 def waiting_of(account: ChannelAccount) -> Waiting:
     """What waits for this account's money; asked once for a row, and by the list once for all its rows."""
     if not hasattr(account, "waits"):
-        account.waits = waiting.for_funds([account.pk]).get(account.pk, Waiting())  # type: ignore[attr-defined]
+        account.waits = attention.for_funds([account.pk]).get(account.pk, Waiting())  # type: ignore[attr-defined]
     return account.waits  # type: ignore[attr-defined]
 
 

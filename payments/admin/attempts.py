@@ -31,7 +31,7 @@ from accounts.desk import (
     tone_badge,
 )
 from accounts.rights import Act
-from payments import by_hand, refunding, waiting
+from payments import attention, by_hand, refunding
 from payments.admin.pages import ChannelDesk, key, log, me, when
 from payments.models import AttemptEvent, AttemptStatus, Attention, Channel, RefundAttempt
 
@@ -194,10 +194,10 @@ class QueueFilter(admin.SimpleListFilter):
     template = "admin/desk/nothing.html"  # shown as tabs instead
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, queue.title) for name, queue in waiting.QUEUES.items()]
+        return [(name, queue.title) for name, queue in attention.QUEUES.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[RefundAttempt]) -> QuerySet[RefundAttempt]:
-        queue = waiting.QUEUES.get(self.value() or "")
+        queue = attention.QUEUES.get(self.value() or "")
         return queryset.filter(queue.rows) if queue else queryset
 
 
@@ -230,12 +230,12 @@ class RefundAttemptDesk(ChannelDesk):
     status_badge = tone_badge("status", "状态", TONES)
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
-        return ["pk"] if request.GET.get("queue") in waiting.QUEUES else ["-pk"]
+        return ["pk"] if request.GET.get("queue") in attention.QUEUES else ["-pk"]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         context: dict[str, Any] = {}
         if self.has_view_permission(request):
-            queue = waiting.QUEUES.get(request.GET.get("queue", ""))
+            queue = attention.QUEUES.get(request.GET.get("queue", ""))
             context = {"tabs": tabs(request), "queue": queue}
         return super().changelist_view(request, context | (extra_context or {}))
 
@@ -350,13 +350,13 @@ class RefundAttemptDesk(ChannelDesk):
 def tabs(request: HttpRequest) -> list[dict[str, Any]]:
     """The queues with how much waits in each, counted no further than a list is."""
     here = request.GET.get("queue", "")
-    counts = {name: waiting.count(name, most=MOST_COUNTED + 1) for name in waiting.QUEUES}
+    counts = {name: attention.count(name, most=MOST_COUNTED + 1) for name in attention.QUEUES}
     shown = {name: f"{MOST_COUNTED}+" if count > MOST_COUNTED else count for name, count in counts.items()}
     queues = [
         {"title": queue.title, "url": list_url(RefundAttempt, queue=name), "count": shown[name], "here": here == name}
-        for name, queue in waiting.QUEUES.items()
+        for name, queue in attention.QUEUES.items()
     ]
-    return [*queues, {"title": "全部", "url": list_url(RefundAttempt), "here": here not in waiting.QUEUES}]
+    return [*queues, {"title": "全部", "url": list_url(RefundAttempt), "here": here not in attention.QUEUES}]
 
 
 def _rows(form: AttemptForm) -> list[RefundAttempt]:

@@ -17,10 +17,10 @@ from accounts import rights
 from accounts.desk import list_url, page_url, yuan
 from accounts.desk_acts import me
 from accounts.rights import Act
-from payments import funds, outgoing, waiting
+from payments import attention, funds, outgoing
 from payments.admin.attempts import advice
+from payments.attention import Waiting
 from payments.models import ChannelAccount, RefundAttempt
-from payments.waiting import Waiting
 from refunds import lifecycle, worklist
 from refunds.lifecycle import STEPS
 from refunds.models import BatchStatus, LineStatus, PayoutBatch, PayoutLine, Refund, Status
@@ -89,8 +89,8 @@ def _switches(stopped: outgoing.Stopped) -> list[Item]:
 
 
 def _short(request: HttpRequest) -> list[Item]:
-    accounts = list(ChannelAccount.objects.filter(waiting.SHORT).defer("credentials").order_by("short_since", "pk"))
-    waits = waiting.for_funds([account.pk for account in accounts])
+    accounts = list(ChannelAccount.objects.filter(attention.SHORT).defer("credentials").order_by("short_since", "pk"))
+    waits = attention.for_funds([account.pk for account in accounts])
     return [
         Item(
             account.name,
@@ -153,7 +153,7 @@ def _step_of(allowed: Sequence[str]) -> str:
 
 
 def _attempts(name: str) -> Section:
-    queue = waiting.QUEUES[name]
+    queue = attention.QUEUES[name]
     rows = RefundAttempt.objects.filter(queue.rows).select_related("payment__account", "disbursement__refund")
     items = [_attempt(row) for row in rows.order_by("pk")[:FIRST]]
     return Section(queue.title, queue.hint, items, list_url(RefundAttempt, queue=name))

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.db.models import Count, QuerySet, Sum
 
-from payments import outgoing, waiting
+from payments import attention, outgoing
+from payments.attention import Waiting
 from payments.models import ChannelAccount
-from payments.waiting import Waiting
 from refunds.lifecycle import guards
 from refunds.models import BatchStatus, Destination, Lane, LineStatus, PayoutBatch, PayoutLine, RefundEvent, Status
 from refunds.payouts import ready
@@ -52,7 +52,7 @@ def preview(batch: PayoutBatch) -> Preview:
     original = lines.filter(refund__destination=Destination.ORIGINAL)
     credited = lines.filter(refund__destination=Destination.BALANCE).aggregate(Count("pk"), fen=Sum("amount_fen"))
     named = {account.pk: account for account in _accounts_of(original)}
-    waits, stopped = waiting.for_funds(list(named)), outgoing.now()
+    waits, stopped = attention.for_funds(list(named)), outgoing.now()
     accounts = [
         OfAccount(named[pk], count, fen, waits.get(pk, Waiting()), stopped.of(pk) is not None)
         for pk, count, fen in _sums(original, "refund__payment__account")

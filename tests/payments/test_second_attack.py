@@ -148,18 +148,18 @@ def surplus(checkout, simulator):
 
 def test_a_surplus_that_could_not_go_back_lies_with_a_person(surplus, simulator, finance):
     """I4, PM13: no case stands behind it, so that its closed refund would be nobody's, and the money ours."""
-    from payments import waiting
+    from payments import attention
 
     payment, attempt = surplus
-    assert waiting.count("surplus", most=9) == 0
+    assert attention.count("surplus", most=9) == 0
     simulator.settle(attempt.request_no, "CLOSED")
     for _ in range(3):
         look_later(3600)
     assert now(attempt).status == AttemptStatus.CLOSED
-    assert waiting.count("surplus", most=9) == 1
+    assert attention.count("surplus", most=9) == 1
     assert by_hand.give_back_again([now(attempt)], by=finance, at=clock.now()) == 1
     assert by_hand.give_back_again([now(attempt)], by=finance, at=clock.now()) == 0  # two people at once
-    assert waiting.count("surplus", most=9) == 0
+    assert attention.count("surplus", most=9) == 0
     simulator.clock(2)  # between two refunds of one payment
     look_later(3600)
     second = payment.attempts.latest("pk")
