@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from append_only import append_only
 from payments.gateways.base import BillKind
 from payments.models import ChannelAccount
+from refunds.models import BalanceCredit, Disbursement, RedirectTransfer
 from workqueue import WorkItem
 
 BILL_KINDS = [(BillKind.TRADES.value, _("交易账单")), (BillKind.FUNDS.value, _("资金账单"))]
@@ -212,6 +213,9 @@ class Discrepancy(WorkItem):
             models.Index(name="discrepancy_due", fields=["next_due_at", "id"], condition=Q(next_due_at__isnull=False)),
             models.Index(name="discrepancy_open", fields=["due_at", "id"], condition=Q(status="open")),
             models.Index(name="discrepancy_of_payment", fields=["payment_no"]),
+            models.Index(
+                name="discrepancy_in_doubt", fields=["request_no"], condition=Q(status="open", kind="closed_paid")
+            ),
         ]
         triggers = [
             pgtrigger.Protect(name="discrepancy_is_never_deleted", operation=pgtrigger.Delete),
@@ -252,3 +256,48 @@ class DiscrepancyEvent(models.Model):
         verbose_name_plural = _("差错记录")
         indexes = [models.Index(name="event_of_discrepancy", fields=["discrepancy", "id"])]
         triggers = append_only("discrepancy_events_are_append_only")
+
+
+_NOT_BESIDE_A_DOUBT = pgtrigger.Trigger(  # I11, said to people by refunds/doubts.py
+    name="nothing_is_sent_beside_a_doubt",
+    when=pgtrigger.Before,
+    operation=pgtrigger.Insert,
+    func="""
+    IF EXISTS (SELECT FROM refunds_disbursement d
+               JOIN payments_refundattempt p ON p.id = d.attempt_id AND p.status = 'closed'
+               JOIN reconciliation_discrepancy x
+                 ON x.request_no = p.request_no AND x.status = 'open' AND x.kind = 'closed_paid'
+               WHERE d.refund_id = NEW.refund_id) THEN
+        RAISE EXCEPTION 'nothing_is_sent_beside_a_doubt: a bill shows refund % as paid', NEW.refund_id
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+    """,
+)
+
+
+class SentByChannel(Disbursement):
+    """发款, as the bills forbid it: what is closed here and paid there is cleared up before money goes again."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        triggers: ClassVar[list[pgtrigger.Trigger]] = [_NOT_BESIDE_A_DOUBT]
+
+
+class SentToBalance(BalanceCredit):
+    """入余额, forbidden alike."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        triggers: ClassVar[list[pgtrigger.Trigger]] = [_NOT_BESIDE_A_DOUBT]
+
+
+class SentByTransfer(RedirectTransfer):
+    """改付, forbidden alike."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        triggers: ClassVar[list[pgtrigger.Trigger]] = [_NOT_BESIDE_A_DOUBT]

@@ -17,6 +17,7 @@ from refunds import disbursement, lifecycle
 from refunds.lifecycle import StepRefused
 from refunds.models import Status
 from refunds.payouts import batches, paying, releasing
+from tests.attacks import another, refusal
 from tests.cases import attempt_of
 from tests.desk.conftest import text
 
@@ -101,3 +102,22 @@ def test_what_waits_in_a_batch_is_paid_by_it_alone(sits, finance, cashier, revie
     while paying.sweep(at=clock.now()):
         pass
     assert sorted(batch.lines.values_list("refund", "status")) == [(first.pk, "sent"), (second.pk, "sent")]
+
+
+def test_the_database_sends_nothing_beside_it_either(finance, released, ends_as):
+    """I11: by no way, whoever writes; once the difference is explained, only what is missing is refused."""
+    case = ends_as(released(), "CLOSED")
+    row = paid_there(attempt_of(case), "trades")
+    ways = [
+        another("refunds.Disbursement", f"refund_id = {case.pk}"),
+        f"INSERT INTO refunds_redirecttransfer (refund_id, agreement_id, transfer_id, released_by_id, created_at)"
+        f" VALUES ({case.pk}, 0, 0, {finance.pk}, now())",
+        f"SET LOCAL session_replication_role = replica;"  # as if the buyer had chosen that, rules unasked
+        f" UPDATE refunds_refund SET destination = 'balance' WHERE id = {case.pk};"
+        f" SET LOCAL session_replication_role = DEFAULT;"
+        f" INSERT INTO refunds_balancecredit (refund_id, user_id, amount_fen, released_by_id, created_at)"
+        f" VALUES ({case.pk}, {case.buyer_id}, {case.amount_fen}, {finance.pk}, now())",
+    ]
+    assert [way for way in ways if "nothing_is_sent_beside_a_doubt" not in refusal(way)] == []
+    resolving.explain(row, by=finance, at=clock.now(), reason="账单错误，渠道确认没有退")
+    assert [way for way in ways if "nothing_is_sent_beside_a_doubt" in refusal(way)] == []
