@@ -132,6 +132,7 @@ class ShopComplaint(WorkItem):
             models.Index(name="complaint_of_buyer", fields=["buyer", "-opened_at", "-id"]),
             models.Index(name="complaint_of_shop", fields=["shop", "-opened_at", "-id"]),
             models.Index(name="complaint_upheld", fields=["shop", "decided_at"], condition=Q(status="upheld")),
+            models.Index(name="complaint_in_order", fields=["promised_by", "-id"]),  # the desk's list
             models.Index(name="complaint_due", fields=["next_due_at", "id"], condition=Q(next_due_at__isnull=False)),
             models.Index(
                 name="complaint_waiting", fields=["promised_by", "id"], condition=Q(promised_by__isnull=False)

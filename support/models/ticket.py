@@ -105,6 +105,7 @@ class Ticket(WorkItem):
         ]
         indexes = [
             models.Index(name="ticket_of_buyer", fields=["buyer", "-opened_at", "-id"]),
+            models.Index(name="ticket_in_order", fields=["promised_by", "-id"]),  # the desk's list
             models.Index(name="ticket_due", fields=["next_due_at", "id"], condition=Q(next_due_at__isnull=False)),
             models.Index(
                 name="ticket_waiting", fields=["tier", "promised_by", "id"], condition=Q(promised_by__isnull=False)

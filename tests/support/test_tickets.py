@@ -5,18 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.contrib import admin as django_admin
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import translation
 
 import clock
+import paging
 from accounts import agents
 from notices.models import Notice
 from orders.talk import CannotSpeak
 from refunds.models import Refund
 from support import hours, pictures, tickets, words
-from support.models import Ticket, TicketMessage, TicketStatus, Tier, Voice
+from support.models import ShopComplaint, Ticket, TicketMessage, TicketStatus, Tier, Voice
 from support.tickets import MOST_AN_HOUR, MOST_OPEN, CannotDo
 from tests.cast import person
+from tests.plans import only_by_index
 from tests.support.conftest import text
 
 pytestmark = pytest.mark.django_db
@@ -360,3 +365,17 @@ def test_a_long_thread_is_read_page_by_page_in_one_query(open_ticket, buyer, dja
         page = showing.thread(ticket, most=3)
     assert [line.message.text for line in page.lines] == ["第 2 句", "第 3 句", "第 4 句"]
     assert len(showing.thread(ticket, before=page.earlier, most=3).lines) == 3
+
+
+@pytest.mark.parametrize(("desk", "index"), [(Ticket, "ticket_in_order"), (ShopComplaint, "complaint_in_order")])
+def test_the_desks_list_comes_in_the_order_of_an_index(desk, index, open_ticket):
+    """However many are closed."""
+    open_ticket(at=clock.now())
+    only_by_index()
+    order = django_admin.site.get_model_admin(desk).ordering
+    for asked in ("", paging.LAST):
+        with CaptureQueriesContext(connection) as captured:
+            paging.leaf(desk.objects.all(), order, asked=asked)
+        with connection.cursor() as cursor:
+            cursor.execute("EXPLAIN " + captured[0]["sql"])
+            assert index in str(cursor.fetchall())
