@@ -134,7 +134,8 @@ def compose_secrets(folder: Path) -> None:
     channels = ("wechat_apiv3_key", "wechat_private_key", "wechat_public_key", "wechat_app_secret",
                 "alipay_app_private_key", "alipay_public_key")  # fmt: skip
     suppliers = ("supplier_issuer_key", "supplier_issuer_public_key")
-    for name in channels + suppliers:
+    messages = ("sms_tencent_secret_key", "wechat_messages_secret")
+    for name in channels + suppliers + messages:
         made_once(folder / name, "")
     for path in folder.iterdir():
         path.chmod(0o644)

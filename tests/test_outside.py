@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -38,6 +39,14 @@ def test_every_secret_of_the_compose_file_is_made(tmp_path: Path) -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     outside("--secrets", str(tmp_path / "secrets"))
     assert {path.name for path in (tmp_path / "secrets").iterdir()} == set(compose["secrets"])
+
+
+def test_whatever_the_messages_need_reaches_the_services() -> None:
+    """Named in settings and not in the compose file, a setting would be silently empty there."""
+    named = set(re.findall(r'"((?:SMS|WECHAT_MESSAGES)_[A-Z_]+)"', (ROOT / "cardshop" / "settings.py").read_text()))
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    assert "SMS_TENCENT_TEMPLATES" in named
+    assert [name for name in ("web", "worker", "migrate") if named - set(services[name]["environment"])] == []
 
 
 def test_a_command_gets_the_simulators_credentials(tmp_path: Path) -> None:
