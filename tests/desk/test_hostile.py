@@ -40,6 +40,15 @@ def test_a_filter_that_makes_no_sense_is_refused(sits, operator, address):
     assert "请求无法识别" in answer.content.decode()
 
 
+@pytest.mark.parametrize("query", ["x=1", "x__y=1&status__exact=approved"])
+def test_a_name_that_is_nothing_here_is_a_slip_and_no_error_in_the_log(sits, operator, caplog, query):
+    seat = sits(operator)
+    answer = seat.get(f"{REFUNDS}?{query}")
+    assert (answer.status_code, answer.url) == (302, f"{REFUNDS}?e=1")
+    assert text(seat.get(answer.url))
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_a_search_for_what_no_text_can_hold_finds_nothing(sits, operator, make_product):
     make_product()
     seat = sits(operator)
