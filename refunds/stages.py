@@ -359,9 +359,17 @@ def _who(refund: Refund, at: datetime) -> object:
         return _channel(refund)
     if refund.status == S.REJECTED and refund.appeal_until and at < refund.appeal_until:
         return _("您：不同意可以申诉")
+    if refund.status == S.RETURNED and _may_choose(refund):
+        return _("买家可选去向；财务核对")
     if refund.queue == Queue.NOBODY:
         return _("无人，已结束")
     return Queue(refund.queue).label
+
+
+def _may_choose(refund: Refund) -> bool:
+    """The buyer may say where what came back goes now: as ``_who_gives_it_again`` tells them."""
+    to_balance = _goes_to_balance(refund)
+    return not (to_balance or refund.buyer.is_guest or refund.payment.account.shop_id)
 
 
 def _is_at_the_bank(refund: Refund) -> bool:

@@ -372,7 +372,9 @@ def test_what_the_shops_own_account_took_the_platform_does_not_give(of_the_shop,
     refund = house.on(house.ask(order), "reviewer approve")
     house.ends_as(house.sent(refund), "CLOSED")
     assert "sign_redirect" not in lifecycle.allowed_steps(refund, house.buyer)
-    assert "店铺商户号" in stages.track(refund, list(refund.events.all()), at=clock.now()).next_step
+    track = stages.track(refund, list(refund.events.all()), at=clock.now())
+    assert "店铺商户号" in track.next_step
+    assert track.who == "财务"
     with refused_with("paid_to_the_shop"):
         house.on(refund, "buyer sign_redirect")
     with refused_with("paid_to_the_shop"):

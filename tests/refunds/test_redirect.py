@@ -14,7 +14,7 @@ from ledger import balances
 from payments import hearing, refunding
 from payments.gateways.base import ReceivedAccountKind, RefundOutcome, RefundState
 from payments.models import AttemptStatus, RefundAttempt
-from refunds import disbursement, lifecycle, sweeping
+from refunds import disbursement, lifecycle, stages, sweeping
 from refunds.lifecycle import StepRefused
 from refunds.models import BalanceCredit, Destination, Queue, RedirectAgreement, Refund, Status
 from tests.attacks import refusal
@@ -62,6 +62,14 @@ def paid_once_the_original_way(refund):
     assert RefundAttempt.objects.count() == 1
     assert invariants.broken() == []
     return (refund.status, refund.destination) == (S.ARRIVED, Destination.ORIGINAL)
+
+
+def test_of_what_came_back_every_reader_is_told_that_the_buyer_may_choose(house):
+    """Buyer, merchant and desk read the same sentence; finance alone acts where nothing can be chosen."""
+    refund = SITUATIONS["returned, closed"](house)
+    track = stages.track(refund, list(refund.events.all()), at=clock.now())
+    assert track.who == "买家可选去向；财务核对"
+    assert "您可以选择退款去向" in track.next_step
 
 
 def test_what_was_signed_lapses_when_the_old_refund_has_paid_after_all(house, comes_alive):
