@@ -11,13 +11,23 @@ from django.utils.safestring import SafeString
 
 from accounts.desk import Desk, badge, link, money, tone_badge
 from accounts.desk_acts import key, when
+from refunds.models import Destination, PayoutLine, Status
 from refunds.models import LineStatus as L
-from refunds.models import PayoutLine, Status
 from refunds.stages import TONE_OF
 
 LINE_TONES: dict[str, str] = {
     L.WAITING: "progress", L.SENT: "good", L.SET_ASIDE: "bad", L.FAILED: "attention", L.DROPPED: "quiet",
 }  # fmt: skip
+#: A line that this batch did not pay, and whose case has gone on without it.
+PAID = (Status.PROCESSING, Status.PAID_OUT, Status.ARRIVED)
+SETTLED = (*PAID, Status.REJECTED, Status.WITHDRAWN, Status.CLOSED, Status.REPLACED)
+NOT_PAID_HERE = (L.FAILED, L.SET_ASIDE)
+#: What became of it, where it was or is being paid all the same.
+PAID_ELSEWHERE: dict[str, str] = {
+    Destination.ORIGINAL: "已另行原路退款",
+    Destination.BALANCE: "已另行退至余额",
+    Destination.OTHER_ACCOUNT: "已另行转账至本人账户",
+}
 
 
 class OfBatchFilter(admin.SimpleListFilter):
@@ -68,7 +78,8 @@ class PayoutLineDesk(Desk):
 
     @admin.display(description="原因")
     def why(self, row: PayoutLine) -> str:
-        return row.reason or "–"
+        later = _elsewhere(row)
+        return "；".join(words for words in (row.reason, later) if words) or "–"
 
     @admin.display(description="批次")
     def batch_link(self, row: PayoutLine) -> SafeString | str:
@@ -79,3 +90,11 @@ class PayoutLineDesk(Desk):
         if row.credit_id:
             return "买家余额"
         return link(row.disbursement.attempt) if row.disbursement else "–"
+
+
+def _elsewhere(line: PayoutLine) -> str:
+    """What became of a case that this batch did not pay; empty while it waits for what the reason says."""
+    case = line.refund
+    if line.status not in NOT_PAID_HERE or case.status not in SETTLED:
+        return ""
+    return PAID_ELSEWHERE[case.destination] if case.status in PAID else f"没有退款：{Status(case.status).label}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
@@ -31,6 +32,7 @@ from refunds.admin.payout_dialogs import (
     StepForm,
     StopForm,
 )
+from refunds.admin.payout_lines import NOT_PAID_HERE, SETTLED
 from refunds.models import BatchStatus as B
 from refunds.models import LineStatus as L
 from refunds.models import PayoutBatch, PayoutEvent, PayoutLine
@@ -142,7 +144,7 @@ class PayoutBatchDesk(ProgressDesk, ActsDesk):
     def advice(self, row: PayoutBatch) -> list[tuple[str, str]]:
         if row.status == B.STOPPED:
             return [("bad", f"已暂停：{row.stop_reason}。可以继续，或撤下未发的。")]
-        if row.status == B.DONE and (failed := _done(row)[L.FAILED]):
+        if row.status == B.DONE and (failed := _still_failed(row)):
             return [("attention", f"{failed} 笔未放款，原因见明细；处理后可以只重试这些。")]
         if row.status not in ADVICE:
             return []
@@ -163,7 +165,7 @@ class PayoutBatchDesk(ProgressDesk, ActsDesk):
             B.APPROVED: ["stop"],
             B.SENDING: ["stop"],
             B.STOPPED: ["go_on", "call_off"],
-            B.DONE: ["retry_failed"] if _done(row)[L.FAILED] else [],
+            B.DONE: ["retry_failed"] if _still_failed(row) else [],
         }.get(B(row.status), [])
 
     def about(self, row: PayoutBatch) -> dict[str, Any]:
@@ -275,6 +277,7 @@ def _progress(row: PayoutBatch) -> SafeString:
         "set_aside": done[L.SET_ASIDE],
         "failed": done[L.FAILED],
         "waiting": done[L.WAITING],
+        "elsewhere": sum(_gone_on(row).values()),
         "done": row.line_count - done[L.WAITING],
         "moves": row.status in {B.APPROVED, B.SENDING},
         "address": reverse("admin:refunds_payoutbatch_progress", args=[row.pk]),
@@ -298,6 +301,21 @@ def _done(row: PayoutBatch) -> Counter[str]:
     if not hasattr(row, "done"):
         row.done = totals.progress([row])[row.pk]  # type: ignore[attr-defined]
     return row.done  # type: ignore[attr-defined]
+
+
+def _gone_on(row: PayoutBatch) -> Counter[str]:
+    """How many lines that this batch did not pay were settled another way since, by the line's status."""
+    if not _done(row)[L.FAILED] and not _done(row)[L.SET_ASIDE]:
+        return Counter()
+    if not hasattr(row, "gone_on"):
+        rows = PayoutLine.objects.filter(batch=row, status__in=NOT_PAID_HERE, refund__status__in=SETTLED)
+        found = rows.order_by().values_list("status").annotate(Count("pk"))
+        row.gone_on = Counter(dict(found))  # type: ignore[attr-defined]
+    return cast("Counter[str]", row.gone_on)  # type: ignore[attr-defined]
+
+
+def _still_failed(row: PayoutBatch) -> int:
+    return _done(row)[L.FAILED] - _gone_on(row)[L.FAILED]
 
 
 def _lanes(at: Any) -> list[dict[str, Any]]:

@@ -126,6 +126,24 @@ def test_only_what_failed_is_offered_to_be_tried_again(two, sits, finance, cashi
     assert "1 笔正在重试" in seat.reads(seat.does("retry_failed", batch))
 
 
+def test_what_was_settled_another_way_is_not_counted_as_unpaid(two, sits, finance, cashier, senior):
+    batch = proposed(finance)
+    payouts.approve(batch, by=cashier, at=clock.now())
+    lifecycle.halt(two, by=senior, at=clock.now(), note="可疑")
+    while payouts.sweep(at=clock.now()):
+        pass
+    lifecycle.approve([two[0]], by=senior, at=clock.now())
+    lifecycle.disburse([two[0]], by=finance, at=clock.now())
+    lifecycle.reject([two[1]], by=senior, at=clock.now(), note="卡密已被使用")
+    seat = sits(finance)
+    page = text(seat.get(reverse("admin:refunds_payoutbatch_change", args=[batch.pk])))
+    assert "未放款 2 笔，待发 0 笔；没有由这一批放款的里，2 笔已另行办理" in page
+    assert "处理后可以只重试这些" not in page
+    assert "retry_failed" not in page
+    lines = text(seat.get(reverse("admin:refunds_payoutline_changelist") + f"?of_batch={batch.pk}"))
+    assert all(said in lines for said in ("已另行原路退款", "没有退款：未通过"))
+
+
 def test_nothing_waits_and_a_wrong_form_make_no_batch(sits, finance, two):
     seat = sits(finance)
     for wrong in ({"most_lines": "0"}, {"most_lines": ""}, {"most_yuan": "0"}, {"most_yuan": "很多"}):
