@@ -6,7 +6,7 @@ A shop opens by an approved application alone (``applications.py``); its people 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -36,7 +36,10 @@ from accounts.desk import (
 )
 from accounts.desk_acts import ActsDesk, key, log, me, when
 from accounts.models import User
+from ledger import posting
+from ledger.models import Account
 from shops import deposits, guarantee, life
+from shops import money as money_of
 from shops.badge import percent
 from shops.life import STEPS
 from shops.models import (
@@ -81,6 +84,13 @@ STEP_WORDS = {
 }
 
 
+#: {is it closed: how an advance comes back}.
+OWED = {
+    False: "之后结算的货款和登记的保证金先归还它，不用人工办理；还清前店铺不能提现。",
+    True: "店铺已关闭，没有货款可以抵扣：请财务向店主追偿，收到后登记为保证金，系统先归还垫付。",
+}
+
+
 # --- dialogs ----------------------------------------------------------------------------------------------------------
 
 
@@ -106,7 +116,7 @@ class ShopForm(DialogForm):
         return {
             "shop": self.shop,
             "told": self.told,
-            "held": yuan(deposits.laid_down_fen(self.shop)) if self.shop else "",
+            "purse": money_of.purses([self.shop.pk])[self.shop.pk] if self.shop else None,
         }
 
     told = ""
@@ -176,7 +186,8 @@ class ReturnForm(DialogForm):
 
     def facts(self) -> dict[str, Any]:
         shop = self.asked.shop if self.asked else None
-        return {"shop": shop, "told": self.told, "held": yuan(deposits.laid_down_fen(shop)) if shop else ""}
+        purse = money_of.purses([shop.pk])[shop.pk] if shop else None
+        return {"shop": shop, "told": self.told, "purse": purse, "asked": self.asked}
 
 
 class PayBackForm(ReturnForm):
@@ -216,11 +227,12 @@ class ShopDesk(ActsDesk):
     ordering = ("-pk",)
     fieldsets = (
         (None, {"fields": (("name", "state"), "about", ("created_at", "guarantee_since"))}),
-        ("保证金与记录", {"fields": (("deposit", "history"),)}),
+        ("资金与记录", {"fields": (("deposit", "returnable"), ("available", "advance"), "history")}),
         ("近 30 天", {"fields": (("paid_orders", "in_time"), ("refunded", "canceled"))}),
     )
     readonly_fields = (
-        "state", "guarantee_since", "created_at", "deposit", "history", "paid_orders", "in_time", "refunded",
+        "state", "guarantee_since", "created_at", "deposit", "returnable", "available", "advance", "history",
+        "paid_orders", "in_time", "refunded",
         "canceled",
     )  # fmt: skip
     inlines = (MemberInline,)
@@ -236,17 +248,36 @@ class ShopDesk(ActsDesk):
         return ["record_deposit", "ask_deposit_back", *steps]
 
     def advice(self, row: Shop) -> list[tuple[str, str]]:
+        said = []
+        if owes_fen := _purse(row).owes_fen:
+            said.append(("bad", f"平台已替店铺垫付 {yuan(owes_fen)}。{OWED[row.status == ShopStatus.CLOSED]}"))
         if row.status == ShopStatus.SUSPENDED:
-            return [("attention", "店铺暂停营业，不再出售。已付款未交付的订单仍在，可在“批量取消”中一并取消并退款。")]
+            said.append(
+                ("attention", "店铺暂停营业，不再出售。已付款未交付的订单仍在，可在“批量取消”中一并取消并退款。")
+            )
         if row.status == ShopStatus.LEAVING:
-            return [("attention", "店铺退出中。未完成的订单和退款全部了结后，系统自动关店。")]
-        return []
+            said.append(("attention", "店铺退出中。未完成的订单和退款全部了结后，系统自动关店。"))
+        return said
 
     # --- columns
 
-    @admin.display(description="保证金余额")
+    @admin.display(description="交存保证金")
     def deposit(self, shop: Shop) -> str:
-        return yuan(deposits.laid_down_fen(shop))
+        return yuan(_purse(shop).deposit_fen)
+
+    @admin.display(description="其中可退还")
+    def returnable(self, shop: Shop) -> str:
+        return yuan(max(0, _purse(shop).returnable_fen))
+
+    @admin.display(description="可提现货款")
+    def available(self, shop: Shop) -> str:
+        return yuan(_purse(shop).available_fen)
+
+    @admin.display(description="平台垫付未还")
+    def advance(self, shop: Shop) -> SafeString | str:
+        fen = _purse(shop).owes_fen
+        account = Account.objects.filter(code=posting.advance_account(shop.pk)).first() if fen else None
+        return format_html("{} {}", yuan(fen), link(account)) if account else yuan(fen)
 
     @admin.display(description="记录")
     def history(self, shop: Shop) -> SafeString:
@@ -324,6 +355,13 @@ class ShopDesk(ActsDesk):
 def _shop(form: ShopForm) -> Shop:
     assert form.shop  # a form without a shop has refused already
     return form.shop
+
+
+def _purse(shop: Shop) -> money_of.Purse:
+    """Read once for a page: the row is its own."""
+    if not hasattr(shop, "purse"):
+        shop.purse = money_of.purses([shop.pk])[shop.pk]  # type: ignore[attr-defined]
+    return cast(money_of.Purse, shop.purse)  # type: ignore[attr-defined]
 
 
 def _figures(shop: Shop) -> ShopFigures:

@@ -128,9 +128,9 @@ def test_only_what_failed_is_offered_to_be_tried_again(two, sits, finance, cashi
 
 def test_what_was_settled_another_way_is_not_counted_as_unpaid(two, sits, finance, cashier, senior):
     batch = proposed(finance)
-    payouts.approve(batch, by=cashier, at=clock.now())
+    batches.approve(batch, by=cashier, at=clock.now())
     lifecycle.halt(two, by=senior, at=clock.now(), note="可疑")
-    while payouts.sweep(at=clock.now()):
+    while paying.sweep(at=clock.now()):
         pass
     lifecycle.approve([two[0]], by=senior, at=clock.now())
     lifecycle.disburse([two[0]], by=finance, at=clock.now())

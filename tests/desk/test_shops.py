@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from django.db import transaction
 from django.urls import reverse
 from django.utils.translation import override
 from PIL import Image
@@ -12,8 +13,9 @@ from PIL import Image
 import clock
 import images
 from cardshop import invariants
+from ledger import posting
 from orders.models import Order
-from shops import deposits, life, people
+from shops import deposits, life, money, people
 from shops.life import Papers
 from shops.models import DepositReturn, GuaranteeTerms, Shop, ShopApplication, ShopRole, ShopStatus
 from tests import cast
@@ -125,6 +127,7 @@ def test_a_deposit_is_asked_back_by_one_of_finance_and_paid_by_another(sits, fin
     place = reverse("admin:shops_depositreturn_change", args=[asked.pk])
     assert ["登记已退还" in text(seat.get(place)) for seat in (first, second)] == [False, True]
     assert "退还由您提出" in text(first.get(place))
+    assert "¥400.00" in text(second.dialog("pay_back", asked))  # what is to be paid, not only what is there
     assert "提出的人不能登记" in first.reads(first.does("pay_back", asked, voucher="V2"))
     assert sits(operator).does("pay_back", asked, voucher="V2").status_code == 403
     assert "¥600.00" in second.reads(second.does("pay_back", asked, voucher="V2"))
@@ -134,6 +137,24 @@ def test_a_deposit_is_asked_back_by_one_of_finance_and_paid_by_another(sits, fin
     assert "钱没有动" in first.reads(first.does("drop", row, note="写错"))
     assert deposits.laid_down_fen(shop) == 60_000
     assert invariants.broken() == []
+
+
+def test_what_the_platform_advanced_stands_on_the_shops_page_with_how_it_comes_back(sits, finance, buyer, shop):
+    seat, place = sits(finance), reverse("admin:shops_shop_change", args=[shop.pk])
+    seat.does("record_deposit", shop, amount="1000", voucher="V1")
+    assert "已替店铺垫付" not in text(seat.get(place))
+    with transaction.atomic():
+        move = money.Move("penalty:0", shop.pk, 141_000, posting.balance_account(buyer.pk))
+        posting.post(money.draw([move]), at=clock.now())
+    page = text(seat.get(place))
+    assert "平台已替店铺垫付 ¥410.00。之后结算的货款和登记的保证金先归还它" in page
+    assert f"advance:{shop.pk}" in page
+    asks = text(seat.dialog("ask_deposit_back", shop))
+    assert "¥1,000.00" in asks
+    assert "¥0.00" in asks  # what refunds have drawn cannot be paid back
+    life.dismiss(shop, by=cast.person("boss", "operator"), at=clock.now(), reason="停业")
+    life.close(shop, at=clock.now())
+    assert "请财务向店主追偿" in text(seat.get(place))
 
 
 def test_new_terms_of_the_badge_are_a_new_version(sits, operator):
