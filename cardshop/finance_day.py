@@ -209,7 +209,8 @@ def _in_doubt(found: Collection[Mapping[str, Any]]) -> list[Line]:
     """存疑: the database was restored, and the bank may have paid them already. On other days there is no such line."""
     count, fen = (sum(row[name] for row in found) for name in ("doubtful", "doubtful_fen"))
     told = "数据库恢复过：先逐笔查银行流水，再付款"
-    return [Line("存疑的转账", list_url(Transfer), told, count, fen, is_bad=True)] if count else []
+    url = list_url(Transfer, in_doubt="1")
+    return [Line("存疑的转账", url, told, count, fen, is_bad=True)] if count else []
 
 
 def _deposits(user: User, at: datetime) -> Line:

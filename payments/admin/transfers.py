@@ -12,6 +12,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, URLResolver, path
@@ -61,6 +62,7 @@ class OneTransferForm(DialogForm):
     sources: frozenset[S] = frozenset()
     told = ""
     told_of_redirect = ""  # where its money was not taken, but is held of the shop's
+    told_in_doubt = ""
 
     @cached_property
     def transfer(self) -> Transfer | None:
@@ -81,13 +83,17 @@ class OneTransferForm(DialogForm):
         return ""
 
     def facts(self) -> dict[str, Any]:
-        is_redirect = self.transfer is not None and self.transfer.payment_id is not None
-        return {"transfer": self.transfer, "told": (is_redirect and self.told_of_redirect) or self.told}
+        row = self.transfer
+        told = (row is not None and row.payment_id is not None and self.told_of_redirect) or self.told
+        if row is not None and _in_doubt(row):
+            told += self.told_in_doubt
+        return {"transfer": row, "told": told}
 
 
 class ApproveForm(OneTransferForm):
     sources = frozenset({S.REQUESTED})
     told = "通过后由另一位财务转账并登记凭证；申请人、审批人、付款登记人须是三个人。"
+    told_in_doubt = "这笔还存疑：通过后仍要先查银行流水，已付的照流水登记，请不要再付一次。"
 
     @staticmethod
     def not_by(row: Transfer, user: User) -> str:
@@ -112,6 +118,7 @@ class ConfirmUnpaidForm(OneTransferForm):
 class PaidForm(OneTransferForm):
     sources = frozenset({S.APPROVED})
     told = "只登记已经在银行完成的转账。登记后记入银行存款，凭证号不能重复使用。"
+    told_in_doubt = "这笔还存疑：只登记恢复之前已经付过的，付款时间照银行流水填，不能留空；没有付的先核对，不要付。"
     voucher = text_field(label="银行凭证号", most=60)
     paid_at = forms.DateTimeField(
         label="付款时间",
@@ -144,13 +151,28 @@ FORMS: dict[str, type[OneTransferForm]] = {
 }  # fmt: skip
 
 
+class DoubtFilter(admin.SimpleListFilter):
+    """存疑: those that waited as the database was restored."""
+
+    title = "恢复后存疑"
+    parameter_name = "in_doubt"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "存疑，先查银行流水")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Transfer]) -> QuerySet[Transfer]:
+        """By the index of what waits (``due_at``)."""
+        waiting = {"due_at__isnull": False, "in_doubt_at__isnull": False}
+        return queryset.filter(**waiting) if self.value() == "1" else queryset
+
+
 # --- the list and the page ------------------------------------------------------------------------------------------
 
 
 @admin.register(Transfer)
 class TransferDesk(ActsDesk):
     list_display = ("number", "state", "purpose", "amount", "owner", "payee", "due", "requester")
-    list_filter = ("status", "purpose")
+    list_filter = ("status", "purpose", DoubtFilter)
     list_display_links = ("number",)
     exact_search = ("transfer_no", "voucher")
     search_help_text = "转账单号 / 凭证号"
@@ -205,7 +227,8 @@ class TransferDesk(ActsDesk):
         if row.status in S.waiting() and outgoing.stopped():
             said.append(("bad", "全部出款已停止：请不要转账，恢复后再办理。"))
         if _in_doubt(row):
-            return [*said, ("bad", transfers.IN_DOUBT)]
+            unapproved = transfers.IN_DOUBT_UNAPPROVED if row.status == S.REQUESTED else ""
+            return [*said, ("bad", transfers.IN_DOUBT + unapproved)]
         if words := transfers.warning_before_paying(row):
             said.append(("bad", words))
         elif row.status == S.APPROVED:

@@ -79,6 +79,7 @@ def test_what_leaves_by_hand_stands_there_with_who_has_to_act(
     transfers.hold_after_a_restore(before=clock.now(), at=clock.now())
     doubtful = lines(sits(finance))["存疑的转账"]
     assert (doubtful.count, doubtful.total_fen, doubtful.is_bad) == (1, asked.amount_fen, True)
+    assert doubtful.url == "/admin/payments/transfer/?in_doubt=1"
     noticed_at = clock.now()
     clock.advance(timedelta(minutes=1))
     transfers.confirm_unpaid(asked, by=cashier, at=clock.now())

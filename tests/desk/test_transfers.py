@@ -72,7 +72,11 @@ def test_what_is_in_doubt_after_a_restore_says_so_and_is_checked_by_a_button(ask
     transfers.hold_after_a_restore(before=clock.now(), at=clock.now())
     for page in (address, "/admin/payments/transfer/"):
         assert "先查银行流水" in text(seat.get(page))
+    assert asked.transfer_no in text(seat.get("/admin/payments/transfer/?in_doubt=1"))
+    assert "恢复前的审批可能丢失" in text(seat.get(address))
+    assert "通过后仍要先查银行流水" in text(seat.dialog("approve", asked))
     assert "未付" in seat.reads(seat.does("confirm_unpaid", asked))
+    assert asked.transfer_no not in text(seat.get("/admin/payments/transfer/?in_doubt=1"))
     assert "先查银行流水" not in text(seat.get(address))
 
 
