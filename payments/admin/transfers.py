@@ -118,7 +118,7 @@ class ConfirmUnpaidForm(OneTransferForm):
 class PaidForm(OneTransferForm):
     sources = frozenset({S.APPROVED})
     told = "只登记已经在银行完成的转账。登记后记入银行存款，凭证号不能重复使用。"
-    told_in_doubt = "这笔还存疑：只登记恢复之前已经付过的，付款时间照银行流水填，不能留空；没有付的先核对，不要付。"
+    told_in_doubt = "这笔还存疑：只登记恢复之前已经付过的，付款时间照银行流水填；没有付的先核对，不要付。"
     voucher = text_field(label="银行凭证号", most=60)
     paid_at = forms.DateTimeField(
         label="付款时间",
@@ -126,8 +126,17 @@ class PaidForm(OneTransferForm):
         help_text="例如 2026-11-23 14:05；留空为现在。",
         required=False,
         widget=UnfoldAdminTextInputWidget({"placeholder": "2026-11-23 14:05"}),
-        error_messages={"invalid": "请按 2026-11-23 14:05 的样子填写。"},
+        error_messages={
+            "invalid": "请按 2026-11-23 14:05 的样子填写。",
+            "required": "这笔还存疑：请照银行流水填写。",
+        },
     )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.transfer and _in_doubt(self.transfer):  # it was paid before the restore, or not at all
+            self.fields["paid_at"].required = True
+            self.fields["paid_at"].help_text = "照银行流水，例如 2026-11-23 14:05。"
 
     @staticmethod
     def not_by(row: Transfer, user: User) -> str:

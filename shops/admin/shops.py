@@ -277,7 +277,7 @@ class ShopDesk(ActsDesk):
     def advance(self, shop: Shop) -> SafeString | str:
         fen = _purse(shop).owes_fen
         account = Account.objects.filter(code=posting.advance_account(shop.pk)).first() if fen else None
-        return format_html("{} {}", yuan(fen), link(account)) if account else yuan(fen)
+        return format_html("{} {}", yuan(fen), link(account, "账户")) if account else yuan(fen)
 
     @admin.display(description="记录")
     def history(self, shop: Shop) -> SafeString:

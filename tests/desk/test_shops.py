@@ -14,6 +14,7 @@ import clock
 import images
 from cardshop import invariants
 from ledger import posting
+from ledger.models import Account
 from orders.models import Order
 from shops import deposits, life, money, people
 from shops.life import Papers
@@ -148,7 +149,8 @@ def test_what_the_platform_advanced_stands_on_the_shops_page_with_how_it_comes_b
         posting.post(money.draw([move]), at=clock.now())
     page = text(seat.get(place))
     assert "平台已替店铺垫付 ¥410.00。之后结算的货款和登记的保证金先归还它" in page
-    assert f"advance:{shop.pk}" in page
+    account = Account.objects.get(code=posting.advance_account(shop.pk))
+    assert reverse("admin:ledger_account_change", args=[account.pk]) in page
     asks = text(seat.dialog("ask_deposit_back", shop))
     assert "¥1,000.00" in asks
     assert "¥0.00" in asks  # what refunds have drawn cannot be paid back

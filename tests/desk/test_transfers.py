@@ -75,7 +75,12 @@ def test_what_is_in_doubt_after_a_restore_says_so_and_is_checked_by_a_button(ask
     assert asked.transfer_no in text(seat.get("/admin/payments/transfer/?in_doubt=1"))
     assert "恢复前的审批可能丢失" in text(seat.get(address))
     assert "通过后仍要先查银行流水" in text(seat.dialog("approve", asked))
+    transfers.approve(asked, by=finance, at=clock.now())
+    payer = sits(person("payer", "finance"))
+    assert "留空为现在" not in text(payer.dialog("mark_paid", asked))
+    assert "请照银行流水填写" in text(payer.does("mark_paid", asked, voucher="V1"))
     assert "未付" in seat.reads(seat.does("confirm_unpaid", asked))
+    assert "留空为现在" in text(payer.dialog("mark_paid", asked))
     assert asked.transfer_no not in text(seat.get("/admin/payments/transfer/?in_doubt=1"))
     assert "先查银行流水" not in text(seat.get(address))
 
