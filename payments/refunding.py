@@ -94,7 +94,9 @@ def hint(account: ChannelAccount, request_no: str, *, at: datetime, payment_no: 
     Alipay may say only which payment it is about: then all of its refunds that are under way. What has not been sent
     cannot be meant, and waits its turn.
     """
-    mine = RefundAttempt.objects.filter(payment__account=account, first_sent_at__isnull=False)
+    # No join: a row that somebody is writing to is looked at once more, as it is when he has done.
+    of_account = Payment.objects.filter(account=account).values("pk")
+    mine = RefundAttempt.objects.filter(payment__in=of_account, first_sent_at__isnull=False)
     mine = mine.exclude(status__in=[*hearing.FINAL, A.EXTERNAL])
     if request_no:
         mine.filter(request_no=request_no).update(next_due_at=at)
@@ -193,13 +195,19 @@ def _claim(at: datetime, stopped: outgoing.Stopped) -> tuple[list[RefundAttempt]
 def _not_written_down(
     due: Sequence[RefundAttempt], at: datetime
 ) -> list[tuple[RefundAttempt, RefundOutcome | GatewayError]]:
-    """Write down outside the database what leaves us for the first time (F6). Where that fails, nothing is sent."""
+    """Write down outside the database what leaves us for the first time (F6). Where that fails, nothing is sent.
+
+    So with what was about to leave and has no answer at all: whoever claimed it may have died before this line."""
     try:
-        sent.write([row for row in due if row.first_sent_at is None], at=at)
+        sent.write([row for row in due if row.first_sent_at is None or _is_unanswered(row)], at=at)
     except OSError as error:
         log.error("nothing is sent: the record of what was sent cannot be written: %s", error)
         return [(row, pacing.NotSentYet("no_sent_record", str(error))) for row in due]
     return []
+
+
+def _is_unanswered(row: RefundAttempt) -> bool:
+    return row.status == A.UNKNOWN and row.tries == 0
 
 
 def _admit(leased: Sequence[RefundAttempt], at: datetime) -> tuple[list[RefundAttempt], list[RefundAttempt]]:

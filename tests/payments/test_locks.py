@@ -20,7 +20,7 @@ from refunds.models import Refund
 from tests.cases import attempt_of
 from tests.payments.test_found_by_reviews import checkout  # noqa: F401
 from tests.production import ROOT
-from tests.refunds.test_races import wait_until_somebody_waits
+from tests.refunds.test_races import wait_until_somebody_waits, while_open
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -127,6 +127,22 @@ def test_a_notification_about_a_payment_locks_its_refunds_by_key(released):
         refunding.hint(attempt.payment.account, "", payment_no=attempt.payment.payment_no, at=clock.now())
     (lock,) = [each["sql"] for each in queries if "FOR NO KEY UPDATE" in each["sql"]]
     assert "ORDER BY" in lock
+
+
+def test_a_notification_wakes_nothing_that_is_closed_by_then(released, simulator):
+    """I14: its channel's last word is written down while the notification is stored."""
+    attempt = attempt_of(released())
+    refunding.sweep(at=clock.now())
+    simulator.settle(attempt.request_no, "CLOSED")
+    RefundAttempt.objects.update(next_due_at=clock.now())
+    (asked,), _ = refunding._claim(at := clock.now(), outgoing.now())
+    answer = refunding._ask(asked, may_send=True)
+    while_open(
+        lambda: refunding.record([(asked, answer)], at=at),
+        lambda: refunding.hint(attempt.payment.account, attempt.request_no, at=at),
+    )
+    attempt.refresh_from_db()
+    assert (attempt.status, attempt.next_due_at) == (AttemptStatus.CLOSED, None)
 
 
 def test_every_lock_leaves_keys_alone():

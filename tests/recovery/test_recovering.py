@@ -30,6 +30,7 @@ from shops.models import DepositReturn, ShopMember, ShopRole
 from shops.money import Move
 from tests.attacks import refusal
 from tests.cases import attempt_of, hint, own_card
+from workqueue import LEASE
 
 pytestmark = pytest.mark.django_db
 
@@ -283,6 +284,17 @@ def test_nothing_is_sent_that_cannot_be_written_down(buy, watched, simulator):
     (watched / "sent-000001.log").rmdir()
     refunding.sweep(at=attempt.next_due_at)
     assert out(simulator, payment) == 100
+
+
+def test_what_a_dead_worker_did_not_write_down_is_written_before_it_is_sent(buy, watched, simulator):
+    """F6: it had claimed the refund, and died before the record of what was sent."""
+    payment = buy(price_fen=3000).payments.get()
+    watching.before_sending(clock.now())
+    (attempt,) = refunding.open_attempts([Instruction(payment, 100, "试")], at=clock.now())
+    refunding._claim(clock.now(), outgoing.now())
+    refunding.sweep(at=clock.now() + 2 * LEASE)
+    assert out(simulator, payment) == 100
+    assert [each.request_no for each in sent._lines()] == [attempt.request_no]
 
 
 def test_the_record_is_bounded(send, watched, monkeypatch, buy):
