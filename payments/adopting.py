@@ -22,7 +22,7 @@ import workqueue
 from accounts.models import User
 from ledger import posting
 from ledger.posting import Transfer
-from payments import channels, refunding
+from payments import channels, hearing, refunding
 from payments.found import adopt as find
 from payments.found import to_suspense
 from payments.gateways.base import GatewayError, RefundOutcome, RefundRequest, RefundState
@@ -47,17 +47,20 @@ class Found:
 
 def adopt(account: ChannelAccount, found: Sequence[Found], *, at: datetime, by: User | None = None) -> int:
     """补记渠道侧退款, each once, however often it is shown; returns how many are new. Of payments that are not ours
-    nothing is written."""
+    nothing is written, nor of what a refund of ours stands for by now."""
     with transaction.atomic():
         mine = Payment.objects.filter(account=account, payment_no__in={each.payment_no for each in found})
         keys = list(mine.filter(status=PaymentStatus.PAID).values_list("pk", flat=True))
         payments = {row.payment_no: row for row in refunding.locked_payments(keys)}
         count = _find(payments, found, at)
         known, given = _known(payments.values()), _numbers_given(payments.values())
+        ours = _ours(payments.values())
         rows = []
         for each in found:
             payment = payments.get(each.payment_no)
             seen = known[payment.pk] if payment else {}
+            if {each.their_no, each.channel_refund_id} & ours:
+                continue  # heard, found or taken up since whoever read the bill looked
             if payment and each.channel_refund_id not in seen and 0 < each.amount_fen <= payment.amount_fen:
                 given[payment.pk] += 1
                 rows.append(_external(payment, each, number=given[payment.pk], at=at))
@@ -111,7 +114,8 @@ def ask_about_closed(attempt: RefundAttempt) -> RefundOutcome | GatewayError:
 
 def revive(attempt: RefundAttempt, outcome: RefundOutcome, *, at: datetime, by: User | None = None) -> bool:
     """重新认领: closed here, and the channel says just now that it has it. Under way again with its reserve, and the
-    outcome recorded as any other. False if there is no room for it any more: what it left was given back otherwise.
+    outcome recorded as any other. False if there is no room for it any more, what it left was given back otherwise; or
+    if it was adopted before, and is counted.
     """
     if outcome.state not in PAID_THERE:
         return False
@@ -119,6 +123,8 @@ def revive(attempt: RefundAttempt, outcome: RefundOutcome, *, at: datetime, by: 
         (payment,) = refunding.locked_payments([attempt.payment_id])
         (row,) = refunding.locked_attempts([attempt.pk])
         if row.status != A.CLOSED or row.amount_fen > payment.refundable_fen:
+            return False
+        if is_adopted(payment, outcome.channel_refund_id):
             return False
         event = AttemptEvent(attempt=row, at=at, by=by, from_status=row.status, to_status=A.UNKNOWN)
         event.note = "渠道账单显示已退，再次询问后渠道确认"
@@ -155,6 +161,17 @@ def _known(payments: Iterable[Payment]) -> defaultdict[int, dict[str, int]]:
     for payment_id, number, amount_fen in rows.values_list("payment_id", "channel_refund_id", "amount_fen"):
         found[payment_id][number] = amount_fen
     return found
+
+
+def _ours(payments: Iterable[Payment]) -> set[str]:
+    """Their numbers, ours and the channel's, whose money our own refunds count; of what is closed here nothing is."""
+    rows = RefundAttempt.objects.filter(payment__in=list(payments)).exclude(status__in=[A.EXTERNAL, *hearing.FINAL])
+    return {number for pair in rows.values_list("request_no", "channel_refund_id") for number in pair if number}
+
+
+def is_adopted(payment: Payment, channel_refund_id: str) -> bool:
+    """Whether this refund of the channel's stands as EXTERNAL already. The payment is locked."""
+    return channel_refund_id in _known([payment])[payment.pk]
 
 
 def _numbers_given(payments: Iterable[Payment]) -> Counter[int]:

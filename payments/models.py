@@ -25,6 +25,7 @@ from workqueue import WorkItem
 
 SWITCH_LOCK = 20_261_122  # advisory: who turns a switch of outgoing money
 _PAYER_KEY_BYTES = Func(F("payer_key"), function="octet_length", output_field=models.IntegerField())
+_PROMISED = "({0}.reserved_fen + {0}.refunded_fen + {0}.balance_fen + {0}.transferred_fen)"
 PAY_METHODS = [
     (PayMethod.SCAN.value, _("扫码")),
     (PayMethod.IN_APP.value, _("应用内")),
@@ -236,6 +237,19 @@ class Payment(WorkItem):
                 RETURN NEW;
                 """,
             ),
+            pgtrigger.Trigger(  # the other half of I1: what left outside us is not there to be promised
+                name="refunded_outside_is_not_promised",
+                when=pgtrigger.Before,
+                operation=pgtrigger.UpdateOf("reserved_fen", "refunded_fen", "balance_fen", "transferred_fen"),
+                condition=pgtrigger.Condition(
+                    f"NEW.external_fen > 0 AND {_PROMISED.format('NEW')} > {_PROMISED.format('OLD')}"
+                    f" AND {_PROMISED.format('NEW')} + NEW.external_fen > NEW.amount_fen"
+                ),
+                func="""
+                RAISE EXCEPTION 'refunded_outside_is_not_promised: payment %', NEW.payment_no
+                    USING ERRCODE = 'check_violation';
+                """,
+            ),
             pgtrigger.Protect(  # a repeat must be the very same request
                 name="sent_payment_keeps_its_way",
                 operation=pgtrigger.UpdateOf("account_id", "method", "payer_id", "payer_ip", "return_url"),
@@ -290,6 +304,18 @@ class Attention(models.TextChoices):
 
     SLOW = "slow", _("渠道处理超过 5 天")
     FUNDS = "funds", _("商户余额不足超过 3 天")
+
+
+_COUNTS = "NEW.channel_refund_id <> '' AND NEW.status NOT IN ('closed', 'back_with_merchant')"
+_BOOKED_ONCE = """
+IF EXISTS (SELECT FROM payments_refundattempt
+           WHERE payment_id = NEW.payment_id AND channel_refund_id = NEW.channel_refund_id AND id <> NEW.id
+             AND status NOT IN ('closed', 'back_with_merchant')) THEN
+    RAISE EXCEPTION 'channels_refund_is_booked_once: % as %', NEW.channel_refund_id, NEW.request_no
+        USING ERRCODE = 'check_violation';
+END IF;
+RETURN NULL;
+"""
 
 
 class RefundAttempt(WorkItem):
@@ -377,6 +403,25 @@ class RefundAttempt(WorkItem):
                 END IF;
                 RETURN NEW;
                 """,
+            ),
+            # I3: one refund of the channel's is one attempt's, whether we asked for it or it was found in a bill. Who
+            # writes holds the payment.
+            pgtrigger.Trigger(
+                name="channels_refund_is_adopted_once",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Condition(_COUNTS),
+                func=_BOOKED_ONCE,
+            ),
+            pgtrigger.Trigger(
+                name="channels_refund_is_heard_once",
+                when=pgtrigger.After,
+                operation=pgtrigger.UpdateOf("status", "channel_refund_id"),
+                condition=pgtrigger.Condition(
+                    f"{_COUNTS} AND (OLD.channel_refund_id <> NEW.channel_refund_id"
+                    " OR OLD.status IN ('closed', 'back_with_merchant'))"
+                ),
+                func=_BOOKED_ONCE,
             ),
         ]
 

@@ -31,6 +31,7 @@ K = DiscrepancyKind
 LATE_NOTICE = "discrepancies_late"
 CAN_BE_ASKED = [K.ONLY_OURS, K.AMOUNT, K.STATE, K.CLOSED_PAID, K.GARBLED]
 BATCH = 50
+NOT_CLOSED = "我方记录已不是关闭"
 IN_HAND = "渠道确认已退，而改付的转账已审批：没有转出的请按“不通过”结束，已经转出的照实登记，之后系统再认领或补记"
 
 
@@ -62,6 +63,8 @@ def adopt(row: Discrepancy, *, by: User, at: datetime) -> int:
     row = _opened(row)
     count = matching.adopt(Discrepancy.objects.filter(pk=row.pk), at=at, by=by)
     if not count and not external(row):
+        if RefundAttempt.objects.filter(request_no=row.request_no, payment__payment_no=row.payment_no).exists():
+            raise CannotResolve("这笔退款已由我方的退款认领，无需补记；请核对后说明原因。")
         raise CannotResolve("这笔退款所属的收款不是我方的，无法补记；请联系渠道后说明原因。")
     return count
 
@@ -169,7 +172,7 @@ def look_into_closed(row: Discrepancy, *, at: datetime, by: User | None = None) 
     attempts = RefundAttempt.objects.select_related("payment__account", "payment__order")
     attempt = attempts.filter(request_no=row.request_no).first()
     if attempt is None or attempt.status != AttemptStatus.CLOSED:
-        return _looked(row, "我方记录已不是关闭", at, by)
+        return _looked(row, NOT_CLOSED, at, by)
     answer = adopting.ask_about_closed(attempt)
     if isinstance(answer, GatewayError):
         return _looked(row, f"渠道没有给出结果：{answer.code}", at, by, again=True)
@@ -196,6 +199,8 @@ def _take_up(attempt: RefundAttempt, answer: RefundOutcome, at: datetime, by: Us
         mine = Refund.objects.select_for_update(no_key=True, of=("self",)).filter(disbursements__attempt=attempt)
         list(mine.values_list("pk"))
         refunding.lock_payments([attempt.payment_id])
+        if not RefundAttempt.objects.filter(pk=attempt.pk, status=AttemptStatus.CLOSED).exists():
+            return NOT_CLOSED  # a colleague, or the machine, was faster
         if in_hand := transfers.in_place_of(attempt, status=TransferStatus.APPROVED):
             transfers.tell_paid_after_all(in_hand, at=at, by=by)
             return IN_HAND

@@ -50,15 +50,24 @@ def release(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Rele
     """放款, each the way that its buyer chose. What would be refused anyway is set aside before calling (G9)."""
     with transaction.atomic():
         rows = Refund.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=workqueue.pks(refunds))
-        rows = rows.select_related("order", "payment__account").prefetch_related("order__policy")
-        locked = list(rows.order_by("pk"))
+        locked = list(rows.select_related("order").prefetch_related("order__policy").order_by("pk"))
         lifecycle.demand_right("disburse", locked, by=by)  # setting aside moves a case too
+        hold_payments(locked)
         return _release(locked, by, at)
 
 
 def release_by_rules(held: Sequence[Refund], *, at: datetime) -> Released:
-    """放款 of what a lane of rules approved. The caller holds the cases locked, their payments and orders too."""
+    """放款 of what a lane of rules approved. The caller holds the cases locked, their payments (``hold_payments``) and
+    orders too."""
     return _release(held, None, at)
+
+
+def hold_payments(refunds: Sequence[Refund]) -> None:
+    """Lock the payments of these cases, and read them only then: what was promised of them meanwhile, or refunded
+    outside us, is not there to be sent."""
+    held = {row.pk: row for row in refunding.locked_payments([refund.payment_id for refund in refunds])}
+    for refund in refunds:
+        refund.payment = held[refund.payment_id]
 
 
 def _release(locked: Sequence[Refund], by: User | None, at: datetime) -> Released:
@@ -70,9 +79,7 @@ def _release(locked: Sequence[Refund], by: User | None, at: datetime) -> Release
     set_aside = [(refund, reasons[refund.pk]) for refund in locked if reasons[refund.pk]]
     ways = {way: [refund for refund in sent if refund.destination == way] for way in Destination}
     if ways[Destination.BALANCE] or ways[Destination.OTHER_ACCOUNT]:
-        # All steps lock payments before orders: all of them now, in one order.
-        refunding.lock_payments([refund.payment_id for refund in sent])
-        goods.lock_orders(sent)
+        goods.lock_orders(sent)  # of all steps now, in one order; their payments are held
     if ways[Destination.BALANCE]:
         lifecycle.credit_balance(ways[Destination.BALANCE], by=by, at=at)
     if ways[Destination.OTHER_ACCOUNT] and by is not None:  # no lane of rules leads there

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 import workqueue
-from payments import refunding
 from refunds import clocking, disbursement, goods, lifecycle, precheck, reminding, silence
 from refunds.models import Queue, Refund
 from refunds.models import Status as S
@@ -32,7 +31,7 @@ def sweep(*, at: datetime) -> int:
 
 
 def _due(at: datetime, limit: int) -> list[Refund]:
-    rows = Refund.objects.select_related("order", "payment__account")
+    rows = Refund.objects.select_related("order", "payment")
     return workqueue.claim(rows.prefetch_related("order__policy"), at=at, limit=limit)  # of many cases, few policies
 
 
@@ -43,7 +42,7 @@ def _work(due: Sequence[Refund], at: datetime) -> None:
     since any step may take a purse.
     """
     automatic = [refund for refund in due if lifecycle.is_automatic(refund)]
-    refunding.lock_payments([refund.payment_id for refund in automatic])
+    disbursement.hold_payments(automatic)
     goods.lock_orders(due)
     if automatic:
         disbursement.release_by_rules(automatic, at=at)

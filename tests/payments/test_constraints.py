@@ -264,6 +264,20 @@ ATTACKS = {
         f"UPDATE {PAYMENT} SET external_fen = amount_fen + 1 WHERE id = {{payment}}",
         "external_refunds_never_exceed_payment",
     ),
+    "promise what was refunded outside us": (
+        f"UPDATE {PAYMENT} SET external_fen = amount_fen, refunded_fen = 0 WHERE id = {{payment}};"
+        f" UPDATE {PAYMENT} SET reserved_fen = reserved_fen + 1 WHERE id = {{payment}}",
+        "refunded_outside_is_not_promised",
+    ),
+    "one refund of the channel's as two attempts": (
+        another("payments.RefundAttempt", "id = {attempt}", request_no="'X'", status="'external'"),
+        "channels_refund_is_booked_once",
+    ),
+    "a closed refund that comes alive beside what was found of it": (
+        another("payments.RefundAttempt", "id = {attempt}", request_no="'X'", status="'closed'")
+        + f"; UPDATE {ATTEMPT} SET status = 'unknown', next_due_at = now() WHERE request_no = 'X'",
+        "channels_refund_is_booked_once",
+    ),
     "a card that stands in clear": (
         f"UPDATE {ATTEMPT} SET redirect_to = 'buyer_card' WHERE id = {{moving_attempt}}",
         "card_of_a_redirect_is_sealed",

@@ -11,9 +11,10 @@ from cardshop import invariants
 from ledger import balances, posting
 from payments import adopting, by_hand, funds, outgoing, refunding, transfers
 from payments.adopting import Found
+from payments.gateways.base import RefundOutcome
 from payments.models import AttemptStatus as A
 from payments.refunding import Instruction
-from reconciliation import resolving, statements
+from reconciliation import matching, resolving, statements
 from reconciliation.models import Bearer, Discrepancy, Statement
 from refunds import disbursement
 from tests.attacks import refusal
@@ -123,6 +124,12 @@ def test_the_bill_shows_a_closed_refund_as_paid_while_its_transfer_is_in_hand(
     assert paid == ((3000, 0, 3000, -3000) if bank == "has paid" else (0, 3000, 0, 0))
     assert (refund.status in {"paid_out", "arrived"}, refund.held_fen) == (True, 0)
     assert Discrepancy.objects.get().status == "open"
+    if bank == "has paid":  # and then gives it back: the case holds its money again, and what was adopted is counted
+        transfers.mark_failed(transfer, by=finance, at=at, reason="户名不符")
+        disbursement.hear(at=at)
+        assert "补记为渠道侧退款" in resolving.look_into_closed(row, at=at)
+        payment.refresh_from_db()
+        assert (payment.transferred_fen, payment.refunded_fen, payment.external_fen) == (0, 0, 3000)
     assert invariants.broken() == []
 
 
@@ -147,10 +154,12 @@ def shown_as_paid(closed: Any, simulator: Any, at: Any) -> Discrepancy:
     past |= {"status": "SUCCESS", "created_at": at.isoformat(), "succeeded_at": at.isoformat()}
     simulator.post("history", channel="wechat", payments=[], refunds=[past])
     statements.want(at.date(), at=at, accounts=[closed.payment.account])
+    there = adopting.ask_about_closed(closed)
+    assert isinstance(there, RefundOutcome)
     return Discrepancy.objects.create(
         statement=Statement.objects.get(kind="trades"), kind="closed_paid", key="1",
-        payment_no=closed.payment.payment_no, request_no=closed.request_no, channel_no="50300000009", theirs_fen=3000,
-        found_at=at, due_at=at, next_due_at=at,
+        payment_no=closed.payment.payment_no, request_no=closed.request_no, channel_no=there.channel_refund_id,
+        theirs_fen=3000, found_at=at, due_at=at, next_due_at=at,
     )  # fmt: skip
 
 
@@ -194,3 +203,17 @@ def test_what_is_closed_here_and_paid_there_is_not_taken_up_beside_a_new_number(
     assert (payment.reserved_fen, payment.external_fen, suspense("wechat")) == (3000, 3000, -3000)
     closed.refresh_from_db()
     assert (closed.status, attempt_of(refund).status) == (A.CLOSED, A.PREPARED)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_ask_about_a_refund_that_is_closed_here_and_paid_there_count_it_once(house: Any, simulator: Any):
+    """I3: a person presses while the machine asks, or presses twice. Who read the bill before counts it no more."""
+    refund, closed = closed_unsent(house)
+    payment, at = refund.payment, clock.now()
+    row = shown_as_paid(closed, simulator, at)
+    answer = adopting.ask_about_closed(closed)
+    said = while_open(lambda: adopting.revive(closed, answer, at=at), lambda: resolving.look_into_closed(row, at=at))
+    assert said == resolving.NOT_CLOSED
+    assert adopting.adopt(payment.account, [matching.as_found(row)], at=at) == 0
+    payment.refresh_from_db()
+    assert (payment.refunded_fen, payment.external_fen, suspense("wechat")) == (3000, 0, 0)

@@ -20,7 +20,8 @@ from ledger import balances
 from orders import delivery
 from orders.models import Delivery, Order, OrderStatus
 from orders.placing import CannotPlace, Wish
-from payments import charging, refunding
+from payments import adopting, charging, refunding
+from payments.adopting import Found
 from payments.models import Payment, PaymentStatus, RefundAttempt
 from payments.refunding import Instruction
 from refunds import applying, clocking, disbursement, lifecycle, precheck, sweeping
@@ -53,13 +54,15 @@ def at_once(*works):
         return list(pool.map(run, works))
 
 
-def while_open(first, second):
-    """``second`` starts while ``first`` is done, not committed, and is seen to wait for it. What became of second."""
+def while_open(first, second, then=lambda: None):
+    """``second`` starts while ``first`` is done, not committed, and is seen to wait for it; ``then`` comes before the
+    commit. What became of second."""
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
             first()
             waiting = pool.submit(lambda: at_once(second)[0])
             wait_until_somebody_waits(waiting)
+            then()
         return waiting.result(timeout=60)
 
 
@@ -428,6 +431,24 @@ def test_withdraw_and_release_one_after_the_other(first, approved, finance, buye
     result = while_open(works.pop(first), *works.values())
     assert isinstance(result, StepRefused)
     assert refund.disbursements.count() == (first == "release")
+
+
+@pytest.mark.parametrize("by", ["rules", "a person"])
+def test_what_was_refunded_outside_us_meanwhile_is_not_promised_again(by, buy, approved, finance, simulator):
+    """G21: the channel's bill shows it while the case is about to be released; what is left is looked at then."""
+    refund = submit(buy(price_fen=300)) if by == "rules" else approved(price_fen=300)
+    if by == "rules":
+        sweeping.sweep(at=clock.now())
+    at, payment = clock.now(), refund.payment
+    shown = Found(payment.payment_no, "50300000001", "console", 200, at)
+    while_open(
+        lambda: adopting.adopt(payment.account, [shown], at=at),
+        lambda: sweeping.sweep(at=at) if by == "rules" else disbursement.release([refund], by=finance, at=at),
+    )
+    refund.refresh_from_db()
+    payment.refresh_from_db()
+    assert (refund.status, payment.reserved_fen, payment.external_fen) == (Status.RETURNED, 0, 200)
+    assert "剩余可退" in refund.events.last().note
 
 
 def test_four_sweepers_at_once(buy, simulator):
