@@ -418,7 +418,8 @@ def _move(row: Transfer, to: S, by: User, at: datetime, *, due_at: datetime | No
     if row.payment_id and to != S.APPROVED:
         row.news_at = at
         workqueue.ring("refunds.sweep")
-    row.save(update_fields=_WRITTEN)
+    # A voucher's lock comes before any purse, as where a deposit is booked: only what is paid takes it.
+    row.save(update_fields=[*_WRITTEN, "voucher"] if to == S.PAID else _WRITTEN)
     event = TransferEvent.objects.create(transfer=row, from_status=before, to_status=to, by=by, at=at, note=note)
     telling.of_transfer(row, event, hours=APPROVE_HOURS)
     return row
@@ -434,6 +435,6 @@ def _post(ref: str, debit: str, credit: str, transfer: Transfer, at: datetime) -
 
 
 _WRITTEN = [
-    "status", "due_at", "approved_by", "approved_at", "paid_by", "paid_at", "voucher", "ended_by", "ended_at", "reason",
+    "status", "due_at", "approved_by", "approved_at", "paid_by", "paid_at", "ended_by", "ended_at", "reason",
     "news_at",
 ]  # fmt: skip

@@ -27,6 +27,7 @@ from shops.money import Move
 from shops.rights import NotAllowed
 from tests.attacks import refusal
 from tests.cast import person
+from tests.refunds.test_races import while_open
 
 pytestmark = pytest.mark.django_db
 CARD = Account(PayeeKind.BANK, "李雷", "6222 0212 3456 7890", "招商银行上海分行")
@@ -137,6 +138,19 @@ def test_what_a_shop_owes_by_then_is_paid_of_what_comes_back(ends, rich, owner, 
     assert (purse.available_fen, purse.owes_fen) == (7000, 0)
     with pytest.raises(CannotTransfer, match="可用金额"):
         withdraw(rich, owner, 7001)
+    assert sound() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_voucher_of_a_deposit_and_of_a_transfer_that_comes_back_is_no_deadlock(rich, owner, approver, payer):
+    """Whoever books it takes the voucher before the shop's purse; what comes back takes no voucher."""
+    done, results = paid(withdraw(rich, owner), approver, payer, voucher="D-1"), []
+    booked = while_open(
+        lambda: money.hold([rich.pk]),  # what comes back pays debts first
+        lambda: deposits.record(rich, amount_fen=500, voucher="D-1", note="", by=approver, at=clock.now()),
+        then=lambda: results.append(transfers.mark_failed(done, by=approver, at=clock.now(), reason="户名不符")),
+    )
+    assert ([row.status for row in results], booked.amount_fen) == ([S.FAILED], 500)
     assert sound() == []
 
 
