@@ -44,7 +44,7 @@ IN_DOUBT = (
     "没有付的，先办“已核对银行流水，未付”。"
 )
 IN_DOUBT_UNAPPROVED = "恢复前的审批可能丢失：已付的也要先“通过”，再由另一位财务登记。"
-PAID_AFTER_ALL = "渠道账单显示已退，渠道确认；改付的转账已审批"
+PAID_AFTER_ALL = "渠道账单显示已退，渠道确认"
 MOST_SHOWN = 20
 #: What happens next, for who asked.
 NEXT: dict[str, object] = {
@@ -150,22 +150,22 @@ def why_not_redirect(payment: Payment, amount_fen: int) -> str:
     return "退款金额超过该笔支付的剩余可退金额" if amount_fen > payment.refundable_fen else ""
 
 
-def in_place_of(attempt: RefundAttempt, *, status: S) -> Transfer | None:
+def in_place_of(attempt: RefundAttempt, *, status: Sequence[str]) -> Transfer | None:
     """The transfer that stands for this refund, if it is here. Its payment is locked: nobody decides meanwhile."""
-    return Transfer.objects.filter(instead_of=attempt, status=status).first()
+    return Transfer.objects.filter(instead_of=attempt, status__in=status).first()
 
 
 def tell_paid_after_all(transfer: Transfer, *, at: datetime, by: User | None) -> None:
-    """The channel says that it has paid what this stands for; whoever is about to transfer it reads so."""
+    """The channel says that it has paid what this stands for: nobody approves it any more, and whoever is about to
+    transfer it reads so."""
     attempt = transfer.instead_of
-    if attempt and not warning_before_paying(transfer):
-        refunding.noted(attempt, PAID_AFTER_ALL, by=by, at=at).save()
+    if attempt and not _is_paid_after_all(transfer):
+        refunding.noted(attempt, f"{PAID_AFTER_ALL}；改付的转账在办", by=by, at=at).save()
 
 
 def warning_before_paying(transfer: Transfer) -> str:
     """What whoever is to pay it must know first; empty if nothing."""
-    says = AttemptEvent.objects.filter(attempt=transfer.instead_of_id, note=PAID_AFTER_ALL)
-    if transfer.status != S.APPROVED or not transfer.instead_of_id or not says.exists():
+    if transfer.status not in S.waiting() or not _is_paid_after_all(transfer):
         return ""
     return "渠道称已退这笔款。还没有在银行转出的，请按“不通过”结束；已经转出的，照实登记，重复的部分在差错里处理。"
 
@@ -203,6 +203,8 @@ def approve(transfer: Transfer, *, by: User, at: datetime) -> Transfer:
         row = _locked(transfer, Act.APPROVE, by, {S.REQUESTED})
         _demand_open(at)
         _demand_closed(row)
+        if _is_paid_after_all(row):
+            raise CannotTransfer("old_alive", "渠道确认已退这笔款，再转账会重复退款。请按“不通过”结束这笔转账。")
         if row.requested_by_id == by.pk:
             raise CannotTransfer("own", "申请人不能审批自己的转账。")
         row.approved_by, row.approved_at = by, at
@@ -344,6 +346,14 @@ def _demand_closed(row: Transfer) -> None:
     payment is locked, so that nothing is heard of it meanwhile."""
     if row.instead_of and row.instead_of.status not in hearing.FINAL:
         raise CannotTransfer("old_alive", "上一笔渠道退款又有了结果，再转账可能重复退款。请按“不通过”结束这笔转账。")
+
+
+def _is_paid_after_all(row: Transfer) -> bool:
+    """Whether its channel has said since it was asked for that it has paid what this stands for."""
+    if row.instead_of_id is None:
+        return False
+    says = AttemptEvent.objects.filter(attempt=row.instead_of_id, note__startswith=PAID_AFTER_ALL)
+    return says.filter(at__gte=row.requested_at).exists()
 
 
 def _lies_on(row: Transfer) -> str:

@@ -32,7 +32,7 @@ LATE_NOTICE = "discrepancies_late"
 CAN_BE_ASKED = [K.ONLY_OURS, K.AMOUNT, K.STATE, K.CLOSED_PAID, K.GARBLED]
 BATCH = 50
 NOT_CLOSED = "我方记录已不是关闭"
-IN_HAND = "渠道确认已退，而改付的转账已审批：没有转出的请按“不通过”结束，已经转出的照实登记，之后系统再认领或补记"
+IN_HAND = "渠道确认已退，而改付的转账还没有办完：没有转出的请按“不通过”结束，已经转出的照实登记，之后系统再认领或补记"
 
 
 class CannotResolve(Exception):
@@ -201,7 +201,7 @@ def _take_up(attempt: RefundAttempt, answer: RefundOutcome, at: datetime, by: Us
         refunding.lock_payments([attempt.payment_id])
         if not RefundAttempt.objects.filter(pk=attempt.pk, status=AttemptStatus.CLOSED).exists():
             return NOT_CLOSED  # a colleague, or the machine, was faster
-        if in_hand := transfers.in_place_of(attempt, status=TransferStatus.APPROVED):
+        if in_hand := transfers.in_place_of(attempt, status=TransferStatus.waiting()):
             transfers.tell_paid_after_all(in_hand, at=at, by=by)
             return IN_HAND
         is_mine = _case_still_holds(attempt) and adopting.revive(attempt, answer, at=at, by=by)
@@ -211,7 +211,7 @@ def _take_up(attempt: RefundAttempt, answer: RefundOutcome, at: datetime, by: Us
 def _case_still_holds(attempt: RefundAttempt) -> bool:
     """Whether the case waits for just this refund: it holds the money, no later number was opened for it, and the bank
     has not paid it instead."""
-    if transfers.in_place_of(attempt, status=TransferStatus.PAID):
+    if transfers.in_place_of(attempt, status=[TransferStatus.PAID]):
         return False
     mine = Disbursement.objects.filter(attempt=attempt).select_related("refund").first()
     if mine is None:

@@ -104,7 +104,7 @@ def test_the_bill_shows_a_closed_refund_as_paid_while_its_transfer_is_in_hand(
     transfer = transfers.approve(transfer_of(refund), by=finance, at=clock.now())
     payment, at = refund.payment, clock.now()
     row = shown_as_paid(closed, simulator, at)
-    assert "转账已审批" in resolving.look_into_closed(row, at=at)
+    assert resolving.look_into_closed(row, at=at) == resolving.IN_HAND
     assert (attempt_of(refund).status, Discrepancy.objects.get().status) == (A.CLOSED, "open")
     assert transfers.warning_before_paying(transfer)
     assert "refund_rests_beside_its_transfer" in refusal(
@@ -133,9 +133,10 @@ def test_the_bill_shows_a_closed_refund_as_paid_while_its_transfer_is_in_hand(
     assert invariants.broken() == []
 
 
-def closed_unsent(house: Any) -> tuple[Any, Any]:
-    """Half of an order's money came back before it left us; (the case, what is closed). There is room to pay twice."""
-    order, at = house.buy(price_fen=3000, quantity=2), clock.now()
+def closed_unsent(house: Any, quantity: int = 2) -> tuple[Any, Any]:
+    """Half of an order's money came back before it left us; (the case, what is closed). There is room to pay twice,
+    unless it is one of one."""
+    order, at = house.buy(price_fen=3000, quantity=quantity), clock.now()
     house.reveal(order)
     refund = house.on(house.ask(order, line_ids=[order.lines.first().pk]), "reviewer approve")
     disbursement.release([refund], by=house.finance, at=at)
@@ -161,6 +162,29 @@ def shown_as_paid(closed: Any, simulator: Any, at: Any) -> Discrepancy:
         payment_no=closed.payment.payment_no, request_no=closed.request_no, channel_no=there.channel_refund_id,
         theirs_fen=3000, found_at=at, due_at=at, next_due_at=at,
     )  # fmt: skip
+
+
+def test_a_transfer_beside_a_refund_that_the_channel_has_paid_is_not_approved(house: Any, simulator: Any, finance: Any):
+    """G7, I13: asked for the whole of an order, so that there is no room for the old refund until it is ended."""
+    refund, closed = closed_unsent(house, quantity=1)
+    signed_for_account(house, refund)
+    house.on(refund, "cashier confirm_redirect")
+    disbursement.release([refund], by=finance, at=clock.now())
+    transfer, at = transfer_of(refund), clock.now()
+    row = shown_as_paid(closed, simulator, at)
+    assert resolving.look_into_closed(row, at=at) == resolving.IN_HAND
+    assert transfers.warning_before_paying(transfer)
+    with pytest.raises(transfers.CannotTransfer, match="重复退款"):
+        transfers.approve(transfer, by=finance, at=at)
+    transfers.refuse(transfer, by=finance, at=at, reason="渠道已退")
+    disbursement.hear(at=at)
+    assert "已重新认领" in resolving.look_into_closed(row, at=at)
+    disbursement.hear(at=at)
+    refund.refresh_from_db()
+    refund.payment.refresh_from_db()
+    assert (refund.status in {"paid_out", "arrived"}, suspense("wechat")) == (True, 0)
+    assert (refund.payment.refunded_fen, refund.payment.transferred_fen, refund.payment.external_fen) == (3000, 0, 0)
+    assert invariants.broken() == []
 
 
 @pytest.mark.django_db(transaction=True)
