@@ -404,6 +404,28 @@ class RefundAttempt(WorkItem):
                 RETURN NEW;
                 """,
             ),
+            pgtrigger.Trigger(  # I11: its case was paid otherwise since: ``adopting`` notes it as refunded outside us
+                name="refund_rests_beside_the_next",
+                when=pgtrigger.Before,
+                operation=pgtrigger.UpdateOf("status"),
+                condition=pgtrigger.Condition(
+                    "OLD.status IN ('closed', 'back_with_merchant') AND"
+                    " NEW.status NOT IN ('closed', 'back_with_merchant')"
+                ),
+                func="""
+                IF EXISTS (
+                    SELECT FROM refunds_disbursement mine
+                    WHERE mine.attempt_id = NEW.id AND (
+                        EXISTS (SELECT FROM refunds_disbursement d JOIN payments_refundattempt a ON a.id = d.attempt_id
+                                WHERE d.refund_id = mine.refund_id AND d.id <> mine.id
+                                AND a.status NOT IN ('closed', 'back_with_merchant'))
+                        OR EXISTS (SELECT FROM refunds_balancecredit c WHERE c.refund_id = mine.refund_id))
+                ) THEN
+                    RAISE EXCEPTION 'refund_rests_beside_the_next: %', NEW.request_no USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
+            ),
             # I3: one refund of the channel's is one attempt's, whether we asked for it or it was found in a bill. Who
             # writes holds the payment.
             pgtrigger.Trigger(

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from append_only import append_only
-from refunds.models.case import Refund
+from refunds.models.case import MAY_BE_PAID, Refund
 
 
 class BalanceCredit(models.Model):
@@ -44,6 +44,18 @@ class BalanceCredit(models.Model):
                         USING ERRCODE = 'check_violation';
                 END IF;
                 RETURN NEW;
+                """,
+            ),
+            pgtrigger.Trigger(  # I11: beside nothing that may pay it, or has
+                name="credited_case_is_not_paid",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                func=f"""
+                IF {MAY_BE_PAID.format(but="")} THEN
+                    RAISE EXCEPTION 'credited_case_is_not_paid: refund %', NEW.refund_id
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NULL;
                 """,
             ),
             pgtrigger.Trigger(  # I13: what was signed for the balance takes a second person

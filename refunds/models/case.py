@@ -492,6 +492,16 @@ class PreCheck(models.Model):
         triggers = append_only("pre_check_is_append_only")
 
 
+#: SQL: whether a refund or a transfer of ``NEW.refund_id`` may still pay its buyer, or has.
+MAY_BE_PAID = """EXISTS (
+    SELECT FROM refunds_disbursement d JOIN payments_refundattempt a ON a.id = d.attempt_id
+    WHERE d.refund_id = NEW.refund_id AND a.status NOT IN ('closed', 'back_with_merchant') {but}
+) OR EXISTS (
+    SELECT FROM refunds_redirecttransfer r JOIN payments_transfer t ON t.id = r.transfer_id
+    WHERE r.refund_id = NEW.refund_id AND t.status NOT IN ('refused', 'failed')
+)"""
+
+
 class Disbursement(models.Model):
     """发款: the join between a case and one attempt at a channel. An attempt cannot point up at a case."""
 
@@ -520,6 +530,25 @@ class Disbursement(models.Model):
                 END IF;
                 RETURN NEW;
                 """,
+            ),
+            pgtrigger.Trigger(  # I11: all of it, of its own payment, and beside nothing that may pay it or has
+                name="case_is_sent_once",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                func=f"""
+                IF NOT EXISTS (SELECT FROM refunds_refund r JOIN payments_refundattempt a ON a.id = NEW.attempt_id
+                               WHERE r.id = NEW.refund_id AND a.payment_id = r.payment_id
+                               AND a.amount_fen = r.amount_fen) THEN
+                    RAISE EXCEPTION 'case_is_sent_once: refund % is about something else', NEW.refund_id
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                IF {MAY_BE_PAID.format(but="AND d.id <> NEW.id")}
+                   OR EXISTS (SELECT FROM refunds_balancecredit WHERE refund_id = NEW.refund_id) THEN
+                    RAISE EXCEPTION 'case_is_sent_once: refund % may be paid already', NEW.refund_id
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NULL;
+                """,  # noqa: S608 - all ours
             ),
         ]
 

@@ -491,6 +491,35 @@ ATTACKS = {
         "INSERT INTO refunds_disbursement (refund_id, attempt_id, created_at) VALUES ({open}, {attempt}, now())",
         "attempt_id",
     ),
+    "a second refund beside one that is under way": (
+        another("payments.RefundAttempt", "id = {moving_attempt}", request_no="'X'", channel_refund_id="''")
+        + "; INSERT INTO refunds_disbursement (refund_id, attempt_id, created_at)"
+        f" SELECT {{moving}}, id, now() FROM {ATTEMPT} WHERE request_no = 'X'",
+        "case_is_sent_once",
+    ),
+    "a refund of another amount": (
+        another(
+            "payments.RefundAttempt", "id = {moving_attempt}", request_no="'X'", channel_refund_id="''", amount_fen="1"
+        )
+        + "; INSERT INTO refunds_disbursement (refund_id, attempt_id, created_at)"
+        f" SELECT {{moving}}, id, now() FROM {ATTEMPT} WHERE request_no = 'X'",
+        "case_is_sent_once",
+    ),
+    "a closed refund that comes alive beside the next": (
+        f"UPDATE {ATTEMPT} SET status = 'closed' WHERE id = {{moving_attempt}};"
+        + another(
+            "payments.RefundAttempt",
+            "id = {moving_attempt}",
+            request_no="'X'",
+            channel_refund_id="''",
+            status="'prepared'",
+            next_due_at="now()",
+        )
+        + "; INSERT INTO refunds_disbursement (refund_id, attempt_id, created_at)"
+        f" SELECT {{moving}}, id, now() FROM {ATTEMPT} WHERE request_no = 'X';"
+        f" UPDATE {ATTEMPT} SET status = 'unknown', next_due_at = now() WHERE id = {{moving_attempt}}",
+        "refund_rests_beside_the_next",
+    ),
     "a notification stored twice": (
         "INSERT INTO payments_channelnotification (account_id, notification_id, kind, payment_no, request_no,"
         " complaint_id, facts, received_at) SELECT account_id, notification_id, kind, payment_no, request_no, '',"
@@ -524,6 +553,14 @@ ATTACKS = {
         "INSERT INTO refunds_balancecredit (refund_id, user_id, amount_fen, created_at)"
         f" SELECT id, buyer_id, amount_fen, now() FROM {REFUND} WHERE id = {{open}}",
         "is not what its buyer asked for",
+    ),
+    "credit what is on its way to the channel": (  # as if its buyer had signed
+        "SET LOCAL session_replication_role = replica;"
+        f" UPDATE {REFUND} SET destination = 'balance' WHERE id = {{moving}};"
+        " SET LOCAL session_replication_role = DEFAULT;"
+        " INSERT INTO refunds_balancecredit (refund_id, user_id, amount_fen, created_at)"
+        f" SELECT id, buyer_id, amount_fen, now() FROM {REFUND} WHERE id = {{moving}}",
+        "credited_case_is_not_paid",
     ),
     "send to the channel what goes to the balance": (
         "INSERT INTO refunds_disbursement (refund_id, attempt_id, created_at) VALUES ({unsent}, {attempt}, now())",
