@@ -114,8 +114,8 @@ class DeskList(ChangeList):
         """A name that is nothing here is a slip, answered as Django does; whoever probes a column is refused (400)."""
         fields = self.lookup_opts.get_fields()
         names = {name for field in fields for name in (field.name, getattr(field, "attname", ""))}
-        columns = names | {"pk", ORDER_VAR}
-        for name, values in self.filter_params.items():
+        columns = names | {"pk"}
+        for name, values in self.get_filters_params().items():
             is_slip = name.partition("__")[0] not in columns and "\0" not in name + values[-1]
             if is_slip and not self.model_admin.lookup_allowed(name, values[-1], request):
                 raise IncorrectLookupParameters
