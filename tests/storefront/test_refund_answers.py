@@ -151,6 +151,17 @@ def test_another_destination_is_signed_in_the_words_that_are_kept(house, shopper
     assert refund.status == "returned"
 
 
+def test_the_page_of_what_came_back_says_whose_choice_it_is_where_to_press_and_who_is_late(house, shopper):
+    """S2-28: in the buyer's own voice; the one thing to press is the choice, not a reminder to us."""
+    refund = SITUATIONS["returned, closed"](house)
+    assert "您可选去向；财务核对" in told(shopper, refund)
+    assert "选不选由您，没有截止时间" in told(shopper, refund)
+    passes(refund, days=30)
+    assert "仍由财务处理，已标为超时" in told(shopper, refund)
+    bar = shopper.get(f"/refunds/{refund.refund_no}/").content.decode().split('class="bar"')[1].split("</div>")[0]
+    assert bar.index("催办") < bar.index(f"/refunds/{refund.refund_no}/redirect/")
+
+
 def test_an_account_is_signed_for_once_its_holder_is_who_signs(house, shopper):
     """I13, I15."""
     refund, number = SITUATIONS["returned, closed"](house), id_number()
