@@ -8,12 +8,19 @@ from datetime import datetime
 from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
+from accounts.models import User
 from orders.models import CouponUse, Order, OrderStatus
 from shops.models import Coupon, CouponKind
 
+#: Unpaid orders of one buyer with the same coupon: nobody uses up everybody's by not paying.
+MOST_UNPAID_USES = 3
+
 
 class CouponRefused(Exception):
-    """Unknown, not yet or no longer valid, used up, or the order is too small. The message is for the buyer."""
+    """Unknown, not yet or no longer valid, used up, on too many unpaid orders of this buyer, or the order is too small.
+
+    The message is for the buyer.
+    """
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,13 @@ def find(shop_id: int, code: str, goods_fen: int, quantity: int, *, at: datetime
     coupons = Coupon.objects.select_for_update(no_key=True).filter(shop=shop_id, code=code.strip().upper())
     coupon = _usable(coupons.first(), goods_fen, at)
     return coupon, off_fen(coupon, goods_fen, quantity)
+
+
+def demand_unheld(coupon: Coupon, buyer: User) -> None:
+    """The buyer's other unpaid orders leave it to others; the caller holds this buyer. Raises CouponRefused."""
+    unpaid = CouponUse.objects.filter(coupon=coupon, order__buyer=buyer, order__status=OrderStatus.PLACED)
+    if unpaid.count() >= MOST_UNPAID_USES:
+        raise CouponRefused(_("这张优惠券已用在您未付款的订单上，请先付款或取消，再用。"))
 
 
 def _usable(coupon: Coupon | None, goods_fen: int, at: datetime) -> Coupon:

@@ -22,7 +22,8 @@ from shops.models import CardCode, Fulfilment, Product, ShopStatus
 PAY_WITHIN = timedelta(minutes=15)
 MAX_QUANTITY = 10
 SAME_ORDER_WITHIN = timedelta(minutes=10)
-# Kept for one buyer, or for all guests of one address: nobody takes a shop's stock out of sale by not paying.
+# Units kept for one buyer, or for all guests of one address, codes or not: nobody takes a shop's stock out of sale, or
+# piles up orders, by not paying.
 MOST_UNPAID_CODES = 20
 
 
@@ -146,6 +147,8 @@ def _create(product: Product, wish: Wish, buyer: User, checkout_key: uuid.UUID, 
     _check_now(product, wish, buyer, checkout_key, at)
     goods_fen = product.price_fen * wish.quantity
     coupon, discount_fen = discounts.find(product.shop_id, wish.coupon_code, goods_fen, wish.quantity, at=at)
+    if coupon:
+        discounts.demand_unheld(coupon, buyer)
     order = Order(
         buyer=buyer,
         shop_id=product.shop_id,
@@ -161,7 +164,7 @@ def _create(product: Product, wish: Wish, buyer: User, checkout_key: uuid.UUID, 
     recipients.keep(order, wish.recipient)
     order.save()
     lines = _lines(order, product, wish.quantity)
-    _demand_room(product, wish, buyer, at)
+    _demand_room(wish, buyer, at)
     _keep_codes(lines, product, buyer, at)
     if coupon:
         discounts.use(coupon, order, at=at)
@@ -194,29 +197,27 @@ def _hold(buyer: User) -> None:
         raise CannotPlace("claimed", _("这位访客的订单刚刚被认领到账号，没有下单。请登录该账号后再买。"))
 
 
-def _demand_room(product: Product, wish: Wish, buyer: User, at: datetime) -> None:
-    """Who orders twice at once is counted twice, and so are the guests of one address."""
-    if product.fulfilment != Fulfilment.CODES:
-        return
+def _demand_room(wish: Wish, buyer: User, at: datetime) -> None:
+    """Who orders twice at once is counted twice, and so are the guests of one address. The new lines count already."""
     unpaid = Order.objects.filter(placed_at__gt=at - timedelta(days=1), status=OrderStatus.PLACED)
-    if _kept(unpaid.filter(buyer=buyer)) + wish.quantity > MOST_UNPAID_CODES:
-        raise CannotPlace("unpaid", _("您有未付款的订单占着库存，请先付款或取消，再下新单。"))
+    if _kept(unpaid.filter(buyer=buyer)) > MOST_UNPAID_CODES:
+        raise CannotPlace("unpaid", _("您未付款的订单太多，请先付款或取消，再下新单。"))
     if not wish.guest_origin:
         return
     with connection.cursor() as cursor:
         lock = int.from_bytes(wish.guest_origin[:8], signed=True)
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock])
-    if _kept(unpaid.filter(guest_origin=wish.guest_origin)) + wish.quantity > MOST_UNPAID_CODES:
+    if _kept(unpaid.filter(guest_origin=wish.guest_origin)) > MOST_UNPAID_CODES:
         raise CannotPlace(
             "unpaid_guests",
-            _("您所在网络有未付款的访客订单占着库存。请先付款或取消，或登录后购买，或 %(minutes)d 分钟后再试。")
+            _("您所在网络未付款的访客订单太多。请先付款或取消，或登录后购买，或 %(minutes)d 分钟后再试。")
             % {"minutes": PAY_WITHIN.seconds // 60},
         )
 
 
 def _kept(orders: QuerySet[Order]) -> int:
-    """How many codes are kept for these."""
-    return Reservation.objects.filter(line__order__in=orders, released_at=None).count()
+    """How many units are kept for these."""
+    return OrderLine.objects.filter(order__in=orders).count()
 
 
 def _keep_codes(lines: Sequence[OrderLine], product: Product, buyer: User, at: datetime) -> None:

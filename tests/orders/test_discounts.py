@@ -9,7 +9,7 @@ import pytest
 
 import clock
 from orders import cancellation, placing
-from orders.discounts import CouponRefused
+from orders.discounts import MOST_UNPAID_USES, CouponRefused
 from orders.models import Cause, CouponUse, Order, OrderStatus
 from orders.placing import Wish
 from shops.models import Coupon, Product
@@ -48,6 +48,18 @@ def test_what_lapsed_unpaid_has_used_no_coupon(coupon, make_product, buyer):
     placing.cancel([order_with(product, buyer)], at=clock.now())
     again = order_with(product, buyer)
     assert (again.total_fen, CouponUse.objects.get(order=again).number) == (2000, 2)
+
+
+def test_nobody_keeps_a_coupon_from_others_by_not_paying(coupon, make_product, buyer, stranger, pay):
+    """Of goods that keep no stock, too."""
+    Coupon.objects.update(most_uses=MOST_UNPAID_USES + 2)
+    product = make_product(3000, kind="service", fulfilment="service")
+    waiting = [order_with(product, buyer) for _ in range(MOST_UNPAID_USES)]
+    with pytest.raises(CouponRefused, match="未付款的订单"):
+        order_with(product, buyer)
+    assert order_with(product, stranger).discount_fen == 1000
+    pay(waiting[0])
+    assert order_with(product, buyer).discount_fen == 1000
 
 
 def test_the_shop_reads_the_number_that_counts(coupon, make_product, buyer, merchant, client):

@@ -132,6 +132,21 @@ def test_nobody_keeps_the_stock_from_others_by_not_paying(make_product, buyer, s
     assert take(stranger).status == OrderStatus.PLACED
 
 
+def test_nobody_piles_up_unpaid_orders_of_what_keeps_no_stock(make_product, buyer):
+    product = make_product(fulfilment="service", kind="service")
+
+    def take(quantity):
+        return placing.place(
+            product, Wish(quantity, again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now()
+        )
+
+    for _ in range(placing.MOST_UNPAID_CODES // 10):
+        take(10)
+    with pytest.raises(CannotPlace) as refused:
+        take(1)
+    assert refused.value.code == "unpaid"
+
+
 def test_what_is_paid_or_over_is_not_counted_as_unpaid(make_product, buyer, pay):
     product = make_product(stock=60)
     for _ in range(4):
