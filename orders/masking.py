@@ -23,6 +23,9 @@ LONGEST_CODE = 32  # letters of one that is tried with its dashes anywhere, or w
 LONGEST_BEFORE = 200  # letters said before that are looked at
 MOST_PIECES = 16  # of what was said before, and of what is said now, that are tried as the two parts of a code
 
+#: Marks that show letters in another order than they are written in.
+TURNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+
 WORD = re.compile(r"[A-Za-z0-9]+")
 PIECE = re.compile(r"[A-Za-z0-9]+(?:[-_.–—][A-Za-z0-9]+)*")
 CHUNK = re.compile(r"\S+")
@@ -74,8 +77,12 @@ def mask_alike(text: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """What somebody typed in, as it is kept: without zeros, with one kind of line end, without blanks around it."""
-    return text.replace("\0", "").replace("\r\n", "\n").strip()
+    """What somebody typed in, as it is kept: without zeros, with one kind of line end, without blanks around it.
+
+    Nothing turns it around where it is shown: it reads as it is searched for codes. What nobody sees is nothing.
+    """
+    said = text.replace("\0", "").replace("\r\n", "\n").translate(TURNS).strip()
+    return said if any(letter.isprintable() and not letter.isspace() for letter in said) else ""
 
 
 def plain(text: str) -> str:

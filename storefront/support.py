@@ -24,7 +24,7 @@ import paging
 import private_pictures
 from accounts.models import User
 from accounts.visitors import SignedIn
-from orders import talk
+from orders import masking, talk
 from orders.models import Order
 from refunds.models import Refund
 from storefront import terms
@@ -63,7 +63,7 @@ def ask_assistant(request: SignedIn) -> HttpResponse:
     """Choose a case, choose or type a question: the answer comes from the record. A POST hands it all to a person."""
     sent = request.POST if request.method == "POST" else request.GET
     refund = _case(request.user, sent.get("refund", ""))
-    question = sent.get("q", "").strip()[:200]
+    question = masking.tidy(sent.get("q", ""))[:200]
     intent = Intent(sent["ask"]) if sent.get("ask") in Intent.values else assistant.understand(question)
     asked = bool(sent.get("ask") or question)
     said = _answer(request.user, refund, intent) if asked else None

@@ -54,7 +54,10 @@ def test_what_was_said_stays(order, merchant):
             change()
 
 
-@pytest.mark.parametrize(("text", "code"), [(" \n ", "empty"), ("长" * 1001, "too_long"), ("\0", "empty")])
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [(" \n ", "empty"), ("长" * 1001, "too_long"), ("\0", "empty"), ("\u200b\u2060", "empty"), ("\u202e", "empty")],
+)
 def test_nothing_and_too_much_are_refused(order, buyer, text, code):
     with pytest.raises(CannotSpeak) as refusal:
         talk.say(order, text, by=buyer, at=clock.now())
@@ -134,6 +137,13 @@ def test_this_orders_codes_are_masked_however_they_are_written(bought, buyer, co
     kept = "".join(letter for letter in said.lower() if letter.isalnum())
     assert talk.masking.MASK in said
     assert letters not in kept
+
+
+def test_a_code_is_not_written_backwards_behind_a_mark_that_turns_it_around(order, buyer):
+    """What is shown is what is searched for codes: without the mark it is no code, for readers either (PM16)."""
+    for mark in ("\u202e", "\u2067"):
+        said = talk.say(order, f"码 {mark}SRAW", by=buyer, at=clock.now())
+        assert said.text == "码 SRAW"
 
 
 def test_the_words_around_a_code_stay(bought, buyer):

@@ -177,6 +177,12 @@ def test_anothers_case_is_not_answered_about(reviewed, browse, stranger):
     assert refund.refund_no not in text(browser.get("/support/assistant/"))
 
 
+def test_blanks_that_nobody_sees_are_no_question(browse, buyer):
+    """A person gets the usual words, and not an empty ticket."""
+    answer = browse(buyer).post("/support/assistant/", {"q": "\0\u200b"}, follow=True)
+    assert "请人工客服帮助" in text(answer)
+
+
 def test_too_many_open_tickets_are_told_on_the_list(browse, buyer, open_ticket):
     for n in range(tickets.MOST_OPEN):
         open_ticket(f"第 {n} 问")
