@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from money import share_out, yuan
-from orders.models import Order, OrderLine
+from orders.models import Order, OrderLine, OrderStatus
 from payments.models import Payment, PaymentStatus
 from refunds import applying, policy, stages
 from refunds.applying import Application, Preview
@@ -130,21 +130,24 @@ def sums(seen: Preview, chosen: Sequence[Refundable]) -> Sums:
 
 @dataclass(frozen=True)
 class MoneyBack:
-    """What an order's head says while its money goes back, or once it has. ``refund`` is the case to look at."""
+    """What an order's head says while its money goes back, or once it has. ``refund`` is the case to look at.
+    ``comes_first``: before how far the order is, of which nothing more is to come."""
 
     title: str
     sentence: str
     tone: str
     refund: Refund
+    comes_first: bool
 
 
 def money_back(order: Order, *, at: datetime) -> MoneyBack | None:
     """None as long as no refund has taken anything of the order."""
     refunds = order.refunds.all()
+    is_whole = order.status != OrderStatus.CANCELED
     moving = next((refund for refund in refunds if refund.status in MOVING), None)
     if moving:
         tone = stages.TONE_OF.get(Status(moving.status), "progress")
-        return MoneyBack(_("退款中"), _stands(moving, at), tone, moving)
+        return MoneyBack(_("退款中"), _stands(moving, at), tone, moving, is_whole)
     paid_back = [refund for refund in refunds if refund.status in PAID_BACK]
     if not paid_back:
         return None
@@ -155,7 +158,9 @@ def money_back(order: Order, *, at: datetime) -> MoneyBack | None:
         "credited": yuan(credited_fen),
     }
     if sum(refund.amount_fen for refund in paid_back) < order.total_fen:
-        return MoneyBack(_("已部分退款"), _("已退 %(back)s，共付 %(paid)s。") % sums, "good", paid_back[0])
+        rest_is_due = order.status == OrderStatus.PAID
+        words = _("已退 %(back)s，共付 %(paid)s。") % sums
+        return MoneyBack(_("已部分退款"), words, "good", paid_back[0], is_whole and not rest_is_due)
     arriving = any(refund.status == Status.PAID_OUT for refund in paid_back)
     sentence = _("支付渠道已原路退回 %(back)s，请留意到账。") if arriving else _("已原路退回 %(back)s。")
     if any(refund.destination == Destination.OTHER_ACCOUNT for refund in paid_back):
@@ -163,7 +168,7 @@ def money_back(order: Order, *, at: datetime) -> MoneyBack | None:
     if credited_fen:
         is_all = credited_fen == sum(refund.amount_fen for refund in paid_back)
         sentence = _("已退至余额 %(back)s。") if is_all else _("已退 %(back)s，其中 %(credited)s 退至余额。")
-    return MoneyBack(_("已全额退款"), sentence % sums, "good", paid_back[0])
+    return MoneyBack(_("已全额退款"), sentence % sums, "good", paid_back[0], is_whole)
 
 
 def _stands(refund: Refund, at: datetime) -> str:
@@ -212,4 +217,5 @@ def refund_of(buyer: User, refund_no: str) -> Refund | None:
 
 
 def refunds_of(buyer: User) -> QuerySet[Refund]:
-    return Refund.objects.filter(buyer=buyer).select_related("order__shop").prefetch_related("order__lines")
+    mine = Refund.objects.filter(buyer=buyer).select_related("order__shop", "payment__account")
+    return mine.prefetch_related("order__lines")

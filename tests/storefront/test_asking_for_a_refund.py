@@ -14,6 +14,7 @@ from django.utils.html import escape
 
 import clock
 import private_pictures
+from orders import service_jobs
 from refunds import drafts, lifecycle
 from refunds.models import Evidence, Refund, RefundDraft, Status
 from storefront.templatetags.words import deadline
@@ -342,6 +343,17 @@ def test_an_order_says_what_became_of_its_money(shopper, buy, apply, drain):
     assert "<strong>已全额退款</strong>" in page
     assert "，已退款" in page
     assert "等待商家开始" not in page
+
+
+def test_what_is_still_to_come_is_said_before_what_went_back(shopper, buy, merchant, apply, drain):
+    order = buy(price_fen=8800, stock=0, quantity=2)
+    begun, other = order.lines.order_by("position")
+    service_jobs.start(begun.service, by=merchant, at=clock.now())
+    apply(order, line_ids=[other.pk])
+    drain()
+    page = words(shopper.get(f"/orders/{order.order_no}/"))
+    assert "<h1>服务进行中</h1>" in page
+    assert "<strong>已部分退款</strong>" in page
 
 
 def test_lines_that_went_back_are_said_in_plain_words(shopper, buy, apply, drain):

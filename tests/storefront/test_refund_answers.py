@@ -160,6 +160,7 @@ def test_the_page_of_what_came_back_says_whose_choice_it_is_where_to_press_and_w
     assert "仍由财务处理，已标为超时" in told(shopper, refund)
     bar = shopper.get(f"/refunds/{refund.refund_no}/").content.decode().split('class="bar"')[1].split("</div>")[0]
     assert bar.index("催办") < bar.index(f"/refunds/{refund.refund_no}/redirect/")
+    assert "您可选退款去向，不选由财务核对后再退" in shopper.get("/refunds/").content.decode()
 
 
 def test_an_account_is_signed_for_once_its_holder_is_who_signs(house, shopper):
