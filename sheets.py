@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
@@ -15,6 +16,7 @@ MOST_XLSX_ROWS = 1_000_000  # a sheet holds 1,048,576
 AT_ONCE = 500
 IN_MEMORY = 1 << 20
 BOM = "\ufeff"  # by it Excel knows UTF-8
+NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 def safe(text: str) -> str:
@@ -54,7 +56,7 @@ def as_xlsx(rows: Iterable[Sequence[Cell]], *, title: str) -> IO[bytes]:
     for number, row in enumerate(rows, 1):
         if number > MOST_XLSX_ROWS:
             raise ValueError(f"as_xlsx: more than {MOST_XLSX_ROWS} rows")
-        cells = [WriteOnlyCell(sheet, value=_naive(cell)) for cell in row]
+        cells = [WriteOnlyCell(sheet, value=_as_a_sheet_has_it(cell)) for cell in row]
         for cell in cells:
             if cell.data_type == "f":
                 cell.data_type = "s"
@@ -71,6 +73,8 @@ def _plain(cell: Cell) -> str | int | None:
     return str(cell) if isinstance(cell, Decimal | date) else cell
 
 
-def _naive(cell: Cell) -> Cell:
-    """A sheet knows no time zone: the caller has chosen one."""
+def _as_a_sheet_has_it(cell: Cell) -> Cell:
+    """It knows no time zone: the caller has chosen one. Nor has it a place for control characters, as XML."""
+    if isinstance(cell, str):
+        return NOT_IN_XML.sub("", cell)
     return cell.replace(tzinfo=None) if isinstance(cell, datetime) else cell

@@ -82,6 +82,11 @@ def test_what_people_typed_is_never_a_formula(text):
     assert (cell.data_type, cell.value) == ("s", text.strip())
 
 
+def test_a_control_character_that_somebody_typed_stops_no_export():
+    with sheets.as_xlsx([["a\x0bb\x00\tc"]], title="x") as file:
+        assert load_workbook(file).active["A1"].value == "ab\tc"
+
+
 def test_pieces_are_joined_as_one(posted, monkeypatch):
     """Postings of the very same moment fall into different pieces."""
     at = clock.now()
