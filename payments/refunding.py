@@ -131,6 +131,11 @@ def acknowledge(attempts: Sequence[RefundAttempt]) -> None:
     RefundAttempt.objects.filter(pk__in=workqueue.pks(attempts)).update(news_at=None)
 
 
+def put_off_news(attempts: QuerySet[RefundAttempt], *, until: datetime) -> None:
+    """The app above could not act on this news, and hears it again then; what is new before that, at once."""
+    attempts.filter(news_at__isnull=False).update(news_at=until)
+
+
 def _found_or_open(payment: Payment, instruction: Instruction, at: datetime) -> RefundAttempt:
     forgotten = found.fits(payment, instruction.amount_fen)
     return found.take_over(payment, forgotten, at=at) if forgotten else _open(payment, instruction, at)

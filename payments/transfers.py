@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -173,6 +174,11 @@ def warning_before_paying(transfer: Transfer) -> str:
 def acknowledge(rows: Sequence[Transfer]) -> None:
     """The app above has acted on this news; it holds the rows locked, so that none is newer."""
     Transfer.objects.filter(pk__in=workqueue.pks(rows)).update(news_at=None)
+
+
+def put_off_news(rows: QuerySet[Transfer], *, until: datetime) -> None:
+    """The app above could not act on this news, and hears it again then."""
+    rows.filter(news_at__isnull=False).update(news_at=until)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import OperationalError, transaction
@@ -29,6 +29,8 @@ from refunds.models import Status as S
 
 log = logging.getLogger(__name__)
 BATCH = 200
+BY_ANOTHER_CLOCK = timedelta(minutes=1)  # news may bear the time of a machine that is ahead of ours
+HEARD_AGAIN = timedelta(hours=1)  # what could not be acted on
 #: Why nothing more is sent: what was given up as closed is not (any more), and may still pay the buyer.
 ALIVE = "上一笔渠道退款又有了结果，不再另发，以免重复退款"
 #: Where another way was taken because the old attempt was closed: it comes to nothing if that is not so after all.
@@ -147,9 +149,10 @@ def release_each(refunds: Sequence[Refund], *, by: User, at: datetime) -> Releas
 def hear(*, at: datetime) -> int:
     """Act on a batch of news from the channels and of transfers; returns how many attempts and transfers they were
     about."""
-    waiting = Disbursement.objects.filter(attempt__news_at__isnull=False).order_by("attempt__news_at", "pk")
+    until = at + BY_ANOTHER_CLOCK
+    waiting = Disbursement.objects.filter(attempt__news_at__lt=until).order_by("attempt__news_at", "pk")
     refund_ids = list(waiting.values_list("refund_id", flat=True)[:BATCH])
-    redirected = RedirectTransfer.objects.filter(transfer__news_at__isnull=False).order_by("transfer__news_at", "pk")
+    redirected = RedirectTransfer.objects.filter(transfer__news_at__lt=until).order_by("transfer__news_at", "pk")
     refund_ids += redirected.values_list("refund_id", flat=True)[:BATCH]
     try:
         return _hear(refund_ids, at)
@@ -172,7 +175,8 @@ def _hear(refund_ids: Sequence[int], at: datetime) -> int:
 
 
 def _hear_alone(refund_id: int, at: datetime) -> int:
-    """A case that cannot act on its news lies with finance, shown and logged; the others go on (F12)."""
+    """A case that cannot act on its news lies with finance, shown and logged, and hears it again in an hour; the others
+    go on (F12)."""
     try:
         return _hear([refund_id], at)
     except OperationalError:
@@ -180,6 +184,8 @@ def _hear_alone(refund_id: int, at: datetime) -> int:
     except Exception:
         log.exception("hear: refund %s failed", refund_id)
         Refund.objects.filter(pk=refund_id).update(queue=Queue.FINANCE)
+        refunding.put_off_news(RefundAttempt.objects.filter(disbursement__refund=refund_id), until=at + HEARD_AGAIN)
+        transfers.put_off_news(Transfer.objects.filter(redirect__refund=refund_id), until=at + HEARD_AGAIN)
         return 0
 
 

@@ -400,12 +400,18 @@ def test_one_case_that_cannot_act_on_its_news_stops_no_other(released, simulator
         simulator.settle(attempt_of(refund).request_no, "SUCCESS")
     clock.advance(timedelta(seconds=60))
     refunding.sweep(at=clock.now())
+    said = attempt_of(bad).received_account_kind
     RefundAttempt.objects.filter(pk=attempt_of(bad).pk).update(received_account_kind="nobody knows")
     disbursement.hear(at=clock.now())
     arrives_once(good, simulator)
     bad.refresh_from_db()
     assert (bad.status, bad.queue) == (Status.PROCESSING, Queue.FINANCE)
-    assert attempt_of(bad).news_at is not None  # not forgotten: tried again with every sweep
+    assert attempt_of(bad).news_at is not None  # not forgotten, and no sweep stumbles over it for an hour
+    RefundAttempt.objects.filter(pk=attempt_of(bad).pk).update(received_account_kind=said)
+    assert disbursement.hear(at=clock.now()) == 0
+    clock.advance(timedelta(hours=1))
+    disbursement.hear(at=clock.now())
+    arrives_once(bad, simulator)
 
 
 def spoil_parameters(attempt, **values):
