@@ -54,6 +54,7 @@ def release(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> Rele
         rows = Refund.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=workqueue.pks(refunds))
         locked = list(rows.select_related("order").prefetch_related("order__policy").order_by("pk"))
         lifecycle.demand_right("disburse", locked, by=by)  # setting aside moves a case too
+        lifecycle.demand_status("disburse", locked)
         hold_payments(locked)
         return _release(locked, by, at)
 

@@ -10,7 +10,7 @@ The steps stand by phase, in the order in which a case lives: ``prechecking``, `
 in ``clocking``.
 """
 
-from refunds.lifecycle.allowed import above_limit, allowed_each, allowed_steps, demand_right
+from refunds.lifecycle.allowed import above_limit, allowed_each, allowed_steps, demand_right, demand_status
 from refunds.lifecycle.appeals import appeal, dismiss_appeal, grant_appeal, reopen, uphold_appeal
 from refunds.lifecycle.arrival import (
     confirm_arrival,
@@ -75,8 +75,8 @@ __all__ = [
     "above_limit", "accept_offer", "accept_replacement", "agree", "agree_above_limit", "allowed_each",
     "allowed_steps", "appeal", "approve", "approve_canceled", "approve_second", "ask_merchant", "auto_approve",
     "cannot_send", "claim", "close", "confirm_arrival", "confirm_offer", "confirm_redirect", "consult", "contest",
-    "credit_balance", "decline_offer", "demand_right", "disburse", "dismiss_appeal", "escalate", "explain_missing",
-    "extend",
+    "credit_balance", "decline_offer", "demand_right", "demand_status", "disburse", "dismiss_appeal", "escalate",
+    "explain_missing", "extend",
     "grant_appeal", "halt", "hand_over", "is_automatic", "is_in_charge", "lapse_evidence", "lapse_offer",
     "lapse_redirect", "make_offer", "mark_paid_out", "mark_returned", "mark_transferred", "offer",
     "open_cases", "propose_offer", "provide_evidence", "record_answer", "reissue", "reissue_above_limit", "reject",

@@ -18,7 +18,7 @@ from refunds import clocking, doubts
 from refunds.lifecycle import guards, redirect
 from refunds.lifecycle.guards import above_limit
 from refunds.lifecycle.table import PLATFORM, STEPS
-from refunds.lifecycle.taking import demand_role, is_in_charge, reread, roles_on
+from refunds.lifecycle.taking import demand_role, is_in_charge, reread, roles_on, wrong_status
 from refunds.models import (
     Consultation,
     Destination,
@@ -64,6 +64,13 @@ def demand_right(name: str, refunds: Sequence[Refund], *, by: User | None) -> No
     actor = reread(by)
     for refund in refunds:
         demand_role(STEPS[name], refund, actor)
+
+
+def demand_status(name: str, refunds: Sequence[Refund]) -> None:
+    """Refuse at once what ``take`` would refuse at last: who comes too late keeps nobody waiting for its locks."""
+    for refund in refunds:
+        if S(refund.status) not in STEPS[name].sources:
+            raise wrong_status(refund, since=refund.events.latest("sequence").at)
 
 
 #: What is too late from the deadline on (``guards.in_time``).
@@ -219,4 +226,4 @@ def _by_limit(refund: Refund, by: User, known: _Known) -> set[str]:
     return shut | (set() if is_large else {"propose_offer"})
 
 
-__all__ = ["above_limit", "allowed_each", "allowed_steps", "demand_right"]
+__all__ = ["above_limit", "allowed_each", "allowed_steps", "demand_right", "demand_status"]

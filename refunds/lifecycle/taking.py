@@ -173,13 +173,21 @@ def _with_terms(rows: QuerySet[Refund], given: Sequence[Refund]) -> list[Refund]
 def _check(step: Step, refund: Refund, taken: Taken) -> None:
     roles = demand_role(step, refund, taken.by)
     if S(refund.status) not in step.sources:
-        since = timezone.localtime(taken.events[refund.pk][-1].at)
-        raise StepRefused(
-            "wrong_status",
-            _("退款单 %(no)s 已是“%(status)s”（%(at)s），不能再做这一步。请刷新页面。")
-            % {"no": refund.refund_no, "status": S(refund.status).label, "at": f"{since:%m-%d %H:%M}"},
-        )
+        raise wrong_status(refund, since=taken.events[refund.pk][-1].at)
     taken.roles[refund.pk] = next(iter(roles))
+
+
+def wrong_status(refund: Refund, *, since: datetime) -> StepRefused:
+    """What is said where the table leads on no more. ``since``: when it came to stand there."""
+    return StepRefused(
+        "wrong_status",
+        _("退款单 %(no)s 已是“%(status)s”（%(at)s），不能再做这一步。请刷新页面。")
+        % {
+            "no": refund.refund_no,
+            "status": S(refund.status).label,
+            "at": f"{timezone.localtime(since):%m-%d %H:%M}",
+        },
+    )
 
 
 def _move(refund: Refund, step: Step, taken: Taken, queue: Queue | None) -> None:
