@@ -236,6 +236,14 @@ def drop_the_database_whoever_is_in_it() -> None:
     DatabaseCreation._destroy_test_db = destroy  # type: ignore[method-assign]
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_expires_by_chance() -> None:
+    """No count of queries depends on which write looks for what has expired; ``test_shared_cache.py`` tries that."""
+    from cardshop import cache
+
+    cache.ONE_IN = 10**12
+
+
 @pytest.fixture(autouse=True)
 def _calendar_without_entries() -> None:
     """As the tests' database begins: no count of queries depends on when a process last looked for entries."""
