@@ -24,7 +24,7 @@ MAX_QUANTITY = 10
 SAME_ORDER_WITHIN = timedelta(minutes=10)
 # Units kept for one buyer, or for all guests of one address, codes or not: nobody takes a shop's stock out of sale, or
 # piles up orders, by not paying.
-MOST_UNPAID_CODES = 20
+MOST_UNPAID_UNITS = 20
 
 
 class CannotPlace(Exception):
@@ -200,14 +200,14 @@ def _hold(buyer: User) -> None:
 def _demand_room(wish: Wish, buyer: User, at: datetime) -> None:
     """Who orders twice at once is counted twice, and so are the guests of one address. The new lines count already."""
     unpaid = Order.objects.filter(placed_at__gt=at - timedelta(days=1), status=OrderStatus.PLACED)
-    if _kept(unpaid.filter(buyer=buyer)) > MOST_UNPAID_CODES:
+    if _kept(unpaid.filter(buyer=buyer)) > MOST_UNPAID_UNITS:
         raise CannotPlace("unpaid", _("您未付款的订单太多，请先付款或取消，再下新单。"))
     if not wish.guest_origin:
         return
     with connection.cursor() as cursor:
         lock = int.from_bytes(wish.guest_origin[:8], signed=True)
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock])
-    if _kept(unpaid.filter(guest_origin=wish.guest_origin)) > MOST_UNPAID_CODES:
+    if _kept(unpaid.filter(guest_origin=wish.guest_origin)) > MOST_UNPAID_UNITS:
         raise CannotPlace(
             "unpaid_guests",
             _("您所在网络未付款的访客订单太多。请先付款或取消，或登录后购买，或 %(minutes)d 分钟后再试。")

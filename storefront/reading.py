@@ -217,5 +217,4 @@ def refund_of(buyer: User, refund_no: str) -> Refund | None:
 
 
 def refunds_of(buyer: User) -> QuerySet[Refund]:
-    mine = Refund.objects.filter(buyer=buyer).select_related("order__shop", "payment__account")
-    return mine.prefetch_related("order__lines")
+    return Refund.objects.filter(buyer=buyer).select_related("order__shop").prefetch_related("order__lines")

@@ -33,7 +33,9 @@ from storefront.forms import EvidenceForm
 def refund_list(request: SignedIn) -> HttpResponse:
     page = paging.newest_first(reading.refunds_of(request.user), by="submitted_at", after=request.GET.get("after", ""))
     at = clock.now()
-    rows = [(refund, stages.due(refund, at=at)) for refund in page.rows]
+    came_back = [refund for refund in page.rows if refund.status == Status.RETURNED]
+    chosen_by_buyer = {refund.pk for refund in choosing(came_back)} if came_back else set()
+    rows = [(refund, stages.due(refund, at=at), refund.pk in chosen_by_buyer) for refund in page.rows]
     return render(request, "storefront/refunds.html", {"page": page, "rows": rows})
 
 

@@ -24,7 +24,7 @@ def ask(tag: str) -> None:
     import clock
     from accounts.models import User
     from orders import delivery
-    from orders.placing import MOST_UNPAID_CODES, Wish
+    from orders.placing import MOST_UNPAID_UNITS, Wish
     from payments import charging
     from payments.models import Payment
     from refunds import applying
@@ -42,7 +42,7 @@ def ask(tag: str) -> None:
     while len(payments) < HUNDRED:
         some = [
             charging.checkout(product, Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now())
-            for _ in range(MOST_UNPAID_CODES)
+            for _ in range(MOST_UNPAID_UNITS)
         ]
         charging.look(some, at=clock.now())  # all QR codes
         with ThreadPoolExecutor(8) as pool:

@@ -94,7 +94,7 @@ def a_worker() -> Iterator[None]:
 
 def order_all(product, many):
     """By as many buyers as it takes: nobody may have more orders unpaid."""
-    buyers = [person(uuid.uuid4().hex, "buyer") for _ in range(0, many, placing.MOST_UNPAID_CODES)]
+    buyers = [person(uuid.uuid4().hex, "buyer") for _ in range(0, many, placing.MOST_UNPAID_UNITS)]
     orders = [
         placing.place(
             product, Wish(again=True), buyer=buyers[number % len(buyers)], checkout_key=uuid.uuid4(), at=clock.now()

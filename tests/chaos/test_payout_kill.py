@@ -16,7 +16,7 @@ from django.db.models import Count
 import clock
 from cardshop import invariants
 from orders import delivery
-from orders.placing import MOST_UNPAID_CODES
+from orders.placing import MOST_UNPAID_UNITS
 from payments.models import RefundAttempt
 from refunds import applying, lifecycle, sweeping
 from refunds.models import Disbursement, PayoutLine, Refund, Status
@@ -72,7 +72,7 @@ def wait_for_finance(many, buyer, product, reviewer, simulator):
     """Orders really paid, codes looked at, refunds applied for and approved; the numbers of their payments."""
     payments = []
     while len(payments) < many:
-        some = order_all(product, buyer, min(MOST_UNPAID_CODES, many - len(payments)))
+        some = order_all(product, buyer, min(MOST_UNPAID_UNITS, many - len(payments)))
         payments += pay_all(some, simulator)
     for payment in payments:
         viewer = Viewer(buyer, "203.0.113.7", "chaos")

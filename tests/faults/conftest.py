@@ -102,7 +102,7 @@ def many_sent(buyer: Any, make_product: Any, simulator: Any) -> Callable[..., li
 
     def build(channel: str, count: int, price_fen: int = 300) -> list[Any]:
         import clock
-        from orders.placing import MOST_UNPAID_CODES, Wish
+        from orders.placing import MOST_UNPAID_UNITS, Wish
         from payments import charging
         from payments.charging import Way
         from refunds import applying, sweeping
@@ -114,7 +114,7 @@ def many_sent(buyer: Any, make_product: Any, simulator: Any) -> Callable[..., li
         while len(payments) < count:  # so many at once as one buyer may leave unpaid
             some = [
                 charging.checkout(product, Wish(again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=at, way=way)
-                for _ in range(min(MOST_UNPAID_CODES, count - len(payments)))
+                for _ in range(min(MOST_UNPAID_UNITS, count - len(payments)))
             ]
             charging.look(some, at=at)  # all tills
             for payment in some:

@@ -124,7 +124,7 @@ def test_nobody_keeps_the_stock_from_others_by_not_paying(make_product, buyer, s
     def take(by, quantity=10):
         return placing.place(product, Wish(quantity, again=True), buyer=by, checkout_key=uuid.uuid4(), at=clock.now())
 
-    for _ in range(placing.MOST_UNPAID_CODES // 10):
+    for _ in range(placing.MOST_UNPAID_UNITS // 10):
         take(buyer)
     with pytest.raises(CannotPlace) as refused:
         take(buyer, 1)
@@ -140,7 +140,7 @@ def test_nobody_piles_up_unpaid_orders_of_what_keeps_no_stock(make_product, buye
             product, Wish(quantity, again=True), buyer=buyer, checkout_key=uuid.uuid4(), at=clock.now()
         )
 
-    for _ in range(placing.MOST_UNPAID_CODES // 10):
+    for _ in range(placing.MOST_UNPAID_UNITS // 10):
         take(10)
     with pytest.raises(CannotPlace) as refused:
         take(1)

@@ -16,7 +16,7 @@ from accounts.models import User
 from cardshop import invariants
 from orders import placing, topups, topups_by_hand
 from orders.models import Order, Reservation, TopUp, TopUpStatus
-from orders.placing import MAX_QUANTITY, MOST_UNPAID_CODES, CannotPlace, Wish
+from orders.placing import MAX_QUANTITY, MOST_UNPAID_UNITS, CannotPlace, Wish
 from orders.recipients import Recipient
 from payments import charging
 from payments.models import Payment
@@ -50,7 +50,7 @@ def test_guests_of_one_address_keep_no_more_unpaid_codes_than_one_account(make_p
     answers = [buy(product) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [302, 302, 200, 200]
     assert "您所在网络未付款的访客订单太多。请先付款或取消，或登录后购买，或 15 分钟后再试。" in words(answers[-1])
-    assert Reservation.objects.count() == MOST_UNPAID_CODES
+    assert Reservation.objects.count() == MOST_UNPAID_UNITS
     assert User.objects.filter(is_guest=True).count() == 2, "nothing of the refused ones is left"
 
 
@@ -70,7 +70,7 @@ def test_a_guest_who_stays_signed_in_counts_with_the_others_of_the_address(make_
     assert buy(product).status_code == 302
     assert "访客订单太多" in words(buy(product, client=browser))
     buy(product, quantity=1, client=browser, address=ELSEWHERE)
-    assert Reservation.objects.count() == MOST_UNPAID_CODES + 1
+    assert Reservation.objects.count() == MOST_UNPAID_UNITS + 1
 
 
 def test_paid_or_lapsed_orders_hold_nobody_up(make_product, pay):
@@ -119,7 +119,7 @@ def test_guests_of_one_address_at_once_are_counted_one_after_the_other(make_prod
         placed = [work.result(timeout=60) for work in [pool.submit(check_out) for _ in range(5)]]
     assert sum(isinstance(each, Payment) for each in placed) == 2
     assert placed.count("unpaid_guests") == 3
-    assert Reservation.objects.count() == MOST_UNPAID_CODES
+    assert Reservation.objects.count() == MOST_UNPAID_UNITS
 
 
 # --- the query password, to be written down ---------------------------------------------------------------------------
