@@ -157,6 +157,8 @@ class Transfer(models.Model):
     checked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+",
                                    verbose_name=_("流水核对人"))  # fmt: skip
     checked_at = models.DateTimeField(_("流水核对时间"), null=True, blank=True)
+    # Of a redirect: since when its channel says that it has paid what this stands for.
+    paid_there_at = models.DateTimeField(_("渠道称已退自"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("转账")
@@ -173,6 +175,10 @@ class Transfer(models.Model):
                 name="only_a_redirect_is_of_a_payment",
                 condition=Q(purpose="redirect", payment__isnull=False)
                 | ~Q(purpose="redirect") & Q(payment__isnull=True, instead_of__isnull=True, news_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="only_a_redirect_is_paid_there",
+                condition=Q(paid_there_at__isnull=True) | Q(instead_of__isnull=False),
             ),
             models.CheckConstraint(  # four eyes
                 name="transfer_is_approved_by_another",
@@ -267,6 +273,19 @@ class Transfer(models.Model):
                         USING ERRCODE = 'check_violation';
                 END IF;
                 RETURN NEW;
+                """,
+            ),
+            pgtrigger.Trigger(  # I13: what its bank did before the database went back is a fact, and recorded
+                name="redirect_is_not_approved_beside_its_refund",
+                when=pgtrigger.Before,
+                operation=pgtrigger.UpdateOf("status"),
+                condition=pgtrigger.Condition(
+                    "OLD.status <> NEW.status AND NEW.status = 'approved'"
+                    " AND NEW.paid_there_at IS NOT NULL AND NEW.in_doubt_at IS NULL"
+                ),
+                func="""
+                RAISE EXCEPTION 'redirect_is_not_approved_beside_its_refund: %', NEW.transfer_no
+                    USING ERRCODE = 'check_violation';
                 """,
             ),
             pgtrigger.Trigger(  # F6, F7: nothing pays it again, or gives it back, before somebody asked the bank

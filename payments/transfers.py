@@ -28,7 +28,7 @@ from identifiers import voucher_number
 from ledger import posting
 from money import yuan
 from payments import balance, found, hearing, outgoing, payees, refunding, telling
-from payments.models import AttemptEvent, Payment, PaymentStatus, RefundAttempt
+from payments.models import Payment, PaymentStatus, RefundAttempt
 from payments.transfer_models import Payee, Purpose, Transfer, TransferEvent
 from payments.transfer_models import TransferStatus as S
 from shops import money
@@ -45,7 +45,6 @@ IN_DOUBT = (
     "没有付的，先办“已核对银行流水，未付”。"
 )
 IN_DOUBT_UNAPPROVED = "恢复前的审批可能丢失：已付的也要先“通过”，再由另一位财务登记。"
-PAID_AFTER_ALL = "渠道账单显示已退，渠道确认"
 MOST_SHOWN = 20
 #: What happens next, for who asked.
 NEXT: dict[str, object] = {
@@ -160,13 +159,15 @@ def tell_paid_after_all(transfer: Transfer, *, at: datetime, by: User | None) ->
     """The channel says that it has paid what this stands for: nobody approves it any more, and whoever is about to
     transfer it reads so."""
     attempt = transfer.instead_of
-    if attempt and not _is_paid_after_all(transfer):
-        refunding.noted(attempt, f"{PAID_AFTER_ALL}；改付的转账在办", by=by, at=at).save()
+    if attempt and transfer.paid_there_at is None:
+        transfer.paid_there_at = at
+        transfer.save(update_fields=["paid_there_at"])
+        refunding.noted(attempt, "渠道账单显示已退，渠道确认；改付的转账在办", by=by, at=at).save()
 
 
 def warning_before_paying(transfer: Transfer) -> str:
     """What whoever is to pay it must know first; empty if nothing."""
-    if transfer.status not in S.waiting() or not _is_paid_after_all(transfer):
+    if transfer.status not in S.waiting() or transfer.paid_there_at is None:
         return ""
     return "渠道称已退这笔款。还没有在银行转出的，请按“不通过”结束；已经转出的，照实登记，重复的部分在差错里处理。"
 
@@ -209,7 +210,7 @@ def approve(transfer: Transfer, *, by: User, at: datetime) -> Transfer:
         row = _locked(transfer, Act.APPROVE, by, {S.REQUESTED})
         _demand_open(at)
         _demand_closed(row)
-        if _is_paid_after_all(row):
+        if row.paid_there_at and not row.in_doubt_at:
             raise CannotTransfer("old_alive", "渠道确认已退这笔款，再转账会重复退款。请按“不通过”结束这笔转账。")
         if row.requested_by_id == by.pk:
             raise CannotTransfer("own", "申请人不能审批自己的转账。")
@@ -352,14 +353,6 @@ def _demand_closed(row: Transfer) -> None:
     payment is locked, so that nothing is heard of it meanwhile."""
     if row.instead_of and row.instead_of.status not in hearing.FINAL:
         raise CannotTransfer("old_alive", "上一笔渠道退款又有了结果，再转账可能重复退款。请按“不通过”结束这笔转账。")
-
-
-def _is_paid_after_all(row: Transfer) -> bool:
-    """Whether its channel has said since it was asked for that it has paid what this stands for."""
-    if row.instead_of_id is None:
-        return False
-    says = AttemptEvent.objects.filter(attempt=row.instead_of_id, note__startswith=PAID_AFTER_ALL)
-    return says.filter(at__gte=row.requested_at).exists()
 
 
 def _lies_on(row: Transfer) -> str:

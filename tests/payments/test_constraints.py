@@ -347,6 +347,15 @@ ATTACKS = {
         ),
         "redirect_waits_for_the_old_refund",
     ),
+    "a redirect that is approved beside the refund that its channel has paid": (
+        f"UPDATE {TRANSFER} SET paid_there_at = now() WHERE id = {{redirect}}; UPDATE {TRANSFER} SET"
+        " status = 'approved', approved_by_id = {finance}, approved_at = now() WHERE id = {redirect}",
+        "redirect_is_not_approved_beside_its_refund",
+    ),
+    "a withdrawal whose refund was paid": (
+        f"UPDATE {TRANSFER} SET paid_there_at = now() WHERE id = {{transfer}}",
+        "only_a_redirect_is_paid_there",
+    ),
     "a refund that comes alive while its transfer is in hand": (
         f"UPDATE {TRANSFER} SET status = 'approved', approved_by_id = {{finance}}, approved_at = now()"
         f" WHERE id = {{redirect}}; UPDATE {ATTEMPT} SET status = 'unknown', next_due_at = now()"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 import clock
 from cardshop import invariants
@@ -106,6 +107,7 @@ def test_the_bill_shows_a_closed_refund_as_paid_while_its_transfer_is_in_hand(
     row = shown_as_paid(closed, simulator, at)
     assert resolving.look_into_closed(row, at=at) == resolving.IN_HAND
     assert (attempt_of(refund).status, Discrepancy.objects.get().status) == (A.CLOSED, "open")
+    transfer.refresh_from_db()
     assert transfers.warning_before_paying(transfer)
     assert "refund_rests_beside_its_transfer" in refusal(
         f"UPDATE payments_refundattempt SET status = 'unknown', next_due_at = now() WHERE id = {closed.pk}"
@@ -173,9 +175,14 @@ def test_a_transfer_beside_a_refund_that_the_channel_has_paid_is_not_approved(ho
     transfer, at = transfer_of(refund), clock.now()
     row = shown_as_paid(closed, simulator, at)
     assert resolving.look_into_closed(row, at=at) == resolving.IN_HAND
+    transfer.refresh_from_db()
     assert transfers.warning_before_paying(transfer)
     with pytest.raises(transfers.CannotTransfer, match="重复退款"):
         transfers.approve(transfer, by=finance, at=at)
+    with transaction.atomic():  # unless its bank may have paid it: a restore forgot who approved it
+        transfers.hold_after_a_restore(before=at, at=at)
+        assert transfers.approve(transfer, by=finance, at=at).status == "approved"
+        transaction.set_rollback(True)
     transfers.refuse(transfer, by=finance, at=at, reason="渠道已退")
     disbursement.hear(at=at)
     assert "已重新认领" in resolving.look_into_closed(row, at=at)
