@@ -50,14 +50,18 @@ def claim(
 
     ``first``: columns that come before age.
     """
-    due = rows.filter(next_due_at__lte=at).exclude(leased_until__gt=at)
-    claimed = list(
-        due.select_for_update(no_key=True, skip_locked=True, of=("self",)).order_by(*first, "next_due_at", "pk")[:limit]
-    )
+    claimed = hold(rows, at=at, limit=limit, first=first)
     rows.model._default_manager.filter(pk__in=[row.pk for row in claimed]).update(leased_until=at + lease)
     for row in claimed:
         row.leased_until = at + lease
     return claimed
+
+
+def hold(rows: models.QuerySet[Row], *, at: datetime, limit: int, first: Sequence[str] = ()) -> list[Row]:
+    """As ``claim``, for work that ends with this very transaction: until then its locks are lease enough."""
+    due = rows.filter(next_due_at__lte=at).exclude(leased_until__gt=at)
+    locked = due.select_for_update(no_key=True, skip_locked=True, of=("self",))
+    return list(locked.order_by(*first, "next_due_at", "pk")[:limit])
 
 
 def together_or_alone(

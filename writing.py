@@ -13,7 +13,7 @@ from django.db.models import Model
 
 def write(rows: Collection[Model], columns: Sequence[str]) -> None:
     """UPDATE these columns of these rows, as they stand in memory, in one statement. The caller holds them locked."""
-    if not rows:
+    if not rows or not columns:
         return
     meta = next(iter(rows))._meta
     fields: list[Any] = [meta.pk, *(meta.get_field(name) for name in columns)]

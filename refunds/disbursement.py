@@ -87,7 +87,7 @@ def _release(locked: Sequence[Refund], by: User | None, at: datetime) -> Release
         lifecycle.credit_balance(ways[Destination.BALANCE], by=by, at=at)
     if ways[Destination.OTHER_ACCOUNT] and by is not None:  # no lane of rules leads there
         lifecycle.request_transfer(ways[Destination.OTHER_ACCOUNT], by=by, at=at)
-    lifecycle.disburse(ways[Destination.ORIGINAL], by=by, at=at)
+    lifecycle.disburse(ways[Destination.ORIGINAL], by=by, at=at, held=True)
     for reason in sorted({reason for _, reason in set_aside}):
         lifecycle.cannot_send([refund for refund, why in set_aside if why == reason], at=at, note=reason)
     refunding.hear_again(alive.values(), at=at)  # what was said of it while the case was elsewhere

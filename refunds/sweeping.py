@@ -32,21 +32,27 @@ def sweep(*, at: datetime) -> int:
 
 def _due(at: datetime, limit: int) -> list[Refund]:
     rows = Refund.objects.select_related("order", "payment")
-    return workqueue.claim(rows.prefetch_related("order__policy"), at=at, limit=limit)  # of many cases, few policies
+    return workqueue.hold(rows.prefetch_related("order__policy"), at=at, limit=limit)  # of many cases, few policies
 
 
 def _work(due: Sequence[Refund], at: datetime) -> None:
-    """What lies with the machine is done; what is late with people goes as the table says; others are reminded.
+    """What lies with the machine is done; then what lies with people.
 
     Payments before orders, orders before codes, and a shop's purse last: all rows are locked before the first step,
     since any step may take a purse.
     """
-    automatic = [refund for refund in due if lifecycle.is_automatic(refund)]
+    submitted, automatic = _in(due, S.SUBMITTED), [refund for refund in due if lifecycle.is_automatic(refund)]
     disbursement.hold_payments(automatic)
     goods.lock_orders(due)
     if automatic:
         disbursement.release_by_rules(automatic, at=at)
-    precheck.run(_in(due, S.SUBMITTED), at=at)
+    precheck.run(submitted, at=at)
+    ours = {refund.pk for refund in [*submitted, *automatic]}
+    _wait_for_others([refund for refund in due if refund.pk not in ours], at)
+
+
+def _wait_for_others(due: Sequence[Refund], at: datetime) -> None:
+    """What is late with people goes as the table says; others are reminded."""
     late = [refund for refund in due if refund.promised_by is not None and refund.promised_by <= at]
     silence.settle(unanswered := _in(late, S.MERCHANT_REVIEW), at=at)
     if offered := _in(late, S.OFFERED):
@@ -58,7 +64,7 @@ def _work(due: Sequence[Refund], at: datetime) -> None:
     lapsed = disbursement.lapse_revived(_in(due, S.REDIRECT_SIGNED), at=at)
     if overdue := [refund for refund in due if _goes_up(refund, at)]:
         _send_up(overdue, at)
-    done = {r.pk for r in [*_in(due, S.SUBMITTED), *automatic, *unanswered, *offered, *awaiting, *lapsed, *overdue]}
+    done = {refund.pk for refund in [*unanswered, *offered, *awaiting, *lapsed, *overdue]}
     _look_again([refund for refund in due if refund.pk not in done], at)
 
 
@@ -134,7 +140,7 @@ def _set_aside(refund: Refund, at: datetime) -> None:
     """Later, each time after a longer pause; a case that no rule can judge goes to a reviewer, the rest to a senior."""
     tries = refund.tries + 1
     if tries >= MOST_TRIES and refund.status == S.SUBMITTED:
-        lifecycle.send_to_review([refund], at=at)
+        lifecycle.send_to_review([refund], at=at, held=False)
         return
     queue = Queue.SENIOR if tries >= MOST_TRIES else refund.queue
     pause = timedelta(days=1) if tries >= MOST_TRIES else timedelta(seconds=5 * 2**tries)

@@ -25,11 +25,11 @@ def halt(refunds: Sequence[Refund], *, by: User, at: datetime, note: str) -> Non
             refund.lane = Lane.STANDARD  # whatever lane it came by, people decide and release it now
 
 
-def disburse(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> None:
+def disburse(refunds: Sequence[Refund], *, by: User | None, at: datetime, held: bool = False) -> None:
     """放款: number, parameters and reserve are committed here; the payments sweeper sends them.
 
     Doors call ``disbursement.release``, which sets aside what the channel would refuse."""
-    with take("disburse", refunds, by=by, at=at) as taken:
+    with take("disburse", refunds, by=by, at=at, held=held) as taken:
         guards.all_go_to(taken, Destination.ORIGINAL)
         guards.not_by_who_decided(taken)
         attempts = refunding.open_attempts(

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
+from operator import attrgetter
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -38,14 +40,35 @@ class StepRefused(Exception):
 
 @dataclass
 class Taken:
-    """The cases of a step under way: locked, reread, in key order, each with its events so far (oldest first)."""
+    """The cases of a step under way: locked, read after that, in key order."""
 
     refunds: list[Refund]
     by: User | None
     at: datetime
-    roles: dict[int, R]
-    events: dict[int, list[RefundEvent]]
-    where_from: dict[int, S] = field(default_factory=dict)
+    roles: dict[int, R] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.where_from = {refund.pk: S(refund.status) for refund in self.refunds}
+        self.values_before = [_values(refund) for refund in self.refunds]
+
+    @cached_property
+    def events(self) -> dict[int, list[RefundEvent]]:
+        """The history of each so far, oldest first. Read by the steps that ask for it."""
+        found: dict[int, list[RefundEvent]] = {refund.pk: [] for refund in self.refunds}
+        for event in RefundEvent.objects.filter(refund__in=self.refunds).order_by("refund_id", "sequence"):
+            found[event.refund_id].append(event)
+        return found
+
+    @cached_property
+    def last_events(self) -> dict[int, RefundEvent]:
+        if "events" in vars(self):
+            return {key: history[-1] for key, history in self.events.items()}
+        return chain.latest(RefundEvent, [refund.pk for refund in self.refunds])
+
+    def changed(self) -> list[str]:
+        """The columns that the step has written into any of the cases."""
+        pairs = list(zip(self.values_before, map(_values, self.refunds), strict=True))
+        return [name for number, name in enumerate(_WRITTEN) if any(old[number] != new[number] for old, new in pairs)]
 
 
 def open_cases(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> None:
@@ -58,31 +81,38 @@ def open_cases(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> N
     Refund.objects.bulk_create(refunds)
     holding.open(refunds, at=at)
     roles = {r.pk: R.SYSTEM if by is None else R.BUYER if by.pk == r.buyer_id else R(by.role) for r in refunds}
-    nothing: dict[int, list[RefundEvent]] = {refund.pk: [] for refund in refunds}
-    taken = Taken(list(refunds), by, at, roles, nothing)
-    _record(taken, "submit", dict.fromkeys(roles, ""), "")
+    _record(Taken(list(refunds), by, at, roles), "submit", where_from=dict.fromkeys(roles, ""), after={})
 
 
 @contextmanager
 def take(
-    name: str, refunds: Sequence[Refund], *, by: User | None, at: datetime, note: str = "", queue: Queue | None = None
+    name: str,
+    refunds: Sequence[Refund],
+    *,
+    by: User | None,
+    at: datetime,
+    note: str = "",
+    queue: Queue | None = None,
+    held: bool = False,
 ) -> Iterator[Taken]:
     """Lock, check against the table, let the block do the step's own work, then write status and events at once.
 
-    ``queue``: who was asked, where the table leaves that open.
+    ``queue``: who was asked, where the table leaves that open. ``held``: the caller's transaction has read these very
+    objects under lock, each with its payment and its order's policy, and nothing has moved them since; they are taken
+    as they are, and stand where the step led them afterwards.
     """
     step = STEPS[name]
     with transaction.atomic():
-        taken = _lock(refunds, by, at)
+        taken = Taken(sorted(refunds, key=attrgetter("pk")) if held else _lock(refunds), reread(by), at)
         for refund in taken.refunds:
             _check(step, refund, taken)
         yield taken
         for refund in taken.refunds:
             _move(refund, step, taken, queue)
-        numbers = {key: history[-1].sequence + 1 for key, history in taken.events.items()}
+        numbers = {key: event.sequence + 1 for key, event in taken.last_events.items()}
         holding.follow(taken.refunds, where_from=taken.where_from, sequences=numbers, at=at)
-        write(taken.refunds, _WRITTEN)
-        _record(taken, name, taken.where_from, note)
+        write(taken.refunds, taken.changed())
+        _record(taken, name, where_from=taken.where_from, after=taken.last_events, note=note)
 
 
 _WRITTEN = [
@@ -92,6 +122,8 @@ _WRITTEN = [
     "review_left", "decide_by", "appeal_until", "urged_at", "claimed_by", "claimed_at", "refusal_ground", "amount_fen",
     "fee_fen", "held_fen", "destination",
 ]  # fmt: skip
+_COLUMN_OF = {column.name: column.attname for column in Refund._meta.concrete_fields}
+_values = attrgetter(*(_COLUMN_OF[name] for name in _WRITTEN))
 
 
 def roles_on(refund: Refund, by: User | None) -> frozenset[R]:
@@ -144,15 +176,10 @@ def _seats_of(user: User) -> dict[int, str]:
     return user._seats  # type: ignore[attr-defined]
 
 
-def _lock(refunds: Sequence[Refund], by: User | None, at: datetime) -> Taken:
+def _lock(refunds: Sequence[Refund]) -> list[Refund]:
     """Everything a step looks at is read after the lock: status, rights, history."""
     rows = Refund.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=workqueue.pks(refunds))
-    locked = _with_terms(rows.order_by("pk"), refunds)
-    actor = reread(by)
-    events: dict[int, list[RefundEvent]] = {refund.pk: [] for refund in locked}
-    for event in RefundEvent.objects.filter(refund__in=locked).order_by("refund_id", "sequence"):
-        events[event.refund_id].append(event)
-    return Taken(locked, actor, at, {}, events, {refund.pk: S(refund.status) for refund in locked})
+    return _with_terms(rows.order_by("pk"), refunds)
 
 
 def _with_terms(rows: QuerySet[Refund], given: Sequence[Refund]) -> list[Refund]:
@@ -173,7 +200,7 @@ def _with_terms(rows: QuerySet[Refund], given: Sequence[Refund]) -> list[Refund]
 def _check(step: Step, refund: Refund, taken: Taken) -> None:
     roles = demand_role(step, refund, taken.by)
     if S(refund.status) not in step.sources:
-        raise wrong_status(refund, since=taken.events[refund.pk][-1].at)
+        raise wrong_status(refund, since=taken.last_events[refund.pk].at)
     taken.roles[refund.pk] = next(iter(roles))
 
 
@@ -220,7 +247,9 @@ def _came_from(events: Sequence[RefundEvent]) -> S:
     return S(asked.from_status)
 
 
-def _record(taken: Taken, name: str, where_from: Mapping[int, str], note: str) -> None:
+def _record(
+    taken: Taken, name: str, *, where_from: Mapping[int, str], after: Mapping[int, RefundEvent], note: str = ""
+) -> None:
     """Write the events, and what follows from them, in the step's own transaction."""
     rows = [
         RefundEvent(
@@ -235,7 +264,7 @@ def _record(taken: Taken, name: str, where_from: Mapping[int, str], note: str) -
         )
         for refund in taken.refunds
     ]
-    chain.link(rows, after={key: history[-1] for key, history in taken.events.items() if history})
+    chain.link(rows, after=after)
     RefundEvent.objects.bulk_create(rows)
     followups.tell(rows)
     if any(refund.queue == Queue.MACHINE for refund in taken.refunds):
