@@ -192,15 +192,16 @@ def _hear_alone(refund_id: int, at: datetime) -> int:
 
 def _locked(refund_ids: Sequence[int]) -> list[Refund]:
     """Cases with news, locked before anything else (lock order: refund before payment); those held by others wait."""
-    rows = Refund.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
-    return list(rows.filter(pk__in=refund_ids).order_by("pk"))
+    rows = Refund.objects.select_for_update(no_key=True, skip_locked=True, of=("self",)).filter(pk__in=refund_ids)
+    return list(rows.select_related("order", "payment").prefetch_related("order__policy").order_by("pk"))
 
 
 def _news(cases: Sequence[Refund]) -> list[RefundAttempt]:
-    attempts = RefundAttempt.objects.select_for_update(no_key=True, of=("self",)).select_related(
-        "disbursement__refund__order"
-    )
-    rows = attempts.filter(disbursement__refund__in=cases, news_at__isnull=False).order_by("pk")
+    attempts = RefundAttempt.objects.select_for_update(no_key=True, of=("self",)).select_related("disbursement")
+    rows = list(attempts.filter(disbursement__refund__in=cases, news_at__isnull=False).order_by("pk"))
+    held = {case.pk: case for case in cases}
+    for row in rows:
+        row.disbursement.refund = held[row.disbursement.refund_id]
     return [*rows, *_surplus_news()]
 
 
@@ -251,6 +252,7 @@ def _move_cases(attempts: Sequence[RefundAttempt], at: datetime) -> None:
             for step in _steps_of(attempt, disbursement.refund):
                 todo[step].append(disbursement.refund)
     Refund.objects.filter(pk__in=workqueue.pks(todo["held"])).update(queue=Queue.FINANCE)  # no machine goes on (I4)
+    are_as_read = not todo.keys() & {"lapse_redirect", "cannot_send", "resume"}  # those read them anew
     if todo["lapse_redirect"]:
         lifecycle.lapse_redirect(todo["lapse_redirect"], at=at)
     if todo["cannot_send"]:
@@ -258,11 +260,11 @@ def _move_cases(attempts: Sequence[RefundAttempt], at: datetime) -> None:
     if todo["resume"]:
         lifecycle.resume(todo["resume"], at=at)
     if todo["mark_paid_out"]:
-        lifecycle.mark_paid_out(todo["mark_paid_out"], at=at)
+        lifecycle.mark_paid_out(todo["mark_paid_out"], at=at, held=are_as_read)
     if todo["expect"]:
         _expect_anew(todo["expect"], at)
     if todo["confirm_arrival"]:
-        lifecycle.confirm_arrival(todo["confirm_arrival"], by=None, at=at)
+        lifecycle.confirm_arrival(todo["confirm_arrival"], by=None, at=at, held=are_as_read)
     if todo["mark_returned"]:
         lifecycle.mark_returned(todo["mark_returned"], at=at, note="渠道未能退到原支付账户")
 

@@ -15,9 +15,9 @@ from refunds.lifecycle.taking import StepRefused, take
 from refunds.models import Destination, Lane, Queue, Refund
 
 
-def mark_paid_out(refunds: Sequence[Refund], *, at: datetime) -> None:
+def mark_paid_out(refunds: Sequence[Refund], *, at: datetime, held: bool = False) -> None:
     """渠道退款成功. Paid out is not arrived: a bank may still have to clear it, and the page says until when."""
-    with take("mark_paid_out", refunds, by=None, at=at) as taken:
+    with take("mark_paid_out", refunds, by=None, at=at, held=held) as taken:
         guards.all_go_to(taken, Destination.ORIGINAL)
         attempts = guards.last_attempts(taken.refunds)
         for refund, attempt in zip(taken.refunds, attempts, strict=True):
@@ -38,9 +38,9 @@ def mark_transferred(refunds: Sequence[Refund], *, at: datetime) -> None:
         arrival_times.expect_transfers(taken.refunds, at=at)
 
 
-def confirm_arrival(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> None:
+def confirm_arrival(refunds: Sequence[Refund], *, by: User | None, at: datetime, held: bool = False) -> None:
     """已到账, on the channel's own proof (a wallet) or the buyer's word; never because time has passed (P17)."""
-    with take("confirm_arrival", refunds, by=by, at=at) as taken:
+    with take("confirm_arrival", refunds, by=by, at=at, held=held) as taken:
         for refund in taken.refunds:
             refund.arrived_at = (refund.paid_out_at if by is None else None) or at
 
