@@ -25,7 +25,7 @@ PATIENCE = timedelta(days=3)  # then finance hears of each refund that waits
 
 
 def hold_back(due: Sequence[RefundAttempt], *, at: datetime) -> tuple[list[RefundAttempt], list[RefundAttempt]]:
-    """Split leased rows into those that may go on and those that wait for money; one per short account may probe.
+    """Split held rows into those that may go on and those that wait for money; one per short account may probe.
 
     The smallest one probes, for what it cannot have none of the others can; and it goes first, before the budget of
     calls is used up. What the channel knows already is asked about as ever: a question needs no funds. In the caller's

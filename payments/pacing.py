@@ -45,7 +45,7 @@ def with_budget(attempts: QuerySet[RefundAttempt], *, at: datetime) -> QuerySet[
 
 
 def admit(due: Sequence[RefundAttempt], *, at: datetime) -> tuple[list[RefundAttempt], list[RefundAttempt]]:
-    """Split leased rows into those that may be asked about now and those that wait; takes the budget of the first.
+    """Split held rows into those that may be asked about now and those that wait; takes the budget of the first.
 
     In the caller's transaction, after the rows themselves: accounts are locked last, and briefly.
     """

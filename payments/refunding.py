@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from time import monotonic
 
 from django.db import OperationalError, transaction
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, Value, When
+from django.db.models.functions import Coalesce
 
 import workqueue
 from accounts.models import User
@@ -189,12 +190,20 @@ def _claim(at: datetime, stopped: outgoing.Stopped) -> tuple[list[RefundAttempt]
     with transaction.atomic():
         rows = RefundAttempt.objects.select_related("payment__account", "payment__order")
         rows = outgoing.may_be_sent(rows, stopped)
-        leased = workqueue.claim(pacing.with_budget(rows, at=at), at=at, limit=BATCH)
-        due, short = _admit(leased, at)
-        RefundAttempt.objects.filter(pk__in=workqueue.pks(due), first_sent_at=None).update(first_sent_at=at)
-        resting = [row for row in due if row.status in {A.PREPARED, A.WAITING_FUNDS, A.HELD}]
-        RefundAttempt.objects.filter(pk__in=workqueue.pks(resting)).update(status=A.UNKNOWN)
+        held = workqueue.hold(pacing.with_budget(rows, at=at), at=at, limit=BATCH)
+        due, short = _admit(held, at)
+        _lease(due, at)
     return due, short
+
+
+def _lease(due: Sequence[RefundAttempt], at: datetime) -> None:
+    until = at + workqueue.LEASE
+    resting = When(status__in=[A.PREPARED, A.WAITING_FUNDS, A.HELD], then=Value(A.UNKNOWN))
+    RefundAttempt.objects.filter(pk__in=workqueue.pks(due)).update(
+        leased_until=until, first_sent_at=Coalesce("first_sent_at", at), status=Case(resting, default="status")
+    )
+    for row in due:
+        row.leased_until = until
 
 
 def _not_written_down(
@@ -215,12 +224,11 @@ def _is_unanswered(row: RefundAttempt) -> bool:
     return row.status == A.UNKNOWN and row.tries == 0
 
 
-def _admit(leased: Sequence[RefundAttempt], at: datetime) -> tuple[list[RefundAttempt], list[RefundAttempt]]:
-    """Of what is leased: what may be asked about now, and what waits for money. The rest is given back, for later."""
-    willing, short = funds.hold_back(leased, at=at)
+def _admit(held: Sequence[RefundAttempt], at: datetime) -> tuple[list[RefundAttempt], list[RefundAttempt]]:
+    """Of what is held: what may be asked about now, and what waits for money. The rest is for later."""
+    willing, short = funds.hold_back(held, at=at)
     due, later = pacing.admit(willing, at=at)
     funds.probe_soon(later, at=at)
-    RefundAttempt.objects.filter(pk__in=workqueue.pks([*short, *later])).update(leased_until=None)
     _wait_for_funds(short, at)
     return due, short
 

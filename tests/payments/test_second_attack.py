@@ -271,7 +271,7 @@ def test_the_one_probe_is_not_lost_to_a_budget_that_is_used_up(waiting_of, poor,
     ChannelAccount.objects.filter(pk=account.pk).update(calls_from=busy)
     with transaction.atomic():  # two workers at once: this one has claimed before the other used the budget up
         attempts = refunding.RefundAttempt.objects.select_related("payment__account")
-        refunding._admit(workqueue.claim(attempts, at=at, limit=9), at)
+        refunding._admit(workqueue.hold(attempts, at=at, limit=9), at)
     refunding.sweep(at=at + timedelta(seconds=1))
     assert attempt_of(refund).status in {AttemptStatus.ACCEPTED, AttemptStatus.SUCCEEDED}
 
