@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from payments.models import BALANCE, Channel
+from refunds.lifecycle.redirect import choosing
 from refunds.models import Destination, Lane, Queue, Refund, RefundEvent
 from refunds.models import Status as S
 
@@ -178,11 +179,12 @@ def short(refund: Refund) -> str:
 def track(refund: Refund, events: Sequence[RefundEvent], *, at: datetime) -> Track:
     """The case's track, from its row and its events (oldest first)."""
     status, is_late = S(refund.status), _is_late(refund, at)
+    chooses = status == S.RETURNED and bool(choosing([refund]))
     return Track(
         stages=_stages(refund, events),
         headline=headline(refund),
-        who=str(_who(refund, at)),
-        next_step=next_step(refund),
+        who=str(_who(refund, at, chooses=chooses)),
+        next_step=next_step(refund, chooses=chooses),
         on_silence=on_silence(refund),
         by=refund.promised_by,
         by_label=by_label(refund, is_late=is_late),
@@ -227,8 +229,8 @@ def headline(refund: Refund) -> str:
     }[S(refund.status)]
 
 
-def next_step(refund: Refund) -> str:
-    """One sentence: what happens next."""
+def next_step(refund: Refund, *, chooses: bool = False) -> str:
+    """One sentence: what happens next. ``chooses``: the buyer can say now where what came back goes."""
     if is_reported_missing(refund):
         return _("核实后给您渠道凭证，可拿给银行查询；款项不会丢失。")
     if _goes_to_account(refund) and refund.status in TO_ACCOUNT_NEXT:
@@ -241,7 +243,7 @@ def next_step(refund: Refund) -> str:
         by_people = refund.lane == Lane.STANDARD or refund.status == S.ARRIVED
         return str(TO_BALANCE_NEXT[S(refund.status)]) if by_people else _("系统将自动退至您的余额。")
     if refund.status == S.RETURNED:
-        return _who_gives_it_again(refund)
+        return _who_gives_it_again(refund, chooses=chooses)
     return {
         S.SUBMITTED: _("初审通常几秒完成，之后自动退款或转人工审核。"),
         S.MERCHANT_REVIEW: _("商家同意即退款；有异议由平台审核；逾期不答复，视为商家责任。"),
@@ -268,10 +270,12 @@ def next_step(refund: Refund) -> str:
     }[S(refund.status)]
 
 
-def _who_gives_it_again(refund: Refund) -> str:
+def _who_gives_it_again(refund: Refund, *, chooses: bool) -> str:
     """Of what came back. A guest has no account yet, and nothing to choose before."""
-    if refund.payment.account.shop_id:
+    if not chooses and refund.payment.account.shop_id:
         return _("由收款的店铺商户号再退；财务正与店铺和渠道核对，有结果会在本页更新并通知您，款项不会丢失。")
+    if not chooses:
+        return _("财务正与渠道核对上一次退款；退不出去的再由您选择退款去向。有结果会在本页更新并通知您，款项不会丢失。")
     if refund.buyer.is_guest:
         return _("认领订单后可以选择退款去向；财务同时与渠道核对，有结果会在本页更新，款项不会丢失。")
     return _("您可以选择退款去向；财务同时与渠道核对，有结果会在本页更新并通知您，款项不会丢失。")
@@ -350,7 +354,7 @@ def by_label(refund: Refund, *, is_late: bool) -> str:
     }.get(S(refund.status), "")
 
 
-def _who(refund: Refund, at: datetime) -> object:
+def _who(refund: Refund, at: datetime, *, chooses: bool) -> object:
     if is_reported_missing(refund):
         return Queue(refund.queue).label
     if _is_at_the_bank(refund):
@@ -359,17 +363,11 @@ def _who(refund: Refund, at: datetime) -> object:
         return _channel(refund)
     if refund.status == S.REJECTED and refund.appeal_until and at < refund.appeal_until:
         return _("您：不同意可以申诉")
-    if refund.status == S.RETURNED and _may_choose(refund):
+    if chooses and not (refund.buyer.is_guest or _goes_to_balance(refund)):
         return _("买家可选去向；财务核对")
     if refund.queue == Queue.NOBODY:
         return _("无人，已结束")
     return Queue(refund.queue).label
-
-
-def _may_choose(refund: Refund) -> bool:
-    """The buyer may say where what came back goes now: as ``_who_gives_it_again`` tells them."""
-    to_balance = _goes_to_balance(refund)
-    return not (to_balance or refund.buyer.is_guest or refund.payment.account.shop_id)
 
 
 def _is_at_the_bank(refund: Refund) -> bool:

@@ -127,9 +127,11 @@ def _progress(request: SignedIn, refund: Refund, form: EvidenceForm | None = Non
     steps = lifecycle.allowed_steps(refund, request.user)
     if form is None and "provide_evidence" in steps:
         form = EvidenceForm(missing=evidence.missing(refund))
+    progress = case.progress(refund, at=at)
     return {
         "refund": refund,
-        "progress": case.progress(refund, at=at),
+        "progress": progress,
+        "still_with": refund.get_queue_display() if refund.status == Status.RETURNED else progress.track.who,
         "lines": refund.lines.select_related("order_line").order_by("order_line__position"),
         "steps": steps,
         "form": form,

@@ -19,7 +19,7 @@ from ledger import balances
 from orders import talk
 from orders.models import Order, OrderStatus
 from orders.talk import Conversation
-from refunds import stages
+from refunds import silence, stages
 from refunds.grounds import GROUNDS
 from refunds.models import Status
 from refunds.reading import localized
@@ -76,7 +76,14 @@ def ground(code: str) -> str:
 @register.filter
 def account(channels_words: str) -> str:
     """Where the money went, as the buyer's own WeChat calls it; a bank card stays as the channel wrote it."""
-    return _("微信零钱") if channels_words == "支付用户零钱" else channels_words
+    known = {"支付用户零钱": _("微信零钱"), "支付宝余额": _("支付宝余额")}
+    return known.get(channels_words, channels_words)
+
+
+@register.filter
+def decided(note: str) -> str:
+    """审核说明: a person's words stay as they were written, the system's own are said in the reader's language."""
+    return _("商家逾期未答复，视为商家责任") if note == silence.LIABLE else note
 
 
 @register.filter

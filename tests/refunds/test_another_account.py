@@ -412,6 +412,7 @@ def test_its_page_promises_nothing_that_the_platform_does_not_have(of_the_shop, 
     refund = house.on(house.ask(of_the_shop()), "reviewer approve")
     house.ends_as(house.sent(refund), "ABNORMAL")
     assert "可以由渠道退至您本人的银行卡" in page(house.buyer)
+    assert "您可以选择退款去向" in page(house.buyer)  # what comes next agrees with that
     assert "退至余额" not in page(house.buyer, "redirect/")
     own_card(house.buyer)
     form = page(house.buyer, "redirect/")

@@ -11,7 +11,7 @@ import pytest
 import clock
 from cardshop import invariants
 from ledger import balances
-from payments import hearing, refunding
+from payments import by_hand, hearing, refunding
 from payments.gateways.base import ReceivedAccountKind, RefundOutcome, RefundState
 from payments.models import AttemptStatus, RefundAttempt
 from refunds import disbursement, lifecycle, stages, sweeping
@@ -70,6 +70,17 @@ def test_of_what_came_back_every_reader_is_told_that_the_buyer_may_choose(house)
     track = stages.track(refund, list(refund.events.all()), at=clock.now())
     assert track.who == "买家可选去向；财务核对"
     assert "您可以选择退款去向" in track.next_step
+
+
+def test_what_is_on_its_way_to_the_merchant_nobody_is_told_to_choose(house):
+    """Signing is refused as long as the channel has not answered, and the page promises nothing else."""
+    refund = SITUATIONS["returned"](house)
+    assert "您可以选择退款去向" in stages.track(refund, list(refund.events.all()), at=clock.now()).next_step
+    assert by_hand.send_on(attempt_of(refund), card=None, by=house.finance, at=clock.now())
+    track = stages.track(refund, list(refund.events.all()), at=clock.now())
+    assert "sign_redirect" not in lifecycle.allowed_steps(refund, house.buyer)
+    assert track.who == "财务"
+    assert "退不出去的再由您选择退款去向" in track.next_step
 
 
 def test_what_was_signed_lapses_when_the_old_refund_has_paid_after_all(house, comes_alive):

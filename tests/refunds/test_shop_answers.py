@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, timedelta
 
 import pytest
+from django.utils.translation import override
 
 import clock
 from accounts.roles import Role
@@ -16,6 +17,7 @@ from refunds import clocking, lifecycle, silence, sweeping
 from refunds.lifecycle import StepRefused
 from refunds.models import Offer, Queue, Status
 from shops import checking
+from storefront.templatetags import words
 from tests.cases import LARGE, late, passes, take
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +46,8 @@ def test_a_shop_that_keeps_silent_is_liable(house):
     event = last(refund)
     assert (refund.status, refund.queue) == (Status.APPROVED, Queue.FINANCE)
     assert (event.step, event.role, event.actor, event.note) == ("agree", Role.SYSTEM, None, silence.LIABLE)
+    with override("en"):
+        assert words.decided(refund.decision_note) == "The shop did not answer in time and is liable"
     assert Notice.objects.filter(recipient=house.merchant, kind="shop_refund_agree").exists()
     assert Notice.objects.filter(recipient=house.buyer, kind="refund_agree").exists()
 
