@@ -10,6 +10,8 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -94,9 +96,9 @@ def _switch(request: SignedIn) -> HttpResponse:
 @never_cache
 @sensitive_post_parameters("name", "number")
 def verify(request: SignedIn) -> HttpResponse:
-    """实名认证. What fails says why; what passes leads back to the express lane."""
+    """实名认证. What fails says why; what passes leads back to where it was asked for."""
     if request.user.verified_at or not realname.is_offered():
-        return redirect("storefront:express")
+        return redirect(_asked_at(request))
     form = RealNameForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         if not ratelimit.consume(request, action="real_name"):
@@ -107,5 +109,12 @@ def verify(request: SignedIn) -> HttpResponse:
             form.add_error("number" if refusal.code in {"number", "too_many"} else None, str(refusal))
         else:
             messages.success(request, _("实名认证已通过。"))
-            return redirect("storefront:express")
-    return render(request, "storefront/real_name.html", {"form": form})
+            return redirect(_asked_at(request))
+    return render(request, "storefront/real_name.html", {"form": form, "back": _asked_at(request)})
+
+
+def _asked_at(request: SignedIn) -> str:
+    """Where a real name was asked for: by a refund that came back (``?next=``), or else by the express lane."""
+    page = request.GET.get("next", "")
+    here = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
+    return page if here and page.startswith("/") else reverse("storefront:express")

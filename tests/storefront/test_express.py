@@ -72,6 +72,13 @@ def test_on_twice_is_once_and_off_is_kept_on_record(shopper, buyer, buy, apply):
     assert ExpressOptIn.objects.filter(ended_at=None).count() == 1
 
 
+def test_who_came_from_a_refund_goes_back_to_it(shopper):
+    """A buyer chooses where money goes that came back, and is sent nowhere else."""
+    assert shopper.get(f"{REAL_NAME}?next=//elsewhere.example/").context["back"] == PAGE
+    came_from = "/refunds/R0000000000000/redirect/"
+    assert shopper.post(f"{REAL_NAME}?next={came_from}", typed()).headers["Location"] == came_from
+
+
 def test_without_a_real_name_it_stays_off(shopper, buyer):
     answer = shopper.post(PAGE, {"on": "1"}, follow=True)
     assert "开通前请先完成实名认证" in words(answer)

@@ -155,6 +155,8 @@ def test_the_page_of_what_came_back_says_whose_choice_it_is_where_to_press_and_w
     """S2-28: in the buyer's own voice; the one thing to press is the choice, not a reminder to us."""
     refund = SITUATIONS["returned, closed"](house)
     assert "您可选去向；财务核对" in told(shopper, refund)
+    page = f"/refunds/{refund.refund_no}/redirect/"
+    assert f"/me/real-name/?next={page}" in shopper.get(page).content.decode()
     assert "选不选由您，没有截止时间" in told(shopper, refund)
     passes(refund, days=30)
     assert "仍由财务处理，已标为超时" in told(shopper, refund)
