@@ -26,7 +26,8 @@ from reconciliation.models import Discrepancy, DiscrepancyKind, DiscrepancyStatu
 from refunds import worklist
 from refunds.admin import overview
 from refunds.models import BatchStatus, LineStatus, PayoutBatch, PayoutLine, Refund, Status
-from shops.models import DepositReturn, ReturnStatus
+from shops.models import DepositReturn, ReturnStatus, Shop
+from shops.money import owing
 
 LEFT, BACK = "#0b5cad", "#b3261e"
 TRANSFERS = {
@@ -81,7 +82,7 @@ def parts(user: User, backlog: worklist.Backlog, *, at: datetime) -> list[Part]:
         Part("今天要放的", "审核通过的放款，批次由制单人以外的人复核", [_release(backlog, at), *_batches(user)]),
         Part("等充值", "充值后点“已充值，继续发送”，原单号继续，不会重复退款", _funds(at)),
         Part("退回来的", "渠道没能退到买家：由买家选去向或重退，每一步由两人办", _came_back(backlog, at)),
-        Part("转账", "申请、审批、付款是三个人；退还保证金是两个人", [*_transfers(user, at), _deposits(user, at)]),
+        Part("转账", "申请、审批、付款是三个人；退还保证金是两个人", _by_hand(user, at)),
         Part("渠道账单的差错", "逐条核实后说明原因；渠道侧退款由两人确认谁承担", _differences(at)),
     ]
 
@@ -180,6 +181,10 @@ def _came_back(backlog: worklist.Backlog, at: datetime) -> list[Line]:
     ]  # fmt: skip
 
 
+def _by_hand(user: User, at: datetime) -> list[Line]:
+    return [*_transfers(user, at), _deposits(user, at), _advances()]
+
+
 def _transfers(user: User, at: datetime) -> list[Line]:
     rows = Transfer.objects.filter(due_at__isnull=False).order_by("due_at", "pk").values("pk")
     asked, approved = (rows.filter(status=status)[:MOST_COUNTED] for status in TRANSFERS)
@@ -221,6 +226,13 @@ def _deposits(user: User, at: datetime) -> Line:
     )  # fmt: skip
     url = list_url(DepositReturn, status__exact=ReturnStatus.ASKED.value)
     return _by_another("退还保证金", url, "在网银转账后登记凭证", "申请", found)
+
+
+def _advances() -> Line:
+    """垫付未还: the system takes it from what a shop earns next; a closed one earns nothing."""
+    found = owing(most=MOST_COUNTED)
+    told = "店铺以后的货款和保证金先归还；已关店的，请向店主追偿" if found else "没有"
+    return Line("平台垫付未还", list_url(Shop, owes="1"), told, len(found), sum(found.values()))
 
 
 def _differences(at: datetime) -> list[Line]:

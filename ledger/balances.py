@@ -78,6 +78,19 @@ FOLDED = f"""
 BY_KIND = f"SELECT kind, sum(debit_fen), sum(credit_fen) FROM ({FOLDED}) AS turnover GROUP BY kind"  # noqa: S608
 
 
+def advanced(*, most: int) -> dict[str, int]:
+    """垫付未还: {account: what its shop owes the platform, in fen}, the most first. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ADVANCED, [most])
+        return {code: int(fen) for code, fen in cursor.fetchall()}
+
+
+_ADVANCED = f"""
+SELECT code, debit_fen - credit_fen AS fen FROM ({FOLDED} WHERE account.code LIKE 'advance:%%') AS turnover
+ WHERE debit_fen > credit_fen ORDER BY fen DESC, code LIMIT %s
+"""  # noqa: S608  constants
+
+
 def fold(*, at: datetime, after: int = FOLD_AFTER, limit: int = AT_ONCE) -> int:
     """快照: a checkpoint for the accounts with at least ``after`` entries since their last one; returns how many.
 

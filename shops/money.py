@@ -106,6 +106,11 @@ def purses(shop_ids: Sequence[int]) -> dict[int, Purse]:
     }
 
 
+def owing(*, most: int) -> dict[int, int]:
+    """{shop: 垫付未还, in fen}: those that the platform advanced for, the most first. One query."""
+    return {int(code.partition(":")[2]): fen for code, fen in balances.advanced(most=most).items()}
+
+
 def _draw(move: Move, purse: Purse) -> list[Transfer]:
     available = min(move.amount_fen, max(0, purse.available_fen))
     reserve = min(move.amount_fen - available, max(0, purse.reserve_fen))

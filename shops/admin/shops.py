@@ -19,8 +19,10 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWi
 
 import clock
 from accounts.desk import (
+    MOST_COUNTED,
     Desk,
     DeskInline,
+    DeskList,
     DialogForm,
     called,
     deadline,
@@ -217,10 +219,34 @@ class MemberInline(DeskInline):
         return member.user.username
 
 
+class OwesFilter(admin.SimpleListFilter):
+    """垫付未还: what finance reads through."""
+
+    title = "平台垫付"
+    parameter_name = "owes"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "未还")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Shop]) -> QuerySet[Shop]:
+        return queryset.filter(pk__in=money_of.owing(most=MOST_COUNTED)) if self.value() == "1" else queryset
+
+
+class ShopList(DeskList):
+    """Knows what each listed shop owes, from one query."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        purses = money_of.purses([shop.pk for shop in self.result_list])
+        for shop in self.result_list:
+            shop.purse = purses[shop.pk]
+
+
 @admin.register(Shop)
 class ShopDesk(ActsDesk):
-    list_display = ("name", "state", "about", "guarantee_since", "created_at")
-    list_filter = ("status",)
+    list_display = ("name", "state", "about", "owes", "guarantee_since", "created_at")
+    list_filter = ("status", OwesFilter)
     search_fields = ("name",)  # what the choice of a product's shop looks through
     exact_search = ("name", "members__username")
     search_help_text = "店铺名 / 成员账号"
@@ -239,6 +265,10 @@ class ShopDesk(ActsDesk):
     actions_detail = ("record_deposit", "ask_deposit_back", "reinstate", "suspend", "dismiss")
 
     state = tone_badge("status", "状态", TONES)
+    owes = money("purse__owes_fen", "垫付未还")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeskList]:
+        return ShopList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Shop]:
         return super().get_queryset(request).select_related("figures")

@@ -206,3 +206,5 @@ def test_a_case_fits_a_phone(who, sit_down, request, reviewed):
     for path in (reverse("admin:refunds_refund_change", args=[refund.pk]), "/admin/", "/admin/refunds/refund/"):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 375, path
+        for box in page.locator(".desk-wide:has(.desk-day)").all():
+            assert box.evaluate("box => box.scrollWidth <= box.clientWidth"), "what is late stands beside its line"

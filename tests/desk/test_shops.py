@@ -144,11 +144,16 @@ def test_what_the_platform_advanced_stands_on_the_shops_page_with_how_it_comes_b
     seat, place = sits(finance), reverse("admin:shops_shop_change", args=[shop.pk])
     seat.does("record_deposit", shop, amount="1000", voucher="V1")
     assert "已替店铺垫付" not in text(seat.get(place))
+    assert not seat.get("/admin/shops/shop/?owes=1").context["cl"].result_list
     with transaction.atomic():
         move = money.Move("penalty:0", shop.pk, 141_000, posting.balance_account(buyer.pk))
         posting.post(money.draw([move]), at=clock.now())
     page = text(seat.get(place))
     assert "平台已替店铺垫付 ¥410.00。之后结算的货款和登记的保证金先归还它" in page
+    line = {line.title: line for part in seat.get("/admin/").context["day"] for line in part.lines}["平台垫付未还"]
+    assert (line.count, line.total_fen) == (1, 41_000)
+    assert [row.pk for row in seat.get(line.url).context["cl"].result_list] == [shop.pk]
+    assert "¥410.00" in text(seat.get(line.url))
     account = Account.objects.get(code=posting.advance_account(shop.pk))
     assert reverse("admin:ledger_account_change", args=[account.pk]) in page
     asks = text(seat.dialog("ask_deposit_back", shop))
