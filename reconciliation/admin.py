@@ -311,7 +311,7 @@ class DiscrepancyDesk(ActsDesk):
     def advice(self, row: Discrepancy) -> list[tuple[str, str]]:
         if row.status != OPEN:
             return []
-        return [("bad" if row.is_urgent else "attention", NEXT[row.kind])]
+        return [("bad" if row.is_urgent else "attention", _next(row))]
 
     def acts_of(self, row: Discrepancy) -> list[str]:
         if row.status != OPEN:
@@ -419,6 +419,16 @@ def _row(form: ActForm) -> Discrepancy:
 def _done(request: HttpRequest, row: Discrepancy, words: str) -> str:
     log(request, [row], words)
     return page_url(row)
+
+
+def _next(row: Discrepancy) -> str:
+    """What is to be done now. What was refunded in the channel's console is adopted first, then borne by somebody."""
+    if row.borne_by:
+        bearer = row.get_borne_by_display()
+        return f"{called(row.proposed_by)} 已提出由{bearer}承担。另一位财务确认后记账；确认前可以改提。"
+    if row.kind == DiscrepancyKind.ONLY_THEIRS and resolving.external(row) is not None:
+        return "有人在渠道后台退了款，系统已补记并从可退金额中扣除。请提出由谁承担，再由另一位财务确认。"
+    return NEXT[row.kind]
 
 
 def _in_list(row: Discrepancy) -> dict[str, Any]:

@@ -126,6 +126,8 @@ def _hint(refund: Refund, user: User, steps: list[str]) -> str:
         return above_limit_words(refund)
     if steps:
         return ""
+    if refund.status in {S.APPROVED, S.RETURNED} and leaving.in_doubt(refund, user):
+        return "先查清并了结上面的紧急差错，之后由财务继续办理。"
     if refund.queue == Queue.NOBODY:
         return "已结束，无需处理。"
     return f"现在等{Queue(refund.queue).label}处理。"

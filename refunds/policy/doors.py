@@ -84,7 +84,7 @@ def has_room(lane: Lane) -> Callable[[Facts], RuleResult]:
         caps = [cap for cap in facts.caps if cap.lane == lane]
         full = [cap for cap in caps if cap.given_fen + facts.amount_fen > cap.most_fen]
         is_on = lane not in facts.closed_lanes
-        looked_at = ", ".join(f"{cap.of}={cap.given_fen}/{cap.most_fen}" for cap in full or caps)
+        looked_at = ", ".join(f"{cap.of}_fen={cap.given_fen}, {cap.of}_most_fen={cap.most_fen}" for cap in full or caps)
         return answer(
             f"{lane}_room",
             is_on and not full,

@@ -48,6 +48,7 @@ def test_nothing_is_sent_again_beside_what_a_bill_shows_as_paid(sits, finance, c
         assert page_url(row) in text(shown)
         assert "查清并了结这条差错之前不能再发" in text(shown)
     assert acts_on(text(seat.get(page_url(case)))) & {"reissue"} == set()
+    assert "先查清并了结上面的紧急差错" in text(seat.get(page_url(case)))
     assert page_url(row) not in text(sits(reviewer).get(page_url(case)))  # told, and not led where they may not look
     with pytest.raises(StepRefused, match="以免重复退款"):
         lifecycle.reissue([case], by=finance, at=clock.now())

@@ -54,9 +54,11 @@ def test_finance_leads_a_refund_in_the_console_to_its_end(day: Day, client, fina
     assert payment.payment_no in shown
     assert "提出由谁承担" in shown
     assert "说明原因并了结" not in shown
+    assert "系统已补记并从可退金额中扣除。请提出由谁承担" in shown
     act(client, "discrepancy_hand_over", row, to=str(cashier.pk), note="请核实")
     act(client, "discrepancy_propose_bearer", row, bearer="platform", note="同事在后台手工退款")
     assert "由谁承担由您提出，须由另一位财务确认" in page(client, row)
+    assert "已提出由平台承担。另一位财务确认后记账" in page(client, row)
     assert "confirm_bearer" not in page(client, row)
     act(client, "discrepancy_confirm_bearer", row, proposal=proposal(client, row))  # by the same person: refused
     row.refresh_from_db()

@@ -87,3 +87,5 @@ def test_the_check_looks_at_order_history_and_payment(express_buyer, buy, apply,
     assert (seen["delivered_count"], seen["revealed_count"]) == (1, 0)
     assert (seen["refused_lately"], seen["refunded_ever"], seen["auto_refunded_today_fen"]) == (1, 1, 3_000)
     assert {"buyer", "payer", "shop", "platform"} <= {cap["of"] for cap in seen["caps"]}
+    rules = {row["rule"]: row for row in PreCheck.objects.get(refund__order=order).results}
+    assert "payer_fen=0, payer_most_fen=30000" in rules["one_click_room"]["input"]  # the desk says it in yuan
