@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.urls import reverse
 
 from accounts.desk import MOST_COUNTED, how_long, list_url, page_url
@@ -126,8 +126,20 @@ def _release(backlog: worklist.Backlog, at: datetime) -> Line:
     rows = Refund.objects.filter(worklist.TO_RELEASE).order_by(*worklist.BY_DEADLINE)
     fen = rows[:MOST_COUNTED].aggregate(fen=Sum("amount_fen"))["fen"]
     found = backlog.of("release")
-    hint = "单笔放款，或成批在“分批发款”里制单" if found.count else "都已放款"
+    hint = _how_to_release(rows, found.count)
     return Line("待放款", list_url(Refund, queue="release"), hint, found.count, fen, found.late)
+
+
+def _how_to_release(rows: QuerySet[Refund], count: int) -> str:
+    """What stands in a batch already is the same money as in the line below."""
+    first = rows[:MOST_COUNTED].values("pk")
+    listed = PayoutLine.objects.filter(status=LineStatus.WAITING, refund__in=first).count()
+    if not count:
+        return "都已放款"
+    if listed == count:
+        return "都已列入发款批次，由批次放款"
+    hint = "单笔放款，或成批在“分批发款”里制单"
+    return f"其中 {listed} 笔已列入发款批次；其余{hint}" if listed else hint
 
 
 def _batches(user: User) -> list[Line]:

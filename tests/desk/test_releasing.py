@@ -84,11 +84,13 @@ def test_what_waits_in_a_batch_is_paid_by_it_alone(sits, finance, cashier, revie
     first, second, seat = approved(), approved(), sits(finance)
     batch = batches.compose(by=finance, at=clock.now(), most_lines=9, most_fen=10**7)
     batches.propose(batch, by=finance, at=clock.now())
+    assert "都已列入发款批次，由批次放款" in text(seat.get("/admin/"))
     page = text(seat.get(page_url(first)))
     assert page_url(batch) in page
     assert acts_on(page) & {"disburse", "halt"} == {"halt"}
     assert "已列入发款批次" in text(seat.dialog("disburse", first))
     third = approved()
+    assert "其中 2 笔已列入发款批次" in text(seat.get("/admin/"))
     queue = text(seat.get("/admin/refunds/refund/?queue=release"))
     assert (queue.count("在发款批次里"), len(re.findall(r"/(\d+)/disburse/", queue))) == (2, 1)
     assert "已列入发款批次" in text(seat.dialog("release_chosen", chosen=[first, third]))
