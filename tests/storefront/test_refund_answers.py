@@ -133,6 +133,8 @@ def test_money_that_did_not_come_is_reported_after_the_last_day_and_once(house, 
 def test_another_destination_is_signed_in_the_words_that_are_kept(house, shopper, other):
     """S2-28, S2-29: asked first; who he is is proved anew; of an account nothing but its last digits is shown again."""
     refund = SITUATIONS["returned, closed"](house)
+    whole = shopper.get(f"/refunds/{refund.refund_no}/").content.decode()
+    assert whole.index('id="waiting"') < whole.index("退款进度</h2>")  # what is next stands on a phone's first screen
     page = f"/refunds/{refund.refund_no}/redirect/"
     assert "选择退款去向" in told(shopper, refund)
     assert (other.get(page).status_code, other.post(page).status_code) == (404, 404)
