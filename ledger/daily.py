@@ -49,11 +49,12 @@ def _counted(since: date, until: datetime) -> dict[date, Day]:
         return {day: Day(day, int(left), int(back)) for day, left, back in cursor.fetchall()}
 
 
-# What comes in is a payment or a deposit; what comes back undoes what was posted as it left.
+# What comes in is a payment or a deposit; whatever else comes was sent before, whether its posting is a reversal (a
+# transfer) or one of its own (a refund that its bank gave back).
 _MOVED = """
 SELECT (p.posted_at AT TIME ZONE 'Asia/Shanghai')::date,
        coalesce(sum(e.amount_fen) FILTER (WHERE e.side = 'credit'), 0),
-       coalesce(sum(e.amount_fen) FILTER (WHERE e.side = 'debit' AND p.reverses_id IS NOT NULL), 0)
+       coalesce(sum(e.amount_fen) FILTER (WHERE e.side = 'debit' AND p.ref !~ '^(payment|deposit):'), 0)
   FROM ledger_posting p
   JOIN ledger_entry e ON e.posting_id = p.id
   JOIN ledger_account a ON a.id = e.account_id AND a.kind IN ('channel', 'bank')

@@ -15,6 +15,7 @@ from ledger import daily, posting
 from payments import channels, outgoing, transfers
 from reconciliation.models import Discrepancy, Statement
 from shops import deposits
+from tests.cases import House
 from tests.desk.conftest import text
 from tests.desk.test_channels import short  # noqa: F401
 from tests.desk.test_transfers import asked  # noqa: F401
@@ -133,3 +134,13 @@ def test_the_chart_counts_what_left_and_what_came_back(sits: Any, finance: Any) 
     bar = sits(finance).get("/admin/").context["moved"]
     assert [sum(each["data"]) for each in json.loads(bar.data)["datasets"]] == [57.0, 50.0]
     assert [row[1] for row in bar.rows] == [["¥7.00", "¥50.00"], ["¥50.00", "¥0.00"]]
+
+
+def test_what_a_bank_gave_back_of_a_refund_is_in_the_chart(house: House) -> None:
+    """Its posting is one of its own, and reverses none: the channel may pay it once more."""
+    refund = house.on(house.case(price_fen=8800), "reviewer approve")
+    house.ends_as(house.sent(refund), "SUCCESS")
+    assert house.ends_as(refund, "ABNORMAL").status == "returned"
+    daily.count(at=clock.now())
+    today = daily.latest(at=clock.now())[-1]
+    assert (today.left_fen, today.back_fen) == (8800, 8800)
