@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from django.db import connection
 from django.utils import timezone
@@ -21,7 +21,7 @@ from ledger.models import AccountKind, Entry, Posting, Side
 from orders.models import Cancellation, Order
 from paging import PAGE_SIZE
 from payments.models import Payment
-from refunds.models import Disbursement
+from refunds.models import Disbursement, RedirectTransfer
 from refunds.settlement import NEVER
 from sheets import Cell, yuan_number
 from shops.models import DepositEntry, Shop
@@ -50,10 +50,16 @@ KINDS = {
     "deposit": gettext_lazy("保证金"),
     "transfer": gettext_lazy("提现"),
     "transfer_back": gettext_lazy("提现退回"),
+    "transfer_paid": gettext_lazy("退款转账付给买家"),
+    "transfer_failed": gettext_lazy("退款转账被银行退回"),
     "repay": gettext_lazy("偿还垫付，补足保证金"),
     "external_borne": gettext_lazy("渠道侧退款"),
 }
 OTHER = gettext_lazy("其他")
+SAY_THAT_IT_CAME_BACK = {"transfer_back", "transfer_failed"}
+POSTED_BY_THEN = timedelta(
+    minutes=10
+)  # what was begun before midnight bears that time, and is committed a moment later
 MOST_ENTRIES = 3 * PAGE_SIZE  # of one account, read for one page
 
 
@@ -190,6 +196,8 @@ def _subjects(rows: Sequence[Posting]) -> dict[str, Subject]:
     attempts = numbers["refund"] | numbers["refund_returned"]
     sent = Disbursement.objects.values_list("attempt__request_no", "refund__refund_no")
     refunds = _by(sent, attempts, "attempt__request_no")
+    redirects = RedirectTransfer.objects.values_list("transfer__transfer_no", "refund__refund_no")
+    refunds |= _by(redirects, numbers["transfer_paid"] | numbers["transfer_failed"], "transfer__transfer_no")
     found: dict[str, Subject] = {}
     for word, refs in numbers.items():
         for ref, number in refs.items():
@@ -197,7 +205,7 @@ def _subjects(rows: Sequence[Posting]) -> dict[str, Subject]:
                 found[ref] = Subject(order_no=number)
             elif word in {"hold", "fee", "fee_back", "fee_kept", "credit"}:
                 found[ref] = Subject(refund_no=number)
-            elif word in {"refund", "refund_returned"}:
+            elif word in {"refund", "refund_returned", "transfer_paid", "transfer_failed"}:
                 found[ref] = Subject(refund_no=refunds.get(number, ""))
             elif word == "deposit":
                 found[ref] = Subject(voucher=known[word].get(number, ""))
@@ -221,7 +229,7 @@ def _moved(row: Posting, changes: Mapping[str, int], subject: Subject) -> Moved:
         word = "free"
     pots = [(str(title), changes[kind]) for kind, (title, _account) in POTS.items() if changes.get(kind)]
     title = str(KINDS.get(word, OTHER))
-    if row.reverses_id:
+    if row.reverses_id and word not in SAY_THAT_IT_CAME_BACK:
         title = _("冲正：%(what)s") % {"what": title}
     return Moved(row.posted_at, title, subject.order_no, subject.refund_no, subject.voucher, pots)
 
@@ -265,15 +273,15 @@ def statement(shop: Shop, month: date, *, at: datetime) -> Statement:
     """The month of this first day, in Shanghai. Reads the shop's entries once."""
     start, end = midnight(month), midnight(next_month(month))
     with connection.cursor() as cursor:
-        cursor.execute(_BY_POT, {"codes": _codes(shop), "start": start, "end": end})
-        found = {kind: (int(opening), int(came), int(went)) for kind, opening, came, went in cursor.fetchall()}
-        cursor.execute(_BY_KIND, {"codes": _codes(shop), "start": start, "end": end})
-        kinds = [(word, int(count), int(came), int(went)) for word, count, came, went in cursor.fetchall()]
+        cursor.execute(_STATEMENT, {"codes": _codes(shop), "start": start, "end": end})
+        rows = [(by, word, *map(int, numbers)) for by, word, *numbers in cursor.fetchall()]
+    found = {word: (number, came, went) for by, word, number, came, went in rows if by == "pot"}
+    kinds = [(word, number, came, went) for by, word, number, came, went in rows if by == "kind"]
     pots = [_pot(str(title), *found.get(kind, (0, 0, 0))) for kind, (title, _account) in POTS.items()]
     lines = [Line(str(KINDS.get(word, OTHER)), count, came, went) for word, count, came, went in kinds]
     opening = sum(pot.opening_fen for pot in pots)
     total = _pot(_("合计"), opening, sum(line.in_fen for line in lines), sum(line.out_fen for line in lines))
-    return Statement(month, at >= end, pots, total, lines)
+    return Statement(month, at >= end + POSTED_BY_THEN, pots, total, lines)
 
 
 def months(shop: Shop, *, at: datetime) -> list[date]:
@@ -314,16 +322,17 @@ WITH legs AS (
    WHERE account.code = ANY(%(codes)s) AND posting.posted_at < %(end)s
 )
 """
-_BY_POT = f"""{_LEGS}
-SELECT kind, coalesce(sum(fen) FILTER (WHERE posted_at < %(start)s), 0),
+#: By pot with what it opened with, and by kind with how many: one statement, so that both are of the same moment.
+_STATEMENT = f"""{_LEGS}
+SELECT 'pot', kind, coalesce(sum(fen) FILTER (WHERE posted_at < %(start)s), 0),
        coalesce(sum(fen) FILTER (WHERE posted_at >= %(start)s AND fen > 0), 0),
        coalesce(-sum(fen) FILTER (WHERE posted_at >= %(start)s AND fen < 0), 0)
   FROM legs GROUP BY kind
-"""  # noqa: S608  constants
-_BY_KIND = f"""{_LEGS}
-SELECT word, count(*), coalesce(sum(fen) FILTER (WHERE fen > 0), 0), coalesce(-sum(fen) FILTER (WHERE fen < 0), 0)
+ UNION ALL
+SELECT 'kind', word, count(*), coalesce(sum(fen) FILTER (WHERE fen > 0), 0),
+       coalesce(-sum(fen) FILTER (WHERE fen < 0), 0)
   FROM (SELECT id, word, sum(fen) AS fen FROM legs WHERE posted_at >= %(start)s GROUP BY id, word) AS whole
- WHERE fen <> 0 GROUP BY word ORDER BY word
+ WHERE fen <> 0 GROUP BY word ORDER BY 1, 2
 """  # noqa: S608  constants
 
 

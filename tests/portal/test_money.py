@@ -9,14 +9,16 @@ from datetime import timedelta
 import pytest
 
 import clock
+from clock import midnight
 from ledger import balances, posting
 from ledger.posting import Transfer
 from orders import cancellation
 from orders.models import Cause
+from payments import transfers
 from refunds import settlement, shop_books
 from refunds.workdays import SHANGHAI
 from shops import deposits
-from tests.cases import House
+from tests.cases import House, transfer_of, transferred
 from tests.portal.conftest import text
 
 pytestmark = pytest.mark.django_db
@@ -93,6 +95,31 @@ def test_a_statement_agrees_with_the_ledger_and_with_the_one_before(year_of_mone
     assert lines["违约金付给买家"] == (0, 150)
     assert made[0].is_over
     assert not made[-1].is_over
+
+
+def test_a_statement_is_of_one_moment_and_is_over_a_while_after_midnight(
+    year_of_money, shop, django_assert_num_queries
+):
+    """Two readings would differ by what was posted in between; and what was begun before midnight may be committed
+    after it."""
+    month = shop_books.months(shop, at=clock.now())[-1]
+    over_at = midnight(shop_books.next_month(month))
+    with django_assert_num_queries(1):
+        made = shop_books.statement(shop, month, at=over_at + timedelta(minutes=1))
+    assert not made.is_over
+    assert shop_books.statement(shop, month, at=over_at + timedelta(minutes=10)).is_over
+
+
+def test_a_refund_that_went_by_transfer_has_its_words(house: House, shop):
+    """退款改付: paid to its buyer by hand, and given back by the bank; both lead to the case."""
+    refund = transferred(house)
+    transfers.mark_failed(transfer_of(refund), by=house.finance, at=clock.now(), reason="账号不存在")
+    rows = shop_books.moved(shop).rows[:2]
+    assert [(row.title, row.refund_no) for row in rows] == [
+        ("退款转账被银行退回", refund.refund_no), ("退款转账付给买家", refund.refund_no),
+    ]  # fmt: skip
+    made = shop_books.statement(shop, shop_books.months(shop, at=clock.now())[0], at=clock.now())
+    assert "其他" not in {line.title for line in made.lines}
 
 
 def test_the_file_says_the_same_and_holds_no_formula(year_of_money, shop, keeper, rival):
