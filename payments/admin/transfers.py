@@ -42,6 +42,8 @@ from payments import outgoing, transfers
 from payments.models import Transfer
 from payments.transfer_models import TransferStatus as S
 from payments.transfers import CannotTransfer
+from shops import money as money_of
+from shops.models import Shop, ShopStatus
 
 TONES: dict[str, str] = {
     S.REQUESTED: "attention",
@@ -235,6 +237,8 @@ class TransferDesk(ActsDesk):
         said = []
         if row.status in S.waiting() and outgoing.stopped():
             said.append(("bad", "全部出款已停止：请不要转账，恢复后再办理。"))
+        if row.status in S.waiting() and row.shop:
+            said += _of_shop(row.shop)
         if _in_doubt(row):
             unapproved = transfers.IN_DOUBT_UNAPPROVED if row.status == S.REQUESTED else ""
             return [*said, ("bad", transfers.IN_DOUBT + unapproved)]
@@ -334,6 +338,17 @@ class TransferDesk(ActsDesk):
         log(request, [row], words)
         messages.success(request, f"{row.transfer_no} {words}。")
         return page_url(row)
+
+
+def _of_shop(shop: Shop) -> list[tuple[str, str]]:
+    """What has become of it since it asked: its money was taken then, so it would be paid all the same."""
+    said = []
+    if (owes_fen := money_of.purses([shop.pk])[shop.pk].owes_fen) > 0:
+        then = "按“不通过”，退回的钱先还垫付；通过则照付，垫付只能等它以后的收入。"
+        said.append(("bad", f"店铺现欠平台垫付 {yuan(owes_fen)}：{then}"))
+    if shop.status != ShopStatus.OPEN:
+        said.append(("attention", f"店铺{ShopStatus(shop.status).label}：请先确认可以付款。"))
+    return said
 
 
 def _in_doubt(row: Transfer) -> bool:

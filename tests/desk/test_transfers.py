@@ -14,7 +14,7 @@ from payments import outgoing, payees, transfers
 from payments.models import PayeeLook
 from payments.payees import Account
 from payments.transfer_models import PayeeKind
-from shops import money
+from shops import life, money
 from shops.models import ShopMember, ShopRole
 from shops.money import Move
 from tests.cast import person
@@ -63,6 +63,20 @@ def test_three_people_carry_a_withdrawal_through(asked, sits, finance, operator)
     assert "mark_failed" not in page
     assert "户名不符" in first.reads(first.does("mark_failed", asked, note="户名不符"))
     assert LogEntry.objects.filter(content_type__model="transfer").count() == 4
+
+
+def test_who_decides_on_a_withdrawal_reads_what_has_become_of_the_shop(asked, sits, finance, operator):
+    """Its buyers were refunded by the platform since, or it was suspended: it would be paid all the same."""
+    seat = sits(finance)
+    address = f"/admin/payments/transfer/{asked.pk}/change/"
+    page = text(seat.get(address))
+    assert ("现欠平台垫付" in page, "请先确认可以付款" in page) == (False, False)
+    moved = Move("penalty:a", asked.shop_id, 7000, posting.balance_account(asked.requested_by_id))
+    posting.post(money.draw([moved]), at=clock.now())
+    life.suspend(asked.shop, by=operator, at=clock.now(), reason="涉嫌套现")
+    page = text(seat.get(address))
+    assert "现欠平台垫付 ¥30.00" in page
+    assert "店铺暂停营业：请先确认可以付款" in page
 
 
 def test_what_is_in_doubt_after_a_restore_says_so_and_is_checked_by_a_button(asked, sits, finance):
