@@ -105,7 +105,7 @@ def unsettled_fen(order: Order) -> int:
     refs += [f"external_borne:{number}" for number in attempts.values_list("request_no", flat=True)]
     of_it = Q(ref__in=refs)
     for number in order.refunds.values_list("refund_no", flat=True):
-        of_it |= Q(ref__startswith=f"hold:{number}:")
+        of_it |= Q(ref__startswith=f"hold:{number}:") | Q(ref__startswith=f"fee_kept:{number}:")
     shop = posting.shop_account(order.shop_id)
     entries = Entry.objects.filter(posting__in=Posting.objects.filter(of_it), account__code=shop)
     return int(entries.aggregate(fen=balances.OWED)["fen"] or 0)

@@ -52,6 +52,18 @@ def draw(moves: Sequence[Move]) -> list[Transfer]:
     return [leg for move in moves for leg in _draw(move, purses[move.shop_id])]
 
 
+def bearable(moves: Sequence[Move], *, most_owed_fen: int) -> list[Move]:
+    """Those that may be drawn one after another while the shop comes to owe no more than so much. In a transaction."""
+    purses, found = hold({move.shop_id for move in moves}), []
+    for move in moves:
+        after = replace(purses[move.shop_id])
+        _draw(move, after)
+        if after.owes_fen <= max(most_owed_fen, purses[move.shop_id].owes_fen):
+            purses[move.shop_id] = after
+            found.append(move)
+    return found
+
+
 def draw_deposit(move: Move) -> list[Transfer]:
     """退还保证金: from the deposit to ``other``; what is there no more is taken as any other. Never refused: the bank
     has paid. In a transaction."""

@@ -168,6 +168,8 @@ def _penalty(row: Cancellation, *, is_guests: bool) -> str:
         return _("商家违约金 %(amount)s，已存入您的余额，不从退款中扣。") % amount
     if is_guests:
         return _("商家违约金 %(amount)s，为您保留：注册并认领订单后存入余额。") % amount
+    if row.penalty_due_at != row.at:  # put off: the shop cannot pay it yet
+        return _("商家违约金 %(amount)s，商家的钱还不够付；每小时再试，付出后自动存入您的余额。") % amount
     return _("商家违约金 %(amount)s，马上存入您的余额。") % amount
 
 

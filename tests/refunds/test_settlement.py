@@ -25,6 +25,7 @@ from refunds import penalties, settlement, shop_books
 from refunds.models import Status as S
 from shops import deposits, money
 from shops.money import Move, Purse
+from storefront.standing import given_beside
 from tests.attacks import refusal
 from tests.cases import House
 
@@ -149,6 +150,7 @@ def test_the_fee_of_what_the_shops_own_account_took_stays_with_the_shop(house: H
     kept = [shop_books.now(shop).shop_fen, shop_books.now(shop).own_fen, earned()]
     assert (refund.status, refund.fee_fen, kept) == ("paid_out", 880, [880, 880, 0])
     assert shop_books.moved(shop).rows[0].title == "退款手续费留在店铺（自带商户号）"
+    assert settlement.unsettled_fen(order) == 880  # of what its own channel refunds besides, this is there
     assert invariants.broken(house.simulator.ledger()) == []
 
     as_the_version_before_posted_it()
@@ -251,6 +253,25 @@ def test_a_penalty_is_a_posting_of_its_own_from_the_shop_to_its_buyer(house: Hou
     assert "is paid already" in refusal(again)
     settle()
     assert settled_fen(order) == 0
+    assert invariants.broken(house.simulator.ledger()) == []
+
+
+def test_no_shop_has_the_platform_pay_its_penalties_without_end(house: House, drain):
+    """A shop and a buyer who are one would have 5 % of each order, from the platform, for nothing. What is beyond a
+    limit waits until the shop has it; the buyer reads so, and nobody waits for a refund."""
+    orders = [house.buy(price_fen=600_000, stock=0, shop_cancel_penalty_percent=5) for _ in range(3)]
+    for order in orders:
+        cancellation.cancel(order, cause=Cause.OUT_OF_STOCK, by=house.merchant, at=clock.now())
+    drain()
+    assert (purse(orders[0]).owes_fen, balances.of_buyer(house.buyer.pk)) == (30_000, 30_000)
+    said = [given_beside(Order.objects.get(pk=order.pk))[0] for order in orders]
+    assert ["已存入" in words for words in said] == [True, False, False]
+    assert ["每小时再试" in words for words in said] == [False, True, True]
+    deposits.record(orders[0].shop, amount_fen=60_000, voucher="V1", note="", by=house.finance, at=clock.now())
+    clock.advance(timedelta(hours=2))
+    drain()
+    assert balances.of_buyer(house.buyer.pk) == 90_000
+    assert purse(orders[0]) == Purse(available_fen=0, reserve_fen=0, owes_fen=30_000, deposit_fen=60_000)
     assert invariants.broken(house.simulator.ledger()) == []
 
 
