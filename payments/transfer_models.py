@@ -320,6 +320,34 @@ class Transfer(models.Model):
                 RETURN NEW;
                 """,
             ),
+            pgtrigger.Trigger(  # its money is taken as it is asked for, leaves as it is paid, and comes back as it ends
+                name="transfer_is_posted",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("status"),
+                timing=pgtrigger.Deferred,
+                declare=[("source", "text"), ("missing", "text")],
+                func="""
+                source := coalesce('available:' || NEW.shop_id, 'balance:' || NEW.user_id);
+                SELECT due.kind INTO missing FROM (VALUES
+                    ('transfer', source, 'debit', NEW.purpose <> 'redirect'),
+                    ('transfer_paid', 'bank:platform', 'credit', NEW.status IN ('paid', 'failed')),
+                    ('transfer_failed', 'bank:platform', 'debit', NEW.status = 'failed'),
+                    ('transfer_back', source, 'credit',
+                     NEW.purpose <> 'redirect' AND NEW.status IN ('refused', 'failed'))
+                ) AS due (kind, account, side, is_due)
+                 WHERE is_due AND NOT EXISTS (
+                    SELECT FROM ledger_posting AS posting
+                      JOIN ledger_entry AS entry ON entry.posting_id = posting.id
+                      JOIN ledger_account AS account ON account.id = entry.account_id
+                     WHERE posting.ref = due.kind || ':' || NEW.transfer_no AND account.code = due.account
+                       AND entry.side = due.side AND entry.amount_fen = NEW.amount_fen) LIMIT 1;
+                IF missing IS NOT NULL THEN
+                    RAISE EXCEPTION 'transfer_is_posted: % is %, and nothing is posted as its %',
+                        NEW.transfer_no, NEW.status, missing USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NULL;
+                """,
+            ),
             pgtrigger.Trigger(
                 name="transfer_moves_by_the_table",
                 when=pgtrigger.Before,

@@ -455,6 +455,18 @@ ATTACKS = {
         like_it(purpose="'cash_out'", shop_id="NULL", user_id="{user}"),
         "transfer_goes_to_its_owners_account",
     ),
+    "a transfer whose money nobody took": (like_it(), "transfer_is_posted"),
+    "a transfer that is paid out of nowhere": (
+        f"UPDATE {TRANSFER} SET status = 'approved', approved_by_id = {{finance}}, approved_at = now()"
+        f" WHERE id = {{transfer}}; UPDATE {TRANSFER} SET status = 'paid', paid_by_id = {{user}}, voucher = 'V',"
+        " paid_at = now(), due_at = NULL WHERE id = {transfer}",
+        "transfer_is_posted",
+    ),
+    "a transfer that is refused and keeps the money": (
+        f"UPDATE {TRANSFER} SET status = 'refused', due_at = NULL, ended_by_id = {{finance}}, ended_at = now(),"
+        " reason = 'x' WHERE id = {transfer}",
+        "transfer_is_posted",
+    ),
     "a transfer paid before it was approved": (f"UPDATE {TRANSFER} SET status = 'paid'", "transfer_moves_by_the_table"),
     "another amount of a transfer": (f"UPDATE {TRANSFER} SET amount_fen = 1", "Cannot update"),
     "take more of a balance than there is": (
