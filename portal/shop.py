@@ -19,7 +19,7 @@ from orders.models import Review
 from portal.door import Here, for_members, show
 from portal.forms import ReplyForm
 from refunds import figures, reading
-from shops import deposits
+from shops import deposits, money
 from shops import figures as counted
 from shops.badge import has_badge, percent
 from shops.models import ShopFigures
@@ -59,10 +59,11 @@ def deposit_page(request: SignedIn, here: Here) -> HttpResponse:
     """保证金流水, and what the badge of the shop rests on, rule by rule (S0-30)."""
     at = clock.now()
     page = paging.newest_first(deposits.of(here.shop), by="at", after=request.GET.get("after", ""))
-    results = figures.standing_of(here.shop, at=at)
+    results, purse = figures.standing_of(here.shop, at=at), money.purses([here.shop.pk])[here.shop.pk]
     facts: dict[str, Any] = {
         "page": page,
-        "held_fen": deposits.laid_down_fen(here.shop),
+        "held_fen": purse.deposit_fen,
+        "drawn_fen": purse.deposit_fen - purse.returnable_fen,
         "checks": [(rule.passed, reading.localized(rule.sentence, rule.sentence_en)) for rule in results],
         "is_earned": has_badge(results),
     }

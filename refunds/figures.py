@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Max, Q, Sum
+from django.db.models import Max, Q
 
 from orders.cancellation import CONSEQUENCES
 from refunds.models import Status
-from shops import badge, guarantee
+from shops import badge, guarantee, money
 from shops import figures as counted
 from shops.badge import Demands, Facts, RuleResult
-from shops.models import DepositEntry, Shop, ShopEvent, ShopFigures, ShopStatus
+from shops.models import Shop, ShopEvent, ShopFigures, ShopStatus
 
 WINDOW = timedelta(days=30)
 EVERY = timedelta(hours=1)
@@ -93,7 +93,7 @@ def _judge(shops: Sequence[Shop], figures: dict[int, ShopFigures], at: datetime)
         terms.unsuspended_days,
     )  # fmt: skip
     keys = [shop.pk for shop in shops]
-    held = dict(DepositEntry.objects.filter(shop__in=keys).values_list("shop").annotate(Sum("amount_fen")).order_by())
+    purses = money.purses(keys)  # what is there: of what was laid down, refunds may have drawn all
     suspensions = ShopEvent.objects.filter(shop__in=keys, step="suspend").values_list("shop").annotate(Max("at"))
     suspended = dict(suspensions.order_by())
     return {
@@ -102,7 +102,7 @@ def _judge(shops: Sequence[Shop], figures: dict[int, ShopFigures], at: datetime)
                 at=at,
                 is_open=shop.status == ShopStatus.OPEN,
                 opened_at=shop.created_at,
-                deposit_fen=held.get(shop.pk, 0),
+                deposit_fen=purses[shop.pk].returnable_fen,
                 paid_orders=figures[shop.pk].paid_orders,
                 delivered_in_time=figures[shop.pk].delivered_in_time,
                 delivered_late=figures[shop.pk].delivered_late,

@@ -8,13 +8,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import clock
+from ledger import posting
 from orders import cancellation, talk
 from orders.models import Cause
 from refunds import figures
-from shops import badge, deposits, life
+from shops import badge, deposits, life, money
 from shops.badge import Demands, Facts
 from shops.deposits import CannotRecord
 from shops.models import GuaranteeTerms, Shop, ShopFigures, ShopMember
+from shops.money import Move
 from tests.cast import person
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -132,6 +134,17 @@ def test_the_badge_comes_and_goes_by_the_terms_in_force(shop, finance, operator,
     assert has_it_since(shop, earned_at + timedelta(hours=6)) is None
     assert list(shop.events.order_by("pk").values_list("step", flat=True)) == ["earn_badge", "lose_badge"]
     assert "保证金 ¥49.99" in shop.events.latest("pk").reason
+
+
+@pytest.mark.django_db
+def test_a_deposit_that_refunds_have_drawn_earns_no_badge(shop, finance, merchant, client):
+    """Buyers read that so much is there. Its shop reads what has become of it."""
+    deposits.record(shop, amount_fen=100_000, voucher="V1", note="", by=finance, at=clock.now())
+    posting.post(money.draw([Move("hold:R1:1", shop.pk, 40_000, posting.held_account(shop.pk))]), at=clock.now())
+    rule = next(rule for rule in figures.standing_of(shop, at=clock.now()) if rule.rule == "deposit")
+    assert (rule.passed, rule.sentence) == (False, "保证金 ¥600.00，需要 ¥1,000.00")
+    client.force_login(merchant)
+    assert "其中 ¥400.00 已用于退款" in client.get("/shop/deposit/").content.decode()
 
 
 def has_it_since(shop, at):
