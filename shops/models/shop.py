@@ -275,6 +275,23 @@ class DepositEntry(models.Model):
                 RETURN NEW;
                 """,
             ),
+            pgtrigger.Trigger(  # by the bank's side of it: what the shop has of it is ``money.py``'s to say
+                name="deposit_is_posted",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                timing=pgtrigger.Deferred,
+                func="""
+                IF NEW.amount_fen <> (
+                    SELECT coalesce(sum(CASE side WHEN 'debit' THEN entry.amount_fen ELSE -entry.amount_fen END), 0)
+                      FROM ledger_posting AS posting
+                      JOIN ledger_entry AS entry ON entry.posting_id = posting.id
+                      JOIN ledger_account AS account ON account.id = entry.account_id
+                     WHERE posting.ref = 'deposit:' || NEW.id AND account.code = 'bank:platform') THEN
+                    RAISE EXCEPTION 'deposit_is_posted: % is not', NEW.id USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NULL;
+                """,
+            ),
             pgtrigger.Trigger(
                 name="deposit_leaves_by_two_people",
                 when=pgtrigger.Before,

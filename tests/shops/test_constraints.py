@@ -117,6 +117,7 @@ ATTACKS = {
         another("shops.DepositEntry", PAID_IN, amount_fen="0", voucher="'V2'"),
         "deposit_entry_moves_money",
     ),
+    "a deposit that is in no ledger": (another("shops.DepositEntry", PAID_IN, voucher="'V9'"), "deposit_is_posted"),
     "a deposit booked twice": (another("shops.DepositEntry", PAID_IN), "deposit_voucher_is_booked_once"),
     "one voucher for two shops": (
         'INSERT INTO shops_shop SELECT (jsonb_populate_record(s, \'{{"id": 999999, "name": "another"}}\')).* FROM'
