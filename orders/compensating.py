@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, DataError, transaction
 
 from accounts.models import User
 from accounts.rights import Act
@@ -85,6 +85,8 @@ def _written(order: Order, row: Compensation) -> Compensation:
     try:
         with transaction.atomic():
             row.save()
+    except DataError:  # more than the column holds
+        raise CannotCompensate("金额太大，请核对。") from None
     except DatabaseError:
         raise CannotCompensate(f"退款单 {row.refund_no} 不属于订单 {order.order_no}，请核对单号。") from None
     row.refresh_from_db()  # the limit, and what was given before, are the database's

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import QuerySet, Sum
 
 from accounts.models import User
@@ -139,6 +139,8 @@ def _book(row: DepositEntry, by: User, at: datetime) -> None:
     try:
         with transaction.atomic():
             row.save(force_insert=True)
+    except DataError:  # more than the column holds
+        raise CannotRecord("金额太大，请核对。") from None
     except IntegrityError as error:
         if "deposit_waits_while_money_is_stopped" in str(error):
             raise CannotRecord("全部出款已停止，恢复后再登记。还没有付款的，请不要付。") from None

@@ -82,6 +82,8 @@ def test_who_may_not_and_to_whom_not(buy, buyer, reviewer, operator, merchant, f
     shop.memberships.filter(user=finance).delete()
     with pytest.raises(CannotCompensate, match="不属于订单"):
         give(order, finance, refund_no="R0000000000")
+    with pytest.raises(CannotCompensate, match="金额太大"):
+        give(order, finance, fen=2**31)
     guests = buy(by=User.objects.create(username="guest-9", is_guest=True))
     with pytest.raises(CannotCompensate, match="访客"):
         give(guests, finance)

@@ -185,7 +185,7 @@ def test_finance_alone_records_each_voucher_once_and_never_below_zero(shop, fina
         with pytest.raises(CannotRecord):
             book(100, "V0", nobody)
     book(100, "V1")
-    for amount_fen, voucher in [(100, "V1"), (-101, "V2"), (0, "V3"), (5, " ")]:
+    for amount_fen, voucher in [(100, "V1"), (-101, "V2"), (0, "V3"), (5, " "), (2**31, "V4")]:
         with pytest.raises(CannotRecord):
             book(amount_fen, voucher)
     assert deposits.laid_down_fen(shop) == 100
