@@ -7,7 +7,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("payments", "0017_a_case_is_paid_once"),
+        ("payments", "0018_a_redirect_knows_that_its_refund_was_paid"),
     ]
 
     operations = [
