@@ -167,9 +167,16 @@ def _is_here(request: HttpRequest, address: str, queue: str) -> bool:
 
 def environment(request: HttpRequest) -> list[str] | None:
     """A mark at the head of every page: outgoing money is stopped, or no real money moves."""
-    if rights.is_staff(request.user) and outgoing.stopped():
+    if rights.is_staff(request.user) and switches_now(request).everything:
         return ["全部出款已停止", "danger"]
     return None if settings.CHANNELS == "live" else ["模拟渠道", "warning"]
+
+
+def switches_now(request: HttpRequest) -> outgoing.Stopped:
+    """How the switches of outgoing money stand: asked once for a page."""
+    if not hasattr(request, "_switches"):
+        request._switches = outgoing.now()  # type: ignore[attr-defined]
+    return request._switches  # type: ignore[attr-defined]
 
 
 def stylesheet(request: HttpRequest) -> str:

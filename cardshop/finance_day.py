@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.urls import reverse
 
 from accounts.desk import MOST_COUNTED, how_long, list_url, page_url
@@ -75,10 +75,10 @@ class Part:
     lines: list[Line]
 
 
-def parts(user: User, backlog: worklist.Backlog, *, at: datetime) -> list[Part]:
+def parts(user: User, switches: outgoing.Stopped, backlog: worklist.Backlog, *, at: datetime) -> list[Part]:
     """今天要办的, for this person: what one made or approved oneself waits for the other."""
     return [
-        Part("出款开关", "先看钱能不能出去", [_switch()]),
+        Part("出款开关", "先看钱能不能出去", [_switch(switches)]),
         Part("今天要放的", "审核通过的放款，批次由制单人以外的人复核", [_release(backlog, at), *_batches(user)]),
         Part("等充值", "充值后点“已充值，继续发送”，原单号继续，不会重复退款", _funds(at)),
         Part("退回来的", "渠道没能退到买家：由买家选去向或重退，每一步由两人办", _came_back(backlog, at)),
@@ -113,8 +113,8 @@ def _sums(day: daily.Day) -> tuple[int, int]:
 # --- the lines, in the order of the day -------------------------------------------------------------------------------
 
 
-def _switch() -> Line:
-    now, url = outgoing.now(), list_url(OutgoingSwitch)
+def _switch(now: outgoing.Stopped) -> Line:
+    url = list_url(OutgoingSwitch)
     rows = [*([now.everything] if now.everything else []), *now.accounts.values()]
     if not rows:
         return Line("出款正常", url, "没有停止；发现账目或规则不对时，先停再查")
@@ -124,16 +124,16 @@ def _switch() -> Line:
 
 def _release(backlog: worklist.Backlog, at: datetime) -> Line:
     rows = Refund.objects.filter(worklist.TO_RELEASE).order_by(*worklist.BY_DEADLINE)
-    fen = rows[:MOST_COUNTED].aggregate(fen=Sum("amount_fen"))["fen"]
+    in_a_batch = Exists(PayoutLine.objects.filter(status=LineStatus.WAITING, refund=OuterRef("pk")))
+    first = rows.annotate(is_listed=in_a_batch)[:MOST_COUNTED]
+    sums = first.aggregate(fen=Sum("amount_fen"), listed=Count("pk", filter=Q(is_listed=True)))
     found = backlog.of("release")
-    hint = _how_to_release(rows, found.count)
-    return Line("待放款", list_url(Refund, queue="release"), hint, found.count, fen, found.late)
+    hint = _how_to_release(found.count, sums["listed"])
+    return Line("待放款", list_url(Refund, queue="release"), hint, found.count, sums["fen"], found.late)
 
 
-def _how_to_release(rows: QuerySet[Refund], count: int) -> str:
+def _how_to_release(count: int, listed: int) -> str:
     """What stands in a batch already is the same money as in the line below."""
-    first = rows[:MOST_COUNTED].values("pk")
-    listed = PayoutLine.objects.filter(status=LineStatus.WAITING, refund__in=first).count()
     if not count:
         return "都已放款"
     if listed == count:

@@ -18,6 +18,7 @@ from accounts.models import User
 from accounts.rights import Act
 from accounts.roles import Role
 from cardshop import finance_day
+from cardshop.desk import switches_now
 from money import yuan
 from notices.models import DeliveryStatus, NoticeDelivery
 from orders.models import TopUp
@@ -75,7 +76,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The start page: what waits for whom, each a link; then what will be late, and how long it takes."""
     at, user = clock.now(), request.user
     if has_its_day := isinstance(user, User) and user.role == Role.FINANCE:
-        day = finance_day.parts(user, worklist.backlog_now(request), at=at)
+        day = finance_day.parts(user, switches_now(request), worklist.backlog_now(request), at=at)
         context |= {"day": day, "moved": finance_day.chart(at=at)}
     rows = [row for row in ROWS if row.is_for(user) and not (has_its_day and row.is_in_day)]
     return context | {

@@ -68,13 +68,16 @@ def why_not(payment: Payment, amount_fen: int, *, at: datetime) -> str:
     return ""
 
 
-def open_attempts(instructions: Sequence[Instruction], *, at: datetime) -> list[RefundAttempt]:
+def open_attempts(instructions: Sequence[Instruction], *, at: datetime, held: bool = False) -> list[RefundAttempt]:
     """Commit number, parameters and reserve of each refund, in the caller's transaction; the sweeper sends them.
+
+    ``held``: the payments are as the caller has read them by ``locked_payments``.
 
     The database refuses more than was paid (I1). Numbers are the payment's own plus a running index, so that after a
     lost commit they can be found again by counting up (F6). What was found so is taken over: no second number.
     """
-    payments = {row.pk: row for row in locked_payments([each.payment.pk for each in instructions])}
+    given = [each.payment for each in instructions]
+    payments = {row.pk: row for row in (given if held else locked_payments(workqueue.pks(given)))}
     attempts = [_found_or_open(payments[each.payment.pk], each, at) for each in instructions]
     written = ["reserved_fen", "external_fen", "last_attempt_index", "next_refund_from"]
     write(payments.values(), written)
@@ -188,7 +191,7 @@ def _claim(at: datetime, stopped: outgoing.Stopped) -> tuple[list[RefundAttempt]
     What leaves us for the first time is UNKNOWN, with its time, *before* its first byte can leave.
     """
     with transaction.atomic():
-        rows = RefundAttempt.objects.select_related("payment__account", "payment__order")
+        rows = RefundAttempt.objects.select_related("payment").prefetch_related("payment__account")
         rows = outgoing.may_be_sent(rows, stopped)
         held = workqueue.hold(pacing.with_budget(rows, at=at), at=at, limit=BATCH)
         due, short = _admit(held, at)
@@ -408,8 +411,9 @@ _WRITTEN = [
 
 
 def locked_payments(ids: Sequence[int]) -> list[Payment]:
-    rows = Payment.objects.select_for_update(no_key=True, of=("self",)).select_related("account", "order")
-    return list(rows.filter(pk__in=ids).order_by("pk"))
+    """Each with its order and its account. Many payments have few accounts: those are read once."""
+    rows = Payment.objects.select_for_update(no_key=True, of=("self",)).select_related("order")
+    return list(rows.prefetch_related("account").filter(pk__in=ids).order_by("pk"))
 
 
 def locked_of_orders(order_ids: Collection[int]) -> dict[int, Payment]:

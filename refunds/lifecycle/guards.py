@@ -319,8 +319,8 @@ def last_transfers(refunds: Sequence[Refund]) -> list[Any]:
 
 def last_attempts(refunds: Sequence[Refund]) -> list[Any]:
     """The latest attempt of each case, None where there is none."""
-    rows = Disbursement.objects.filter(refund__in=refunds).select_related("attempt__payment__account").order_by("pk")
-    latest = {row.refund_id: row.attempt for row in rows}
+    rows = Disbursement.objects.filter(refund__in=refunds).select_related("attempt__payment").order_by("pk")
+    latest = {row.refund_id: row.attempt for row in rows.prefetch_related("attempt__payment__account")}
     return [latest.get(refund.pk) for refund in refunds]
 
 

@@ -35,6 +35,7 @@ def disburse(refunds: Sequence[Refund], *, by: User | None, at: datetime, held: 
         attempts = refunding.open_attempts(
             [refunding.Instruction(r.payment, r.amount_fen, f"订单 {r.order.order_no} 退款") for r in taken.refunds],
             at=at,
+            held=held,
         )
         guards.attempts_are_closed(taken)  # asked now: their payments are locked, nothing comes alive meanwhile
         Disbursement.objects.bulk_create(
