@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from simulator import faults
 from simulator.world import World
@@ -77,6 +77,7 @@ class Courier:
     def __init__(self, world: World, dialects: Mapping[str, Dialect]) -> None:
         self._world, self._dialects = world, dialects
         self._in_hand: set[int] = set()
+        self._mine = threading.local()  # each thread's open connections
 
     def start(self) -> None:
         for index in range(WORKERS):
@@ -88,6 +89,7 @@ class Courier:
             try:
                 row = self._take()
                 if row:
+                    self._world.ring_for_mail()
                     self._deliver(row)
                 else:
                     self._wait()
@@ -100,8 +102,8 @@ class Courier:
                         self._in_hand.discard(row["seq"])
 
     def _wait(self) -> None:
-        with self._world.bell:
-            self._world.bell.wait(timeout=0.5)
+        with self._world.mail:
+            self._world.mail.wait(timeout=0.5)
 
     def _take(self) -> sqlite3.Row | None:
         with self._world.store.transaction() as db:
@@ -138,20 +140,34 @@ class Courier:
         """One POST with a fresh signature: (what came back, whether it counts as received)."""
         headers, body = dialect.write(self._world, text, how)
         try:
-            status, answer = _post(url, body, headers)
+            status, answer = self._post(url, body, headers)
         except (OSError, ssl.SSLError, http.client.HTTPException, ValueError) as error:
             return f"{type(error).__name__}: {error}"[:200], False
         return f"HTTP {status}", dialect.received(status, answer)
 
+    def _post(self, url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        """On the connection that is open from the letter before, or on a new one if the shop has closed that."""
+        parts = urlsplit(url)
+        lines: dict[tuple[str, str], http.client.HTTPConnection] = vars(self._mine).setdefault("lines", {})
+        kept = lines.pop((parts.scheme, parts.netloc), None)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        line = kept or _line(parts)
+        try:
+            line.request("POST", target, body, headers)
+            answer = line.getresponse()
+            said = answer.status, answer.read(LONGEST_ANSWER)
+        except BaseException as error:
+            line.close()
+            if kept and isinstance(error, ConnectionError):
+                return self._post(url, body, headers)
+            raise
+        if answer.isclosed() and line.sock:  # all of it was read, and the shop keeps the line open
+            lines[parts.scheme, parts.netloc] = line
+        else:
+            line.close()
+        return said
 
-def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-    parts = urlsplit(url)
+
+def _line(parts: SplitResult) -> http.client.HTTPConnection:
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    try:
-        connection.request("POST", target, body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read(LONGEST_ANSWER)
-    finally:
-        connection.close()
+    return kind(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)

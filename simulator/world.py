@@ -44,6 +44,7 @@ class World:
     speed: float  # documented delays are divided by it
     address: str = ""  # where others reach this process, http://…, without a slash at the end
     bell: threading.Condition = field(default_factory=threading.Condition)  # something may have fallen due
+    mail: threading.Condition = field(default_factory=threading.Condition)  # something may be there to be sent
     connections: Connections = field(default_factory=Connections)
     meter: Meter = field(default_factory=Meter)  # of the merchant's calls to WeChat
 
@@ -52,6 +53,12 @@ class World:
         return seconds / self.speed
 
     def ring(self) -> None:
-        """Wake those who wait for something to fall due."""
+        """Wake who waits for something to fall due, and one of those who send: if there is more, that one wakes the
+        next."""
         with self.bell:
             self.bell.notify_all()
+        self.ring_for_mail()
+
+    def ring_for_mail(self) -> None:
+        with self.mail:
+            self.mail.notify()
