@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ledger.models import Account, AccountKind, Entry, Posting, Side
+from writing import insert
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,15 @@ def post(transfers: Sequence[Transfer], *, at: datetime) -> None:
         return
     accounts = _accounts({code for transfer in transfers for code in (transfer.debit, transfer.credit)})
     refs = dict.fromkeys(transfer.ref for transfer in transfers)
-    rows = Posting.objects.bulk_create([Posting(ref=ref, posted_at=at) for ref in refs])
+    rows = [Posting(ref=ref, posted_at=at) for ref in refs]
+    insert(rows)
     postings = dict(zip(refs, rows, strict=True))
-    Entry.objects.bulk_create(
-        Entry(posting=postings[each.ref], account=accounts[code], side=side, amount_fen=each.amount_fen)
-        for each in transfers
-        for code, side in ((each.debit, Side.DEBIT), (each.credit, Side.CREDIT))
+    insert(
+        [
+            Entry(posting=postings[each.ref], account=accounts[code], side=side, amount_fen=each.amount_fen)
+            for each in transfers
+            for code, side in ((each.debit, Side.DEBIT), (each.credit, Side.CREDIT))
+        ]
     )
 
 
@@ -46,10 +50,15 @@ def reverse(refs: Mapping[str, str], *, at: datetime) -> None:
     if missing := sorted(refs.keys() - undone.keys()):
         raise Posting.DoesNotExist(f"reverse: nothing was posted as {missing[0]}")
     rows = [Posting(ref=new, posted_at=at, reverses=undone[old]) for old, new in refs.items()]
-    Entry.objects.bulk_create(
-        Entry(posting=posting, account_id=entry.account_id, side=_OTHER[Side(entry.side)], amount_fen=entry.amount_fen)
-        for posting in Posting.objects.bulk_create(rows)
-        for entry in undone[posting.reverses.ref].entries.all()  # type: ignore[union-attr]
+    insert(rows)
+    insert(
+        [
+            Entry(
+                posting=posting, account_id=entry.account_id, side=_OTHER[Side(entry.side)], amount_fen=entry.amount_fen
+            )
+            for posting in rows
+            for entry in undone[posting.reverses.ref].entries.all()  # type: ignore[union-attr]
+        ]
     )
 
 

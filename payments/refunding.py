@@ -35,7 +35,7 @@ from payments.gateways.base import (
 )
 from payments.models import COUNTED, AttemptEvent, ChannelAccount, Payment, PaymentStatus, RefundAttempt
 from payments.models import AttemptStatus as A
-from writing import write
+from writing import insert, write
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def open_attempts(instructions: Sequence[Instruction], *, at: datetime, held: bo
     attempts = [_found_or_open(payments[each.payment.pk], each, at) for each in instructions]
     written = ["reserved_fen", "external_fen", "last_attempt_index", "next_refund_from"]
     write(payments.values(), written)
-    RefundAttempt.objects.bulk_create([attempt for attempt in attempts if attempt.pk is None])
+    insert([attempt for attempt in attempts if attempt.pk is None])
     workqueue.ring(SWEEP)
     return attempts
 
@@ -327,7 +327,7 @@ def record(answers: Sequence[tuple[RefundAttempt, RefundOutcome | GatewayError]]
         posting.post(transfers, at=at)
         write(payments.values(), ["reserved_fen", "refunded_fen", "external_fen"])
         write(attempts.values(), _WRITTEN)
-        AttemptEvent.objects.bulk_create(events)
+        insert(events)
         _tell_accounts(answers, at)
     if any(attempt.news_at for attempt in attempts.values()):
         workqueue.ring("refunds.sweep")

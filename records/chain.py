@@ -17,6 +17,7 @@ from uuid import UUID
 from django.db import models
 
 from records.models import Link
+from writing import insert
 
 BEGINNING = bytes(32)
 SALT_BYTES = 16
@@ -24,16 +25,14 @@ SALT_BYTES = 16
 Event = TypeVar("Event", bound=Link)
 
 
-def append(rows: Sequence[Event]) -> list[Event]:
+def append(rows: Sequence[Event]) -> None:
     """Write these events at the end of their chains, in the order given. The subjects are locked by the caller.
 
     Two queries, however many rows.
     """
-    if not rows:
-        return []
-    kind = type(rows[0])
-    link(rows, after=latest(kind, {_subject(row) for row in rows}))
-    return kind._default_manager.bulk_create(rows, batch_size=1000)
+    if rows:
+        link(rows, after=latest(type(rows[0]), {_subject(row) for row in rows}))
+        insert(rows)
 
 
 def link(rows: Iterable[Link], *, after: Mapping[Any, Link]) -> None:

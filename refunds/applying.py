@@ -21,6 +21,7 @@ from refunds.models import Destination, DraftImage, Refund, RefundLine, Status
 from refunds.policy import Amounts, Facts, Verdict
 from refunds.refundable import Refundable
 from shops.models import RefundPolicy
+from writing import insert
 
 
 class AlreadyActive(StepRefused):
@@ -200,11 +201,13 @@ def _open(cases: Mapping[int, _Case], application: Application, by: User, at: da
     is_frequent = bool(profiles.frequent([by.pk]))
     refunds = {key: _refund(case, application, said, by, is_frequent=is_frequent) for key, case in cases.items()}
     lifecycle.open_cases(list(refunds.values()), by=by, at=at)
-    RefundLine.objects.bulk_create(
-        RefundLine(refund=refunds[key], order_line=item.line, amount_fen=fen - fee_fen, fee_fen=fee_fen)
-        for key, case in cases.items()
-        for (item, fen), became in zip(case.parts, case.asked.lines, strict=True)
-        for fee_fen in [policy.fee_of(fen, case.known) if became.delivered_at else 0]
+    insert(
+        [
+            RefundLine(refund=refunds[key], order_line=item.line, amount_fen=fen - fee_fen, fee_fen=fee_fen)
+            for key, case in cases.items()
+            for (item, fen), became in zip(case.parts, case.asked.lines, strict=True)
+            for fee_fen in [policy.fee_of(fen, case.known) if became.delivered_at else 0]
+        ]
     )
     for refund in refunds.values():
         evidence.store(refund, by=by, at=at, images=application.images, draft_images=application.draft_images)

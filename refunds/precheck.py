@@ -11,6 +11,7 @@ from refunds import facts, goods, lanes, lifecycle, policy, refundable
 from refunds.facts import Asked
 from refunds.models import AuditSample, Evidence, Lane, PreCheck, Refund, RefundLine
 from refunds.policy import Facts, Verdict
+from writing import insert
 
 
 def run(refunds: Sequence[Refund], *, at: datetime) -> None:
@@ -20,15 +21,17 @@ def run(refunds: Sequence[Refund], *, at: datetime) -> None:
     asked = _asked(refunds)
     lanes.hold()
     judged = _judge(refunds, asked, at)
-    PreCheck.objects.bulk_create(
-        PreCheck(
-            refund=refund,
-            facts=seen.as_json(),
-            results=[result.as_json() for result in verdict.results],
-            verdict=verdict.step,
-            at=at,
-        )
-        for refund, (seen, verdict) in zip(refunds, judged, strict=True)
+    insert(
+        [
+            PreCheck(
+                refund=refund,
+                facts=seen.as_json(),
+                results=[result.as_json() for result in verdict.results],
+                verdict=verdict.step,
+                at=at,
+            )
+            for refund, (seen, verdict) in zip(refunds, judged, strict=True)
+        ]
     )
     _take_steps(refunds, [verdict for _, verdict in judged], at)
 

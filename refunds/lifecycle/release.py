@@ -13,6 +13,7 @@ from refunds import goods
 from refunds.lifecycle import guards, redirect
 from refunds.lifecycle.taking import StepRefused, take
 from refunds.models import BalanceCredit, Destination, Disbursement, Lane, Refund
+from writing import insert
 
 
 def halt(refunds: Sequence[Refund], *, by: User, at: datetime, note: str) -> None:
@@ -38,9 +39,11 @@ def disburse(refunds: Sequence[Refund], *, by: User | None, at: datetime, held: 
             held=held,
         )
         guards.attempts_are_closed(taken)  # asked now: their payments are locked, nothing comes alive meanwhile
-        Disbursement.objects.bulk_create(
-            Disbursement(refund=refund, attempt=attempt, released_by=by, created_at=at)
-            for refund, attempt in zip(taken.refunds, attempts, strict=True)
+        insert(
+            [
+                Disbursement(refund=refund, attempt=attempt, released_by=by, created_at=at)
+                for refund, attempt in zip(taken.refunds, attempts, strict=True)
+            ]
         )
         goods.retire(taken.refunds, at=at, by=taken.by)
 

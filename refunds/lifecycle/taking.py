@@ -25,7 +25,7 @@ from refunds.models import Lane, Queue, Refund, RefundEvent
 from refunds.models import Status as S
 from shops import rights
 from shops.models import RefundPolicy, ShopMember
-from writing import write
+from writing import insert, write
 
 SWEEP = "refunds.sweep"
 
@@ -78,7 +78,7 @@ def open_cases(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> N
         _own(refund, at)
         clocking.enter(refund, came_from=None, at=at)
         refund.held_fen = holding.due_fen(refund)
-    Refund.objects.bulk_create(refunds)
+    insert(refunds)
     holding.open(refunds, at=at)
     roles = {r.pk: R.SYSTEM if by is None else R.BUYER if by.pk == r.buyer_id else R(by.role) for r in refunds}
     _record(Taken(list(refunds), by, at, roles), "submit", where_from=dict.fromkeys(roles, ""), after={})
@@ -265,7 +265,7 @@ def _record(
         for refund in taken.refunds
     ]
     chain.link(rows, after=after)
-    RefundEvent.objects.bulk_create(rows)
+    insert(rows)
     followups.tell(rows)
     if any(refund.queue == Queue.MACHINE for refund in taken.refunds):
         workqueue.ring(SWEEP)

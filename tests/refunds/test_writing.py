@@ -9,9 +9,11 @@ from django.db import DataError, IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 import clock
+from notices.models import Notice
+from records import chain
 from refunds.lifecycle.taking import _WRITTEN
-from refunds.models import Refund
-from writing import write
+from refunds.models import Refund, RefundEvent
+from writing import insert, write
 
 pytestmark = pytest.mark.django_db
 
@@ -40,7 +42,39 @@ def test_what_a_column_refuses_is_refused_whole(reviewed):
         refund.refresh_from_db()
 
 
+def test_new_rows_stand_in_the_table_with_their_keys_and_what_the_database_gave_them(reviewed, reviewer):
+    refund, at = reviewed(), clock.now()
+    linked = [
+        RefundEvent(refund=refund, step=step, from_status="", to_status=refund.status, actor=who, role=role,
+                    note="“它”说：100% {x}, \\ 'y'", at=at)
+        for step, who, role in (("claim", reviewer, "reviewer"), ("hand_over", None, "system"))
+    ]  # fmt: skip
+    chain.link(linked, after=chain.latest(RefundEvent, [refund.pk]))
+    told = [Notice(recipient=reviewer, kind="x", params={"a": [1, "二", None]}, path="/", source="x", created_at=at)]
+    for rows in (linked, told):
+        with CaptureQueriesContext(connection) as caught:
+            insert(rows)
+        assert len(caught) == 1
+        found = type(rows[0]).objects.in_bulk([row.pk for row in rows])
+        assert [_columns(found[row.pk]) for row in rows] == [_columns(row) for row in rows]
+    assert list(chain.broken(refund.events.order_by("sequence"))) == []
+
+
+def _columns(row):
+    values = [getattr(row, field.attname) for field in row._meta.concrete_fields]
+    return [bytes(value) if isinstance(value, memoryview) else value for value in values]
+
+
+def test_what_a_column_refuses_is_not_inserted(reviewer):
+    for broken in ({"kind": "x" * 99}, {"recipient": None}):
+        row = Notice(**{"recipient": reviewer, "kind": "x", "source": "x", "created_at": clock.now()} | broken)
+        with pytest.raises((DataError, IntegrityError)), transaction.atomic():
+            insert([row])
+
+
 def test_nothing_to_write_is_no_statement(db):
     with CaptureQueriesContext(connection) as caught:
         write([], ["status"])
+        write([Refund(pk=1)], [])
+        insert([])
     assert not caught.captured_queries
