@@ -35,7 +35,7 @@ from payments.gateways.base import (
 )
 from payments.models import COUNTED, AttemptEvent, ChannelAccount, Payment, PaymentStatus, RefundAttempt
 from payments.models import AttemptStatus as A
-from writing import insert, write
+from writing import Watch, insert, write
 
 log = logging.getLogger(__name__)
 
@@ -308,6 +308,7 @@ def record(answers: Sequence[tuple[RefundAttempt, RefundOutcome | GatewayError]]
     with transaction.atomic():
         payments = {row.pk: row for row in locked_payments([attempt.payment_id for attempt, _ in answers])}
         attempts = {row.pk: row for row in locked_attempts([attempt.pk for attempt, _ in answers])}
+        watched = [Watch(payments.values(), _SUMS), Watch(attempts.values(), _WRITTEN)]
         transfers: list[Transfer] = []
         events: list[AttemptEvent] = []
         for asked, answer in answers:
@@ -325,8 +326,8 @@ def record(answers: Sequence[tuple[RefundAttempt, RefundOutcome | GatewayError]]
             attempt.next_due_at = at if hinted else attempt.next_due_at
             events += _event(attempt, A(asked.status), answer, at)
         posting.post(transfers, at=at)
-        write(payments.values(), ["reserved_fen", "refunded_fen", "external_fen"])
-        write(attempts.values(), _WRITTEN)
+        for each in watched:
+            each.write()
         insert(events)
         _tell_accounts(answers, at)
     if any(attempt.news_at for attempt in attempts.values()):
@@ -388,6 +389,7 @@ def _record_alone(answer: tuple[RefundAttempt, RefundOutcome | GatewayError], at
                 AttemptEvent.objects.create(attempt=asked, at=at, from_status=asked.status, to_status=held, note=note)
 
 
+_SUMS = ["reserved_fen", "refunded_fen", "external_fen"]
 _WRITTEN = [
     "status",
     "first_sent_at",

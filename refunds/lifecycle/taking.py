@@ -25,7 +25,7 @@ from refunds.models import Lane, Queue, Refund, RefundEvent
 from refunds.models import Status as S
 from shops import rights
 from shops.models import RefundPolicy, ShopMember
-from writing import insert, write
+from writing import Watch, insert
 
 SWEEP = "refunds.sweep"
 
@@ -49,7 +49,7 @@ class Taken:
 
     def __post_init__(self) -> None:
         self.where_from = {refund.pk: S(refund.status) for refund in self.refunds}
-        self.values_before = [_values(refund) for refund in self.refunds]
+        self.watch = Watch(self.refunds, _WRITTEN)
 
     @cached_property
     def events(self) -> dict[int, list[RefundEvent]]:
@@ -64,11 +64,6 @@ class Taken:
         if "events" in vars(self):
             return {key: history[-1] for key, history in self.events.items()}
         return chain.latest(RefundEvent, [refund.pk for refund in self.refunds])
-
-    def changed(self) -> list[str]:
-        """The columns that the step has written into any of the cases."""
-        pairs = list(zip(self.values_before, map(_values, self.refunds), strict=True))
-        return [name for number, name in enumerate(_WRITTEN) if any(old[number] != new[number] for old, new in pairs)]
 
 
 def open_cases(refunds: Sequence[Refund], *, by: User | None, at: datetime) -> None:
@@ -111,7 +106,7 @@ def take(
             _move(refund, step, taken, queue)
         numbers = {key: event.sequence + 1 for key, event in taken.last_events.items()}
         holding.follow(taken.refunds, where_from=taken.where_from, sequences=numbers, at=at)
-        write(taken.refunds, taken.changed())
+        taken.watch.write()
         _record(taken, name, where_from=taken.where_from, after=taken.last_events, note=note)
 
 
@@ -122,8 +117,6 @@ _WRITTEN = [
     "review_left", "decide_by", "appeal_until", "urged_at", "claimed_by", "claimed_at", "refusal_ground", "amount_fen",
     "fee_fen", "held_fen", "destination",
 ]  # fmt: skip
-_COLUMN_OF = {column.name: column.attname for column in Refund._meta.concrete_fields}
-_values = attrgetter(*(_COLUMN_OF[name] for name in _WRITTEN))
 
 
 def roles_on(refund: Refund, by: User | None) -> frozenset[R]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from notices.models import Notice
 from records import chain
 from refunds.lifecycle.taking import _WRITTEN
 from refunds.models import Refund, RefundEvent
-from writing import insert, write
+from writing import Watch, insert, write
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +41,22 @@ def test_what_a_column_refuses_is_refused_whole(reviewed):
         with pytest.raises(error), transaction.atomic():
             write([refund], [column])
         refund.refresh_from_db()
+
+
+def test_what_has_changed_since_is_written_and_nothing_else(reviewed, reviewer):
+    first, second = reviewed(), reviewed()
+    watch = Watch([first, second], _WRITTEN)
+    second.claimed_by, second.claimed_at = reviewer, clock.now()
+    first.reminded_percent = 50
+    with CaptureQueriesContext(connection) as caught:
+        watch.write()
+    assert re.findall(r'"([a-z_]+)" = new\.c[1-9]', caught[0]["sql"]) == ["reminded_percent", "claimed_by_id", "claimed_at"]
+    for row in (first, second):
+        found = Refund.objects.get(pk=row.pk)
+        assert [getattr(found, name) for name in _WRITTEN] == [getattr(row, name) for name in _WRITTEN]
+    with CaptureQueriesContext(connection) as caught:
+        Watch([first], _WRITTEN).write()
+    assert not caught.captured_queries
 
 
 def test_new_rows_stand_in_the_table_with_their_keys_and_what_the_database_gave_them(reviewed, reviewer):
