@@ -50,7 +50,8 @@ def test_what_has_changed_since_is_written_and_nothing_else(reviewed, reviewer):
     first.reminded_percent = 50
     with CaptureQueriesContext(connection) as caught:
         watch.write()
-    assert re.findall(r'"([a-z_]+)" = new\.c[1-9]', caught[0]["sql"]) == ["reminded_percent", "claimed_by_id", "claimed_at"]
+    written = re.findall(r'"([a-z_]+)" = new\.c[1-9]', caught[0]["sql"])
+    assert written == ["reminded_percent", "claimed_by_id", "claimed_at"]
     for row in (first, second):
         found = Refund.objects.get(pk=row.pk)
         assert [getattr(found, name) for name in _WRITTEN] == [getattr(row, name) for name in _WRITTEN]
