@@ -51,10 +51,11 @@ def _seen(rows: Collection[Model], columns: Sequence[str]) -> list[Sequence[obje
     return [values_of(row) for row in rows]
 
 
-def insert(rows: Sequence[Model]) -> None:
+def insert(rows: Sequence[Model], *, once: bool = False) -> None:
     """INSERT these new rows, all of one kind, in one statement; each gets its key, and what the database gave it.
 
     What they refer to is saved by now. A column is given by all of them, or left to the database's default by all.
+    ``once``: what a unique column or index knows already is left out; then none gets its key.
     """
     if not rows:
         return
@@ -62,10 +63,12 @@ def insert(rows: Sequence[Model]) -> None:
     ours: list[Any] = [field for field in meta.concrete_fields if not _is_the_databases(field, rows[0])]
     theirs: list[Any] = [field for field in meta.concrete_fields if field not in ours]
     table, columns = connection.ops.quote_name(meta.db_table), ", ".join(map(_name, ours))
-    back = ", ".join(map(_name, theirs))
-    sql = f"INSERT INTO {table} ({columns}) SELECT * FROM unnest({_arrays(ours)}) RETURNING {back}"  # noqa: S608
+    ends = "ON CONFLICT DO NOTHING" if once else f"RETURNING {', '.join(map(_name, theirs))}"
+    sql = f"INSERT INTO {table} ({columns}) SELECT * FROM unnest({_arrays(ours)}) {ends}"  # noqa: S608
     with connection.cursor() as cursor:
         cursor.execute(sql, [_values(field, rows) for field in ours])
+        if once:
+            return
         for row, given in zip(rows, cursor.fetchall(), strict=True):
             for field, value in zip(theirs, given, strict=True):
                 setattr(row, field.attname, value)

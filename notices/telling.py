@@ -9,6 +9,7 @@ from django.db import transaction
 import workqueue
 from notices import preferences
 from notices.models import Notice, NoticeDelivery
+from writing import insert
 
 SWEEP = "notices.sweep"
 
@@ -23,7 +24,7 @@ def tell(news: Iterable[Notice]) -> None:
     if not notices:
         return
     with transaction.atomic(savepoint=False):
-        Notice.objects.bulk_create(notices, ignore_conflicts=True)
+        insert(notices, once=True)
         _send_out(notices)
 
 

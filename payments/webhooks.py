@@ -18,6 +18,7 @@ import clock
 from payments import channels, charging, refunding
 from payments.gateways.base import GatewayMisconfigured, Notification, NotificationKind, NotificationRefused, Reply
 from payments.models import ChannelAccount, ChannelNotification, RefusedNotification
+from writing import insert
 
 log = logging.getLogger(__name__)
 MAX_BYTES = 64 * 1024
@@ -63,7 +64,7 @@ def receive(account: ChannelAccount, notification: Notification, *, at: datetime
             facts=dict(notification.facts),
             received_at=at,
         )
-        ChannelNotification.objects.bulk_create([row], ignore_conflicts=True)
+        insert([row], once=True)
         if notification.kind is NotificationKind.REFUND:
             refunding.hint(account, notification.request_no, payment_no=notification.payment_no, at=at)
         elif notification.kind is NotificationKind.PAYMENT:
