@@ -136,8 +136,16 @@ def _alone(at: datetime) -> int:
         return 1
 
 
-def _set_aside(refund: Refund, at: datetime) -> None:
-    """Later, each time after a longer pause; a case that no rule can judge goes to a reviewer, the rest to a senior."""
+def _set_aside(failing: Refund, at: datetime) -> None:
+    """Later, each time after a longer pause; a case that no rule can judge goes to a reviewer, the rest to a senior.
+
+    Read anew: what failed was undone, and ``failing`` may stand where its step had led it."""
+    with transaction.atomic():
+        for refund in workqueue.hold(Refund.objects.filter(pk=failing.pk), at=at, limit=1):
+            _pause(refund, at)
+
+
+def _pause(refund: Refund, at: datetime) -> None:
     tries = refund.tries + 1
     if tries >= MOST_TRIES and refund.status == S.SUBMITTED:
         lifecycle.send_to_review([refund], at=at, held=False)

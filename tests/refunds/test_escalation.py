@@ -11,7 +11,7 @@ import pytest
 
 import clock
 from notices.models import Notice
-from refunds import clocking, lifecycle, sweeping
+from refunds import clocking, disbursement, lifecycle, precheck, sweeping
 from refunds.lifecycle import StepRefused
 from refunds.models import Queue, Refund, Status
 from tests.cases import LARGE, passes, take
@@ -219,3 +219,36 @@ def test_what_a_colleague_has_claimed_is_not_offered(house):
     assert lifecycle.allowed_steps(refund, another) == ["consult"]
     assert {"approve", "reject"} <= set(lifecycle.allowed_steps(refund, house.reviewer))
     assert {"approve", "reject"} <= set(lifecycle.allowed_steps(refund, house.senior))
+
+
+def test_what_no_step_can_be_taken_with_ends_with_people(buy, apply, monkeypatch):
+    """F12: it fails after its step has moved it in memory. It waits where it is, each time longer, and goes up: what is
+    not judged to a reviewer, what is not sent to a senior."""
+    asked = apply(buy(price_fen=4900), reason="changed_mind", precheck=False)
+    with monkeypatch.context() as broken:
+        broken.setattr(precheck, "_draw", fails)
+        look_again(asked, times=sweeping.MOST_TRIES - 1)
+        assert (asked.status, asked.queue, asked.tries) == (Status.SUBMITTED, Queue.MACHINE, sweeping.MOST_TRIES - 1)
+        look_again(asked)
+    assert (asked.status, asked.queue, asked.tries) == (Status.FIRST_REVIEW, Queue.REVIEWER, 0)
+
+    sent = apply(buy(price_fen=4900), reason="changed_mind", precheck=False)
+    with monkeypatch.context() as broken:
+        broken.setattr(disbursement.refunding, "hear_again", fails)  # what comes after the step
+        look_again(sent, times=sweeping.MOST_TRIES)
+        assert (sent.status, sent.queue, sent.tries) == (Status.APPROVED, Queue.MACHINE, sweeping.MOST_TRIES - 1)
+        look_again(sent)
+    assert (sent.status, sent.queue, sent.tries) == (Status.APPROVED, Queue.SENIOR, sweeping.MOST_TRIES)
+    assert not sent.disbursements.exists()
+
+
+def fails(*_given, **_words):
+    raise RuntimeError("a record that nobody can write")
+
+
+def look_again(refund, *, times=1):
+    """As often as it is due, each time when it is."""
+    for _ in range(times):
+        refund.refresh_from_db()
+        sweeping.sweep(at=max(clock.now(), refund.next_due_at))
+    refund.refresh_from_db()
