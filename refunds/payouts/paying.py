@@ -34,7 +34,7 @@ def sweep(*, at: datetime) -> int:
     """One turn of one batch; returns how many lines it was about. A line that spoils its turn is left behind (F12)."""
     stopped = outgoing.now()
     try:
-        return _turn(at, TURN, stopped)
+        return _turn(at, TURN, stopped, [])
     except OperationalError:
         raise  # the database is away: it goes on where it was
     except Exception:
@@ -42,7 +42,8 @@ def sweep(*, at: datetime) -> int:
         return _one_line(at, stopped)
 
 
-def _turn(at: datetime, limit: int, stopped: outgoing.Stopped) -> int:
+def _turn(at: datetime, limit: int, stopped: outgoing.Stopped, tried: list[PayoutLine]) -> int:
+    """``tried``: filled with its lines."""
     with transaction.atomic():
         due = _claim(at, stopped)
         if due is None:
@@ -53,7 +54,8 @@ def _turn(at: datetime, limit: int, stopped: outgoing.Stopped) -> int:
         if not batches.may_be_paid(due):
             batches.stop_unpayable(due, at=at)
             return 1
-        return _pay(due, _next(due, limit, stopped), at)
+        tried += _next(due, limit, stopped)
+        return _pay(due, tried, at)
 
 
 def _claim(at: datetime, stopped: outgoing.Stopped) -> PayoutBatch | None:
@@ -144,8 +146,9 @@ def _what_paid(sent: Sequence[Refund]) -> dict[int, tuple[int | None, int | None
 
 def _one_line(at: datetime, stopped: outgoing.Stopped) -> int:
     """The next line alone; one that fails is marked and logged, and the others go on."""
+    tried: list[PayoutLine] = []
     try:
-        return _turn(at, 1, stopped)
+        return _turn(at, 1, stopped, tried)
     except OperationalError:
         raise
     except Exception:
@@ -154,7 +157,7 @@ def _one_line(at: datetime, stopped: outgoing.Stopped) -> int:
         due = _claim(at, stopped)
         if due is None or due.status in batches.UNCHECKED:
             return 0
-        lines = _next(due, 1, stopped)
+        lines = [line for line in _next(due, 1, stopped) if line in tried]  # a colleague may have left it behind
         _pay(due, [], at) if not lines else _leave_behind(due, lines[0], at)
         return 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
 import pytest
@@ -265,20 +266,43 @@ def test_what_goes_to_another_account_meanwhile_is_no_line_of_a_batch(house, fin
 
 def test_a_line_that_breaks_stops_no_other(batch, finance, cashier, monkeypatch, caplog):
     """F12."""
-    real, first = disbursement.release, Refund.objects.order_by("pk").first()
-
-    def breaks(refunds, **how):
-        if first in refunds:
-            raise RuntimeError("broken row")
-        return real(refunds, **how)
-
-    monkeypatch.setattr(disbursement, "release", breaks)
+    monkeypatch.setattr(disbursement, "release", breaks_at(Refund.objects.order_by("pk").first()))
     batch = run(checked(batch, finance, cashier))
     assert (batch.status, states(batch)) == ("done", ["failed", "sent", "sent"])
     assert "left behind" in caplog.text
     monkeypatch.undo()
     batches.retry_failed(batch, by=finance, at=clock.now())
     assert states(run(batch)) == ["sent"] * 3
+
+
+def breaks_at(broken):
+    real = disbursement.release
+
+    def release(refunds, **how):
+        if broken in refunds:
+            raise RuntimeError("broken row")
+        return real(refunds, **how)
+
+    return release
+
+
+def test_two_workers_at_a_line_that_breaks_leave_no_other_behind(batch, finance, cashier, monkeypatch):
+    """F12: as the second worker would leave it behind, the first has done so, and the next line is no worse for it."""
+    monkeypatch.setattr(disbursement, "release", breaks_at(Refund.objects.order_by("pk").first()))
+    checked(batch, finance, cashier)
+    at = clock.now()
+
+    class Colleague(logging.Handler):
+        def emit(self, record):
+            if "left behind" in record.msg:
+                paying.log.removeHandler(self)
+                paying.sweep(at=at)
+
+    paying.log.addHandler(Colleague())
+    paying.sweep(at=at)
+    assert states(batch) == ["failed", "waiting", "waiting"]
+    clock.advance(timedelta(seconds=outgoing.PAUSE_SECONDS))
+    assert states(run(batch)) == ["failed", "sent", "sent"]
 
 
 def test_in_turns_that_go_on_behind_each_other(batch, finance, cashier, monkeypatch):
