@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 import workqueue
 from refunds import clocking, disbursement, goods, lifecycle, precheck, reminding, silence
@@ -147,9 +147,20 @@ def _set_aside(failing: Refund, at: datetime) -> None:
 
 def _pause(refund: Refund, at: datetime) -> None:
     tries = refund.tries + 1
-    if tries >= MOST_TRIES and refund.status == S.SUBMITTED:
-        lifecycle.send_to_review([refund], at=at, held=False)
+    if tries >= MOST_TRIES and refund.status == S.SUBMITTED and _goes_to_review(refund, at):
         return
     queue = Queue.SENIOR if tries >= MOST_TRIES else refund.queue
     pause = timedelta(days=1) if tries >= MOST_TRIES else timedelta(seconds=5 * 2**tries)
     Refund.objects.filter(pk=refund.pk).update(tries=tries, queue=queue, next_due_at=at + pause, leased_until=None)
+
+
+def _goes_to_review(refund: Refund, at: datetime) -> bool:
+    """Unless that step fails, too: then a senior has it, for whoever comes behind it must not wait for it."""
+    try:
+        lifecycle.send_to_review([refund], at=at, held=False)
+        return True
+    except OperationalError:
+        raise
+    except Exception:
+        log.exception("sweep: refund %s cannot be sent to review", refund.refund_no)
+        return False

@@ -223,7 +223,8 @@ def test_what_a_colleague_has_claimed_is_not_offered(house):
 
 def test_what_no_step_can_be_taken_with_ends_with_people(buy, apply, monkeypatch):
     """F12: it fails after its step has moved it in memory. It waits where it is, each time longer, and goes up: what is
-    not judged to a reviewer, what is not sent to a senior."""
+    not judged to a reviewer, what is not sent, or cannot be moved at all, to a senior."""
+    monkeypatch.setattr(sweeping, "BATCH", 3)
     asked = apply(buy(price_fen=4900), reason="changed_mind", precheck=False)
     with monkeypatch.context() as broken:
         broken.setattr(precheck, "_draw", fails)
@@ -240,6 +241,12 @@ def test_what_no_step_can_be_taken_with_ends_with_people(buy, apply, monkeypatch
         look_again(sent)
     assert (sent.status, sent.queue, sent.tries) == (Status.APPROVED, Queue.SENIOR, sweeping.MOST_TRIES)
     assert not sent.disbursements.exists()
+
+    stuck = apply(buy(price_fen=4900), reason="changed_mind", precheck=False)
+    monkeypatch.setattr(precheck, "_draw", fails)
+    monkeypatch.setattr(lifecycle, "send_to_review", fails)
+    look_again(stuck, times=sweeping.MOST_TRIES)  # and no sweep ends there
+    assert (stuck.status, stuck.queue, stuck.tries) == (Status.SUBMITTED, Queue.SENIOR, sweeping.MOST_TRIES)
 
 
 def fails(*_given, **_words):
