@@ -178,7 +178,7 @@ def test_a_cap_is_met_exactly_and_never_passed(of, is_one_run, goods, bought, op
     assert [Refund.objects.get(pk=case.pk).lane for case in cases] == [Lane.ONE_CLICK, Lane.ONE_CLICK, Lane.STANDARD]
     told = {row["rule"]: row for row in PreCheck.objects.get(refund=cases[2]).results}
     assert told["one_click_room"]["passed"] is False
-    assert f"{of}=9800/9800" in told["one_click_room"]["input"]
+    assert f"{of}_fen=9800, {of}_most_fen=9800" in told["one_click_room"]["input"]
     assert "不影响您的退款" in told["one_click_room"]["sentence"]
     purses = lanes.purses_of(cases[0].order, cases[0].payment, device("one"))
     assert lanes.given([purses], at=at + timedelta(hours=24)).to(Lane.ONE_CLICK, of, purses) == 2 * PRICE
