@@ -38,6 +38,8 @@ from shops.models import Shop
 APPROVE_HOURS = 24
 APPROVE_WITHIN = timedelta(hours=APPROVE_HOURS)
 PAY_WITHIN = timedelta(hours=24)
+MOST_WAITING = 3  # of one purse: two people decide on each and pay it by hand
+LEAST_FEN = 100  # unless it is all that there is
 MODEL = "payments.transfer"
 LONGEST_VOUCHER = 60
 IN_DOUBT = (
@@ -100,6 +102,7 @@ def withdraw(
         if known := _asked_before(request_key, asked):
             return known
         _demand_enough(amount_fen, available_fen)
+        _demand_few(asked)
         return _request(asked, posting.available_account(shop.pk), by=by, at=at, request_key=request_key)
 
 
@@ -116,6 +119,7 @@ def cash_out(
         if known := _asked_before(request_key, asked):
             return known
         _demand_enough(amount_fen, available_fen)
+        _demand_few(asked)
         return _request(asked, posting.balance_account(user.pk), by=user, at=at, request_key=request_key)
 
 
@@ -185,12 +189,14 @@ def put_off_news(rows: QuerySet[Transfer], *, until: datetime) -> None:
 @dataclass(frozen=True)
 class Standing:
     """What whoever may ask for a transfer looks at: the account it would go to and from when, and what was asked for
-    lately with what happens next. ``hours``: until it is decided."""
+    lately with what happens next. ``hours``: until it is decided; no more wait at once, each of so much at least."""
 
     payee: Payee | None
     usable_from: datetime | None
     rows: list[tuple[Transfer, object]]
     hours: int = APPROVE_HOURS
+    most_waiting: int = MOST_WAITING
+    least_fen: int = LEAST_FEN
 
 
 def standing(*, shop: Shop | None = None, user: User | None = None) -> Standing:
@@ -331,7 +337,16 @@ def _demand_enough(amount_fen: int, available_fen: int) -> None:
         raise CannotTransfer("amount", _("金额须大于 0。"))
     if amount_fen > available_fen:
         raise CannotTransfer("not_enough", _("可用金额只有 %(fen)s。") % {"fen": yuan(max(0, available_fen))})
+    if amount_fen < min(LEAST_FEN, available_fen):
+        raise CannotTransfer("amount", _("每笔至少 %(fen)s；总共不足这个数的，须一次提完。") % {"fen": yuan(LEAST_FEN)})
 
+
+def _demand_few(asked: Transfer) -> None:
+    """Under the purse's lock, so that those asked for at once are counted."""
+    of_the_purse = Transfer.objects.filter(purpose=asked.purpose, shop=asked.shop, user=asked.user)
+    if of_the_purse.filter(status__in=S.waiting())[:MOST_WAITING].count() == MOST_WAITING:
+        said = _("已有 %(most)d 笔提现在办，有一笔办完后才能再申请。") % {"most": MOST_WAITING}
+        raise CannotTransfer("too_many", said)
 
 def _request(asked: Transfer, source: str, *, by: User, at: datetime, request_key: uuid.UUID | None) -> Transfer:
     asked.request_key = request_key or asked.request_key

@@ -15,7 +15,7 @@ from orders import cancellation, placing
 from orders.models import Cause, OrderStatus
 from orders.placing import Wish
 from payments import charging, payees, refunding, spending, transfers
-from payments.models import BALANCE, Payment, PaymentStatus, RefundAttempt
+from payments.models import BALANCE, Payment, PaymentStatus, RefundAttempt, Transfer
 from payments.payees import Account
 from payments.spending import CannotSpend
 from payments.transfer_models import PayeeKind
@@ -137,7 +137,7 @@ def test_the_balance_is_no_channel_account_of_anybody(saved, placed, client):
 
 @pytest.mark.django_db(transaction=True)
 def test_two_at_once_spend_what_there_is_and_no_more(saved, placed, simulator):
-    """Two orders, an order and a cash-out, two cash-outs; and past all that looks, two bare postings."""
+    """Two orders, an order and a cash-out, two cash-outs; past all that looks, two bare postings. Nor do more wait."""
     buyer = saved()
     card = Account(PayeeKind.BANK, "李雷", "6222021234567890", "招商银行")
     payees.lay_down(card, by=buyer, user=buyer, at=clock.now() - timedelta(hours=25))
@@ -163,6 +163,10 @@ def test_two_at_once_spend_what_there_is_and_no_more(saved, placed, simulator):
     done = at_once(lambda: bare("one"), lambda: bare("two"))
     assert ["balance_is_never_below_nothing" in str(each) for each in done if each] == [True]
     assert held(buyer) == 100
+    posting.post([posting.Transfer("gift", "held:1", posting.balance_account(buyer.pk), 900)], at=clock.now())
+    room = transfers.MOST_WAITING - Transfer.objects.filter(user=buyer).count()
+    done = at_once(*[lambda: cash(100)] * (room + 1))
+    assert [each.code for each in done if isinstance(each, Exception)] == ["too_many"]
     assert connection.vendor == "postgresql"
     assert RefundAttempt.objects.filter(payment__account__channel=BALANCE).count() == 0
     assert refunding.why_not(Payment.objects.filter(status="paid", account__channel=BALANCE).first(), 1,

@@ -202,6 +202,19 @@ def test_what_is_asked_before_money_is_taken(rich, owner):
     assert withdraw(rich, owner, 1000, at=clock.now() + DAY).payee.last_four == ".com"
 
 
+def test_nobody_floods_those_who_pay_by_hand(rich, owner, approver, payer):
+    """No fourth beside three that wait, be they approved; and none below ¥1 but the last of it."""
+    first, _second, _third = (withdraw(rich, owner, fen) for fen in (9000, 750, 200))
+    transfers.approve(first, by=approver, at=clock.now())
+    with pytest.raises(CannotTransfer, match="已有 3 笔提现在办"):
+        withdraw(rich, owner, 50)
+    at = clock.now()
+    transfers.mark_paid(first, by=payer, at=at, paid_at=at, voucher="V1")
+    with pytest.raises(CannotTransfer, match="至少 ¥1.00"):
+        withdraw(rich, owner, 49)
+    assert withdraw(rich, owner, 50).status == S.REQUESTED
+
+
 def test_while_outgoing_money_is_stopped_no_transfer_is_released(rich, owner, approver, payer, operator):
     asked = withdraw(rich, owner)
     before = transfers.approve(withdraw(rich, owner, 1000), by=approver, at=clock.now())
