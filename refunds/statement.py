@@ -43,6 +43,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Page:
+    """``held_fen``: the balance, of the same moment as its lines."""
+
+    held_fen: int
     rows: Sequence[Row]
     next_before: int
     is_first: bool
@@ -62,7 +65,7 @@ def page_of(user: User, *, before: str = "") -> Page:
         about = refund_no or order_no or (number if kind.startswith("transfer") else "")
         what = str(WORDS.get(kind, ""))
         rows.append(Row(what, about, refund_no, order_no, line.at, line.amount_fen, line.after_fen))
-    return Page(rows, page.next_before, is_first=not mark)
+    return Page(page.held_fen, rows, page.next_before, is_first=not mark)
 
 
 def _orders(refs: Iterable[Sequence[str]]) -> dict[tuple[str, str], str]:

@@ -33,7 +33,7 @@ MOST_SHOWN = 20
 def show(request: SignedIn) -> HttpResponse:
     """余额与明细."""
     page = statement.page_of(request.user, before=request.GET.get("before", ""))
-    facts = {"held_fen": balances.of_buyer(request.user.pk), "page": page, "waiting": _waiting(request)}
+    facts = {"page": page, "waiting": _waiting(request)}
     return render(request, "storefront/balance.html", facts)
 
 

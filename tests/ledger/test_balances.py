@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 import clock
-from ledger import balances, posting
+from ledger import balances, posting, statement
 from ledger.models import LOCK, Account, Checkpoint, Entry, Posting
 from ledger.posting import Transfer
 
@@ -51,6 +51,28 @@ class FoldedAnyTime(TestCase):
             assert balances.turnovers(truth) == truth
             assert sum(balances.owed(ACCOUNTS).values()) == 0
         assert Checkpoint.objects.exists() == any(rounds)
+
+
+@pytest.mark.django_db
+def test_a_page_of_an_account_is_of_one_moment(django_assert_num_queries):
+    """What is there and each line are read in one look: what is posted between two would stand in one of them alone."""
+    for number, fen in enumerate((100, 200, 300), 1):
+        posting.post([moved(number, fen)], at=clock.now())
+    balances.fold(at=clock.now(), after=1)
+    posting.post([moved(4, 50, debit="shop:1", credit="channel:wechat")], at=clock.now())
+    with django_assert_num_queries(1):
+        page = statement.of("shop:1", size=3)
+    assert page.held_fen == 550
+    assert [(line.ref, line.amount_fen, line.after_fen) for line in page.lines] == [
+        ("t:4", -50, 550), ("t:3", 300, 600), ("t:2", 200, 300),
+    ]  # fmt: skip
+    with django_assert_num_queries(1):
+        last = statement.of("shop:1", before=page.next_before, size=3)
+    assert (last.held_fen, last.next_before) == (550, 0)
+    assert [(line.ref, line.after_fen) for line in last.lines] == [("t:1", 100)]
+    beyond = statement.of("shop:1", before=1)
+    assert (beyond.held_fen, beyond.lines) == (550, [])
+    assert statement.of("shop:9") == statement.Page(0, [], 0)
 
 
 @pytest.mark.django_db
