@@ -1,7 +1,8 @@
 """平台赔付: the platform gives a buyer something of its own money, on the balance, with the reason and the case.
 
 Within the limit of the order's policy one person gives it; above it, all that was given for the order counted
-together, another one checks it first. The database says so, too (``orders/models/compensation.py``).
+together, another one checks it first; and so with all above what one person gives alone in a day. The database says so,
+too (``orders/models/compensation.py``).
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from accounts.desk_acts import ActsDesk, key, log, me, when
 from orders import compensating
 from orders.compensating import CannotCompensate
 from orders.models import Compensation, Order
+from orders.models.compensation import ALONE_A_DAY_FEN
 
 
 class CompensateForm(DialogForm):
@@ -65,7 +66,8 @@ class CompensateForm(DialogForm):
         if self.order is None:
             return {}
         given = [f"{yuan(row.amount_fen)} {row.reason}" for row in self.given if row.refused_at is None]
-        return {"order": self.order, "limit": yuan(self.order.policy.senior_above_fen), "given": given}
+        limits = {"limit": yuan(self.order.policy.senior_above_fen), "a_day": yuan(ALONE_A_DAY_FEN)}
+        return {"order": self.order, "given": given} | limits
 
 
 class DecideForm(DialogForm):

@@ -94,7 +94,7 @@ class OrderDesk(ActsDesk):
             by=me(request), at=clock.now(), seen=said["seen"],
         )  # fmt: skip
         log(request, [order], f"平台赔付 {yuan(row.amount_fen)}：{row.reason}")
-        done = "已存入买家余额" if row.paid_at else "超过审批线，请另一位同事在“平台赔付”里复核"
+        done = "已存入买家余额" if row.paid_at else "超过审批线或一人一天独自赔付的上限，请另一位同事在“平台赔付”里复核"
         messages.success(request, f"{yuan(row.amount_fen)} {done}。")
         return page_url(row)
 

@@ -10,13 +10,21 @@ from django.utils.translation import gettext_lazy as _
 
 from orders.models.order import Order
 
-#: Written by the database itself: the limit of the order's policy, and what was given for this order before. Splitting
-#: helps nobody. The buyer of the order gets it, on the balance that a guest does not have; the case is the order's.
-BEGINS = """
+ALONE_A_DAY_FEN = 200_000  # what one person gives alone within 24 hours, of all orders together
+LOCK = 4904  # advisory, with the key of who gives
+
+#: Written by the database itself: the limit of the order's policy, or less if who gives has given much alone of late;
+#: and what was given for this order before. Splitting helps nobody, neither one order's nor over many. The buyer of the
+#: order gets it, on the balance that a guest does not have; the case is the order's.
+BEGINS = f"""
 SELECT policy.senior_above_fen INTO NEW.limit_fen FROM orders_order AS placed
   JOIN shops_refundpolicy AS policy ON policy.id = placed.policy_id WHERE placed.id = NEW.order_id;
 SELECT coalesce(sum(amount_fen), 0) INTO NEW.earlier_fen FROM orders_compensation
  WHERE order_id = NEW.order_id AND refused_at IS NULL;
+PERFORM pg_advisory_xact_lock({LOCK}, NEW.made_by_id::int);  -- what is given at once is counted, too
+NEW.limit_fen := least(NEW.limit_fen, NEW.earlier_fen + greatest(0, {ALONE_A_DAY_FEN} - (
+    SELECT coalesce(sum(amount_fen), 0) FROM orders_compensation
+     WHERE made_by_id = NEW.made_by_id AND checked_by_id IS NULL AND paid_at > NEW.made_at - interval '24 hours')));
 IF NOT EXISTS (SELECT FROM orders_order AS placed JOIN accounts_user AS buyer ON buyer.id = placed.buyer_id
                 WHERE placed.id = NEW.order_id AND buyer.id = NEW.buyer_id AND NOT buyer.is_guest) THEN
     RAISE EXCEPTION 'compensation goes to the balance of the buyer of the order' USING ERRCODE = 'check_violation';
@@ -30,7 +38,7 @@ IF NEW.paid_at IS NOT NULL OR NEW.refused_at IS NOT NULL THEN
     RAISE EXCEPTION 'compensation is decided after it is written' USING ERRCODE = 'check_violation';
 END IF;
 RETURN NEW;
-"""
+"""  # noqa: S608  constants
 ENDS = """
 IF OLD.paid_at IS NOT NULL OR OLD.refused_at IS NOT NULL THEN
     RAISE EXCEPTION 'compensation % is decided already', OLD.id USING ERRCODE = 'check_violation';

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 import clock
@@ -68,6 +70,21 @@ def test_above_it_another_person_confirms_and_splitting_helps_nobody(buy, financ
     other = give(order, senior, 1)
     compensating.refuse(other, by=cashier, at=clock.now())
     assert balances.of_buyer(buyer.pk) == 50_001
+    assert invariants.broken() == []
+
+
+def test_nor_does_one_person_give_much_of_many_orders_in_a_day(buy, finance, cashier):
+    """¥2,000 within 24 hours, each within its order's limit; what another one checked is not counted."""
+    one, other = (buy(senior_above_fen=300_000) for _ in range(2))
+    assert give(one, finance, 150_000).paid_at is not None
+    row = give(other, finance, 50_001)
+    assert (row.paid_at, row.limit_fen) == (None, 50_000)
+    compensating.confirm(row, by=cashier, at=clock.now())
+    assert give(other, finance, 50_000).paid_at is not None
+    assert give(other, finance, 1).paid_at is None
+    assert give(other, cashier, 1).paid_at is not None
+    clock.advance(timedelta(hours=25))
+    assert give(other, finance, 1).paid_at is not None
     assert invariants.broken() == []
 
 
