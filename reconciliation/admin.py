@@ -294,7 +294,7 @@ class DiscrepancyDesk(ActsDesk):
 
     @admin.display(description="渠道")
     def theirs(self, row: Discrepancy) -> SafeString | str:
-        return _side(row.theirs_fen, row.theirs_state)
+        return _side(row.theirs_fen, wording.theirs(row))
 
     @admin.display(description="状态")
     def state(self, row: Discrepancy) -> SafeString:
@@ -342,6 +342,7 @@ class DiscrepancyDesk(ActsDesk):
             "until": deadline(row.due_at, clock.now()) if row.status == OPEN else "",
             "owner": called(row.owner) if row.owner else "财务（未指定）",
             "ours_state": wording.ours(row),
+            "theirs_state": wording.theirs(row),
             "payment": payment,
             "attempt": attempt,
             "detail": wording.detail(row),
@@ -432,7 +433,7 @@ def _next(row: Discrepancy) -> str:
 
 
 def _in_list(row: Discrepancy) -> dict[str, Any]:
-    sides = {"ours": _side(row.ours_fen, wording.ours(row)), "theirs": _side(row.theirs_fen, row.theirs_state)}
+    sides = {"ours": _side(row.ours_fen, wording.ours(row)), "theirs": _side(row.theirs_fen, wording.theirs(row))}
     return {"row": row, "number": row.number, "state": _state(row), **sides}
 
 

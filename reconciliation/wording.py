@@ -50,6 +50,14 @@ EVENTS: dict[str, str] = {
     "explained": "了结",
     "overdue": "超过期限，已提醒运营与财务",
 }
+#: 账单写的状态, as WeChat's bill words it; Alipay's words are Chinese.
+THEIRS: dict[str, str] = {
+    "SUCCESS": "成功",
+    "PROCESSING": "处理中",
+    "FAIL": "失败",
+    "CHANGE": "退款异常",
+    "REVOKED": "已撤销",
+}
 #: What the readers of bills say of a line, for programs; here for people.
 FLAWS: list[tuple[str, str]] = [
     (r"(?:row: )?(\d+) (?:fields|cells) under (\d+) columns", r"有 \1 栏，应有 \2 栏"),
@@ -79,8 +87,13 @@ def ours(row: Discrepancy, state: str = "") -> str:
     return str(known.get(state or row.ours_state, state or row.ours_state))
 
 
+def theirs(row: Discrepancy) -> str:
+    """What the bill says of it; a word that is not known stays as it is."""
+    return THEIRS.get(row.theirs_state, row.theirs_state)
+
+
 def still_differs(row: Discrepancy, state: str) -> str:
     """What came of asking, or of another download, where the bill goes on to differ. ``state``: ours by now."""
     sides = [f"我方“{ours(row, state)}”"] if state else []
-    sides += [f"账单“{row.theirs_state}”"] if row.theirs_state else []
+    sides += [f"账单“{theirs(row)}”"] if row.theirs_state else []
     return "仍不一致" + (f"：{'，'.join(sides)}" if sides else "")

@@ -54,6 +54,8 @@ def test_finance_leads_a_refund_in_the_console_to_its_end(day: Day, client, fina
     assert payment.payment_no in shown
     assert "提出由谁承担" in shown
     assert "说明原因并了结" not in shown
+    assert "成功（SUCCESS）" in shown  # as the bill has it, too
+    assert "SUCCESS" not in listed(client, "discrepancy")
     assert "系统已补记并从可退金额中扣除。请提出由谁承担" in shown
     act(client, "discrepancy_hand_over", row, to=str(cashier.pk), note="请核实")
     act(client, "discrepancy_propose_bearer", row, bearer="platform", note="同事在后台手工退款")
