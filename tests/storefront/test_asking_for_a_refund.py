@@ -166,6 +166,8 @@ def test_polling_says_nothing_until_something_changes(shopper, buy, apply, revie
     assert "退款未通过" in words(news)
     assert "未通过的原因：凭证不足" in words(news)  # on what it rests, and what the reviewer wrote
     assert "与记录不符" in words(news)
+    order = [words(news).index(part) for part in ("未通过的原因", 'id="disagree"', "<h2>退款进度</h2>")]
+    assert order == sorted(order)  # on a phone's first screen: why, and that it can be challenged
     assert "hx-get" not in words(news)  # at rest: no more asking
 
 
