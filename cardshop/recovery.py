@@ -19,10 +19,10 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 import clock
 from cardshop import watching
 from cardshop.models import PASSED_OVER, RecoveryFinding, RecoveryRun
-from payments import channels, numbering, outgoing, recovery
+from payments import channels, numbering, outgoing, relearning
 from payments.asking import BATCH
 from payments.models import BALANCE, Payment, PaymentStatus, RefundAttempt, Transfer
-from payments.recovery import Learned
+from payments.relearning import Learned
 from payments.sent import Sent
 from payments.transfer_models import TransferStatus
 from refunds.models import Refund, Status
@@ -59,7 +59,7 @@ def run(
     say(f"自 {row.since:%Y-%m-%d %H:%M} 起；发出记录中有 {len(lost.sent)} 个单号不在库里 / sent, not in the database")
     while batch := list(touched(row, lost)[:BATCH]):
         began = monotonic()
-        _learn(row, recovery.recover(batch, sent=lost.highest, now=clock.now), lost)
+        _learn(row, relearning.recover(batch, sent=lost.highest, now=clock.now), lost)
         row.last_payment, row.payments_done = batch[-1].pk, row.payments_done + len(batch)
         row.save(update_fields=["last_payment", "payments_done"])
         say(f"… {row.payments_done} 笔收款 / payments, {batch[-1].payment_no}")
@@ -189,7 +189,7 @@ def _ask_again(row: RecoveryRun, lost: Lost) -> None:
     numbers = sorted({no if what == UNANSWERED else numbering.payment_no_of(no) for no, what in found})
     for first in range(0, len(numbers), BATCH):
         some = list(Payment.objects.filter(payment_no__in=numbers[first : first + BATCH]).order_by("pk"))
-        _learn(row, recovery.recover(some, sent=lost.highest, now=clock.now), lost)
+        _learn(row, relearning.recover(some, sent=lost.highest, now=clock.now), lost)
 
 
 def _tell_of_strangers(row: RecoveryRun, lost: Lost) -> None:
@@ -217,7 +217,7 @@ def _keep_pace(batch: list[Payment], took_seconds: float, share: float) -> None:
     questions = Counter(payment.account_id for payment in batch)
     accounts = {payment.account_id: payment.account for payment in batch}
     needed = max(
-        (recovery.PROBE + 1) * count / (share * channels.limits(accounts[pk]).calls_per_second)
+        (relearning.PROBE + 1) * count / (share * channels.limits(accounts[pk]).calls_per_second)
         for pk, count in questions.items()
     )
     if needed > took_seconds:
