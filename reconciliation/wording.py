@@ -62,12 +62,13 @@ THEIRS: dict[str, str] = {
 FLAWS: list[tuple[str, str]] = [
     (r"(?:row: )?(\d+) (?:fields|cells) under (\d+) columns", r"有 \1 栏，应有 \2 栏"),
     (r"(?:row: a row|the line) is too long", "太长"),
-    (r"not UTF-8", "不是可读的文字"),
+    (r"(?:row: )?not UTF-8", "不是可读的文字"),
     (r"amount: (\S+) yuan is no whole fen", r"金额 \1 元不是整分"),
     (r"totals: (\d+) totals under (\d+) names", r"汇总有 \1 栏，应有 \2 栏"),
     (r"totals: (\S+) (\S+), rows (\S+)", r"汇总写“\1 \2”，明细合计 \3"),
     (r"(\d+) rows, (.+)", r"明细 \1 行，汇总写“\2”"),
     (r"(-?\d+) fen, (.+)", r"明细合计 \1 分，汇总写“\2”"),
+    (r"([\u4e00-\u9fff][^:]*): (.+)", r"“\1”写着“\2”，读不懂"),
 ]
 
 

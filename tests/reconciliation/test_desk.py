@@ -8,6 +8,7 @@ import pytest
 from django.urls import reverse
 
 import clock
+from payments.gateways.base import BillIsGarbled
 from reconciliation import resolving, wording
 from reconciliation.models import Bearer, Discrepancy, Statement
 from tests.reconciliation.days import Day
@@ -130,3 +131,8 @@ def test_a_difference_says_what_it_is_about(day: Day, client, finance):
     assert (str(line), wording.detail(line)) == (
         "汇总与明细不符 第 40 行", "第 40 行：汇总写“资金流水总笔数 40”，明细合计 39",
     )  # fmt: skip
+    for flaw, words in {
+        BillIsGarbled("row", "not UTF-8"): "不是可读的文字",
+        BillIsGarbled("收支金额(元)", "1,0"): "“收支金额(元)”写着“1,0”，读不懂",
+    }.items():
+        assert wording.detail(Discrepancy(kind="garbled", detail=f"第 3 行：{flaw}")) == f"第 3 行：{words}"
