@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from accounts.models import User
+from accounts.models import RealNameCheck, User
 from identifiers import uuid7
 from payments import telling
 from payments.transfer_models import Payee, PayeeKind, PayeeLook
@@ -42,13 +42,22 @@ class Account:
     bank: str = ""
 
 
-def lay_down(account: Account, *, by: User, at: datetime, shop: Shop | None = None, user: User | None = None) -> Payee:
-    """登记收款账户 of a shop or a buyer. The same one again changes nothing. Raises CannotSet."""
+def lay_down(
+    account: Account,
+    *,
+    by: User,
+    at: datetime,
+    shop: Shop | None = None,
+    user: User | None = None,
+    real_name: RealNameCheck | None = None,
+) -> Payee:
+    """登记收款账户 of a shop or a buyer. The same one again changes nothing. ``real_name``: the buyer has just
+    proved that he holds it in this name. Raises CannotSet."""
     account = _checked(account)
     keyring = vault.keyring(settings.CARD_KEYS_FILE)
     digest = keyring.fingerprint(_text(account))
     known = newest(shop=shop, user=user)
-    if known and bytes(known.digest) == digest:
+    if known and bytes(known.digest) == digest and (known.real_name_id or real_name is None):
         return known
     key = uuid7()
     sealed = keyring.seal(_text(account), bound_to=_place(key))
@@ -61,6 +70,7 @@ def lay_down(account: Account, *, by: User, at: datetime, shop: Shop | None = No
         sealed=sealed.ciphertext,
         key_id=sealed.key_id,
         digest=digest,
+        real_name=real_name,
         set_by=by,
         set_at=at,
     )

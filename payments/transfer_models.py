@@ -44,6 +44,10 @@ class Payee(models.Model):
     sealed = models.BinaryField(_("收款账户（密文）"), editable=False)
     key_id = models.CharField(max_length=40, editable=False)
     digest = models.BinaryField(_("指纹"), max_length=32, editable=False)  # the same account again is no change
+    # The check whose name its holder bears: proved as it was laid down. None: nobody looked, or a shop's.
+    real_name = models.ForeignKey(
+        "accounts.RealNameCheck", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("实名认证")
+    )
     set_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("设置人"))
     set_at = models.DateTimeField(_("设置时间"))
 
@@ -64,9 +68,11 @@ class Payee(models.Model):
             pgtrigger.Protect(  # only a change of keys touches it
                 name="payee_never_changes",
                 operation=pgtrigger.UpdateOf(
-                    "shop_id", "user_id", "kind", "last_four", "digest", "set_by_id", "set_at"
+                    "shop_id", "user_id", "kind", "last_four", "digest", "real_name_id", "set_by_id", "set_at"
                 ),
-                condition=pgtrigger.AnyChange("shop", "user", "kind", "last_four", "digest", "set_by", "set_at"),
+                condition=pgtrigger.AnyChange(
+                    "shop", "user", "kind", "last_four", "digest", "real_name", "set_by", "set_at"
+                ),
             ),
         ]
 
@@ -253,6 +259,22 @@ class Transfer(models.Model):
                                AND shop_id IS NOT DISTINCT FROM NEW.shop_id
                                AND user_id IS NOT DISTINCT FROM NEW.user_id) THEN
                     RAISE EXCEPTION 'transfer_goes_to_its_owners_account: the payee is another''s'
+                        USING ERRCODE = 'check_violation';
+                END IF;
+                RETURN NEW;
+                """,
+            ),
+            pgtrigger.Trigger(  # I13: a balance does not turn a refund into money for somebody else
+                name="transfer_of_a_balance_goes_to_its_buyer",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Condition("NEW.purpose = 'cash_out' AND NEW.user_id IS NOT NULL"),
+                func="""
+                IF NOT EXISTS (SELECT FROM payments_payee AS payee
+                                 JOIN accounts_realnamecheck AS known ON known.id = payee.real_name_id
+                                WHERE payee.id = NEW.payee_id AND known.user_id = NEW.user_id
+                                  AND known.outcome = 'passed') THEN
+                    RAISE EXCEPTION 'transfer_of_a_balance_goes_to_its_buyer: nobody proved whose it is'
                         USING ERRCODE = 'check_violation';
                 END IF;
                 RETURN NEW;

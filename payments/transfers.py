@@ -189,10 +189,12 @@ def put_off_news(rows: QuerySet[Transfer], *, until: datetime) -> None:
 @dataclass(frozen=True)
 class Standing:
     """What whoever may ask for a transfer looks at: the account it would go to and from when, and what was asked for
-    lately with what happens next. ``hours``: until it is decided; no more wait at once, each of so much at least."""
+    lately with what happens next. ``is_not_own``: nobody proved that the buyer holds it: it gets nothing. ``hours``:
+    until it is decided; no more wait at once, each of so much at least."""
 
     payee: Payee | None
     usable_from: datetime | None
+    is_not_own: bool
     rows: list[tuple[Transfer, object]]
     hours: int = APPROVE_HOURS
     most_waiting: int = MOST_WAITING
@@ -204,7 +206,10 @@ def standing(*, shop: Shop | None = None, user: User | None = None) -> Standing:
     payee = payees.newest(shop=shop, user=user)
     asked = Transfer.objects.filter(shop=shop) if shop else Transfer.objects.filter(user=user, purpose=Purpose.CASH_OUT)
     rows = asked.select_related("payee").order_by("-pk")[:MOST_SHOWN]
-    return Standing(payee, payees.usable_from(payee) if payee else None, [(row, NEXT[row.status]) for row in rows])
+    nexts = [(row, NEXT[row.status]) for row in rows]
+    if payee is None:
+        return Standing(None, None, is_not_own=False, rows=nexts)
+    return Standing(payee, payees.usable_from(payee), _is_not_own(payee), nexts)
 
 
 # --- deciding ---------------------------------------------------------------------------------------------------------
@@ -314,6 +319,10 @@ def _payee(payee: Payee | None, verified_by: str, at: datetime) -> Payee:
         raise CannotTransfer("step_up", _("请先再次验证身份。"))
     if payee is None:
         raise CannotTransfer("no_payee", _("请先登记收款账户。"))
+    if _is_not_own(payee):
+        raise CannotTransfer(
+            "not_holder", _("余额只能提现到您本人的账户：请重新登记收款账户，核对户名与您的实名认证一致。")
+        )
     if at < payees.usable_from(payee):
         raise CannotTransfer(
             "cooling",
@@ -321,6 +330,11 @@ def _payee(payee: Payee | None, verified_by: str, at: datetime) -> Payee:
             % {"hours": payees.COOLING_HOURS},
         )
     return payee
+
+
+def _is_not_own(payee: Payee) -> bool:
+    """A buyer's, and nobody proved that he holds it (I13)."""
+    return payee.user_id is not None and payee.real_name_id is None
 
 
 def _asked_before(request_key: uuid.UUID | None, asked: Transfer) -> Transfer | None:
@@ -347,6 +361,7 @@ def _demand_few(asked: Transfer) -> None:
     if of_the_purse.filter(status__in=S.waiting())[:MOST_WAITING].count() == MOST_WAITING:
         said = _("已有 %(most)d 笔提现在办，有一笔办完后才能再申请。") % {"most": MOST_WAITING}
         raise CannotTransfer("too_many", said)
+
 
 def _request(asked: Transfer, source: str, *, by: User, at: datetime, request_key: uuid.UUID | None) -> Transfer:
     asked.request_key = request_key or asked.request_key

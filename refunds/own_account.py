@@ -1,4 +1,4 @@
-"""本人账户: an account that a refund may go to, laid down by its buyer and shown to be held in his real name (I13).
+"""本人账户: an account that a refund or a balance may go to, laid down by its buyer, who proved that he holds it (I13).
 
 We keep no real name, so the ID number is asked for once more (``accounts.realname.is_holder``) and kept nowhere. That
 it was so is a proof that its buyer's page carries to the signature; it serves for this account, for an hour.
@@ -29,7 +29,7 @@ def lay_down(account: payees.Account, *, id_number: str, by: User, at: datetime)
     """登记本人账户. Raises NotTheHolder, realname.CannotVerify, payees.CannotSet. Call it outside a transaction."""
     if not realname.is_holder(by, account.name, id_number):
         raise NotTheHolder(_("户名与身份证号须与您的实名认证一致；只能退至您本人的账户。"))
-    return payees.lay_down(account, by=by, user=by, at=at)
+    return payees.lay_down(account, by=by, user=by, at=at, real_name=realname.passed(by))
 
 
 def proof_of(payee: Payee) -> str:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from allauth.core import ratelimit
+from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
 import clock
+from accounts import realname
 from accounts.proofs import proof_page, proved_by
 from accounts.visitors import SignedIn
 from ledger import balances
@@ -23,9 +27,16 @@ from payments.forms import PayeeForm, TransferForm
 from payments.models import Transfer
 from payments.transfer_models import Purpose
 from payments.transfers import CannotTransfer
-from refunds import statement
+from refunds import own_account, statement
 
 MOST_SHOWN = 20
+
+
+class OwnPayeeForm(PayeeForm):
+    id_number = forms.CharField(
+        label=gettext_lazy("身份证号"), max_length=40, help_text=gettext_lazy("只用于核对户名，不保存。"),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )  # fmt: skip
 
 
 @login_required
@@ -69,21 +80,31 @@ def cash_out(request: SignedIn) -> HttpResponse:
 
 @login_required
 @never_cache
-@sensitive_post_parameters("name", "number", "bank")
+@sensitive_post_parameters("name", "number", "bank", "id_number")
 def payee(request: SignedIn) -> HttpResponse:
-    """登记收款账户."""
+    """登记收款账户: his own, in his real name."""
     if not proved_by(request):
         return redirect(proof_page(request, reverse("storefront:payee")))
-    form = PayeeForm(request.POST if request.method == "POST" else None)
+    facts: dict[str, Any] = {"back": reverse("storefront:cash_out")}
+    if realname.passed(request.user) is None:
+        facts |= {"asks_real_name": True, "is_offered": realname.is_offered()}
+        return render(request, "storefront/payee.html", facts)
+    form = OwnPayeeForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
+        if not ratelimit.consume(request, action="real_name"):
+            return ratelimit.respond_429(request)
         try:
-            payees.lay_down(form.account(), by=request.user, user=request.user, at=clock.now())
+            own_account.lay_down(
+                form.account(), id_number=form.cleaned_data["id_number"], by=request.user, at=clock.now()
+            )
         except payees.CannotSet as refusal:
             form.add_error(refusal.field, str(refusal))
+        except (own_account.NotTheHolder, realname.CannotVerify) as refusal:
+            form.add_error("name", str(refusal))
         else:
             messages.success(request, _("收款账户已登记，24 小时后可以提现。"))
             return redirect("storefront:cash_out")
-    return render(request, "storefront/payee.html", {"form": form, "back": reverse("storefront:cash_out")})
+    return render(request, "storefront/payee.html", facts | {"form": form})
 
 
 def _waiting(request: SignedIn) -> list[Transfer]:

@@ -364,7 +364,8 @@ def own_card(buyer: Any, *, hours_ago: float = 25, bank: str = "招商银行", k
         realname.verify(buyer, "李雷", id_number(), at=clock.now())
         buyer.refresh_from_db()
     account = payees.Account(PayeeKind(kind), "李雷", "6214830100001234", bank)
-    return payees.lay_down(account, by=buyer, user=buyer, at=clock.now() - timedelta(hours=hours_ago))
+    proof = {"real_name": realname.passed(buyer)}
+    return payees.lay_down(account, by=buyer, user=buyer, at=clock.now() - timedelta(hours=hours_ago), **proof)
 
 
 def signed_for_account(house: House, refund: Any, **account: Any) -> Any:

@@ -455,6 +455,16 @@ ATTACKS = {
         like_it(purpose="'cash_out'", shop_id="NULL", user_id="{user}"),
         "transfer_goes_to_its_owners_account",
     ),
+    "a balance to an account that nobody proved to be its buyer's": (
+        another("payments.Payee", "user_id = {user}", id="{uuid}", real_name_id="NULL")
+        + "; "
+        + like_it(purpose="'cash_out'", shop_id="NULL", user_id="{user}", payee_id="{uuid}"),
+        "transfer_of_a_balance_goes_to_its_buyer",
+    ),
+    "a payee whose proof is taken away": (
+        "UPDATE payments_payee SET real_name_id = NULL WHERE real_name_id IS NOT NULL",
+        "Cannot update",
+    ),
     "a transfer whose money nobody took": (like_it(), "transfer_is_posted"),
     "a transfer that is paid out of nowhere": (
         f"UPDATE {TRANSFER} SET status = 'approved', approved_by_id = {{finance}}, approved_at = now()"

@@ -14,16 +14,15 @@ from ledger import balances, posting
 from orders import cancellation, placing
 from orders.models import Cause, OrderStatus
 from orders.placing import Wish
-from payments import charging, payees, refunding, spending, transfers
+from payments import charging, refunding, spending, transfers
 from payments.models import BALANCE, Payment, PaymentStatus, RefundAttempt, Transfer
-from payments.payees import Account
 from payments.spending import CannotSpend
-from payments.transfer_models import PayeeKind
 from payments.transfers import CannotTransfer
 from refunds import applying, askable, disbursement, receipt, stages
 from refunds.lifecycle import StepRefused
 from refunds.models import Status
 from tests.attacks import refusal
+from tests.cases import own_card
 from tests.refunds.test_races import at_once
 
 pytestmark = pytest.mark.django_db
@@ -139,8 +138,7 @@ def test_the_balance_is_no_channel_account_of_anybody(saved, placed, client):
 def test_two_at_once_spend_what_there_is_and_no_more(saved, placed, simulator):
     """Two orders, an order and a cash-out, two cash-outs; past all that looks, two bare postings. Nor do more wait."""
     buyer = saved()
-    card = Account(PayeeKind.BANK, "李雷", "6222021234567890", "招商银行")
-    payees.lay_down(card, by=buyer, user=buyer, at=clock.now() - timedelta(hours=25))
+    own_card(buyer)
 
     def cash(fen):
         return transfers.cash_out(buyer, amount_fen=fen, at=clock.now(), verified_by="password")

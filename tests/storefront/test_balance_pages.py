@@ -16,6 +16,8 @@ from payments.models import Payee, Transfer
 from payments.payees import Account
 from payments.transfer_models import PayeeKind
 from refunds import disbursement
+from tests.accounts.id_numbers import id_number
+from tests.cases import own_card
 from tests.cast import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -80,7 +82,14 @@ def test_cashing_out_asks_who_and_waits_a_day_after_a_new_account(shopper, saved
     assert "还没有登记收款账户" in words(shopper.get("/me/balance/cash-out/"))
     assert "/accounts/reauthenticate/" in shopper.get("/me/balance/payee/").headers["Location"]
     prove(shopper)
-    said = {"kind": "bank", "name": "李雷", "number": "12", "bank": "招商银行"}
+    asks = words(shopper.get("/me/balance/payee/"))
+    assert '/me/real-name/?next=/me/balance/payee/"' in asks  # and back
+    number = id_number()
+    passed = shopper.post("/me/real-name/?next=/me/balance/payee/", {"name": "李雷", "number": number, "consent": "on"})
+    assert passed.headers["Location"] == "/me/balance/payee/"
+    said = {"kind": "bank", "name": "李雷", "number": "12", "bank": "招商银行", "id_number": id_number(order=2)}
+    assert "须与您的实名认证一致" in words(shopper.post("/me/balance/payee/", said))
+    said["id_number"] = number
     assert "8 到 30 位数字" in words(shopper.post("/me/balance/payee/", said))
     assert shopper.post("/me/balance/payee/", said | {"number": "6222021234567890"}).status_code == 302
     assert Payee.objects.get().last_four == "7890"
@@ -89,15 +98,18 @@ def test_cashing_out_asks_who_and_waits_a_day_after_a_new_account(shopper, saved
 
 
 def test_a_cash_out_is_followed_on_its_page(shopper, saved):
-    payees.lay_down(Account(PayeeKind.ALIPAY, "李雷", "lilei@example.com"), by=saved.buyer, user=saved.buyer,
-                    at=clock.now() - timedelta(hours=25))  # fmt: skip
+    unproved = Account(PayeeKind.BANK, "李雷", "6214830100001234", "招商银行")
+    payees.lay_down(unproved, by=saved.buyer, user=saved.buyer, at=clock.now() - timedelta(hours=30))
     ask = {"amount": "50", "key": uuid.uuid4()}
     assert "/accounts/reauthenticate/" in shopper.post("/me/balance/cash-out/", ask).headers["Location"]
     prove(shopper)
+    assert "只能提现到您本人的账户" in words(shopper.get("/me/balance/cash-out/"))
+    assert "只能提现到您本人的账户" in words(shopper.post("/me/balance/cash-out/", ask))
+    own_card(saved.buyer)  # the same one again, and this time proved to be his
     for _ in range(2):  # the form sent twice
         assert shopper.post("/me/balance/cash-out/", ask).status_code == 302
     assert Transfer.objects.get().amount_fen == 5000
     page = words(shopper.get("/me/balance/cash-out/"))
     assert "财务审批，之后另一位财务转账。" in page
-    assert "尾号 .com" in page
+    assert "尾号 1234" in page
     assert "可用金额只有 ¥38.00" in words(shopper.post("/me/balance/cash-out/", {"amount": "99", "key": uuid.uuid4()}))
