@@ -297,6 +297,13 @@ class Transfer(models.Model):
                 RETURN NEW;
                 """,
             ),
+            pgtrigger.Protect(  # the channel's word stays: it ends by the transfer's own end
+                name="paid_there_is_not_taken_back",
+                operation=pgtrigger.UpdateOf("paid_there_at"),
+                condition=pgtrigger.Condition(
+                    "OLD.paid_there_at IS NOT NULL AND OLD.paid_there_at IS DISTINCT FROM NEW.paid_there_at"
+                ),
+            ),
             pgtrigger.Trigger(  # I13: what its bank did before the database went back is a fact, and recorded
                 name="redirect_is_not_approved_beside_its_refund",
                 when=pgtrigger.Before,

@@ -352,6 +352,11 @@ ATTACKS = {
         " status = 'approved', approved_by_id = {finance}, approved_at = now() WHERE id = {redirect}",
         "redirect_is_not_approved_beside_its_refund",
     ),
+    "a channel's word about the refund that is taken back": (
+        f"UPDATE {TRANSFER} SET paid_there_at = now() WHERE id = {{redirect}};"
+        f" UPDATE {TRANSFER} SET paid_there_at = NULL WHERE id = {{redirect}}",
+        "Cannot update",
+    ),
     "a withdrawal whose refund was paid": (
         f"UPDATE {TRANSFER} SET paid_there_at = now() WHERE id = {{transfer}}",
         "only_a_redirect_is_paid_there",
