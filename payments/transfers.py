@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy
 
 import reason_given
 import workqueue
+from accounts import realname
 from accounts import rights as staff_rights
 from accounts.models import User
 from accounts.rights import Act
@@ -104,6 +105,11 @@ def withdraw(
         _demand_enough(amount_fen, available_fen)
         _demand_few(asked)
         return _request(asked, posting.available_account(shop.pk), by=by, at=at, request_key=request_key)
+
+
+def cash_out_is_offered() -> bool:
+    """Whether a balance can be cashed out here at all: else nobody could prove whose an account is."""
+    return realname.is_offered()
 
 
 def cash_out(

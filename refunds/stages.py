@@ -15,6 +15,7 @@ from django.utils.timezone import localdate
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from payments import transfers
 from payments.models import BALANCE, Channel
 from refunds.lifecycle.redirect import choosing
 from refunds.models import Destination, Lane, Queue, Refund, RefundEvent
@@ -229,6 +230,12 @@ def headline(refund: Refund) -> str:
     }[S(refund.status)]
 
 
+def _on_the_way_to_the_balance(status: S) -> str:
+    if status == S.ARRIVED and not transfers.cash_out_is_offered():
+        return _("款项已在您的余额中，可以付款；本站暂不能提现。")
+    return str(TO_BALANCE_NEXT[status])
+
+
 def next_step(refund: Refund, *, chooses: bool = False) -> str:
     """One sentence: what happens next. ``chooses``: the buyer can say now where what came back goes."""
     if is_reported_missing(refund):
@@ -238,10 +245,10 @@ def next_step(refund: Refund, *, chooses: bool = False) -> str:
     if _goes_to_balance(refund) and refund.status in TO_BALANCE_NEXT:
         if refund.status == S.APPROVED and refund.lane != Lane.STANDARD:
             return _("系统将自动退至您的余额。")
-        return str(TO_BALANCE_NEXT[S(refund.status)])
+        return _on_the_way_to_the_balance(S(refund.status))
     if _was_paid_from_balance(refund) and refund.status in {S.APPROVED, S.ARRIVED}:
         by_people = refund.lane == Lane.STANDARD or refund.status == S.ARRIVED
-        return str(TO_BALANCE_NEXT[S(refund.status)]) if by_people else _("系统将自动退至您的余额。")
+        return _on_the_way_to_the_balance(S(refund.status)) if by_people else _("系统将自动退至您的余额。")
     if refund.status == S.RETURNED:
         return _who_gives_it_again(refund, chooses=chooses)
     return {

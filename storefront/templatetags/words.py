@@ -19,6 +19,7 @@ from ledger import balances
 from orders import talk
 from orders.models import Order, OrderStatus
 from orders.talk import Conversation
+from payments import transfers
 from refunds import silence, stages
 from refunds.grounds import GROUNDS
 from refunds.models import Status
@@ -164,6 +165,12 @@ def tone_icon(tone: str) -> str:
 def badge(tone: str, *words: str) -> SafeString:
     """How something stands: its sign and its words, in its tone."""
     return format_html('<span class="badge tone-{}">{}{}</span>', tone, icon(tone_icon(tone)), " · ".join(words))
+
+
+@register.simple_tag
+def balances_are_cashed_out() -> bool:
+    """What is promised of a balance, before it is chosen, too."""
+    return transfers.cash_out_is_offered()
 
 
 @register.simple_tag(takes_context=True)

@@ -198,7 +198,7 @@ def one_payment(buy):
 
 
 @pytest.mark.parametrize("language", ["zh-hans", "en"])
-def test_no_word_of_banks_and_channels(language, reviewed, reviewer, finance, buyer, client):
+def test_no_word_of_banks_and_channels(language, reviewed, reviewer, finance, buyer, client, settings):
     """S1-14: at every stage the page and the notices say where the money goes, and nothing else."""
     untrue = ["原路", "渠道退款", "银行", "渠道处理", "bank", "way it came", "way it was paid", "WeChat Pay refunds"]
 
@@ -227,6 +227,8 @@ def test_no_word_of_banks_and_channels(language, reviewed, reviewer, finance, bu
     )
     assert log == words
     assert ("可以付款，也可以提现" in said) if language == "zh-hans" else ("pay with it, or cash it out" in said)
+    settings.REALNAME_PROVIDER = ""  # then nobody can prove whose an account is, and nobody is promised otherwise
+    assert ("本站暂不能提现" in page()) if language == "zh-hans" else ("Nobody can cash a balance out" in page())
     assert [stage.code for stage in track.stages] == ["submitted", "pre_check", "review", "approved", "arrived"]
     assert {stage.state for stage in track.stages} == {"done"}
     assert (track.arrival_until, track.is_moving, track.tone) == (None, False, "good")
