@@ -61,7 +61,7 @@ def insert(rows: Sequence[Model], *, once: bool = False) -> None:
         return
     meta = rows[0]._meta
     ours: list[Any] = [field for field in meta.concrete_fields if not _is_the_databases(field, rows[0])]
-    theirs: list[Any] = [field for field in meta.concrete_fields if field not in ours]
+    theirs: list[Any] = [field for field in meta.concrete_fields if field not in ours] or [meta.pk]
     table, columns = connection.ops.quote_name(meta.db_table), ", ".join(map(_name, ours))
     ends = "ON CONFLICT DO NOTHING" if once else f"RETURNING {', '.join(map(_name, theirs))}"
     sql = f"INSERT INTO {table} ({columns}) SELECT * FROM unnest({_arrays(ours)}) {ends}"  # noqa: S608

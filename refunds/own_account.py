@@ -28,7 +28,7 @@ class NotTheHolder(Exception):
 def lay_down(account: payees.Account, *, id_number: str, by: User, at: datetime) -> Payee:
     """登记本人账户. Raises NotTheHolder, realname.CannotVerify, payees.CannotSet. Call it outside a transaction."""
     if not realname.is_holder(by, account.name, id_number):
-        raise NotTheHolder(_("户名与身份证号须与您的实名认证一致；只能退至您本人的账户。"))
+        raise NotTheHolder(_("户名与身份证号须与您的实名认证一致；款项只能到您本人的账户。"))
     return payees.lay_down(account, by=by, user=by, at=at, real_name=realname.passed(by))
 
 

@@ -101,7 +101,7 @@ def _take_steps(refunds: Sequence[Refund], verdicts: Sequence[Verdict], at: date
         elif step == "ask_merchant":
             lifecycle.ask_merchant(group, at=at)
         elif step == "send_to_review":
-            lifecycle.send_to_review(group, at=at)
+            lifecycle.send_to_review(group, at=at, held=True)
         else:
             lifecycle.turn_down(group, at=at, note=note)
 

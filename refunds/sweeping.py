@@ -157,7 +157,7 @@ def _pause(refund: Refund, at: datetime) -> None:
 def _goes_to_review(refund: Refund, at: datetime) -> bool:
     """Unless that step fails, too: then a senior has it, for whoever comes behind it must not wait for it."""
     try:
-        lifecycle.send_to_review([refund], at=at, held=False)
+        lifecycle.send_to_review([refund], at=at)
         return True
     except OperationalError:
         raise

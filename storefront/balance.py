@@ -6,14 +6,12 @@ import uuid
 from typing import Any
 
 from allauth.core import ratelimit
-from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
@@ -22,21 +20,19 @@ from accounts import realname
 from accounts.proofs import proof_page, proved_by
 from accounts.visitors import SignedIn
 from ledger import balances
-from payments import payees, transfers
+from payments import transfers
 from payments.forms import PayeeForm, TransferForm
 from payments.models import Transfer
 from payments.transfer_models import Purpose
 from payments.transfers import CannotTransfer
-from refunds import own_account, statement
+from refunds import statement
+from storefront import holders
 
 MOST_SHOWN = 20
 
 
 class OwnPayeeForm(PayeeForm):
-    id_number = forms.CharField(
-        label=gettext_lazy("身份证号"), max_length=40, help_text=gettext_lazy("只用于核对户名，不保存。"),
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
-    )  # fmt: skip
+    id_number = holders.id_number_field()
 
 
 @login_required
@@ -93,15 +89,7 @@ def payee(request: SignedIn) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         if not ratelimit.consume(request, action="real_name"):
             return ratelimit.respond_429(request)
-        try:
-            own_account.lay_down(
-                form.account(), id_number=form.cleaned_data["id_number"], by=request.user, at=clock.now()
-            )
-        except payees.CannotSet as refusal:
-            form.add_error(refusal.field, str(refusal))
-        except (own_account.NotTheHolder, realname.CannotVerify) as refusal:
-            form.add_error("name", str(refusal))
-        else:
+        if holders.lay_down(request, form):
             messages.success(request, _("收款账户已登记，24 小时后可以提现。"))
             return redirect("storefront:cash_out")
     return render(request, "storefront/payee.html", facts | {"form": form})

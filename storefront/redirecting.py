@@ -32,6 +32,7 @@ from refunds import lifecycle, own_account
 from refunds.lifecycle import StepRefused
 from refunds.lifecycle.redirect import redirect_terms
 from refunds.models import Refund
+from storefront import holders
 from storefront.refund_answers import case_of
 
 OTHER_BANK = "other"
@@ -54,10 +55,7 @@ class AccountForm(forms.Form):
         label=gettext_lazy("户名"), max_length=40, help_text=gettext_lazy("须是您实名认证的姓名。"),
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )  # fmt: skip
-    id_number = forms.CharField(
-        label=gettext_lazy("身份证号"), max_length=40, help_text=gettext_lazy("只用于核对户名，不保存。"),
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
-    )  # fmt: skip
+    id_number = holders.id_number_field()
 
     def __init__(self, *args: Any, by_channel_alone: bool, **kwargs: Any) -> None:
         """``by_channel_alone``: a shop's own merchant account has the money, so that only WeChat can send it on: to a
@@ -99,17 +97,8 @@ def _lay_down(request: SignedIn, case: Refund) -> HttpResponse:
         return _page(request, case, form=form)
     if not ratelimit.consume(request, action="real_name"):
         return ratelimit.respond_429(request)
-    try:
-        payee = own_account.lay_down(
-            form.account(), id_number=form.cleaned_data["id_number"], by=request.user, at=clock.now()
-        )
-    except payees.CannotSet as refusal:
-        form.add_error(refusal.field, str(refusal))
-    except (own_account.NotTheHolder, realname.CannotVerify) as refusal:
-        form.add_error("name", str(refusal))
-    else:
-        return _page(request, case, payee=payee)
-    return _page(request, case, form=form)
+    payee = holders.lay_down(request, form)
+    return _page(request, case, payee=payee) if payee else _page(request, case, form=form)
 
 
 def _form(case: Refund, said: Any = None) -> AccountForm:

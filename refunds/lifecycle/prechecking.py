@@ -24,7 +24,7 @@ def ask_merchant(refunds: Sequence[Refund], *, at: datetime) -> None:
         pass
 
 
-def send_to_review(refunds: Sequence[Refund], *, at: datetime, held: bool = True) -> None:
+def send_to_review(refunds: Sequence[Refund], *, at: datetime, held: bool = False) -> None:
     """转人工: no rule can prove it, and no shop is asked, so a person looks."""
     with take("send_to_review", refunds, by=None, at=at, held=held):
         pass

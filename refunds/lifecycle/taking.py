@@ -49,7 +49,6 @@ class Taken:
 
     def __post_init__(self) -> None:
         self.where_from = {refund.pk: S(refund.status) for refund in self.refunds}
-        self.watch = Watch(self.refunds, _WRITTEN)
 
     @cached_property
     def events(self) -> dict[int, list[RefundEvent]]:
@@ -99,6 +98,7 @@ def take(
     step = STEPS[name]
     with transaction.atomic():
         taken = Taken(sorted(refunds, key=attrgetter("pk")) if held else _lock(refunds), reread(by), at)
+        watch = Watch(taken.refunds, _WRITTEN)
         for refund in taken.refunds:
             _check(step, refund, taken)
         yield taken
@@ -106,7 +106,7 @@ def take(
             _move(refund, step, taken, queue)
         numbers = {key: event.sequence + 1 for key, event in taken.last_events.items()}
         holding.follow(taken.refunds, where_from=taken.where_from, sequences=numbers, at=at)
-        taken.watch.write()
+        watch.write()
         _record(taken, name, where_from=taken.where_from, after=taken.last_events, note=note)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 import clock
 from cardshop import invariants
@@ -25,6 +26,8 @@ from tests.reconciliation.test_matching import CHANNELS, found
 from tests.recovery.conftest import watched  # noqa: F401
 from tests.recovery.test_recovering import forget, out, recover
 from tests.refunds.test_races import while_open
+
+FROM_NOTES = import_module("payments.migrations.0018_a_redirect_knows_that_its_refund_was_paid").FROM_NOTES
 
 pytestmark = pytest.mark.django_db
 
@@ -174,6 +177,13 @@ def test_a_transfer_beside_a_refund_that_the_channel_has_paid_is_not_approved(ho
     disbursement.release([refund], by=finance, at=clock.now())
     transfer, at = transfer_of(refund), clock.now()
     row = shown_as_paid(closed, simulator, at)
+    with transaction.atomic():  # as it was written down before the transfer had a column for it
+        refunding.noted(closed, "渠道账单显示已退，渠道确认；改付的转账在办", by=None, at=at).save()
+        with connection.cursor() as cursor:
+            cursor.execute(FROM_NOTES)
+        transfer.refresh_from_db()
+        assert transfer.paid_there_at == at
+        transaction.set_rollback(True)
     assert resolving.look_into_closed(row, at=at) == resolving.IN_HAND
     transfer.refresh_from_db()
     assert transfers.warning_before_paying(transfer)

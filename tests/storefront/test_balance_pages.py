@@ -84,6 +84,9 @@ def test_cashing_out_asks_who_and_waits_a_day_after_a_new_account(shopper, saved
     prove(shopper)
     asks = words(shopper.get("/me/balance/payee/"))
     assert '/me/real-name/?next=/me/balance/payee/"' in asks  # and back
+    told = words(shopper.get("/me/real-name/?next=/me/balance/payee/"))
+    assert "或您的余额转到您本人的账户" in told
+    assert "选择退款去向" not in told  # it leads back to the account
     number = id_number()
     passed = shopper.post("/me/real-name/?next=/me/balance/payee/", {"name": "李雷", "number": number, "consent": "on"})
     assert passed.headers["Location"] == "/me/balance/payee/"

@@ -25,7 +25,7 @@ def refused(buy, reveal, reviewer):
         picture = images.repaint(encoded(good_picture(seed)))
         drafts.add_image(order, slot=slot, image=picture, at=clock.now())
     refund = drafts.submit(order, by=order.buyer, at=clock.now())
-    lifecycle.send_to_review([refund], at=clock.now(), held=False)
+    lifecycle.send_to_review([refund], at=clock.now())
     lifecycle.reject([refund], by=reviewer, at=clock.now(), note="描述与截图对不上")
     return order
 
