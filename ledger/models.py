@@ -106,27 +106,37 @@ class Entry(models.Model):
                 operation=pgtrigger.Insert,
                 func=f"PERFORM pg_advisory_xact_lock_shared({LOCK}); RETURN NULL;",
             ),
-            # A buyer spends what is there, whoever forgets to look. Who takes of a balance takes turns, and then sees
-            # what others have just taken.
+            # Nobody gives what he has not got, whoever forgets to look: no buyer of his balance, no shop of its own
+            # money, and no advance is taken back twice. Who takes takes turns, and then sees what others have just
+            # taken. Each account is folded once, however many entries were written with it.
             pgtrigger.Trigger(
-                name="balance_is_never_below_nothing",
+                name="nobody_is_below_nothing",
+                level=pgtrigger.Statement,
                 when=pgtrigger.After,
                 operation=pgtrigger.Insert,
-                condition=pgtrigger.Condition("NEW.side = 'debit'"),
-                declare=[("up_to", "bigint"), ("held", "bigint")],
+                referencing=pgtrigger.Referencing(new="added"),
+                declare=[("taken", "record"), ("left_fen", "bigint")],
                 func="""
-                IF NOT EXISTS (SELECT FROM ledger_account WHERE id = NEW.account_id AND kind = 'balance') THEN
-                    RETURN NULL;
-                END IF;
-                PERFORM pg_advisory_xact_lock(20261124, NEW.account_id::int);  -- of nobody else
-                SELECT c.up_to, c.credit_fen - c.debit_fen INTO up_to, held FROM ledger_checkpoint c
-                 WHERE c.account_id = NEW.account_id ORDER BY c.up_to DESC LIMIT 1;
-                IF coalesce(held, 0) + (
-                    SELECT coalesce(sum(CASE side WHEN 'credit' THEN amount_fen ELSE -amount_fen END), 0)
-                      FROM ledger_entry WHERE account_id = NEW.account_id AND id > coalesce(up_to, 0)) < 0 THEN
-                    RAISE EXCEPTION 'balance_is_never_below_nothing: account %', NEW.account_id
-                        USING ERRCODE = 'check_violation';
-                END IF;
+                FOR taken IN
+                    SELECT DISTINCT a.id, a.code, CASE a.kind WHEN 'advance' THEN -1 ELSE 1 END AS sign
+                      FROM added JOIN ledger_account a ON a.id = added.account_id
+                     WHERE (added.side = 'debit' AND a.kind IN ('balance', 'available', 'reserve'))
+                        OR (added.side = 'credit' AND a.kind = 'advance')
+                     ORDER BY a.id
+                LOOP
+                    PERFORM pg_advisory_xact_lock(20261124, taken.id::int);  -- of nobody else
+                    SELECT taken.sign * (coalesce(known.owed_fen, 0) + coalesce(
+                               (SELECT sum(CASE side WHEN 'credit' THEN amount_fen ELSE -amount_fen END)
+                                  FROM ledger_entry
+                                 WHERE account_id = taken.id AND id > coalesce(known.up_to, 0)), 0)) INTO left_fen
+                      FROM (SELECT) AS always LEFT JOIN LATERAL (
+                           SELECT up_to, credit_fen - debit_fen AS owed_fen FROM ledger_checkpoint
+                            WHERE account_id = taken.id ORDER BY up_to DESC LIMIT 1) AS known ON true;
+                    IF left_fen < 0 THEN
+                        RAISE EXCEPTION 'nobody_is_below_nothing: % by % fen', taken.code, -left_fen
+                            USING ERRCODE = 'check_violation';
+                    END IF;
+                END LOOP;
                 RETURN NULL;
                 """,
             ),

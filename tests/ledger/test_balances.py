@@ -16,7 +16,7 @@ from ledger import balances, posting, statement
 from ledger.models import LOCK, Account, Checkpoint, Entry, Posting
 from ledger.posting import Transfer
 
-ACCOUNTS = ["channel:wechat", "shop:1", "held:1", "available:1", "held:7"]  # no buyer's: that is never below nothing
+ACCOUNTS = ["channel:wechat", "shop:1", "held:1", "surplus:1", "held:7"]  # none that is never below nothing
 
 
 def recomputed() -> dict[str, balances.Turnover]:
@@ -122,12 +122,12 @@ def test_a_fold_misses_nothing_that_is_not_committed_yet():
 
 @pytest.mark.django_db
 def test_many_legs_are_one_posting():
-    legs = [Transfer("hold:R1:1", "available:1", "held:1", 70), Transfer("hold:R1:1", "advance:1", "held:1", 30)]
+    legs = [Transfer("hold:R1:1", "shop:1", "held:1", 70), Transfer("hold:R1:1", "advance:1", "held:1", 30)]
     posting.post(legs, at=clock.now())
     assert Posting.objects.get().entries.count() == 4
-    assert balances.owed(["held:1", "available:1", "advance:1"]) == {
+    assert balances.owed(["held:1", "shop:1", "advance:1"]) == {
         "held:1": 100,
-        "available:1": -70,
+        "shop:1": -70,
         "advance:1": -30,
     }
 

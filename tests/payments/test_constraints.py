@@ -487,7 +487,7 @@ ATTACKS = {
     "take more of a balance than there is": (
         "INSERT INTO ledger_entry (posting_id, account_id, side, amount_fen) SELECT (SELECT max(id) FROM"
         " ledger_posting), id, 'debit', 1000000 FROM ledger_account WHERE code = {balance}",
-        "balance_is_never_below_nothing",
+        "nobody_is_below_nothing",
     ),
     "a shop that holds buyers' balances": (
         "INSERT INTO payments_channelaccount (code, channel, shop_id, name, merchant_id, credentials,"

@@ -159,7 +159,7 @@ def test_two_at_once_spend_what_there_is_and_no_more(saved, placed, simulator):
         posting.post([posting.Transfer(ref, posting.balance_account(buyer.pk), "held:1", 200)], at=clock.now())
 
     done = at_once(lambda: bare("one"), lambda: bare("two"))
-    assert ["balance_is_never_below_nothing" in str(each) for each in done if each] == [True]
+    assert ["nobody_is_below_nothing" in str(each) for each in done if each] == [True]
     assert held(buyer) == 100
     posting.post([posting.Transfer("gift", "held:1", posting.balance_account(buyer.pk), 900)], at=clock.now())
     room = transfers.MOST_WAITING - Transfer.objects.filter(user=buyer).count()

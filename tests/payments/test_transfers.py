@@ -25,7 +25,6 @@ from shops import deposits, money
 from shops.models import Shop, ShopMember, ShopRole
 from shops.money import Move
 from shops.rights import NotAllowed
-from tests.attacks import refusal
 from tests.cast import person
 from tests.refunds.test_races import while_open
 
@@ -248,21 +247,6 @@ def test_the_account_is_sealed_and_each_look_is_kept(rich, owner, approver, oper
         with pytest.raises(payees.CannotSet) as refused:
             payees.lay_down(Account(PayeeKind.BANK, "李雷", wrong, "招商银行"), by=owner, at=clock.now(), shop=rich)
         assert refused.value.field == field
-
-
-def test_no_balance_goes_below_nothing_whoever_posts(buyer):
-    """By attack: neither from nothing, nor by one fen more than there is, nor behind a checkpoint."""
-    mine = posting.balance_account(buyer.pk)
-    posting.post([posting.Transfer("gift", "held:1", mine, 500)], at=clock.now())
-    balances.fold(at=clock.now(), after=1)
-    take = (
-        "INSERT INTO ledger_posting (ref, posted_at) VALUES ('take', now());"
-        " INSERT INTO ledger_entry (posting_id, account_id, side, amount_fen)"
-        " SELECT p.id, a.id, CASE a.code WHEN '{0}' THEN 'debit' ELSE 'credit' END, {1}"
-        " FROM ledger_posting p, ledger_account a WHERE p.ref = 'take' AND a.code IN ('{0}', 'held:1')"
-    )
-    assert "balance_is_never_below_nothing" in refusal(take.format(mine, 501))
-    assert "NOT REFUSED" in refusal(take.format(mine, 500))
 
 
 def test_whose_money_it_is_hears_of_each_step(rich, owner, approver, payer, buyer):
