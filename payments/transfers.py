@@ -182,6 +182,11 @@ def warning_before_paying(transfer: Transfer) -> str:
     return "渠道称已退这笔款。还没有在银行转出的，请按“不通过”结束；已经转出的，照实登记，重复的部分在差错里处理。"
 
 
+def why_not_to_pay(transfer: Transfer) -> str:
+    """Why its account is shown to nobody; empty if it is. What is in doubt may be paid: who looks asks the bank."""
+    return "" if transfer.in_doubt_at else warning_before_paying(transfer)
+
+
 def acknowledge(rows: Sequence[Transfer]) -> None:
     """The app above has acted on this news; it holds the rows locked, so that none is newer."""
     Transfer.objects.filter(pk__in=workqueue.pks(rows)).update(news_at=None)
@@ -310,11 +315,15 @@ def confirm_unpaid(transfer: Transfer, *, by: User, at: datetime) -> Transfer:
 
 
 def look_at_payee(transfer: Transfer, *, by: User, at: datetime) -> payees.Account:
-    """收款账户 in clear, for who transfers it; recorded. Raises CannotTransfer."""
+    """收款账户 in clear, for who transfers it; recorded. Not once its channel has paid: who was transferring it by then
+    knows the account. Raises CannotTransfer."""
     if not staff_rights.may(by, Act.PAYEE, MODEL):
         raise CannotTransfer("no_right", "您的岗位不能查看收款账户。")
     with transaction.atomic():
-        return payees.look(transfer.payee, by=by, at=at)
+        row = Transfer.objects.select_related("payee").get(pk=transfer.pk)  # as it is now
+        if words := why_not_to_pay(row):
+            raise CannotTransfer("old_alive", words)
+        return payees.look(row.payee, by=by, at=at)
 
 
 # --- small things -----------------------------------------------------------------------------------------------------

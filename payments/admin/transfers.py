@@ -14,7 +14,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, URLResolver, path
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -216,8 +216,12 @@ class TransferDesk(ActsDesk):
         """收款账户 in clear, on POST alone; kept nowhere."""
         if request.method != "POST" or not self.may_act(request, Act.PAYEE):
             raise PermissionDenied
-        transfer = get_object_or_404(Transfer.objects.select_related("payee"), pk=key(object_id))
-        account = transfers.look_at_payee(transfer, by=me(request), at=clock.now())
+        transfer = get_object_or_404(Transfer, pk=key(object_id))
+        try:
+            account = transfers.look_at_payee(transfer, by=me(request), at=clock.now())
+        except transfers.CannotTransfer as error:
+            messages.error(request, str(error))
+            return redirect(page_url(transfer))
         log(request, [transfer], "查看收款账户")
         facts = {"transfer": transfer, "account": account, "back": page_url(transfer), "title": "收款账户"}
         response = render(request, "admin/payments/transfer/payee.html", self.admin_site.each_context(request) | facts)
@@ -225,7 +229,7 @@ class TransferDesk(ActsDesk):
         return response
 
     def about(self, row: Transfer) -> dict[str, Any]:
-        return {"transfer": row}
+        return {"transfer": row, "may_be_paid": not transfers.why_not_to_pay(row)}
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -44,6 +44,7 @@ def test_three_people_carry_a_withdrawal_through(asked, sits, finance, operator)
     assert asked.transfer_no in text(first.get("/admin/payments/transfer/"))
     assert "通过 ¥60.00" in first.reads(first.does("approve", asked))
     address = reverse("admin:payments_transfer_payee", args=[asked.pk])
+    assert address in page
     assert first.get(address).status_code == 403
     seen = first.client.post(address)
     assert "6222021234567890" in text(seen)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.urls import reverse
 
 import clock
+from accounts.desk import page_url
 from cardshop import invariants
 from ledger import balances, posting
 from payments import adopting, by_hand, funds, outgoing, refunding, transfers
@@ -111,7 +114,8 @@ def test_the_bill_shows_a_closed_refund_as_paid_while_its_transfer_is_in_hand(
     assert resolving.look_into_closed(row, at=at) == resolving.IN_HAND
     assert (attempt_of(refund).status, Discrepancy.objects.get().status) == (A.CLOSED, "open")
     transfer.refresh_from_db()
-    assert transfers.warning_before_paying(transfer)
+    with pytest.raises(transfers.CannotTransfer, match="渠道称已退"):  # nobody begins to pay it by now
+        transfers.look_at_payee(transfer, by=cashier, at=at)
     assert "refund_rests_beside_its_transfer" in refusal(
         f"UPDATE payments_refundattempt SET status = 'unknown', next_due_at = now() WHERE id = {closed.pk}"
     )
@@ -169,7 +173,9 @@ def shown_as_paid(closed: Any, simulator: Any, at: Any) -> Discrepancy:
     )  # fmt: skip
 
 
-def test_a_transfer_beside_a_refund_that_the_channel_has_paid_is_not_approved(house: Any, simulator: Any, finance: Any):
+def test_a_transfer_beside_a_refund_that_the_channel_has_paid_is_not_approved(
+    house: Any, simulator: Any, finance: Any, cashier: Any, client: Any
+):
     """G7, I13: asked for the whole of an order, so that there is no room for the old refund until it is ended."""
     refund, closed = closed_unsent(house, quantity=1)
     signed_for_account(house, refund)
@@ -192,6 +198,13 @@ def test_a_transfer_beside_a_refund_that_the_channel_has_paid_is_not_approved(ho
     with transaction.atomic():  # unless its bank may have paid it: a restore forgot who approved it
         transfers.hold_after_a_restore(before=at, at=at)
         assert transfers.approve(transfer, by=finance, at=at).status == "approved"
+        assert transfers.look_at_payee(transfer, by=cashier, at=at).number  # to ask the bank about
+        transfers.confirm_unpaid(transfer, by=finance, at=at + timedelta(seconds=1))
+        transfer.refresh_from_db()
+        client.force_login(cashier, backend="django.contrib.auth.backends.ModelBackend")
+        payee = reverse("admin:payments_transfer_payee", args=[transfer.pk])
+        assert "渠道称已退" in client.post(payee, follow=True).content.decode()
+        assert payee not in client.get(page_url(transfer)).content.decode()
         transaction.set_rollback(True)
     transfers.refuse(transfer, by=finance, at=at, reason="渠道已退")
     disbursement.hear(at=at)
