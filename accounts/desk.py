@@ -20,6 +20,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path
 from django.contrib.admin.views.main import ERROR_FLAG, ORDER_VAR, PAGE_VAR
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import OperationalError
@@ -151,6 +152,15 @@ class DeskList(ChangeList):
         return [("首页", first), ("上一页", earlier), ("下一页", later), ("末页", last)] if first or last else []
 
 
+class SearchedRow(AutocompleteSelect):
+    """A row that is searched for. What cannot be a key is nobody's; Django's own breaks as it shows the form again."""
+
+    def optgroups(self, name: str, value: Sequence[str], attrs: dict[str, Any] | None = None) -> list[Any]:
+        keys = [each for each in map(str, value) if each.isascii() and each.isdigit() and len(each) < 19]
+        found: list[Any] = super().optgroups(name, keys or [""], attrs)
+        return found
+
+
 class Desk(ModelAdmin):
     """One table on the desk: seen by those whom ``rights.TABLE`` names, changed by nearly nobody, never deleted."""
 
@@ -229,6 +239,11 @@ class Desk(ModelAdmin):
             else:
                 names.add(listed.parameter_name)
         return names
+
+    def formfield_for_foreignkey(self, db_field: ForeignKey[Any, Any], request: HttpRequest, **options: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request) and "widget" not in options:
+            options["widget"] = SearchedRow(db_field, self.admin_site, using=options.get("using"))
+        return super().formfield_for_foreignkey(db_field, request, **options)
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         return DeskList

@@ -89,8 +89,12 @@ def test_a_batch_leads_to_its_own_cancellations(sits, operator, buy, shop, make_
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"shop": ""}, {"cause": "buyer"}, {"cause": ""}, {"reason": ""}, {"reason": " "}, {"product": "1"}]
-)
+    "wrong",
+    [
+        {"shop": ""}, {"cause": "buyer"}, {"cause": ""}, {"reason": ""}, {"reason": " "}, {"product": "1"},
+        {"shop": "zzz"}, {"shop": "\0"}, {"shop": "9" * 30},
+    ],
+)  # fmt: skip
 def test_a_form_that_says_too_little_or_too_much_makes_no_preview(wrong, sits, operator, shop, make_product):
     product = make_product()
     form = {"shop": shop.pk, "product": "", "cause": "outage", "reason": "x"} | wrong

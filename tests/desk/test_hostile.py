@@ -50,7 +50,7 @@ def test_a_name_that_is_nothing_here_is_a_slip_and_no_error_in_the_log(sits, ope
     assert (answer.status_code, answer.url) == (302, f"{REFUNDS}?e=1")
     assert "无法识别，未按它筛选" in text(seat.get(answer.url))
     again = seat.get(f"{answer.url}&{query}")
-    assert (again.status_code, NO_SUCH_FILTER in again.content.decode()) == (400, True)  # nothing is wrong with the database
+    assert (again.status_code, NO_SUCH_FILTER in again.content.decode()) == (400, True)  # the database is well
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
