@@ -25,6 +25,7 @@ from reconciliation import deadlines, matching, statements
 from reconciliation.models import Bearer, Discrepancy, DiscrepancyEvent, DiscrepancyKind, DiscrepancyStatus
 from refunds import settlement
 from refunds.models import Disbursement, Refund
+from shops.models import ShopMember
 
 OPEN, EXPLAINED = DiscrepancyStatus.OPEN, DiscrepancyStatus.EXPLAINED
 K = DiscrepancyKind
@@ -94,8 +95,10 @@ def propose_bearer(row: Discrepancy, *, bearer: Bearer, by: User, at: datetime, 
     """提出由谁承担, for a second person to confirm. Raises CannotResolve."""
     with transaction.atomic():
         row = _opened(row)
-        if not external(row):
+        attempt = external(row)
+        if attempt is None:
             raise CannotResolve("这笔差错没有补记的渠道侧退款，没有要承担的金额。")
+        _demand_no_part(attempt, by)
         row.borne_by, row.proposed_by, row.reason = bearer, by, reason[:500]
         row.save(update_fields=["borne_by", "proposed_by", "reason"])
         _note(row, "proposed", at=at, by=by, note=f"由{bearer.label}承担：{reason}")
@@ -112,6 +115,7 @@ def confirm_bearer(row: Discrepancy, *, by: User, at: datetime, proposal: int | 
         attempt = external(row)
         if not row.borne_by or attempt is None:
             raise CannotResolve("还没有人提出由谁承担。")
+        _demand_no_part(attempt, by)
         if proposal is not None and proposal != proposal_of(row):
             raise CannotResolve("提出的内容刚刚变了，没有记账。请看过新的再确认。")
         if row.proposed_by_id == by.pk:
@@ -243,6 +247,14 @@ def _opened(row: Discrepancy) -> Discrepancy:
     if found.status != OPEN:
         raise CannotResolve(f"这条差错{found.get_status_display()}，无需再处理。")
     return found
+
+
+def _demand_no_part(attempt: RefundAttempt, by: User) -> None:
+    """Nobody says who bears what an own shop, or they themselves, would else bear or have (I10). Raises
+    CannotResolve."""
+    order = attempt.payment.order
+    if by.pk == order.buyer_id or ShopMember.objects.filter(shop=order.shop_id, user=by).exists():
+        raise CannotResolve("这是您自己或您店铺的订单，由谁承担须由别的财务决定。")
 
 
 def _hold_payment_and_order(row: Discrepancy) -> None:

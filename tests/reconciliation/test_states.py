@@ -20,6 +20,7 @@ from payments.models import AttemptStatus, Payment, RefundAttempt
 from reconciliation import matching, resolving, statements
 from reconciliation.models import Bearer, Discrepancy, DiscrepancyEvent, Statement, StatementLine
 from refunds import disbursement, lifecycle, sweeping
+from shops.models import ShopMember
 from tests.cases import attempt_of, hint
 from tests.reconciliation.days import Day
 from tests.reconciliation.test_matching import CHANNELS, FUNDS, found
@@ -197,9 +198,17 @@ def test_what_was_refunded_outside_is_adopted_and_two_people_say_whose_loss_it_i
     assert (row.ours_state, row.statement.totals_fit) == ("external", True)
     with pytest.raises(resolving.CannotResolve):
         resolving.explain(row, by=finance, at=clock.now(), reason="同事手工退款")
+    seat = ShopMember.objects.create(shop=payment.order.shop, user=finance, role="clerk")
+    with pytest.raises(resolving.CannotResolve, match="您店铺"):  # I10
+        resolving.propose_bearer(row, bearer=bearer, by=finance, at=clock.now(), reason="同事手工退款")
+    seat.delete()
     resolving.propose_bearer(row, bearer=bearer, by=finance, at=clock.now(), reason="同事手工退款")
     with pytest.raises(resolving.CannotResolve):
         resolving.confirm_bearer(row, by=finance, at=clock.now())
+    seat = ShopMember.objects.create(shop=payment.order.shop, user=cashier, role="clerk")
+    with pytest.raises(resolving.CannotResolve, match="您店铺"):
+        resolving.confirm_bearer(row, by=cashier, at=clock.now())
+    seat.delete()
     with pytest.raises(IntegrityError, match="write_off_takes_two_people"), transaction.atomic():
         Discrepancy.objects.filter(pk=row.pk).update(resolved_by=finance)
     resolving.confirm_bearer(row, by=cashier, at=clock.now())
