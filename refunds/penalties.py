@@ -2,8 +2,9 @@
 
 A posting of its own, and never part of a refund: no channel gives back more than was paid. A ``Cancellation`` owes its
 penalty until it is paid, from what the shop has; what it has not got the platform advances, to ``MOST_OWED_FEN``: a
-shop and a buyer who are one could else have the platform pay out 5 % of an order as often as they like. What is beyond
-waits until the shop has earned or laid down enough. A guest has no balance: theirs waits until they claim the order.
+shop and a buyer who are one could else have the platform pay out 5 % of an order as often as they like. For a buyer
+who is known to be of the shop it advances nothing. What is beyond waits until the shop has earned or laid down enough.
+A guest has no balance: theirs waits until they claim the order.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from notices.models import Notice
 from orders.models import Cancellation
 from payments import outgoing
 from shops import money, rights
+from shops.models import ShopMember
 from shops.money import Move
 
 BATCH = 100
@@ -45,7 +47,8 @@ def _due(at: datetime, limit: int) -> list[Cancellation]:
 
 def _pay(rows: Sequence[Cancellation], at: datetime) -> None:
     moves = {row.pk: _move(row) for row in rows if not row.order.buyer.is_guest}
-    drawn = money.bearable(list(moves.values()), most_owed_fen=MOST_OWED_FEN)
+    own = _of_own_people(rows)
+    drawn = money.bearable({move: 0 if key in own else MOST_OWED_FEN for key, move in moves.items()})
     paid = [row for row in rows if moves.get(row.pk) in drawn]
     waiting = [row.pk for row in rows if row not in paid]
     Cancellation.objects.filter(pk__in=waiting).update(penalty_due_at=at + LOOK_AGAIN_AFTER)
@@ -57,6 +60,13 @@ def _pay(rows: Sequence[Cancellation], at: datetime) -> None:
 def _move(row: Cancellation) -> Move:
     buyer = posting.balance_account(row.order.buyer_id)
     return Move(f"penalty:{row.pk}", row.order.shop_id, row.penalty_fen, buyer)
+
+
+def _of_own_people(rows: Sequence[Cancellation]) -> set[int]:
+    """Those whose buyer is of the shop: the platform advances nothing for them."""
+    seats = ShopMember.objects.filter(shop__in=[row.order.shop_id for row in rows])
+    taken = set(seats.values_list("shop", "user"))
+    return {row.pk for row in rows if (row.order.shop_id, row.order.buyer_id) in taken}
 
 
 def _news(rows: Sequence[Cancellation], at: datetime) -> Iterator[Notice]:

@@ -8,7 +8,7 @@ the platform advances, and takes from what the shop earns next (垫付, 追偿).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from django.db import connection
@@ -52,10 +52,11 @@ def draw(moves: Sequence[Move]) -> list[Transfer]:
     return [leg for move in moves for leg in _draw(move, purses[move.shop_id])]
 
 
-def bearable(moves: Sequence[Move], *, most_owed_fen: int) -> list[Move]:
-    """Those that may be drawn one after another while the shop comes to owe no more than so much. In a transaction."""
+def bearable(moves: Mapping[Move, int]) -> list[Move]:
+    """Those of {move: what its shop may come to owe by it, in fen} that may be drawn one after another. In a
+    transaction."""
     purses, found = hold({move.shop_id for move in moves}), []
-    for move in moves:
+    for move, most_owed_fen in moves.items():
         after = replace(purses[move.shop_id])
         _draw(move, after)
         if after.owes_fen <= max(most_owed_fen, purses[move.shop_id].owes_fen):

@@ -275,6 +275,22 @@ def test_no_shop_has_the_platform_pay_its_penalties_without_end(house: House, dr
     assert invariants.broken(house.simulator.ledger()) == []
 
 
+def test_the_platform_advances_no_penalty_to_the_shops_own_people(house: House, buy, drain):
+    """A member who buys of the own shop, and cancels what it never delivers, gets what the shop has."""
+    people = (house.merchant, house.buyer)
+    orders = [buy(price_fen=600_000, stock=0, by=person, shop_cancel_penalty_percent=5) for person in people]
+    for order in orders:
+        cancellation.cancel(order, cause=Cause.SUPPLIER_FAILED, by=None, at=clock.now())
+    drain()
+    paid = [balances.of_buyer(person.pk) for person in people]
+    assert (paid, purse(orders[0]).owes_fen) == ([0, 30_000], 30_000)
+    deposits.record(orders[0].shop, amount_fen=60_000, voucher="V1", note="", by=house.finance, at=clock.now())
+    clock.advance(timedelta(hours=2))
+    drain()
+    assert (balances.of_buyer(house.merchant.pk), purse(orders[0]).owes_fen) == (30_000, 0)
+    assert invariants.broken(house.simulator.ledger()) == []
+
+
 def test_a_guests_penalty_waits_until_the_order_is_claimed(house: House, buy, drain, shop):
     """I13: a guest has no balance."""
     guest = User.objects.create(username="guest-1", is_guest=True)
