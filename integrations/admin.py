@@ -5,8 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
-from accounts.desk import Desk, badge
-from accounts.desk_acts import when
+from accounts.desk import Desk, badge, when
 from integrations.models import DeliveryStatus, ShopKey, WebhookDelivery, WebhookEndpoint
 from integrations.words import trouble
 

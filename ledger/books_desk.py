@@ -16,8 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 import clock
 import sheets
-from accounts.desk import Desk
-from accounts.desk_acts import log
+from accounts.desk import Desk, log
 from ledger import books
 from ledger.models import Account
 

@@ -11,8 +11,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 import clock
-from accounts.desk import Desk, DialogForm, link, page_url, staff_act, tone_badge
-from accounts.desk_acts import ActsDesk, key, log, when
+from accounts.desk import ActsDesk, Desk, DialogForm, key, link, log, page_url, staff_act, tone_badge, when
 from notices import sending, wording
 from notices.models import DeliveryStatus, Notice, NoticeDelivery
 from notices.words import trouble

@@ -20,21 +20,26 @@ from unfold.widgets import UnfoldAdminSingleDateWidget
 
 import clock
 from accounts.desk import (
+    ActsDesk,
     DeskList,
     DialogForm,
+    ProgressDesk,
     badge,
     called,
     canned_field,
     choice_field,
     deadline,
+    key,
     link,
     list_url,
+    log,
+    me,
     note_field,
     page_url,
     staff_act,
+    when,
     yuan,
 )
-from accounts.desk_acts import ActsDesk, ProgressDesk, key, log, me, when
 from accounts.models import User
 from accounts.rights import Act
 from accounts.roles import Role

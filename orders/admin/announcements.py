@@ -8,8 +8,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 import clock
-from accounts.desk import Desk, badge, called
-from accounts.desk_acts import me, when
+from accounts.desk import Desk, badge, called, me, when
 from orders.models import Announcement
 
 

@@ -20,22 +20,27 @@ from django.utils.safestring import SafeString
 
 import clock
 from accounts.desk import (
+    ActsDesk,
     Desk,
     DeskInline,
     DialogForm,
+    ProgressDesk,
     badge,
     called,
     choice_field,
+    key,
     link,
     list_url,
+    log,
+    me,
     money,
     note_field,
     page_url,
     staff_act,
     tone_badge,
+    when,
     yuan,
 )
-from accounts.desk_acts import ActsDesk, ProgressDesk, key, log, me, when
 from orders import bulk, cancellation
 from orders.models import BulkCancellation, Cancellation, CancellationLine, Cause, Order, OrderStatus
 from orders.models import BulkCancellationStatus as B

@@ -12,19 +12,23 @@ from django.utils.safestring import SafeString
 
 import clock
 from accounts.desk import (
+    ActsDesk,
     DialogForm,
     amount_field,
     badge,
     called,
+    key,
     link,
+    log,
+    me,
     money,
     note_field,
     page_url,
     staff_act,
     text_field,
+    when,
     yuan,
 )
-from accounts.desk_acts import ActsDesk, key, log, me, when
 from orders import compensating
 from orders.compensating import CannotCompensate
 from orders.models import Compensation, Order

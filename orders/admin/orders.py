@@ -9,8 +9,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 import clock
-from accounts.desk import DeskInline, badge, link, money, page_url, staff_act, tone_badge, yuan
-from accounts.desk_acts import ActsDesk, log, me
+from accounts.desk import ActsDesk, DeskInline, badge, link, log, me, money, page_url, staff_act, tone_badge, yuan
 from orders import cancellation, compensating
 from orders.admin.cancellations import CancelForm
 from orders.admin.compensations import CompensateForm

@@ -10,8 +10,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 import clock
-from accounts.desk import DialogForm, badge, called, link, note_field, page_url, staff_act
-from accounts.desk_acts import ActsDesk, key, log, me, when
+from accounts.desk import ActsDesk, DialogForm, badge, called, key, link, log, me, note_field, page_url, staff_act, when
 from orders import reviews
 from orders.models import Review
 

@@ -15,8 +15,21 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 import clock
-from accounts.desk import DialogForm, called, deadline, link, note_field, page_url, staff_act, tone_badge
-from accounts.desk_acts import ActsDesk, key, log, me, when
+from accounts.desk import (
+    ActsDesk,
+    DialogForm,
+    called,
+    deadline,
+    key,
+    link,
+    log,
+    me,
+    note_field,
+    page_url,
+    staff_act,
+    tone_badge,
+    when,
+)
 from orders import topups_by_hand
 from orders.models import IfMissing, TopUp, TopUpStatus
 from orders.topups import UNDER_WAY

@@ -19,11 +19,15 @@ from django.utils.safestring import SafeString
 
 import clock
 from accounts.desk import (
+    ActsDesk,
     DeskList,
     DialogForm,
     badge,
+    key,
     link,
     list_url,
+    log,
+    me,
     note_field,
     number_field,
     page_url,
@@ -33,7 +37,6 @@ from accounts.desk import (
 from accounts.models import User
 from payments import attention, channels, funds, outgoing
 from payments.admin.outgoing import NOT_BY_WHO_STOPPED, said
-from payments.admin.pages import ChannelDesk, key, log, me
 from payments.attention import Waiting
 from payments.models import BALANCE, ChannelAccount, OutgoingSwitch, RefundAttempt
 
@@ -203,7 +206,7 @@ class AccountList(DeskList):
 
 
 @admin.register(ChannelAccount)
-class ChannelAccountDesk(ChannelDesk):
+class ChannelAccountDesk(ActsDesk):
     list_display = ("called", "trouble_line", "waits", "short", "collects", "pace", "shop_link", "merchant_id")
     list_filter = (StateFilter, "channel")
     exact_search = ("code", "merchant_id", "shop__name")

@@ -19,20 +19,24 @@ from django.utils.safestring import SafeString
 import clock
 from accounts.desk import (
     MOST_COUNTED,
+    ActsDesk,
     DialogForm,
     badge,
     called,
     chosen_keys,
+    key,
     link,
     list_url,
+    log,
+    me,
     money,
     page_url,
     staff_act,
     tone_badge,
+    when,
 )
 from accounts.rights import Act
 from payments import attention, by_hand, refunding
-from payments.admin.pages import ChannelDesk, key, log, me, when
 from payments.models import AttemptEvent, AttemptStatus, Attention, Channel, RefundAttempt
 
 A = AttemptStatus
@@ -202,7 +206,7 @@ class QueueFilter(admin.SimpleListFilter):
 
 
 @admin.register(RefundAttempt)
-class RefundAttemptDesk(ChannelDesk):
+class RefundAttemptDesk(ActsDesk):
     list_display = ("request_no", "amount", "state", "said", "account", "due", "created")
     list_display_links = ("request_no",)
     list_filter = (QueueFilter, "status", "payment__account")

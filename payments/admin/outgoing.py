@@ -16,8 +16,20 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 import clock
-from accounts.desk import MOST_COUNTED, Desk, DialogForm, badge, called, link, list_url, note_field, staff_act
-from accounts.desk_acts import log, me, when
+from accounts.desk import (
+    MOST_COUNTED,
+    Desk,
+    DialogForm,
+    badge,
+    called,
+    link,
+    list_url,
+    log,
+    me,
+    note_field,
+    staff_act,
+    when,
+)
 from payments import outgoing
 from payments.models import OutgoingSwitch, RefundAttempt
 

@@ -10,8 +10,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from accounts.desk import Desk, badge, link, money, tone_badge, yuan
-from payments.admin.pages import when
+from accounts.desk import Desk, badge, link, money, tone_badge, when, yuan
 from payments.models import ChannelAccount, ChannelNotification, Payment, PaymentStatus, RefusedNotification
 
 PAYMENT_TONES: dict[str, str] = {PaymentStatus.PAID: "good", PaymentStatus.OPEN: "progress"}

@@ -23,19 +23,23 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 import clock
 from accounts.desk import (
+    ActsDesk,
     DialogForm,
     called,
     deadline,
+    key,
     link,
+    log,
+    me,
     money,
     note_field,
     page_url,
     staff_act,
     text_field,
     tone_badge,
+    when,
     yuan,
 )
-from accounts.desk_acts import ActsDesk, key, log, me, when
 from accounts.models import User
 from accounts.rights import Act
 from payments import outgoing, transfers

@@ -11,8 +11,22 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 import clock
-from accounts.desk import DialogForm, badge, called, choice_field, link, list_url, money, note_field, staff_act
-from accounts.desk_acts import ActsDesk, key, log, me, when
+from accounts.desk import (
+    ActsDesk,
+    DialogForm,
+    badge,
+    called,
+    choice_field,
+    key,
+    link,
+    list_url,
+    log,
+    me,
+    money,
+    note_field,
+    staff_act,
+    when,
+)
 from accounts.models import User
 from refunds import audits
 from refunds.models import AuditSample, Lane

@@ -17,8 +17,20 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminDateWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 import clock
-from accounts.desk import Desk, DeskInline, DialogForm, badge, called, choice_field, number_field, page_url, staff_act
-from accounts.desk_acts import log, me, when
+from accounts.desk import (
+    Desk,
+    DeskInline,
+    DialogForm,
+    badge,
+    called,
+    choice_field,
+    log,
+    me,
+    number_field,
+    page_url,
+    staff_act,
+    when,
+)
 from clock import SHANGHAI, midnight
 from refunds.forecast import promised_after
 from workcalendar import current, plans

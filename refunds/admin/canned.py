@@ -13,8 +13,21 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 import clock
-from accounts.desk import DialogForm, badge, called, list_url, note_field, page_url, staff_act, text_field
-from accounts.desk_acts import ActsDesk, key, log, me, when
+from accounts.desk import (
+    ActsDesk,
+    DialogForm,
+    badge,
+    called,
+    key,
+    list_url,
+    log,
+    me,
+    note_field,
+    page_url,
+    staff_act,
+    text_field,
+    when,
+)
 from refunds import canned, grounds
 from refunds.admin.desk_steps import NOTED
 from refunds.casefile import step_words

@@ -9,8 +9,18 @@ from uuid import UUID
 from django import forms
 
 import clock
-from accounts.desk import DialogForm, amount_field, called, canned_field, choice_field, chosen_keys, note_field, yuan
-from accounts.desk_acts import key, me
+from accounts.desk import (
+    DialogForm,
+    amount_field,
+    called,
+    canned_field,
+    choice_field,
+    chosen_keys,
+    key,
+    me,
+    note_field,
+    yuan,
+)
 from accounts.models import User
 from accounts.roles import Role
 from notices import wording

@@ -17,8 +17,20 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 import clock
-from accounts.desk import Desk, DialogForm, badge, called, list_url, note_field, number_field, staff_act, yuan
-from accounts.desk_acts import log, me, when
+from accounts.desk import (
+    Desk,
+    DialogForm,
+    badge,
+    called,
+    list_url,
+    log,
+    me,
+    note_field,
+    number_field,
+    staff_act,
+    when,
+    yuan,
+)
 from form_fields import YuanField
 from refunds import audits, lanes
 from refunds.audits import Figures

@@ -8,8 +8,7 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from accounts.desk import DialogForm, note_field
-from accounts.desk_acts import key, me
+from accounts.desk import DialogForm, key, me, note_field
 from form_fields import YuanField
 from refunds.models import BatchStatus as B
 from refunds.models import PayoutBatch

@@ -9,8 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from accounts.desk import Desk, badge, link, money, tone_badge
-from accounts.desk_acts import key, when
+from accounts.desk import Desk, badge, key, link, money, tone_badge, when
 from refunds.models import Destination, PayoutLine, Status
 from refunds.models import LineStatus as L
 from refunds.stages import TONE_OF

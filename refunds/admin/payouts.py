@@ -15,8 +15,21 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 import clock
-from accounts.desk import DeskList, called, list_url, money, page_url, staff_act, tone_badge, yuan
-from accounts.desk_acts import ActsDesk, ProgressDesk, log, me, when
+from accounts.desk import (
+    ActsDesk,
+    DeskList,
+    ProgressDesk,
+    called,
+    list_url,
+    log,
+    me,
+    money,
+    page_url,
+    staff_act,
+    tone_badge,
+    when,
+    yuan,
+)
 from accounts.models import User
 from payments.models import ChannelAccount
 from refunds import lanes

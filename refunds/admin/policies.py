@@ -23,18 +23,23 @@ from unfold.widgets import UnfoldBooleanWidget
 
 import clock
 from accounts.desk import (
+    ActsDesk,
     DialogForm,
+    ProgressDesk,
     badge,
     called,
     choice_field,
+    key,
     link,
+    log,
+    me,
     money,
     note_field,
     page_url,
     staff_act,
     tone_badge,
+    when,
 )
-from accounts.desk_acts import ActsDesk, ProgressDesk, key, log, me, when
 from accounts.rights import Act
 from money import yuan
 from refunds import policy_words, simulation

@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 import clock
-from accounts.desk_acts import key
+from accounts.desk import key
 from accounts.models import User
 from refunds import profiles
 from refunds.admin.queue import CaseList

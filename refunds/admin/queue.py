@@ -15,8 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 import clock
-from accounts.desk import Desk, badge, called, deadline, list_url, money, page_url
-from accounts.desk_acts import me
+from accounts.desk import Desk, badge, called, deadline, list_url, me, money, page_url
 from refunds import worklist
 from refunds.admin import leaving
 from refunds.admin.desk_steps import DESK

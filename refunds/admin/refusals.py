@@ -10,8 +10,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from accounts.desk import called, yuan
-from accounts.desk_acts import key
+from accounts.desk import called, key, yuan
 from accounts.models import User
 from accounts.roles import Role
 from refunds import lifecycle

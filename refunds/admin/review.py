@@ -10,7 +10,7 @@ from django.urls import reverse
 
 import clock
 from accounts import rights
-from accounts.desk_acts import me
+from accounts.desk import me
 from accounts.models import User
 from accounts.rights import Act
 from accounts.roles import Role

@@ -12,8 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 import clock
-from accounts.desk import link, list_url, page_url, staff_act, yuan
-from accounts.desk_acts import log, me
+from accounts.desk import link, list_url, log, me, page_url, staff_act, yuan
 from refunds import lifecycle, objections
 from refunds.admin import leaving
 from refunds.admin.desk_steps import DESK, DESK_STEPS, DeskStep

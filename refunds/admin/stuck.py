@@ -14,8 +14,7 @@ from django.urls import reverse
 
 import clock
 from accounts import rights
-from accounts.desk import list_url, page_url, yuan
-from accounts.desk_acts import me
+from accounts.desk import list_url, me, page_url, yuan
 from accounts.rights import Act
 from payments import attention, funds, outgoing
 from payments.admin.attempts import advice

@@ -12,8 +12,20 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 import clock
-from accounts.desk import DialogForm, called, link, note_field, page_url, staff_act, tone_badge
-from accounts.desk_acts import ActsDesk, key, log, me, when
+from accounts.desk import (
+    ActsDesk,
+    DialogForm,
+    called,
+    key,
+    link,
+    log,
+    me,
+    note_field,
+    page_url,
+    staff_act,
+    tone_badge,
+    when,
+)
 from shops import life
 from shops.models import ApplicationStatus, ShopApplication
 

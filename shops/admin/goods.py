@@ -13,8 +13,7 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 import clock
-from accounts.desk import Desk, money, yuan
-from accounts.desk_acts import when
+from accounts.desk import Desk, money, when, yuan
 from shops.models import Category, Coupon, CouponKind, Product, RefundPolicy
 
 

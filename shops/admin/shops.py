@@ -20,23 +20,27 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWi
 import clock
 from accounts.desk import (
     MOST_COUNTED,
+    ActsDesk,
     Desk,
     DeskInline,
     DeskList,
     DialogForm,
     called,
     deadline,
+    key,
     link,
     list_url,
+    log,
+    me,
     money,
     note_field,
     page_url,
     staff_act,
     text_field,
     tone_badge,
+    when,
     yuan,
 )
-from accounts.desk_acts import ActsDesk, key, log, me, when
 from accounts.models import User
 from ledger import posting
 from ledger.models import Account

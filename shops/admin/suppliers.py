@@ -11,8 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts import rights
-from accounts.desk import Desk, badge
-from accounts.desk_acts import when
+from accounts.desk import Desk, badge, when
 from accounts.rights import Act
 from shops.admin.goods import Dated
 from shops.models import Supplier, SupplierAnswer

@@ -9,8 +9,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from accounts.desk import link, page_url
-from accounts.desk_acts import ActsDesk, log
+from accounts.desk import ActsDesk, link, log, page_url
 
 Row = TypeVar("Row", bound=Model)
 

@@ -15,13 +15,15 @@ from accounts.desk import (
     DialogForm,
     called,
     deadline,
+    key,
     link,
+    me,
     note_field,
     number_field,
     staff_act,
     tone_badge,
+    when,
 )
-from accounts.desk_acts import key, me, when
 from support import complaints, showing
 from support.admin.acts import SupportDesk, found
 from support.models import ComplaintStatus as S

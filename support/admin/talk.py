@@ -14,8 +14,7 @@ from unfold.widgets import UnfoldAdminSplitDateTimeWidget
 
 import clock
 from accounts import rights
-from accounts.desk import DialogForm, choice_field, link, note_field, staff_act
-from accounts.desk_acts import key, me, when
+from accounts.desk import DialogForm, choice_field, key, link, me, note_field, staff_act, when
 from accounts.rights import Act
 from orders import talk
 from orders.models import Call, Order

@@ -14,8 +14,7 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 import clock
 from accounts import agents
-from accounts.desk import DialogForm, badge, deadline, note_field, staff_act, tone_badge
-from accounts.desk_acts import key, me, when
+from accounts.desk import DialogForm, badge, deadline, key, me, note_field, staff_act, tone_badge, when
 from accounts.rights import Act
 from orders.talk import CannotSpeak
 from support import people, showing, tickets

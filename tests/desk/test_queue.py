@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 import clock
-from accounts import desk
+from accounts.desk import tables
 from accounts.models import User
 from refunds import lifecycle, worklist
 from tests.desk.conftest import text
@@ -115,7 +115,7 @@ def queries(seat, path: str) -> int:
 def test_a_long_table_is_counted_only_so_far(sits, operator, reviewed, monkeypatch):
     for _ in range(3):
         reviewed()
-    monkeypatch.setattr(desk, "MOST_COUNTED", 2)
+    monkeypatch.setattr(tables, "MOST_COUNTED", 2)
     with CaptureQueriesContext(connection) as captured:
         page = text(sits(operator).get("/admin/refunds/refundevent/"))
     assert "超过 2 条" in page
