@@ -1,5 +1,5 @@
 """店铺与商品 on the staff desk, by subject."""
 
-from shops.admin import applications, goods, shops, stock, suppliers
+from shops.admin import applications, deposits, goods, guarantee, shop_record, shops, stock, suppliers
 
-__all__ = ["applications", "goods", "shops", "stock", "suppliers"]
+__all__ = ["applications", "deposits", "goods", "guarantee", "shop_record", "shops", "stock", "suppliers"]
