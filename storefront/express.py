@@ -11,7 +11,6 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -21,6 +20,7 @@ import clock
 from accounts import realname
 from accounts.realname import CannotVerify, id_number
 from accounts.visitors import SignedIn
+from accounts.way_back import way_back
 from refunds import express
 from refunds import reading as case
 
@@ -115,6 +115,4 @@ def verify(request: SignedIn) -> HttpResponse:
 
 def _asked_at(request: SignedIn) -> str:
     """Where a real name was asked for: by a refund that came back (``?next=``), or else by the express lane."""
-    page = request.GET.get("next", "")
-    here = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
-    return page if here and page.startswith("/") else reverse("storefront:express")
+    return way_back(request, request.GET.get("next", ""), otherwise=reverse("storefront:express"))

@@ -9,10 +9,10 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.templatetags.static import static
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 import clock
+from accounts.way_back import is_here, way_back
 from shops import policies as versions
 from shops.models import RefundPolicy
 from storefront import agreement, pace, policies, standards, terms
@@ -98,17 +98,14 @@ def _support_email() -> str:
 def _came_from(request: HttpRequest) -> str:
     """The page of ours that led here, for the way back; the shop's front where there was none."""
     before = request.headers.get("Referer", "")
-    here = url_has_allowed_host_and_scheme(before, {request.get_host()}, require_https=request.is_secure())
-    path = urlsplit(before).path if here else ""
+    path = urlsplit(before).path if is_here(request, before) else ""
     return path if path.startswith("/") and not path.startswith(("//", request.path)) else "/"
 
 
 @require_POST
 def choose_language(request: HttpRequest) -> HttpResponse:
     """Chinese or English, kept in a cookie; back to where the reader was, if that is here."""
-    back = request.POST.get("next", "/")
-    here = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
-    answer = HttpResponseRedirect(back if here and back.startswith("/") else "/")
+    answer = HttpResponseRedirect(way_back(request, request.POST.get("next", "/"), otherwise="/"))
     chosen = request.POST.get("language", "")
     if chosen in dict(settings.LANGUAGES):
         answer.set_cookie(

@@ -10,11 +10,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, URLResolver, reverse
 from django.utils.functional import SimpleLazyObject
-from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.sites import UnfoldAdminSite
 
 from accounts import rights
 from accounts.desk.tables import Desk
+from accounts.way_back import is_here
 
 
 class StaffDesk(UnfoldAdminSite):
@@ -39,8 +39,7 @@ class StaffDesk(UnfoldAdminSite):
         if not self.has_permission(request):
             raise PermissionDenied
         target = request.GET.get("next", "")
-        safe = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
-        return HttpResponseRedirect(target if safe else reverse("admin:index"))
+        return HttpResponseRedirect(target if is_here(request, target) else reverse("admin:index"))
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
         """Looked up where a page shows it, which none of ours does: the menu is ``cardshop/desk.py:SIDEBAR``."""
