@@ -1,7 +1,7 @@
 """SQL against the rules that stand in the database itself: what it says to each, and whether every rule is tried.
 
-Each app's attacks stand in ``tests/<app>/test_constraints.py``. Names of rules are read from the models, so that a rule
-without an attack, or an append-only table without a row to attack, fails.
+Each app's attacks stand in ``tests/<app>/test_constraints.py``, or in tables beside it. Names of rules are read from
+the models, so that a rule without an attack, or an append-only table without a row to attack, fails.
 """
 
 from __future__ import annotations

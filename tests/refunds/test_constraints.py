@@ -16,7 +16,7 @@ from tests import attacks
 from tests.attacks import another
 from tests.payments.test_constraints import ATTACKS as OF_CASES
 from tests.refunds.test_negotiation_constraints import ATTACKS as OF_NEGOTIATIONS
-from tests.refunds.test_payouts import ATTACKS as OF_PAYOUTS
+from tests.refunds.test_payout_constraints import ATTACKS as OF_PAYOUTS
 from tests.refunds.test_simulation_constraints import ATTACKS as OF_TRIALS
 
 pytestmark = pytest.mark.django_db

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 from django.test import Client
 
+LOST = "图片未保留，请重新选择"
+
 
 @pytest.fixture
 def shopper(buyer: Any) -> Client:
@@ -99,6 +101,11 @@ def goes_through(browser: Client, order: Any, *, pictures: Any = (), lines: Any 
 def seen_on(page: Any) -> str:
     """Which state of the draft the page with the answers shows."""
     return words(page).split('name="seen" value="')[1].split('"')[0]
+
+
+def place_of(order: Any, step: str = "") -> str:
+    """A page of the wizard by which a refund is asked for."""
+    return f"/orders/{order.order_no}/refund/{step}"
 
 
 def words(answer: Any) -> str:

@@ -15,14 +15,10 @@ from orders import delivery
 from refunds import drafts, lifecycle
 from refunds.models import DraftImage, Refund, RefundDraft, Status
 from shops.stock import Viewer
-from tests.storefront.conftest import goes_through, seen_on, words
+from tests.storefront.conftest import goes_through, place_of, seen_on, words
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
-
-
-def place_of(order, step=""):
-    return f"/orders/{order.order_no}/refund/{step}"
 
 
 def leads(answer):
