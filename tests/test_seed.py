@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -61,6 +61,7 @@ def test_the_seed_shows_what_can_last_and_its_books_agree(seeded, simulator):
     _what_buyers_say()
     _questions_and_complaints()
     _batches_of_payouts()
+    _what_finance_releases_is_not_late_yet()
     _differences_of_the_bills()
     _withdrawals()
     _a_guest_finds_the_order(seeded)
@@ -128,6 +129,13 @@ def _batches_of_payouts() -> None:
         ("done", "finance", "finance2"), ("called_off", "finance", None), ("proposed", "finance", None),
     ]  # fmt: skip
     assert set(PayoutLine.objects.values_list("status", flat=True)) == {"sent", "failed", "dropped", "waiting"}
+
+
+def _what_finance_releases_is_not_late_yet() -> None:
+    """Whenever the demo is started, at night too."""
+    waits = Refund.objects.filter(status__in=[Status.APPROVED, Status.REDIRECT_SIGNED])
+    assert sorted(waits.values_list("status", flat=True)) == ["approved", "approved", "redirect_signed"]
+    assert not waits.filter(promised_by__lt=clock.now() + timedelta(hours=4)).exists()
 
 
 def _differences_of_the_bills() -> None:

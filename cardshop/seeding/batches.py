@@ -26,8 +26,8 @@ def pay(stories: Sequence[Story], people: dict[str, User], at: datetime) -> None
     note = "买家在别处出示了兑换成功的截图，先核实再放款。"
     lifecycle.halt(halted, by=people["senior"], at=began + timedelta(minutes=21), note=note)
     paying.sweep(at=began + timedelta(minutes=22))
-    spare = _made(people, at - timedelta(days=1), most_lines=1)
-    batches.call_off(spare, by=people["finance"], at=at - timedelta(hours=23), reason="笔数填少了，重新制单。")
+    spare = _made(people, at - timedelta(hours=10), most_lines=1)
+    batches.call_off(spare, by=people["finance"], at=at - timedelta(hours=9), reason="笔数填少了，重新制单。")
     _made(people, at - timedelta(hours=1), most_lines=50)
 
 
