@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -73,21 +75,48 @@ def _with_turnovers(accounts: list[Account]) -> list[Account]:
     return accounts
 
 
+#: The first words of refs that go on with a number of the trade: payment, 退款单号, 商户退款单号, order, 转账单号.
+WORDS = (
+    "payment", "refund", "refund_returned", "credit", "hold", "free", "fee", "fee_back", "fee_kept", "settle", "topup",
+    "transfer", "transfer_paid", "transfer_failed", "transfer_back", "repay", "external", "external_back",
+    "external_borne",
+)  # fmt: skip
+SHORTEST_NUMBER = 8
+
+
+class ByNumberDesk(Desk):
+    """A number as people have it from a bill or a case is enough: the ref's first word need not be known."""
+
+    ref = ""  # the column, from here
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        found, is_double = super().get_search_results(request, queryset, search_term)
+        number = search_term.strip().upper()
+        if len(number) < SHORTEST_NUMBER or not (number.isascii() and number.isalnum()) or found.exists():
+            return found, is_double
+        named = Posting.objects.filter(reduce(or_, (Q(ref__startswith=f"{word}:{number}") for word in WORDS)))
+        return queryset.filter(**{f"{self.ref}__in": named.values("pk")}), False
+
+
 @admin.register(Posting)
-class PostingDesk(Desk):
+class PostingDesk(ByNumberDesk):
+    ref = "pk"
     list_display = ("ref", "posted_at")
     exact_search = ("ref",)
-    search_help_text = "凭据，如 payment:P…"
+    search_help_text = "凭据，如 payment:P…；或单号：付款、退款、订单、转账"
     ordering = ("-pk",)
     inlines = (EntryInline,)
 
 
 @admin.register(Entry)
-class EntryDesk(Desk):
+class EntryDesk(ByNumberDesk):
+    ref = "posting"
     list_display = ("number", "posting_link", "account_link", "side", "amount")
     list_filter = ("side", "account__kind")
     exact_search = ("account__code", "posting__ref")
-    search_help_text = "账户 / 凭据"
+    search_help_text = "账户 / 凭据 / 单号：付款、退款、订单、转账"
     ordering = ("-pk",)
     list_select_related = ("posting", "account")
     fields = ("posting_link", "account_link", "side", "amount")

@@ -16,8 +16,10 @@ from openpyxl import load_workbook
 import clock
 import sheets
 from ledger import books, posting
+from ledger.admin import WORDS
 from ledger.models import AccountKind, Entry
 from ledger.posting import Transfer
+from refunds import shop_books
 
 pytestmark = pytest.mark.django_db
 PAGE = "admin:ledger_account_books"
@@ -49,6 +51,26 @@ def test_both_sides_are_the_same(sits, staff, posted):
     assert (classes[AccountKind.CHANNEL].debit_fen, classes[AccountKind.CHANNEL].credit_fen) == (123_556, 100)
     assert page.context["debit_fen"] == page.context["credit_fen"] == 123_456
     assert "借贷两边相等" in page.content.decode()
+
+
+def test_a_number_from_a_bill_or_a_case_finds_what_was_posted_of_it(sits, staff):
+    """Nobody has to know the ref's first word; a payment's number finds its refunds, too."""
+    numbers = ["payment:P5KFMTQR6BJHRY3", "refund:P5KFMTQR6BJHRY3R01:1", "settle:D4BJHE31PG9BYZ5"]
+    posting.post([Transfer(ref, "channel:wechat", "shop:7", 100) for ref in numbers], at=clock.now())
+    seat = sits(staff["finance"])
+    for asked_for, refs in {
+        "p5kfmtqr6bjhry3 ": numbers[1::-1], "P5KFMTQR6BJHRY3R01": numbers[1:2], "D4BJHE31PG9BYZ5": numbers[2:],
+        "D4BJHE3%PG9BYZ5": [], "P5": [],
+    }.items():  # fmt: skip
+        for model, column, lines in (("posting", "ref", 1), ("entry", "posting__ref", 2)):
+            page = seat.client.get(reverse(f"admin:ledger_{model}_changelist"), {"q": asked_for})
+            found = [str(row.posting if model == "entry" else row) for row in page.context["cl"].result_list]
+            assert found == [ref for ref in refs for _ in range(lines)], (asked_for, column)
+
+
+def test_the_words_that_a_number_is_looked_for_under_are_those_of_the_books():
+    of_no_number = {"penalty", "deposit"}  # named by the key of a row
+    assert set(shop_books.KINDS) - of_no_number <= set(WORDS)
 
 
 def test_the_entries_of_some_days_are_taken_away_and_it_is_on_record(sits, staff, posted):
