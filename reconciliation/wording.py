@@ -70,10 +70,32 @@ FLAWS: list[tuple[str, str]] = [
     (r"(-?\d+) fen, (.+)", r"明细合计 \1 分，汇总写“\2”"),
     (r"([\u4e00-\u9fff][^:]*): (.+)", r"“\1”写着“\2”，读不懂"),
 ]
+#: Why a bill as a whole could not be had or read: the last error of its statement, as of G22.
+WHOLE: list[tuple[str, str]] = [
+    (r"garbled_bill: line (\d+): columns are missing: (.+)", r"账单第 \1 行缺少栏目：\2"),
+    (r"garbled_bill: line (\d+): two columns of one name", r"账单第 \1 行有两栏同名"),
+    (r"garbled_bill: line (\d+): a row after the end", r"账单在第 \1 行已经结束，后面却还有内容"),
+    (r"garbled_bill: line (\d+): the line is too long", r"账单第 \1 行之后有一行太长"),
+    (r"garbled_bill: line (\d+): not UTF-8", r"账单第 \1 行之后不是可读的文字"),
+    (r"cut_bill: line (\d+): .*", r"账单在第 \1 行中断，没有结尾：下载不完整"),
+    (r"columns: missing: (.+)", r"账单缺少栏目：\1"),
+    (r"rows: there is more after the totals", "账单在汇总之后还有内容"),
+    (r"totals: the bill ends before its totals", "账单没有汇总就中断了：下载不完整"),
+    (r"bill_zip(?:: .*)?", "下载的压缩包损坏，或里面没有这张账单"),
+    (r"bill_broken(?:: .*)?", "下载的压缩包损坏"),
+    (r"bill_hash(?:: .*)?", "下载的内容与渠道公布的校验值不符"),
+    (r"bill_too_large", "账单超过允许的大小"),
+    (r"bill_host(?:: .*)?", "渠道给出的下载地址不是官方地址，没有下载"),
+    (r"bill_http_(\d+)(?:: .*)?", r"下载账单时渠道答复 HTTP \1"),
+    (r"bill_download(?:: .*)?", "下载账单时连接中断"),
+]
 
 
 def detail(row: Discrepancy) -> str:
-    """The flaw of a line, in Chinese where it is known."""
+    """The flaw of a line, or why there is no bill, in Chinese where it is known."""
+    for pattern, words in WHOLE:
+        if found := re.fullmatch(pattern, row.detail):
+            return found.expand(words)
     where, sign, flaw = row.detail.partition("：")
     for pattern, words in FLAWS:
         if found := re.fullmatch(pattern, flaw):

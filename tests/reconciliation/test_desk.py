@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 
 import clock
-from payments.gateways.base import BillIsGarbled
+from payments.gateways.base import BillIsGarbled, OutcomeUnknown
 from reconciliation import resolving, wording
 from reconciliation.models import Bearer, Discrepancy, Statement
 from tests.reconciliation.days import Day
@@ -136,3 +136,13 @@ def test_a_difference_says_what_it_is_about(day: Day, client, finance):
         BillIsGarbled("收支金额(元)", "1,0"): "“收支金额(元)”写着“1,0”，读不懂",
     }.items():
         assert wording.detail(Discrepancy(kind="garbled", detail=f"第 3 行：{flaw}")) == f"第 3 行：{words}"
+    for why, words in {
+        BillIsGarbled(
+            "garbled_bill", "line 5: columns are missing: 完成时间、商户订单号"
+        ): "账单第 5 行缺少栏目：完成时间、商户订单号",
+        BillIsGarbled("cut_bill", "line 9: the bill breaks off"): "账单在第 9 行中断，没有结尾：下载不完整",
+        OutcomeUnknown("bill_zip", "BadZipFile: File is not a zip file"): "下载的压缩包损坏，或里面没有这张账单",
+        OutcomeUnknown("bill_http_503"): "下载账单时渠道答复 HTTP 503",
+        BillIsGarbled("totals", "the bill ends before its totals"): "账单没有汇总就中断了：下载不完整",
+    }.items():
+        assert wording.detail(Discrepancy(kind="late", detail=str(why))) == words
