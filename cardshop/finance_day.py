@@ -35,6 +35,7 @@ TRANSFERS = {
     TransferStatus.APPROVED: ("待付款的转账", "在网银转账后登记凭证"),
 }
 NO_TRANSFERS = {"count": 0, "fen": None, "late": 0, "own": 0}
+FEW = 3  # switches whose reasons stand on the start page
 DOUBTFUL = Q(in_doubt_at__isnull=False)
 
 
@@ -118,8 +119,10 @@ def _switch(now: outgoing.Stopped) -> Line:
     rows = [*([now.everything] if now.everything else []), *now.accounts.values()]
     if not rows:
         return Line("出款正常", url, "没有停止；发现账目或规则不对时，先停再查")
-    names = "、".join(row.account.name if row.account else "全部出款" for row in rows)
-    return Line("出款已停止", url, f"{names}：{rows[0].reason}。由停止人以外的同事恢复", len(rows), is_bad=True)
+    first = [(row.account.name if row.account else "全部出款", row.reason.rstrip("。")) for row in rows[:FEW]]
+    why = "；".join(f"{name}：{reason}" for name, reason in first)
+    more = f"；等 {len(rows)} 处" if len(rows) > FEW else ""
+    return Line("出款已停止", url, f"{why}{more}。由停止人以外的同事恢复", len(rows), is_bad=True)
 
 
 def _release(backlog: worklist.Backlog, at: datetime) -> Line:

@@ -96,11 +96,15 @@ class ToppedUpForm(AccountForm):
     def waits(self) -> Waiting:
         return waiting_of(self.account) if self.account else Waiting()
 
+    @cached_property
+    def is_stopped(self) -> bool:
+        return bool(self.account and outgoing.now().of(self.account.pk))
+
     def why_not(self, account: ChannelAccount) -> str:
         return "" if account.short_since or self.waits.count else "这个账户没有等待余额的退款，无需继续发送。"
 
     def facts(self) -> dict[str, Any]:
-        return super().facts() | {"waits": self.waits}
+        return super().facts() | {"waits": self.waits, "is_stopped": self.is_stopped}
 
 
 class StopForm(AccountForm):
@@ -329,7 +333,10 @@ class ChannelAccountDesk(ActsDesk):
         account = _account(form)
         count = funds.topped_up(account, by=me(request), at=clock.now())
         log(request, [account], f"已充值，继续发送 {count} 笔")
-        messages.success(request, f"{count} 笔退款将以原单号继续发送。渠道仍说余额不足的，会再次等待。")
+        then = "渠道仍说余额不足的，会再次等待。"
+        if switch := outgoing.now().of(account.pk):
+            then = f"{said(switch).rstrip('。')}。恢复出款以后才会发出。"
+        messages.success(request, f"{count} 笔退款将以原单号继续发送。{then}")
         return page_url(account)
 
     @staff_act(StopForm, title="暂停收款", submit="确认暂停", icon="pause", danger=True)

@@ -14,7 +14,7 @@ from django.urls import reverse
 import clock
 from accounts import desk
 from accounts.rights import TABLE
-from payments import channels, hearing, pacing, refunding
+from payments import channels, hearing, outgoing, pacing, refunding
 from payments.admin.accounts import remedy
 from payments.models import AttemptEvent, AttemptStatus, ChannelAccount, ChannelNotification, Payment, RefundAttempt
 from refunds import disbursement
@@ -357,8 +357,9 @@ def test_an_account_without_money_says_how_much_it_needs_and_goes_on_once_topped
     assert "余额不足：没有发送过的仍会等待" in text(seat.dialog("ask_again", chosen=attempts))
     dialog = text(seat.dialog("topped_up", account))
     assert "¥69.00" in dialog
+    assert "出款现在停止" not in dialog
 
-    assert "3 笔退款将以原单号继续发送" in seat.reads(seat.does("topped_up", account))
+    assert "3 笔退款将以原单号继续发送。渠道仍说" in seat.reads(seat.does("topped_up", account))
 
     assert "已充值，继续发送 3 笔" in LogEntry.objects.get().get_change_message()
     assert all(attempt.events.latest("pk").by == finance for attempt in attempts)
@@ -366,6 +367,14 @@ def test_an_account_without_money_says_how_much_it_needs_and_goes_on_once_topped
     assert set(RefundAttempt.objects.values_list("status", flat=True)) == {AttemptStatus.SUCCEEDED}
     assert "没有等待余额的退款" in text(seat.dialog("topped_up", account))
     assert "topped_up" not in acts_on(text(seat.get(page_of(account))))
+
+
+def test_what_is_topped_up_while_money_is_stopped_says_that_it_waits(sits, finance, operator, short):
+    account = short(1500)[0].payment.account
+    outgoing.stop(by=operator, reason="先停再查。", at=clock.now())
+    seat = sits(finance)
+    assert "出款现在停止" in text(seat.dialog("topped_up", account))
+    assert "先停再查。恢复出款以后才会发出。" in seat.reads(seat.does("topped_up", account))
 
 
 def test_an_operator_stops_and_starts_collecting(sits, finance, operator, buy):

@@ -54,8 +54,9 @@ def test_a_stop_and_what_waits_for_funds_stand_there_with_whose_and_how_much(
 ) -> None:
     account = short(1500, 2300)[0].payment.account
     outgoing.stop(by=finance, reason="核对账目", at=clock.now(), account=account)
+    outgoing.stop(by=finance, reason="先停再查。", at=clock.now())
     found = lines(sits(finance))
-    assert "核对账目" in found["出款已停止"].said
+    assert found["出款已停止"].said == f"全部出款：先停再查；{account.name}：核对账目。由停止人以外的同事恢复"
     assert (found[account.name].count, found[account.name].total_fen) == (2, 3800)
     assert found[account.name].url == f"/admin/payments/channelaccount/{account.pk}/change/"
 
