@@ -17,18 +17,23 @@ from accounts import rights
 from accounts.desk import list_url, me, page_url, yuan
 from accounts.rights import Act
 from payments import attention, funds, outgoing
-from payments.admin.attempts import advice
+from payments.admin.attempts import advice, can_be_sent_back
 from payments.attention import Waiting
-from payments.models import ChannelAccount, RefundAttempt
-from refunds import lifecycle, worklist
+from payments.models import ChannelAccount, OutgoingSwitch, RefundAttempt
+from refunds import doubts, lifecycle, worklist
 from refunds.lifecycle import STEPS
 from refunds.models import BatchStatus, LineStatus, PayoutBatch, PayoutLine, Refund, Status
+from refunds.payouts import releasing
 
 FIRST = 10  # rows of each list; the rest is behind its link
 #: Of the channels' queues: what waits for money stands by account, what came back by case.
 STUCK = ("held", "follow", "surplus")
 TOPPED_UP = "充值后点“已充值，继续发送”：原单号继续，不会重复退款。"
 NO_STEP = "渠道还没有给出最终结果，系统会继续询问；退款单上写明在等谁，和下一步。"
+NOT_CLOSED = "渠道还没有给出最终结果：等买家在退款单上选择去向；不等的，打开退款单，那里写明怎样让钱先回到商户号。"
+IN_DOUBT = "渠道账单显示上一笔已退：先查清并了结这条紧急差错，之后才能再发。"
+RELEASE = "放款，或制成发款批次由同事复核。"
+LISTED = "已列入发款批次 {}（{}），由那一批放款。"
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ def _switches(stopped: outgoing.Stopped) -> list[Item]:
     return [
         Item(
             row.account.name if row.account else "全部出款",
-            page_url(row.account) if row.account else list_url(ChannelAccount),
+            page_url(row.account) if row.account else list_url(OutgoingSwitch),
             row.reason, None, row.at, None, f"由 {row.by.username} 以外的同事核对后恢复。",
         )
         for row in rows
@@ -134,21 +139,28 @@ def _batches() -> list[Item]:
 
 def _returned(request: HttpRequest) -> list[Item]:
     """The first step that this person may take; else what is waited for."""
-    rows = Refund.objects.filter(worklist.RETURNED).select_related("order__policy", "payment")
+    rows = Refund.objects.filter(worklist.RETURNED).select_related("order__policy", "payment__account")
     cases = list(rows.order_by(*worklist.BY_DEADLINE)[:FIRST])
     allowed = lifecycle.allowed_each(cases, me(request))
+    unclosed, doubtful = lifecycle.unclosed(cases), doubts.of(cases)
     return [
         Item(
             case.refund_no, page_url(case), case.get_status_display(), case.amount_fen, case.entered_at,
-            case.promised_by, _step_of(allowed[case.pk]),
+            case.promised_by,
+            IN_DOUBT if case.pk in doubtful else _step_of(case, allowed[case.pk], unclosed.get(case.pk)),
         )
         for case in cases
     ]  # fmt: skip
 
 
-def _step_of(allowed: Sequence[str]) -> str:
+def _step_of(case: Refund, allowed: Sequence[str], attempt: RefundAttempt | None) -> str:
     titles = [str(STEPS[name].title) for name in allowed if STEPS[name].title]
-    return f"打开后点“{titles[0]}”。" if titles else NO_STEP
+    if titles:
+        return f"打开后点“{titles[0]}”。"
+    if attempt is None or attempt.redirect_to:
+        return NO_STEP
+    attempt.payment = case.payment  # known already, with its account
+    return NOT_CLOSED if can_be_sent_back(attempt) else NO_STEP
 
 
 def _attempts(name: str) -> Section:
@@ -169,11 +181,18 @@ def _attempt(row: RefundAttempt) -> Item:
 
 
 def _late(at: datetime) -> list[Item]:
+    """What stands in a batch is released by that one alone."""
     rows = Refund.objects.filter(worklist.TO_RELEASE, promised_by__lt=at).order_by(*worklist.BY_DEADLINE)
+    cases = list(rows[:FIRST])
+    waits = releasing.waiting_in(cases)
     return [
         Item(
             case.refund_no, page_url(case), f"{yuan(case.amount_fen)} 待放款", case.amount_fen, case.entered_at,
-            case.promised_by, "放款，或制成发款批次由同事复核。",
+            case.promised_by, _how_to_release(waits.get(case.pk)),
         )
-        for case in rows[:FIRST]
+        for case in cases
     ]  # fmt: skip
+
+
+def _how_to_release(line: PayoutLine | None) -> str:
+    return LISTED.format(line.batch.batch_no, line.batch.get_status_display()) if line else RELEASE

@@ -14,7 +14,7 @@ import clock
 from payments import outgoing
 from payments.models import AttemptStatus, ChannelAccount, RefundAttempt
 from refunds import lifecycle
-from refunds.models import PayoutBatch, PayoutLine, Refund
+from refunds.models import LineStatus, PayoutBatch, PayoutLine, Refund
 from refunds.payouts import batches, paying
 from tests.desk.conftest import text
 
@@ -174,8 +174,16 @@ def test_what_stands_still_is_on_one_page_with_its_next_step(sits, finance, cash
     for said in (batch.batch_no, abnormal.refund_no, closed.refund_no, attempt.request_no, late.refund_no, "演练"):
         assert said in page, said
     assert "打开后点“重新原路退款”" in page  # of what is closed
-    assert "渠道还没有给出最终结果" in page  # of what may still pay
+    assert "渠道还没有给出最终结果：等买家在退款单上选择去向" in page  # of what may still pay
+    assert "放款，或制成发款批次由同事复核。" in page
+    assert f'href="{reverse("admin:payments_outgoingswitch_changelist")}">全部出款<' not in page
     assert reverse("admin:payments_channelaccount_topped_up", args=[short.pk]) in page
     assert "由另一位财务复核" in page
     assert "已过" in page
     assert reverse("admin:payments_channelaccount_topped_up", args=[short.pk]) not in text(sits(operator).get(STUCK))
+    outgoing.stop(by=operator, reason="全部演练", at=clock.now())
+    listed = PayoutLine.objects.filter(batch=batch, status=LineStatus.WAITING)
+    Refund.objects.filter(pk__in=listed.values("refund")).update(promised_by=clock.now())
+    page = text(seat.get(STUCK))
+    assert f'href="{reverse("admin:payments_outgoingswitch_changelist")}">全部出款<' in page  # where it is let go again
+    assert listed.count() == page.count(f"已列入发款批次 {batch.batch_no}（待复核），由那一批放款。") > 0
