@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from cardshop import health
+from cardshop import health, month_end
 from payments import webhooks
 
 urlpatterns = [
@@ -17,5 +17,6 @@ urlpatterns = [
     path("", include("storefront.urls")),
     path("", include("portal.urls")),
     path("accounts/", include("allauth.urls")),
+    path("admin/month-end/<int:shop_id>/", admin.site.admin_view(month_end.page), name="month_end"),
     path("admin/", admin.site.urls),
 ]

@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 import clock
+from accounts import rights
 from accounts.desk import (
     MOST_COUNTED,
     ActsDesk,
@@ -30,6 +31,7 @@ from accounts.desk import (
     tone_badge,
     yuan,
 )
+from accounts.rights import Act
 from ledger import posting
 from ledger.models import Account
 from shops import deposits, life
@@ -104,9 +106,8 @@ class ShopDesk(ActsDesk):
         ("近 30 天", {"fields": (("paid_orders", "in_time"), ("refunded", "canceled"))}),
     )
     readonly_fields = (
-        "state", "guarantee_since", "created_at", "deposit", "returnable", "available", "advance", "history",
-        "paid_orders", "in_time", "refunded",
-        "canceled",
+        "state", "guarantee_since", "created_at", "deposit", "returnable", "available", "advance", "statements",
+        "history", "paid_orders", "in_time", "refunded", "canceled",
     )  # fmt: skip
     inlines = (MemberInline,)
     actions_detail = ("record_deposit", "ask_deposit_back", "reinstate", "suspend", "dismiss")
@@ -119,6 +120,12 @@ class ShopDesk(ActsDesk):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Shop]:
         return super().get_queryset(request).select_related("figures")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Shop | None = None) -> Any:
+        """月结单: for those who may read the books."""
+        head, (title, shown), *rest = self.fieldsets
+        more = ("statements",) if rights.may(request.user, Act.SEE, Account._meta.label_lower) else ()
+        return [head, (title, {"fields": (*shown["fields"], *more)}), *rest]
 
     def acts_of(self, row: Shop) -> list[str]:
         steps = [name for name in ("reinstate", "suspend", "dismiss") if ShopStatus(row.status) in STEPS[name].sources]
@@ -155,6 +162,10 @@ class ShopDesk(ActsDesk):
         fen = _purse(shop).owes_fen
         account = Account.objects.filter(code=posting.advance_account(shop.pk)).first() if fen else None
         return format_html("{} {}", yuan(fen), link(account, "账户")) if account else yuan(fen)
+
+    @admin.display(description="月结单")
+    def statements(self, shop: Shop) -> SafeString:
+        return format_html('<a class="desk-link" href="{}">按月查看与导出</a>', reverse("month_end", args=[shop.pk]))
 
     @admin.display(description="记录")
     def history(self, shop: Shop) -> SafeString:

@@ -492,6 +492,8 @@ POST admin:orders_compensation_refuse             login  login login    login   
 GET  admin:refunds_payoutbatch_stuck              login  login login    login    login 403      403    200     200
 GET  admin:ledger_account_books                   login  login login    login    login 403      403    200     200
 POST admin:ledger_account_books                   login  login login    login    login 403      403    200     200
+GET  month_end                                    login  login login    login    login 403      403    200     200
+POST month_end                                    login  login login    login    login 403      403    200     200
 GET  admin:refunds_payoutbatch_progress           login  login login    login    login 403      403    200     200
 GET  admin:refunds_payoutbatch_propose            login  login login    login    login 403      403    200     403
 POST admin:refunds_payoutbatch_propose            login  login login    login    login 403      403    done    403

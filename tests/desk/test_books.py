@@ -15,11 +15,13 @@ from openpyxl import load_workbook
 
 import clock
 import sheets
+from accounts.desk import page_url
 from ledger import books, posting
 from ledger.admin import WORDS
 from ledger.models import AccountKind, Entry
 from ledger.posting import Transfer
 from refunds import shop_books
+from shops.models import Shop
 
 pytestmark = pytest.mark.django_db
 PAGE = "admin:ledger_account_books"
@@ -95,7 +97,10 @@ def test_a_sheet_for_excel_has_numbers_and_no_formula(sits, staff, posted):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ['=HYPERLINK("http://x")', "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "text",
+    ['=HYPERLINK("http://x")', "+1", "-1", "@SUM(A1)", "|x", "%x", "\t1", "\r1", " =1", "\u3000=1", "＝1+1", " －1"],
+)
 def test_what_people_typed_is_never_a_formula(text):
     [row] = csv.reader(io.StringIO("".join(sheets.as_csv([[text]])).removeprefix(sheets.BOM), newline=""))
     assert row == [f"'{text}"]
@@ -138,3 +143,27 @@ def test_who_sees_no_money_takes_nothing(sits, staff, posted):
 
 def test_money_is_a_number():
     assert [sheets.yuan_number(fen) for fen in (0, 5, -1230)] == [Decimal("0.00"), Decimal("0.05"), Decimal("-12.30")]
+
+
+def test_finance_takes_away_the_statement_of_any_shops_month(sits, staff):
+    """N4: the one that the shop reads; the last month that is over first. Who sees no money finds no way to it."""
+    at = clock.now()
+    last = timezone.localdate(at, clock.SHANGHAI).replace(day=1) - timedelta(days=1)
+    shop = Shop.objects.create(name="甲", created_at=at - timedelta(days=40))
+    posting.post(
+        [Transfer("payment:A", "channel:wechat", posting.shop_account(shop.pk), 123_456)], at=clock.midnight(last)
+    )
+    seat, page = sits(staff["finance"]), reverse("month_end", args=[shop.pk])
+    assert page in seat.client.get(page_url(shop)).content.decode()
+    assert page not in sits(staff["reviewer"]).client.get(page_url(shop)).content.decode()
+    shown = seat.client.get(page).content.decode()
+    assert (f"{last:%Y-%m} <span" in shown, "¥1,234.56" in shown) == (True, True)
+    assert "¥1,234.56" in seat.client.get(page, {"month": f"{at:%Y-%m}"}).content.decode()  # at its beginning
+    assert [seat.client.get(page, {"month": text}).status_code for text in ("1999-01", "x")] == [404, 404]
+    taken = {kind: seat.client.post(page, {"kind": kind}) for kind in ("csv", "xlsx")}
+    rows = list(csv.reader(io.StringIO(taken["csv"].content.decode().removeprefix(sheets.BOM))))
+    sheet = load_workbook(io.BytesIO(b"".join(taken["xlsx"].streaming_content))).active
+    assert rows[0] == ["月结单", f"{last:%Y-%m}"]
+    assert ["待结算", "0.00", "1234.56", "0.00", "1234.56"] in rows
+    assert ("待结算", 0, 1234.56, 0, 1234.56) in list(sheet.iter_rows(values_only=True))
+    assert LogEntry.objects.filter(change_message=f"导出月结单：{last:%Y-%m}").count() == 2
