@@ -10,18 +10,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import IO
+from unicodedata import normalize
 
 Cell = str | int | Decimal | date | datetime | None
 MOST_XLSX_ROWS = 1_000_000  # a sheet holds 1,048,576
 AT_ONCE = 500
 IN_MEMORY = 1 << 20
 BOM = "\ufeff"  # by it Excel knows UTF-8
+STARTS_A_FORMULA = ("=", "+", "-", "@", "|", "%")
 NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 def safe(text: str) -> str:
-    """What a program would take for a formula becomes text (CSV knows no other way to say so)."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+    """What a program would take for a formula becomes text (CSV knows no other way to say so): also behind blanks, or
+    written in full width, which some programs make plain before they look (X5)."""
+    first = normalize("NFKC", text.lstrip()[:1])
+    return f"'{text}" if first.startswith(STARTS_A_FORMULA) or text.startswith(("\t", "\r", "\n")) else text
 
 
 def yuan_number(fen: int) -> Decimal:
