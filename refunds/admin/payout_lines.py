@@ -9,7 +9,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from accounts.desk import Desk, badge, key, link, money, tone_badge, when
+from accounts.desk import Desk, badge, key, link, money, when
+from payments.models import AttemptStatus
 from refunds.models import Destination, PayoutLine, Status
 from refunds.models import LineStatus as L
 from refunds.stages import TONE_OF
@@ -60,7 +61,12 @@ class PayoutLineDesk(Desk):
 
     amount = money("amount_fen", "金额")
     handled = when("handled_at", "处理时间")
-    state = tone_badge("status", "结果", LINE_TONES)
+
+    @admin.display(description="结果")
+    def state(self, row: PayoutLine) -> SafeString:
+        if row.disbursement and row.disbursement.attempt.status == AttemptStatus.WAITING_FUNDS:
+            return badge("等待余额", "attention")
+        return badge(L(row.status).label, LINE_TONES[row.status])
 
     @admin.display(description="次序")
     def place(self, row: PayoutLine) -> str:

@@ -33,7 +33,7 @@ from accounts.desk import (
 from accounts.models import User
 from payments.models import ChannelAccount
 from refunds import lanes
-from refunds.admin import stuck
+from refunds.admin import payout_funds, stuck
 from refunds.admin.payout_dialogs import (
     NOT_BY_MAKER,
     ApproveForm,
@@ -186,6 +186,8 @@ class PayoutBatchDesk(ProgressDesk, ActsDesk):
         events = PayoutEvent.objects.filter(batch=row).select_related("by").order_by("pk")
         return {
             "found": found,
+            "funds": [(each, payout_funds.said(row, each)) for each in found.accounts],
+            "is_over": row.status in payout_funds.OVER,
             "shops": found.shops[:MOST_SHARES],
             "more_shops": max(0, len(found.shops) - MOST_SHARES),
             "steps": [(event, STEPS.get(event.step, event.step), called(event.by)) for event in events[:100]],
@@ -283,15 +285,17 @@ class PayoutBatchDesk(ProgressDesk, ActsDesk):
 
 
 def _progress(row: PayoutBatch) -> SafeString:
-    done = _done(row)
+    done, for_funds = _done(row), totals.for_funds(row).total()
     facts = {
         "row": row,
-        "sent": done[L.SENT],
+        "sent": done[L.SENT] - for_funds,
+        "for_funds": for_funds,
         "set_aside": done[L.SET_ASIDE],
         "failed": done[L.FAILED],
         "waiting": done[L.WAITING],
         "elsewhere": sum(_gone_on(row).values()),
-        "done": row.line_count - done[L.WAITING],
+        "dropped": done[L.DROPPED],
+        "done": sum(done.values()) - done[L.WAITING] - done[L.DROPPED],
         "moves": row.status in {B.APPROVED, B.SENDING},
         "address": reverse("admin:refunds_payoutbatch_progress", args=[row.pk]),
     }

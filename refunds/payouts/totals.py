@@ -11,7 +11,7 @@ from django.db.models import Count, QuerySet, Sum
 
 from payments import attention, outgoing
 from payments.attention import Waiting
-from payments.models import ChannelAccount
+from payments.models import AttemptStatus, ChannelAccount
 from refunds.lifecycle import guards
 from refunds.models import BatchStatus, Destination, Lane, LineStatus, PayoutBatch, PayoutLine, RefundEvent, Status
 from refunds.payouts import ready
@@ -33,7 +33,8 @@ class OfAccount:
     account: ChannelAccount
     count: int
     total_fen: int
-    waits: Waiting  # for money, before this batch
+    waits: Waiting  # for money, of whatever batch or none
+    own_waits: int  # of them, lines that this batch has released
     stopped: bool
 
 
@@ -47,14 +48,14 @@ class Preview:
 
 
 def preview(batch: PayoutBatch) -> Preview:
-    """预览: totals by account, shop and lane, what is known of the accounts' funds, and who decided. Seven queries."""
+    """预览: totals by account, shop and lane, what is known of the accounts' funds, and who decided. Eight queries."""
     lines = batch.lines.all()
     original = lines.filter(refund__destination=Destination.ORIGINAL)
     credited = lines.filter(refund__destination=Destination.BALANCE).aggregate(Count("pk"), fen=Sum("amount_fen"))
     named = {account.pk: account for account in _accounts_of(original)}
-    waits, stopped = attention.for_funds(list(named)), outgoing.now()
+    waits, own_waits, stopped = attention.for_funds(list(named)), for_funds(batch), outgoing.now()
     accounts = [
-        OfAccount(named[pk], count, fen, waits.get(pk, Waiting()), stopped.of(pk) is not None)
+        OfAccount(named[pk], count, fen, waits.get(pk, Waiting()), own_waits[pk], stopped.of(pk) is not None)
         for pk, count, fen in _sums(original, "refund__payment__account")
     ]
     return Preview(
@@ -73,6 +74,13 @@ def progress(batches: Sequence[PayoutBatch]) -> dict[int, Counter[str]]:
     for batch_id, status, count in rows.annotate(Count("pk")):
         found[batch_id][status] = count
     return found
+
+
+def for_funds(batch: PayoutBatch) -> Counter[int]:
+    """等待余额: {account: how many lines of this batch are released and wait for its money}. One query."""
+    rows = batch.lines.filter(status=LineStatus.SENT, disbursement__attempt__status=AttemptStatus.WAITING_FUNDS)
+    found = rows.order_by().values_list("disbursement__attempt__payment__account").annotate(Count("pk"))
+    return Counter(dict(found))
 
 
 def next_up() -> tuple[int, int]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -11,7 +12,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 import clock
-from payments import outgoing
+from accounts.desk import page_url
+from payments import outgoing, refunding
 from payments.models import AttemptStatus, ChannelAccount, RefundAttempt
 from refunds import lifecycle
 from refunds.models import LineStatus, PayoutBatch, PayoutLine, Refund
@@ -110,6 +112,46 @@ def test_stopped_for_a_reason_gone_on_called_off(two, sits, finance, cashier, op
     boss.does("stop", batch, reason="还是不对")
     assert "已撤下" in seat.reads(seat.does("call_off", batch, reason="重做"))
     assert sorted(PayoutLine.objects.values_list("status", flat=True)) == ["dropped", "sent"]
+    page = text(seat.get(page_url(batch)))
+    assert ("待发 0 笔，已撤下 1 笔" in page, 'value="1">1 / 2' in page) == (True, True)
+
+
+def test_a_batch_that_is_over_says_what_of_it_waits_for_money_and_nothing_of_what_comes_after(
+    two, sits, finance, cashier, simulator, settings, drain
+):
+    """PM15: neither what waits for the account's money is called paid, nor what was never sent called done."""
+    settings.TIME_SCALE = 1.0  # the next probe is ten minutes away
+    called_off = proposed(finance)
+    short = two[0].payment.account
+    ChannelAccount.objects.filter(pk=short.pk).update(short_since=clock.now(), probe_from=clock.now())
+    seat, later = sits(finance), "排在后面"
+    assert later in text(seat.get(page_url(called_off)))
+    batches.call_off(called_off, by=finance, at=clock.now(), reason="重做")
+    page = text(seat.get(page_url(called_off)))
+    assert (later in page, "没有付出任何款项" in page, "这一批没有在等余额的" in page) == (False, True, True)
+    ChannelAccount.objects.filter(pk=short.pk).update(short_since=None, probe_from=None)
+
+    batch = proposed(finance)
+    batches.approve(batch, by=cashier, at=clock.now())
+    while paying.sweep(at=clock.now()):
+        pass
+    for attempt in RefundAttempt.objects.all():
+        simulator.faults("not_enough", request_no=attempt.request_no)
+    for _ in two:
+        clock.advance(timedelta(seconds=1))
+        refunding.sweep(at=clock.now())
+    assert set(RefundAttempt.objects.values_list("status", flat=True)) == {AttemptStatus.WAITING_FUNDS}
+    page = text(seat.get(page_url(batch)))
+    for said in ("已放款 0 笔，等待余额 2 笔", "渠道账户充值后继续", "这一批有 2 笔在等，充值后继续"):
+        assert said in page
+    assert (later in page, "全部处理完" in page) == (False, False)
+    lines = f"{reverse('admin:refunds_payoutline_changelist')}?of_batch={batch.pk}"
+    assert text(seat.get(lines)).count("等待余额") == len(two)
+    seat.does("topped_up", short)
+    drain()
+    page = text(seat.get(page_url(batch)))
+    assert ("已放款 2 笔" in page, "等待余额" in page, "全部处理完" in page) == (True, False, True)
+    assert "等待余额" not in text(seat.get(lines))
 
 
 def test_only_what_failed_is_offered_to_be_tried_again(two, sits, finance, cashier, senior):
