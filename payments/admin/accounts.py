@@ -291,6 +291,8 @@ class ChannelAccountDesk(ActsDesk):
 
     @admin.display(description="下次试探")
     def next_probe(self, row: ChannelAccount) -> str:
+        if row.probe_from and outgoing.now().of(row.pk):  # nothing is tried meanwhile, however long that was due
+            return "恢复出款以后"
         return f"{timezone.localtime(row.probe_from):%m-%d %H:%M:%S}" if row.probe_from else "–"
 
     @admin.display(description="可退天数")

@@ -10,6 +10,7 @@ from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 import clock
 from accounts import desk
@@ -370,9 +371,14 @@ def test_an_account_without_money_says_how_much_it_needs_and_goes_on_once_topped
 
 
 def test_what_is_topped_up_while_money_is_stopped_says_that_it_waits(sits, finance, operator, short):
-    account = short(1500)[0].payment.account
+    account, seat = short(1500)[0].payment.account, sits(finance)
+    account.refresh_from_db()
+    probe = f"{timezone.localtime(account.probe_from):%m-%d %H:%M:%S}"
+    page = text(seat.get(page_of(account)))
+    assert (probe in page, "恢复出款以后" in page) == (True, False)
     outgoing.stop(by=operator, reason="先停再查。", at=clock.now())
-    seat = sits(finance)
+    page = text(seat.get(page_of(account)))
+    assert (probe in page, "恢复出款以后" in page) == (False, True)
     assert "出款现在停止" in text(seat.dialog("topped_up", account))
     assert "先停再查。恢复出款以后才会发出。" in seat.reads(seat.does("topped_up", account))
 
