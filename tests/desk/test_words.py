@@ -9,10 +9,12 @@ import pytest
 import unfold
 from django.contrib import admin
 from django.contrib.admin.utils import label_for_field
+from django.urls import reverse
 from django.utils import translation
 
 from refunds.casefile import STEP_WORDS, step_words
 from refunds.lifecycle import STEPS
+from tests.desk.conftest import text
 
 TEMPLATES = Path(unfold.__file__).parent / "templates"
 QUOTED = re.compile(r"""{%-?\s*(?:trans|translate)\s+(?:"([^"]+)"|'([^']+)')|_\((?:"([^"]+)"|'([^']+)')\)""")
@@ -46,3 +48,11 @@ def test_every_table_and_column_has_a_chinese_name(model):
         columns = [*desk.list_display, *(desk.fields or ())]
         labels += [label_for_field(name, model, desk) for name in columns if isinstance(name, str)]
         assert [str(label) for label in labels if not re.search(r"[\u4e00-\u9fff]", str(label))] == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("query", "is_offered"), [("", False), ("?status__exact=done", True), ("?q=PB0", True)])
+def test_what_is_not_set_is_not_offered_to_be_cleared(query, is_offered, sits, finance):
+    page = text(sits(finance).get(reverse("admin:refunds_payoutbatch_changelist") + query))
+    assert "这里没有内容" in page
+    assert ("清除筛选" in page, "没有符合条件的记录" in page) == (is_offered, is_offered)
