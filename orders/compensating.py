@@ -19,9 +19,8 @@ from ledger.posting import Transfer
 from money import yuan
 from notices import telling
 from notices.models import Notice
-from orders import masking
+from orders import masking, parties
 from orders.models import Compensation, Order
-from shops.models import ShopMember
 
 MODEL = "orders.compensation"
 LONGEST_REASON = 300
@@ -111,7 +110,7 @@ def _demand_right(act: Act, order: Order, by: User) -> None:
     actor = User.objects.filter(pk=by.pk, is_active=True).first()
     if actor is None or not staff_may(actor, act, MODEL):
         raise CannotCompensate("只有高级审核员和财务可以赔付。")
-    if by.pk == order.buyer_id or ShopMember.objects.filter(shop=order.shop_id, user=by).exists():
+    if parties.has_part(by, order):
         raise CannotCompensate("这是您自己或您店铺的订单，请由别的同事处理。")
 
 

@@ -15,11 +15,10 @@ from django.db.models import Q
 import workqueue
 from accounts.models import User
 from accounts.roles import Role
-from orders import history, masking, topups
+from orders import history, masking, parties, topups
 from orders.delivery import SWEEP
 from orders.models import Order, OrderStep, TopUp, TopUpStatus
 from orders.topups import UNDER_WAY
-from shops.models import ShopMember
 
 LONGEST_PROOF = 500
 OUTCOMES = {TopUpStatus.SUCCEEDED: OrderStep.DECIDE_ARRIVED, TopUpStatus.FAILED: OrderStep.DECIDE_FAILED}
@@ -70,5 +69,5 @@ def _demand(topup: TopUp, order: Order, by: User) -> None:
     now = User.objects.filter(pk=by.pk, role=Role.OPERATOR, is_staff=True, is_active=True)
     if not now.exists():
         raise CannotDecide("只有运营管理员可以认定。")
-    if by.pk == order.buyer_id or ShopMember.objects.filter(shop=order.shop_id, user=by).exists():
+    if parties.has_part(by, order):
         raise CannotDecide("这是您自己买的或您店里的订单，须由其他同事认定。")

@@ -28,6 +28,7 @@ from accounts.rights import Act
 from identifiers import voucher_number
 from ledger import posting
 from money import yuan
+from orders import parties
 from payments import balance, found, hearing, outgoing, payees, refunding, telling
 from payments.models import Payment, PaymentStatus, RefundAttempt
 from payments.transfer_models import Payee, Purpose, Transfer, TransferEvent
@@ -420,7 +421,8 @@ def _give_back(row: Transfer, at: datetime) -> None:
 
 
 def _locked(transfer: Transfer, act: Act, by: User, sources: set[S]) -> Transfer:
-    """The row as it is now, for somebody who may do this to it. Not members of the shop that gets the money (I10)."""
+    """The row as it is now, for somebody who may do this to it. Nobody of the shop that gets the money, or of the order
+    that a refund is of, and no buyer of either (I10)."""
     if not staff_rights.may(by, act, MODEL):
         raise CannotTransfer("no_right", "您的岗位不能办理转账。")
     if transfer.payment_id:
@@ -429,6 +431,8 @@ def _locked(transfer: Transfer, act: Act, by: User, sources: set[S]) -> Transfer
     row = rows.select_related("payee", "payment__order", "instead_of").get(pk=transfer.pk)
     if row.user_id == by.pk or (row.shop and row.shop.memberships.filter(user=by).exists()):
         raise CannotTransfer("own", "不能办理自己或自己店铺的转账。")
+    if row.payment and parties.has_part(by, row.payment.order):
+        raise CannotTransfer("own", "这是您自己或您店铺的订单，转账须由别的财务办理。")
     if row.status not in sources:
         raise CannotTransfer("wrong_status", f"这笔转账{S(row.status).label}，不能再这样办理。")
     return row

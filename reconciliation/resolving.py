@@ -16,6 +16,7 @@ from accounts.models import User
 from accounts.roles import Role
 from notices import telling
 from notices.models import Notice
+from orders import parties
 from orders.models import Order
 from payments import adopting, refunding, transfers
 from payments.gateways.base import GatewayError, RefundOutcome
@@ -25,7 +26,6 @@ from reconciliation import deadlines, matching, statements
 from reconciliation.models import Bearer, Discrepancy, DiscrepancyEvent, DiscrepancyKind, DiscrepancyStatus
 from refunds import settlement
 from refunds.models import Disbursement, Refund
-from shops.models import ShopMember
 
 OPEN, EXPLAINED = DiscrepancyStatus.OPEN, DiscrepancyStatus.EXPLAINED
 K = DiscrepancyKind
@@ -252,8 +252,7 @@ def _opened(row: Discrepancy) -> Discrepancy:
 def _demand_no_part(attempt: RefundAttempt, by: User) -> None:
     """Nobody says who bears what an own shop, or they themselves, would else bear or have (I10). Raises
     CannotResolve."""
-    order = attempt.payment.order
-    if by.pk == order.buyer_id or ShopMember.objects.filter(shop=order.shop_id, user=by).exists():
+    if parties.has_part(by, attempt.payment.order):
         raise CannotResolve("这是您自己或您店铺的订单，由谁承担须由别的财务决定。")
 
 

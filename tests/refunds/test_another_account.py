@@ -19,6 +19,7 @@ from payments.transfers import CannotTransfer
 from refunds import disbursement, lifecycle, own_account, stages
 from refunds.lifecycle import StepRefused
 from refunds.models import BalanceCredit, Destination, Queue, RedirectAgreement, Refund, Status
+from shops.models import ShopMember
 from tests.attacks import refusal
 from tests.cases import SITUATIONS, attempt_of, hint, own_card, signed_for_account, transfer_of, transferred
 
@@ -201,6 +202,24 @@ def test_who_has_not_proved_who_he_is_signs_for_no_account(house):
     house.buyer.refresh_from_db()
     with refused_with("real_name"):
         lifecycle.sign_redirect(refund, by=house.buyer, at=clock.now(), holder_proof=proof, verified_by="password")
+
+
+def test_who_has_part_in_the_order_neither_approves_its_transfer_nor_records_its_payment(house):
+    """I10: the shop's money pays for it, and a redirected refund names no shop."""
+    row = transfer_of(SITUATIONS["processing, to an account"](house))
+    seat = {"shop": row.payment.order.shop, "role": "clerk"}
+    for by in (house.finance, house.cashier):
+        ShopMember.objects.create(user=by, **seat)
+    with pytest.raises(CannotTransfer, match="您店铺的订单"):
+        transfers.approve(row, by=house.finance, at=clock.now())
+    ShopMember.objects.filter(user=house.finance).delete()
+    with pytest.raises(CannotTransfer, match="您店铺的订单"):
+        paid(row, house)
+    row.refresh_from_db()
+    assert (row.status, row.approved_by, bank_has()) == ("approved", house.finance, 0)
+    ShopMember.objects.filter(user=house.cashier).delete()
+    at = clock.now()
+    assert transfers.mark_paid(row, by=house.cashier, at=at, paid_at=at, voucher="V1").status == "paid"
 
 
 def test_while_outgoing_money_is_stopped_nothing_is_transferred(house):
