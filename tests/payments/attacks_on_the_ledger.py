@@ -10,7 +10,8 @@ from tests.attacks import another
 ATTACKS = {
     "take more of a balance than there is": (
         "INSERT INTO ledger_entry (posting_id, account_id, side, amount_fen) SELECT (SELECT max(id) FROM"
-        " ledger_posting), id, 'debit', 1000000 FROM ledger_account WHERE code = {balance}",
+        " ledger_posting), id, CASE kind WHEN 'balance' THEN 'debit' ELSE 'credit' END, 1000000 FROM ledger_account"
+        " WHERE code IN ({balance}, 'transfer:platform')",
         "nobody_is_below_nothing",
     ),
     "a posting twice": ("INSERT INTO ledger_posting (ref, posted_at) SELECT ref, now() FROM ledger_posting", "ref"),
