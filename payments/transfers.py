@@ -316,12 +316,13 @@ def confirm_unpaid(transfer: Transfer, *, by: User, at: datetime) -> Transfer:
 
 
 def look_at_payee(transfer: Transfer, *, by: User, at: datetime) -> payees.Account:
-    """收款账户 in clear, for who transfers it; recorded. Not once its channel has paid: who was transferring it by then
-    knows the account. Raises CannotTransfer."""
+    """收款账户 in clear, for who may transfer it; recorded. Not once its channel has paid: who was transferring it by
+    then knows the account. Raises CannotTransfer."""
     if not staff_rights.may(by, Act.PAYEE, MODEL):
         raise CannotTransfer("no_right", "您的岗位不能查看收款账户。")
     with transaction.atomic():
-        row = Transfer.objects.select_related("payee").get(pk=transfer.pk)  # as it is now
+        row = Transfer.objects.select_related("payee", "payment__order").get(pk=transfer.pk)  # as it is now
+        _demand_no_part(row, by)
         if words := why_not_to_pay(row):
             raise CannotTransfer("old_alive", words)
         return payees.look(row.payee, by=by, at=at)
@@ -429,13 +430,17 @@ def _locked(transfer: Transfer, act: Act, by: User, sources: set[S]) -> Transfer
         refunding.locked_payments([transfer.payment_id])  # before the row, as whoever opens one does
     rows = Transfer.objects.select_for_update(no_key=True, of=("self",))
     row = rows.select_related("payee", "payment__order", "instead_of").get(pk=transfer.pk)
+    _demand_no_part(row, by)
+    if row.status not in sources:
+        raise CannotTransfer("wrong_status", f"这笔转账{S(row.status).label}，不能再这样办理。")
+    return row
+
+
+def _demand_no_part(row: Transfer, by: User) -> None:
     if row.user_id == by.pk or (row.shop and row.shop.memberships.filter(user=by).exists()):
         raise CannotTransfer("own", "不能办理自己或自己店铺的转账。")
     if row.payment and parties.has_part(by, row.payment.order):
         raise CannotTransfer("own", "这是您自己或您店铺的订单，转账须由别的财务办理。")
-    if row.status not in sources:
-        raise CannotTransfer("wrong_status", f"这笔转账{S(row.status).label}，不能再这样办理。")
-    return row
 
 
 def _demand_another_payer(row: Transfer, by: User) -> None:

@@ -204,7 +204,7 @@ def test_who_has_not_proved_who_he_is_signs_for_no_account(house):
         lifecycle.sign_redirect(refund, by=house.buyer, at=clock.now(), holder_proof=proof, verified_by="password")
 
 
-def test_who_has_part_in_the_order_neither_approves_its_transfer_nor_records_its_payment(house):
+def test_who_has_part_in_the_order_neither_carries_out_its_transfer_nor_sees_the_account(house):
     """I10: the shop's money pays for it, and a redirected refund names no shop."""
     row = transfer_of(SITUATIONS["processing, to an account"](house))
     seat = {"shop": row.payment.order.shop, "role": "clerk"}
@@ -215,6 +215,8 @@ def test_who_has_part_in_the_order_neither_approves_its_transfer_nor_records_its
     ShopMember.objects.filter(user=house.finance).delete()
     with pytest.raises(CannotTransfer, match="您店铺的订单"):
         paid(row, house)
+    with pytest.raises(CannotTransfer, match="您店铺的订单"):
+        transfers.look_at_payee(row, by=house.cashier, at=clock.now())
     row.refresh_from_db()
     assert (row.status, row.approved_by, bank_has()) == ("approved", house.finance, 0)
     ShopMember.objects.filter(user=house.cashier).delete()
